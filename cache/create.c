@@ -1,0 +1,465 @@
+/* create.c - make, keep, retire and remove the files of a cache folder.
+ *
+ *   plan --> are the files there and right? --yes--> keep them, refresh the settings
+ *                    |no
+ *                    v
+ *            new files beside the old ones ("*.new") --> old ones marked retired, unlinked --> new ones take the names
+ *
+ * Owner      one process at a time, before workers start. Readers may have the old files mapped all along: they see
+ *            `retired` and open the folder again.
+ * Crash      control.v1 takes its name last, and every file carries the creation's stamp, so a half-made set is "no cache".
+ * Space      is really reserved: a store to a hole in a full tmpfs would be a SIGBUS in whoever stores. */
+#include "cache/folder.h"
+#include "cache/table.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SUFFIX_NEW       ".new"
+#define LOAD_PERCENT     70u /* of a segment: above it some key soon needs more than RIALTO_PROBE_MAX lines */
+#define LINES_MIN        16u /* per segment */
+#define LINES_PER_ID     16u /* cells of one product, offers of one customer: they all fall into one partition */
+#define SPREAD_SIGMAS    4u
+#define FOLDER_OWN_BYTES 65536u /* directory entries and rounding to pages */
+#define FALLOCATE_TRIES  100
+
+struct geometry {      /* of a keyed table */
+    uint64_t capacity; /* lines in each segment */
+    uint64_t file_bytes;
+};
+
+static uint64_t root_of(uint64_t n)
+{
+    uint64_t low = 0, high = UINT64_C(1) << 32;
+    while (high - low > 1) {
+        uint64_t middle = low + (high - low) / 2;
+        if (middle * middle <= n)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Hashing spreads ids over partitions like throws of a die: a partition's share varies by about its square root, and
+ * more where one id brings many lines with it. */
+static struct geometry geometry_of(const struct cache_plan *plan, uint32_t table)
+{
+    bool grouped = table == RIALTO_TABLE_CELLS || table == RIALTO_TABLE_OFFERS;
+    uint64_t share = (plan->lines[table] + RIALTO_PARTITIONS - 1) / RIALTO_PARTITIONS;
+    uint64_t spread = SPREAD_SIGMAS * root_of(share * (grouped ? LINES_PER_ID : 1));
+    struct geometry g = { .capacity = (share + spread) * 100 / LOAD_PERCENT + LINES_MIN };
+    g.file_bytes = FOLDER_SEGMENTS_BYTES + RIALTO_PARTITIONS * g.capacity * folder_table_line_bytes(table);
+    return g;
+}
+
+static uint64_t file_bytes_of(const struct cache_plan *plan, uint32_t file)
+{
+    switch (file) {
+    case FOLDER_FILE_RULES: return FOLDER_RULES_BYTES;
+    case FOLDER_FILE_RINGS: return folder_rings_bytes(plan->workers);
+    case FOLDER_FILE_CONTROL: return sizeof(struct rialto_control);
+    default: return geometry_of(plan, file).file_bytes;
+    }
+}
+
+/* CLOCK_MONOTONIC starts anew with each boot: heartbeats of another one mean nothing. */
+static uint64_t boot_id(void)
+{
+    char text[64] = "";
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+    if (file != NULL) {
+        if (fgets(text, sizeof text, file) == NULL)
+            text[0] = '\0';
+        (void)fclose(file);
+    }
+    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
+    for (const char *c = text; *c != '\0'; c++)
+        hash = (hash ^ (uint8_t)*c) * UINT64_C(1099511628211);
+    return hash;
+}
+
+static int64_t clock_ms(clockid_t clock)
+{
+    struct timespec now;
+    (void)clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- making files ------------------------------------------------------------------------------------ */
+
+static enum rialto_status reserve(int fd, uint64_t bytes)
+{
+    for (int tries = 0; tries < FALLOCATE_TRIES; tries++) {
+        int error = posix_fallocate(fd, 0, (off_t)bytes);
+        if (error == 0)
+            return RIALTO_OK;
+        if (error != EINTR) {
+            errno = error;
+            return folder_status_of_errno(error);
+        }
+    }
+    return RIALTO_SYSTEM;
+}
+
+/* A zero-filled file with its space reserved, mapped; its mode and group are the plan's whatever the umask. */
+static enum rialto_status make_file(const struct cache_plan *plan, uint32_t file, void **ret)
+{
+    char path[FOLDER_PATH_MAX];
+    if (!folder_file_path(plan->folder, file, SUFFIX_NEW, path))
+        return RIALTO_BAD_INPUT;
+    (void)unlink(path); /* what a creator that died may have left */
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+    if (fd == -1)
+        return folder_status_of_errno(errno);
+
+    uint64_t bytes = file_bytes_of(plan, file);
+    uint64_t length = file == FOLDER_FILE_RINGS ? folder_rings_bytes(RIALTO_WORKERS_MAX) : bytes;
+    enum rialto_status status = RIALTO_OK;
+    void *at = MAP_FAILED;
+    if (fchmod(fd, 0640) == -1 || (plan->group_id >= 0 && fchown(fd, (uid_t)-1, (gid_t)plan->group_id) == -1))
+        status = folder_status_of_errno(errno);
+    if (status == RIALTO_OK)
+        status = reserve(fd, bytes);
+    if (status == RIALTO_OK && ftruncate(fd, (off_t)length) == -1)
+        status = folder_status_of_errno(errno);
+    if (status == RIALTO_OK) {
+        at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (at == MAP_FAILED)
+            status = folder_status_of_errno(errno);
+    }
+    (void)close(fd);
+    if (status == RIALTO_OK)
+        *ret = at;
+    return status;
+}
+
+static void fill_table(const struct cache_plan *plan, uint32_t table, int64_t stamp, void *at)
+{
+    struct rialto_table_header *h = at;
+    struct rialto_segment *segment = (struct rialto_segment *)(void *)((uint8_t *)at + sizeof *h);
+    struct geometry g = geometry_of(plan, table);
+    uint64_t segment_bytes = g.capacity * folder_table_line_bytes(table);
+
+    h->layout = RIALTO_LAYOUT;
+    h->byte_order = RIALTO_BYTE_ORDER;
+    h->table = table;
+    h->line_bytes = folder_table_line_bytes(table);
+    h->partition_count = RIALTO_PARTITIONS;
+    h->file_bytes = g.file_bytes;
+    h->created_unix_ms = stamp;
+    for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++) {
+        uint64_t offset = FOLDER_SEGMENTS_BYTES + p * segment_bytes;
+        atomic_store_explicit(&segment[p].offset, offset, memory_order_relaxed);
+        atomic_store_explicit(&segment[p].capacity, g.capacity, memory_order_relaxed);
+        atomic_store_explicit(&segment[p].generation, 1, memory_order_relaxed);
+    }
+    atomic_store_explicit(&h->magic, RIALTO_TABLE_MAGIC, memory_order_release); /* readers may enter */
+}
+
+static void fill_rules(int64_t stamp, void *at)
+{
+    struct rialto_rules_header *h = at;
+    h->layout = RIALTO_LAYOUT;
+    h->byte_order = RIALTO_BYTE_ORDER;
+    h->created_unix_ms = stamp;
+    atomic_store_explicit(&h->magic, RIALTO_TABLE_MAGIC, memory_order_release);
+}
+
+static void fill_rings(const struct cache_plan *plan, int64_t stamp, void *at)
+{
+    struct rialto_rings_header *h = at;
+    h->layout = RIALTO_LAYOUT;
+    h->byte_order = RIALTO_BYTE_ORDER;
+    h->ring_count = plan->workers;
+    h->entries = RIALTO_RING_ENTRIES;
+    h->created_unix_ms = stamp;
+    atomic_store_explicit(&h->magic, RIALTO_TABLE_MAGIC, memory_order_release);
+}
+
+/* What a new start may change under running readers: each is one aligned word or byte, and readers take them one by one. */
+static void refresh_settings(const struct cache_plan *plan, struct rialto_control *c)
+{
+    __atomic_store_n(&c->stale_after_ms, plan->stale_after_ms, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->personal_stale_ms, plan->personal_stale_ms, __ATOMIC_RELAXED);
+    for (size_t i = 0; i < sizeof c->geohash_lengths; i++)
+        __atomic_store_n(&c->geohash_lengths[i], plan->geohash_lengths[i], __ATOMIC_RELAXED);
+    for (size_t i = 0; i < sizeof c->path_depths; i++)
+        __atomic_store_n(&c->path_depths[i], plan->path_depths[i], __ATOMIC_RELAXED);
+    __atomic_store_n(&c->demo, plan->demo ? 1 : 0, __ATOMIC_RELAXED);
+    (void)snprintf(c->instance, sizeof c->instance, "%s", plan->instance == NULL ? "" : plan->instance);
+}
+
+static void fill_control(const struct cache_plan *plan, int64_t stamp, void *at)
+{
+    struct rialto_control *c = at;
+    c->layout = RIALTO_LAYOUT;
+    c->byte_order = RIALTO_BYTE_ORDER;
+    c->created_unix_ms = stamp;
+    c->boot = boot_id();
+    memcpy(c->secret, plan->secret, sizeof c->secret);
+    int64_t offset = clock_ms(CLOCK_REALTIME) - clock_ms(CLOCK_MONOTONIC);
+    atomic_store_explicit(&c->clock_offset_ms, offset, memory_order_relaxed);
+    refresh_settings(plan, c);
+    atomic_store_explicit(&c->magic, RIALTO_CONTROL_MAGIC, memory_order_release);
+}
+
+static enum rialto_status make_filled(const struct cache_plan *plan, uint32_t file, int64_t stamp)
+{
+    void *at = NULL;
+    enum rialto_status status = make_file(plan, file, &at);
+    if (status != RIALTO_OK)
+        return status;
+    if (file == FOLDER_FILE_CONTROL)
+        fill_control(plan, stamp, at);
+    else if (file == FOLDER_FILE_RULES)
+        fill_rules(stamp, at);
+    else if (file == FOLDER_FILE_RINGS)
+        fill_rings(plan, stamp, at);
+    else
+        fill_table(plan, file, stamp, at);
+    (void)munmap(at, file_bytes_of(plan, file));
+    return RIALTO_OK;
+}
+
+static void unlink_all(const char *folder, const char *suffix)
+{
+    char path[FOLDER_PATH_MAX];
+    for (uint32_t file = FOLDER_FILE_COUNT; file-- > 0;) {
+        if (folder_file_path(folder, file, suffix, path))
+            (void)unlink(path); /* best effort: most often there is nothing */
+    }
+}
+
+static enum rialto_status make_all(const struct cache_plan *plan)
+{
+    int64_t stamp = clock_ms(CLOCK_REALTIME);
+    enum rialto_status status = RIALTO_OK;
+    for (uint32_t file = 0; status == RIALTO_OK && file < FOLDER_FILE_COUNT; file++)
+        status = make_filled(plan, file, stamp);
+    if (status != RIALTO_OK) {
+        int error = errno; /* of the failure, not of the clean-up */
+        unlink_all(plan->folder, SUFFIX_NEW);
+        errno = error;
+    }
+    return status;
+}
+
+static enum rialto_status name_all(const char *folder)
+{
+    char from[FOLDER_PATH_MAX], to[FOLDER_PATH_MAX];
+    for (uint32_t file = 0; file < FOLDER_FILE_COUNT; file++) {
+        if (!folder_file_path(folder, file, SUFFIX_NEW, from) || !folder_file_path(folder, file, "", to))
+            return RIALTO_BAD_INPUT;
+        if (rename(from, to) == -1)
+            return folder_status_of_errno(errno);
+    }
+    return RIALTO_OK;
+}
+
+/* ---- retiring files ---------------------------------------------------------------------------------- */
+
+/* The `retired` word of a mapped first page; NULL when the page is not one that we know. */
+static _Atomic uint32_t *retired_word(uint32_t file, void *page)
+{
+    struct rialto_control *control = page;
+    struct rialto_rules_header *rules = page;
+    struct rialto_table_header *table = page;
+    uint64_t magic = atomic_load_explicit(&table->magic, memory_order_acquire);
+    if (file == FOLDER_FILE_CONTROL)
+        return magic == RIALTO_CONTROL_MAGIC && control->layout == RIALTO_LAYOUT ? &control->retired : NULL;
+    if (magic != RIALTO_TABLE_MAGIC || table->layout != RIALTO_LAYOUT || file == FOLDER_FILE_RINGS)
+        return NULL;
+    return file == FOLDER_FILE_RULES ? &rules->retired : &table->retired;
+}
+
+static void retire_file(const char *path, uint32_t file)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd == -1)
+        return;
+    struct stat st;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size >= 4096) {
+        void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (page != MAP_FAILED) {
+            _Atomic uint32_t *retired = retired_word(file, page);
+            if (retired != NULL)
+                atomic_store_explicit(retired, 1, memory_order_release);
+            (void)munmap(page, 4096);
+        }
+    }
+    (void)close(fd);
+}
+
+/* Tell readers that have the files mapped, and take the names away. */
+static void retire_all(const char *folder)
+{
+    char path[FOLDER_PATH_MAX];
+    for (uint32_t file = FOLDER_FILE_COUNT; file-- > 0;) { /* control first: whoever opens now finds nothing */
+        if (!folder_file_path(folder, file, "", path))
+            continue;
+        retire_file(path, file);
+        (void)unlink(path);
+    }
+}
+
+void cache_remove(const char *folder)
+{
+    retire_all(folder);
+    unlink_all(folder, SUFFIX_NEW);
+    (void)rmdir(folder); /* it may be a mount, or hold files of somebody else: then it stays */
+}
+
+/* ---- keeping files ----------------------------------------------------------------------------------- */
+
+static bool fits_plan(const struct folder *f, const struct cache_plan *plan)
+{
+    if (memcmp(f->control->secret, plan->secret, sizeof plan->secret) != 0 || f->control->boot != boot_id())
+        return false;
+    if (f->rings->ring_count != plan->workers)
+        return false;
+    for (uint32_t t = 0; t < RIALTO_TABLE_COUNT; t++) {
+        struct geometry g = geometry_of(plan, t);
+        if (f->table[t].header->file_bytes != g.file_bytes)
+            return false;
+        for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++) {
+            if (atomic_load_explicit(&f->table[t].segment[p].capacity, memory_order_relaxed) != g.capacity)
+                return false;
+        }
+    }
+    return true;
+}
+
+static enum rialto_status apply_owner(const struct cache_plan *plan)
+{
+    char path[FOLDER_PATH_MAX];
+    for (uint32_t file = 0; file < FOLDER_FILE_COUNT; file++) {
+        if (!folder_file_path(plan->folder, file, "", path))
+            return RIALTO_BAD_INPUT;
+        if (chmod(path, 0640) == -1 || (plan->group_id >= 0 && chown(path, (uid_t)-1, (gid_t)plan->group_id) == -1))
+            return folder_status_of_errno(errno);
+    }
+    return RIALTO_OK;
+}
+
+/* RIALTO_OK when the files were kept; NOT_FOUND when new ones are due; NO_PERMISSION and others as they come. */
+static enum rialto_status keep_files(const struct cache_plan *plan)
+{
+    struct folder f;
+    enum rialto_status status = folder_open(plan->folder, true, &f);
+    if (status == RIALTO_NO_PERMISSION || status == RIALTO_NO_MEMORY || status == RIALTO_SYSTEM)
+        return status;
+    if (status != RIALTO_OK)
+        return RIALTO_NOT_FOUND;
+    status = fits_plan(&f, plan) ? apply_owner(plan) : RIALTO_NOT_FOUND;
+    if (status == RIALTO_OK)
+        refresh_settings(plan, f.control);
+    folder_close(&f);
+    return status;
+}
+
+/* ---- space ------------------------------------------------------------------------------------------- */
+
+static uint64_t bytes_needed(const struct cache_plan *plan)
+{
+    uint64_t bytes = FOLDER_OWN_BYTES;
+    for (uint32_t file = 0; file < FOLDER_FILE_COUNT; file++)
+        bytes += file_bytes_of(plan, file);
+    return bytes;
+}
+
+static uint64_t bytes_of_old(const char *folder, const char *suffix)
+{
+    char path[FOLDER_PATH_MAX];
+    uint64_t bytes = 0;
+    for (uint32_t file = 0; file < FOLDER_FILE_COUNT; file++) {
+        struct stat st;
+        if (folder_file_path(folder, file, suffix, path) && stat(path, &st) == 0)
+            bytes += (uint64_t)st.st_blocks * 512;
+    }
+    return bytes;
+}
+
+static uint64_t bytes_free(const char *folder)
+{
+    struct statvfs fs;
+    if (statvfs(folder, &fs) == -1 || fs.f_blocks == 0) /* a tmpfs without a limit says 0 */
+        return UINT64_MAX / 2;
+    return (uint64_t)fs.f_bavail * fs.f_frsize;
+}
+
+static enum rialto_status make_folder(const struct cache_plan *plan)
+{
+    if (mkdir(plan->folder, 0750) == -1)
+        return errno == EEXIST ? RIALTO_OK : errno == ENOENT ? RIALTO_SYSTEM : folder_status_of_errno(errno);
+    if (chmod(plan->folder, 0750) == -1 ||
+        (plan->group_id >= 0 && chown(plan->folder, (uid_t)-1, (gid_t)plan->group_id) == -1)) {
+        int error = errno;
+        (void)rmdir(plan->folder);
+        return folder_status_of_errno(error);
+    }
+    return RIALTO_OK;
+}
+
+static bool plan_valid(const struct cache_plan *plan)
+{
+    if (plan->folder == NULL || plan->folder[0] == '\0' || plan->workers == 0 || plan->workers > RIALTO_WORKERS_MAX)
+        return false;
+    for (uint32_t t = 0; t < RIALTO_TABLE_COUNT; t++) {
+        if (plan->lines[t] > UINT64_C(1) << 36)
+            return false;
+    }
+    /* Cells name their product and zone by slot, in 18 and 14 bits. */
+    return geometry_of(plan, RIALTO_TABLE_PRODUCTS).capacity <= RIALTO_PRODUCT_SLOTS_MAX &&
+           geometry_of(plan, RIALTO_TABLE_ZONES).capacity <= RIALTO_ZONE_SLOTS_MAX;
+}
+
+/* Make a new set of files and let it take the place of the old one. */
+static enum rialto_status replace_files(const struct cache_plan *plan, uint64_t *ret_bytes_missing)
+{
+    unlink_all(plan->folder, SUFFIX_NEW);
+    uint64_t needed = bytes_needed(plan), available = bytes_free(plan->folder);
+    uint64_t old = bytes_of_old(plan->folder, "");
+    if (available + old < needed) {
+        *ret_bytes_missing = needed - available - old;
+        return RIALTO_NO_SPACE;
+    }
+    if (available < needed) /* not both at once: readers are without a cache for a moment */
+        retire_all(plan->folder);
+    enum rialto_status status = make_all(plan);
+    if (status == RIALTO_NO_SPACE) { /* readers may still hold the old files, or somebody else was faster */
+        available = bytes_free(plan->folder);
+        *ret_bytes_missing = available < needed ? needed - available : 1;
+    }
+    if (status != RIALTO_OK)
+        return status;
+    retire_all(plan->folder);
+    return name_all(plan->folder);
+}
+
+enum rialto_status cache_create(const struct cache_plan *plan, bool *ret_kept, uint64_t *ret_bytes_missing)
+{
+    if (!plan_valid(plan))
+        return RIALTO_BAD_INPUT;
+    enum rialto_status status = make_folder(plan);
+    if (status != RIALTO_OK)
+        return status;
+    status = keep_files(plan);
+    if (status == RIALTO_OK) {
+        *ret_kept = true;
+        return RIALTO_OK;
+    }
+    if (status != RIALTO_NOT_FOUND)
+        return status;
+    status = replace_files(plan, ret_bytes_missing);
+    if (status == RIALTO_OK)
+        *ret_kept = false;
+    return status;
+}

@@ -1,0 +1,65 @@
+/* folder.h - the cache folder mapped into this process: for reading by librialto, for writing by the service.
+ *
+ * Every file carries the same creation stamp; files of two creations are never used together. */
+#ifndef CACHE_FOLDER_H
+#define CACHE_FOLDER_H
+
+#include <rialto/layout.h>
+#include <rialto/status.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum folder_file { /* the keyed tables first, so that an enum rialto_table is one of these */
+                   FOLDER_FILE_RULES = RIALTO_TABLE_COUNT,
+                   FOLDER_FILE_RINGS,
+                   FOLDER_FILE_CONTROL, /* last: it makes a new set of files visible */
+                   FOLDER_FILE_COUNT
+};
+
+#define FOLDER_PATH_MAX       4096
+#define FOLDER_SEGMENTS_BYTES (sizeof(struct rialto_table_header) + RIALTO_PARTITIONS * sizeof(struct rialto_segment))
+#define FOLDER_RULES_BYTES    (sizeof(struct rialto_rules_header) + RIALTO_RULES_MAX * sizeof(struct rialto_rule_row))
+
+struct folder_table {
+    struct rialto_table_header *header;
+    struct rialto_segment *segment; /* [RIALTO_PARTITIONS] */
+    uint8_t *base;                  /* offsets count from here */
+    size_t bytes;                   /* mapped */
+};
+
+struct folder {
+    struct rialto_control *control;
+    struct folder_table table[RIALTO_TABLE_COUNT];
+    struct rialto_rules_header *rules;
+    struct rialto_rule_row *rule; /* [RIALTO_RULES_MAX] */
+    struct rialto_rings_header *rings;
+    struct rialto_ring *ring; /* [rings->ring_count] */
+};
+
+/* folder_file_path - "<folder>/<name><suffix>". False when that is too long. */
+bool folder_file_path(const char *folder, uint32_t file, const char *suffix, char ret[FOLDER_PATH_MAX]);
+
+/* folder_table_line_bytes - 64, 128 or 256. */
+uint32_t folder_table_line_bytes(uint32_t table);
+
+static inline uint32_t folder_table_words(uint32_t table)
+{
+    return folder_table_line_bytes(table) / 8;
+}
+
+/* folder_rings_bytes - of the rings file up to the last ring in use. */
+static inline uint64_t folder_rings_bytes(uint32_t ring_count)
+{
+    return sizeof(struct rialto_rings_header) + (uint64_t)ring_count * sizeof(struct rialto_ring);
+}
+
+/* folder_open - map all files. Returns as rialto_open(); on failure *ret is all zero. */
+enum rialto_status folder_open(const char *path, bool writable, struct folder *ret);
+
+/* folder_close - unmap what is mapped; a zeroed folder is allowed. */
+void folder_close(struct folder *folder);
+
+/* folder_status_of_errno - the answer for a failed open, mkdir, chmod, fallocate. */
+enum rialto_status folder_status_of_errno(int error);
+#endif

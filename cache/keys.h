@@ -1,0 +1,37 @@
+/* keys.h - from ids to the 128-bit keyed hashes that name lines, and to partitions.
+ *
+ * XXH3 with the installation's 192-byte secret. The secret keeps outsiders from choosing ids that collide; it does not
+ * protect ids from somebody who may read the tables. Pure, thread-safe. */
+#ifndef CACHE_KEYS_H
+#define CACHE_KEYS_H
+
+#include <rialto/layout.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* key_of_id - hash of an id's bytes (a sku, a customer, a zone). Never all zeros nor all ones. */
+struct rialto_key key_of_id(const uint8_t secret[RIALTO_SECRET_BYTES], const char *id, size_t bytes);
+
+/* key_of_world - the zone key of the world: the key of the empty id. */
+struct rialto_key key_of_world(const uint8_t secret[RIALTO_SECRET_BYTES]);
+
+/* key_pair - the key of (owner, other): a cell from (sku, zone), an offer from (customer, sku). Two hashes are combined, so
+ * that a page hashes each id once. Not commutative. Never all zeros nor all ones. */
+struct rialto_key key_pair(struct rialto_key owner, struct rialto_key other);
+
+/* key_partition - the partition of an owning id: top six bits of hi. */
+static inline uint32_t key_partition(struct rialto_key key)
+{
+    return (uint32_t)(key.hi >> 58);
+}
+
+static inline bool key_equal(struct rialto_key a, struct rialto_key b)
+{
+    return a.lo == b.lo && a.hi == b.hi;
+}
+
+static inline bool key_is_none(struct rialto_key key)
+{
+    return key.lo == 0 && key.hi == 0;
+}
+#endif

@@ -1,0 +1,196 @@
+/* line.h - the line protocol: every atomic access to a line and to a segment's side line is in this file.
+ *
+ *   writer   side_ref = 0 . side = last good version . side_ref = (slot + 1, its seq)        prepare   (S0)(S1)(S2)
+ *            word 0: seq odd . words 1..n . word 0: seq even                                  publish   (A)(B)(C)
+ *   reader   word 0 even . copy . word 0 unchanged                                            the usual way
+ *            word 0 odd for LINE_SPINS looks . side_ref names this line and this seq . copy   the writer is slow or dead
+ *
+ * Owner      one writer per segment, so one side line per segment is enough; any number of readers, which store nothing.
+ * Invariant  seq even => all words of the line belong to one version.
+ *            seq odd  => the side line holds a whole version that may be read instead.
+ * Crash      before (A): the line is untouched. From (A) up to (C): readers live on the side copy until line_repair()
+ *            puts it back. A deletion puts the *deleted* image into the side line, so it is rolled forward and the
+ *            old key and payload are nowhere.
+ * Wrap       seq is 32 bits wide: a reader would have to sleep through 2^31 writes of one line, exactly, to be fooled.
+ *
+ * Each word is 64-bit, stored with release and loaded with acquire: on x86-64 plain movs, no fences (and no plain
+ * payload access, which would be a data race). LINE_STEP() is empty; tests stop the writer there. */
+#ifndef CACHE_LINE_H
+#define CACHE_LINE_H
+
+#include <rialto/layout.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifndef LINE_STEP
+#define LINE_STEP() ((void)0)
+#endif
+
+#define LINE_SPINS        64   /* looks at an odd or changing line before the side copy is tried */
+#define LINE_ATTEMPTS_MAX 4096 /* looks in all; then the answer is "busy" */
+#define LINE_WORDS_MAX    RIALTO_SIDE_WORDS
+
+/* With a constant number of words a read is straight code. */
+#define LINE_INLINE       static inline __attribute__((always_inline))
+
+struct line_place { /* a line, for its writer */
+    struct rialto_segment *segment;
+    _Atomic uint64_t *word;
+    uint64_t slot;
+    uint32_t words; /* 8, 16 or 32 */
+};
+
+/* A version that a reader may take: an image (its seq is ignored) and the count of live lines that goes with it. */
+struct line_version {
+    const uint64_t *image; /* NULL = what the line holds now */
+    uint64_t used;
+};
+
+static inline uint64_t line_word_(uint64_t image_word0, uint32_t seq)
+{
+    return (image_word0 & ~UINT64_C(0xFFFFFFFF)) | seq;
+}
+
+static inline uint64_t line_side_ref_(uint64_t slot, uint32_t even_seq)
+{
+    return (slot + 1) << 32 | even_seq;
+}
+
+static inline void line_relax_(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* ---- reading ---------------------------------------------------------------------------------------- */
+
+/* line_key_is - may this line be the key's? A look without the protocol: a key that is being written right now may be seen
+ * torn, and then it equals neither the old nor the new one. Yes is therefore checked again in line_read()'s copy; no means
+ * that the key was not wholly there at some moment of the look, which is an answer. */
+static inline bool line_key_is(const _Atomic uint64_t *word, struct rialto_key key, bool *ret_empty)
+{
+    /* Acquire: the look at the segment's generation that ends a probe may not be made before this. */
+    uint64_t lo = atomic_load_explicit(&word[1], memory_order_acquire);
+    uint64_t hi = atomic_load_explicit(&word[2], memory_order_acquire);
+    *ret_empty = (lo | hi) == 0;
+    return lo == key.lo && hi == key.hi;
+}
+
+LINE_INLINE bool line_copy_(const _Atomic uint64_t *word, uint32_t words, uint64_t before, uint64_t *ret)
+{
+    ret[0] = before;
+    /* Acquire pairs with (B): had we caught one word of a newer version, its odd mark (A) would be visible to the
+     * second load of word 0, and we would discard this copy. */
+    for (uint32_t i = 1; i < words; i++)
+        ret[i] = atomic_load_explicit(&word[i], memory_order_acquire);
+    return atomic_load_explicit(&word[0], memory_order_relaxed) == before;
+}
+
+LINE_INLINE bool line_copy_side_(const struct rialto_segment *segment, uint64_t slot, uint32_t words, uint32_t odd,
+                                 uint64_t *ret)
+{
+    uint64_t wanted = line_side_ref_(slot, odd - 1);
+    /* Acquire pairs with (S2): the reference is visible only after the whole copy that it names. */
+    if (atomic_load_explicit(&segment->side_ref, memory_order_acquire) != wanted)
+        return false;
+    /* Acquire pairs with (S1): one word of the next copy would bring (S0) with it, and the second look would differ. */
+    for (uint32_t i = 0; i < words; i++)
+        ret[i] = atomic_load_explicit(&segment->side[i], memory_order_acquire);
+    return atomic_load_explicit(&segment->side_ref, memory_order_relaxed) == wanted;
+}
+
+/* line_read - one whole version of a line. False: busy, and ret is undefined. Bounded, whatever the writer does. */
+LINE_INLINE bool line_read(const struct rialto_segment *segment, const _Atomic uint64_t *word, uint64_t slot,
+                           uint32_t words, uint64_t *ret)
+{
+    for (int attempt = 0; attempt < LINE_ATTEMPTS_MAX; attempt++) {
+        /* Acquire pairs with (C): an even seq means that version's words are already visible. */
+        uint64_t before = atomic_load_explicit(&word[0], memory_order_acquire);
+        if ((before & 1u) == 0) {
+            if (line_copy_(word, words, before, ret))
+                return true;
+        } else if (attempt >= LINE_SPINS && line_copy_side_(segment, slot, words, (uint32_t)before, ret)) {
+            return true;
+        }
+        line_relax_();
+    }
+    return false;
+}
+
+/* line_peek - the writer's own look at a line; no other thread stores to it. */
+static inline void line_peek(const _Atomic uint64_t *word, uint32_t words, uint64_t *ret)
+{
+    for (uint32_t i = 0; i < words; i++)
+        ret[i] = atomic_load_explicit(&word[i], memory_order_relaxed);
+}
+
+/* ---- writing ---------------------------------------------------------------------------------------- */
+
+static inline void line_save_side_(const struct line_place *at, const struct line_version *safe, uint32_t even)
+{
+    struct rialto_segment *segment = at->segment;
+    LINE_STEP();
+    /* (S0) Whoever is copying the side line now sees, with any word of (S1), that it no longer holds. */
+    atomic_store_explicit(&segment->side_ref, 0, memory_order_relaxed);
+    for (uint32_t i = 0; i < at->words; i++) {
+        LINE_STEP();
+        uint64_t now = atomic_load_explicit(&at->word[i], memory_order_relaxed);
+        uint64_t copy = safe->image == NULL ? now : safe->image[i];
+        atomic_store_explicit(&segment->side[i], i == 0 ? line_word_(copy, even) : copy,
+                              memory_order_release); /* (S1) */
+    }
+    LINE_STEP();
+    atomic_store_explicit(&segment->side_used, safe->used, memory_order_relaxed);
+    LINE_STEP();
+    atomic_store_explicit(&segment->side_ref, line_side_ref_(at->slot, even), memory_order_release); /* (S2) */
+}
+
+/* line_write - publish a version. `safe` is what readers get, and what line_repair() restores, if we stop inside. */
+static inline void line_write(const struct line_place *at, const struct line_version *next,
+                              const struct line_version *safe)
+{
+    uint64_t now = atomic_load_explicit(&at->word[0], memory_order_relaxed);
+    uint32_t even = (uint32_t)now & ~1u;
+
+    /* Odd: a predecessor died inside. What it left is no version; its side copy is one, and is kept. */
+    if ((now & 1u) == 0)
+        line_save_side_(at, safe, even);
+    LINE_STEP();
+    /* (A) Release: whoever sees the odd mark and looks for the side copy finds (S2). */
+    atomic_store_explicit(&at->word[0], line_word_(now, even + 1), memory_order_release);
+    for (uint32_t i = 1; i < at->words; i++) {
+        LINE_STEP();
+        atomic_store_explicit(&at->word[i], next->image[i], memory_order_release); /* (B) */
+    }
+    LINE_STEP();
+    atomic_store_explicit(&at->segment->used, next->used, memory_order_relaxed);
+    LINE_STEP();
+    atomic_store_explicit(&at->word[0], line_word_(next->image[0], even + 2), memory_order_release); /* (C) */
+    LINE_STEP();
+}
+
+/* line_repair - put the side copy back into a line that a dead writer left odd. Harmless to repeat, and to die in.
+ * The seq moves on, not back: a reader that began under the old even seq must not take a mixture for it. */
+static inline void line_repair(const struct line_place *at)
+{
+    uint64_t now = atomic_load_explicit(&at->word[0], memory_order_relaxed);
+    uint32_t seq = (uint32_t)now;
+    uint64_t ref = atomic_load_explicit(&at->segment->side_ref, memory_order_relaxed);
+    if ((seq & 1u) == 0 || ref != line_side_ref_(at->slot, seq - 1))
+        return;
+    for (uint32_t i = 1; i < at->words; i++) {
+        LINE_STEP();
+        uint64_t word = atomic_load_explicit(&at->segment->side[i], memory_order_relaxed);
+        atomic_store_explicit(&at->word[i], word, memory_order_release); /* as (B) */
+    }
+    LINE_STEP();
+    uint64_t used = atomic_load_explicit(&at->segment->side_used, memory_order_relaxed);
+    atomic_store_explicit(&at->segment->used, used, memory_order_relaxed);
+    LINE_STEP();
+    uint64_t first = atomic_load_explicit(&at->segment->side[0], memory_order_relaxed);
+    atomic_store_explicit(&at->word[0], line_word_(first, seq + 1), memory_order_release); /* as (C) */
+}
+#endif

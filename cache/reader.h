@@ -1,0 +1,53 @@
+/* reader.h - inside of librialto: the handle, and what its files share. */
+#ifndef CACHE_READER_H
+#define CACHE_READER_H
+
+#include "cache/folder.h"
+#include "cache/keys.h"
+
+#include <rialto/quote.h>
+
+struct rialto {
+    struct folder folder;    /* mapped PROT_READ */
+    struct rialto_key world; /* the secret of a set of files never changes */
+    uint8_t secret[RIALTO_SECRET_BYTES];
+};
+
+union cell_image {
+    uint64_t word[sizeof(struct rialto_cell_line) / 8];
+    struct rialto_cell_line line;
+};
+union terms_image {
+    uint64_t word[sizeof(struct rialto_terms_line) / 8];
+    struct rialto_terms_line line;
+};
+union offer_image {
+    uint64_t word[sizeof(struct rialto_offer_line) / 8];
+    struct rialto_offer_line line;
+};
+union zone_image {
+    uint64_t word[sizeof(struct rialto_zone_line) / 8];
+    struct rialto_zone_line line;
+};
+union product_image {
+    uint64_t word[sizeof(struct rialto_product_line) / 8];
+    struct rialto_product_line line;
+};
+
+/* reader_line_at - a whole version of the line in a slot, by position instead of by key. RIALTO_OK; NOT_FOUND for an
+ * empty or deleted line; BAD_INPUT past the end; BUSY. */
+enum rialto_status reader_line_at(const struct rialto *r, enum rialto_table table, uint32_t partition, uint64_t slot,
+                                  uint64_t *ret);
+
+/* reader_rule - the row, or NULL for a number that is none (yet). */
+const struct rialto_rule_row *reader_rule(const struct rialto *r, uint16_t rule);
+
+/* reader_mono_ms - CLOCK_MONOTONIC in ms; a few ms coarse, no system call. */
+int64_t reader_mono_ms(void);
+
+/* reader_retired - has this set of files been replaced? */
+static inline bool reader_retired(const struct rialto *r)
+{
+    return atomic_load_explicit(&r->folder.control->retired, memory_order_acquire) != 0;
+}
+#endif

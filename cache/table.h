@@ -1,0 +1,89 @@
+/* table.h - writing side of the cache: create the files once, then one owner per partition writes lines.
+ *
+ *   prepare --cache_create()--> [ header | 64 segments | lines ... ]   worker --table_claim/write/delete()--> lines
+ *                                                                       readers --mmap PROT_READ--> cache/reader.c
+ *
+ * Owner      the prepare step of rialtod creates the files; they outlive every worker.
+ * Writer     exactly one process per partition; a second writer breaks the invariant.
+ * Crash      a writer that dies inside a line leaves it odd: readers take the side copy, table_repair() puts it back.
+ * Not here   what a line means (service/publish.c), how it is read (cache/reader.c). */
+#ifndef CACHE_TABLE_H
+#define CACHE_TABLE_H
+
+#include <rialto/layout.h>
+#include <rialto/status.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct cache_plan {     /* what to create */
+    const char *folder; /* created with mode 0750 if missing; its parent must be there */
+    const char *instance;
+    int64_t group_id; /* gid for files (0640), -1 = leave */
+    /* Lines that are to fit, in all. Each partition gets an equal share, and room for the unevenness of hashing and for
+     * short probes: a large table has about 1.5 lines for each line asked for, a small one several. */
+    uint64_t lines[RIALTO_TABLE_COUNT];
+    uint32_t workers; /* rings; 1..RIALTO_WORKERS_MAX */
+    uint8_t secret[RIALTO_SECRET_BYTES];
+    uint8_t geohash_lengths[2];
+    uint8_t path_depths[3];
+    uint32_t stale_after_ms;
+    uint32_t personal_stale_ms;
+    bool demo;
+};
+
+/* cache_create - make the folder ready for this plan.
+ * Files already there with the same layout, secret, line counts and workers, made since this boot, are kept as they are (their
+ * readers go on) and *ret_kept is true; the settings in control are refreshed. Anything else: new files are made, the old ones
+ * marked retired and unlinked. One process at a time. Space is reserved for real (posix_fallocate). On NO_SPACE
+ * *ret_bytes_missing says how much more the folder needs; where that is known beforehand the old files stay.
+ * Returns RIALTO_OK, NO_SPACE, NO_PERMISSION, NO_MEMORY, SYSTEM; BAD_INPUT for a number of workers out of range, or more zones
+ * or products than a cell can name (RIALTO_ZONE_SLOTS_MAX, RIALTO_PRODUCT_SLOTS_MAX lines a partition, slack included). */
+enum rialto_status cache_create(const struct cache_plan *plan, bool *ret_kept, uint64_t *ret_bytes_missing);
+
+/* cache_remove - retire and unlink every file of the folder, and the folder. Used on a clean stop that asks for it. */
+void cache_remove(const char *folder);
+
+struct cache; /* all files of a folder mapped for writing */
+enum rialto_status cache_open(const char *folder, struct cache **ret);
+void cache_close(struct cache *cache);
+struct rialto_control *cache_control(struct cache *cache);
+
+#define SLOT_NONE UINT64_MAX
+
+/* table_find - slot of a key in its partition, or SLOT_NONE. Owner only. */
+uint64_t table_find(const struct cache *cache, enum rialto_table table, uint32_t partition, struct rialto_key key);
+
+/* table_claim - slot for a key: the one it has, or a free one that is chosen but not yet marked: the next table_write() to
+ * it makes it the key's. Between the two nothing may be claimed or deleted in the same partition of the table.
+ * RIALTO_OK or FULL (segment full, or RIALTO_PROBE_MAX lines looked at). Owner only. */
+enum rialto_status table_claim(struct cache *cache, enum rialto_table table, uint32_t partition, struct rialto_key key,
+                               uint64_t *ret_slot);
+
+/* table_write - publish a line image (64, 128 or 256 bytes as the table's line size; its seq is ignored, its key must be set).
+ * Returns false and writes nothing when the line already reads the same, seq aside. Owner only. */
+bool table_write(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot, const void *line);
+
+/* table_read - the owner's own plain copy of a line. False for an empty or deleted one. */
+bool table_read(const struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot, void *ret_line);
+
+/* table_delete - the line reads as absent from now on, and its bytes (key included) are overwritten, the side copy's too. */
+void table_delete(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot);
+
+/* table_repair - after the death of a partition's owner, before the successor writes: finish what it left open. */
+void table_repair(struct cache *cache, enum rialto_table table, uint32_t partition);
+
+uint64_t table_capacity(const struct cache *cache, enum rialto_table table, uint32_t partition);
+uint64_t table_used(const struct cache *cache, enum rialto_table table, uint32_t partition);
+
+/* rule_append - number of the row that says the same as this one, appended if there is none. Only prepare calls this.
+ * RIALTO_OK or FULL. */
+enum rialto_status rule_append(struct cache *cache, const struct rialto_rule_row *row, uint16_t *ret_rule);
+/* rule_find - number of the row of a model (by text hash) and currency. RIALTO_OK or NOT_FOUND. */
+enum rialto_status rule_find(const struct cache *cache, uint64_t model_hash, const char currency[4],
+                             uint16_t *ret_rule);
+const struct rialto_rule_row *rule_at(const struct cache *cache, uint16_t rule);
+
+/* ring_append - tell followers that a line changed; entry.seq is set here. One writer per ring. */
+void ring_append(struct cache *cache, uint32_t worker, const struct rialto_ring_entry *entry);
+#endif

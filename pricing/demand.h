@@ -1,0 +1,63 @@
+/* demand.h - how hard a product is being asked for: a decayed event rate against its own slower baseline rate.
+ *
+ * Forward decay (Cormode, Shkapenyuk, Srivastava, Xu, ICDE 2009): an event at time t adds the integer
+ * weight x 2^((t - L) / h) to a sum whose landmark L lies on a fixed grid of 16 half-lives, so that time needs no
+ * sweep and a late event counts where it belongs. The decayed sum at T is sum x 2^-((T - L) / h).
+ *
+ *   rate_f = C_f ln2 / h_f / a_f     fast   (C: decayed sum of weights, h: half-life in s)
+ *   rate_s = C_s ln2 / h_s / a_s     slow
+ *   a      = 1 - 2^-(age / h)        corrects for a history shorter than the window; age: since the first event, for
+ *                                    both windows at least h_f / 8
+ *   rho    = prior ln2 / h_f         prior: that many events of the fast window
+ *   pressure = (rate_f + rho) / (rate_s + rho)
+ *
+ * docs/pricing.md states every integer step, so that another program can compute the same numbers. Pure. */
+#ifndef PRICING_DEMAND_H
+#define PRICING_DEMAND_H
+
+#include <stdint.h>
+
+struct decayed_sum { /* in state files: 16 bytes */
+    uint64_t sum_q20;  /* 2^-20 of a unit of weight, relative to the landmark */
+    uint32_t landmark; /* in units of 16 half-lives since 1970 */
+    uint32_t reserved; /* zero */
+};
+
+struct demand { /* in state files: 64 bytes */
+    struct decayed_sum fast;   /* weights */
+    struct decayed_sum slow;   /* weights */
+    struct decayed_sum events; /* events (weight 1), fast half-life: for min_events */
+    int64_t first_ms;          /* of the first event; 0 = none yet */
+    int64_t last_ms;
+};
+
+struct demand_settings { /* from the model */
+    uint32_t half_life_s;       /* 1..30 days */
+    uint32_t slow_half_life_s;  /* > half_life_s, ..365 days */
+    int64_t  prior_micro;       /* events, > 0 */
+    int64_t  min_events_micro;  /* decayed events below which the zone around it speaks */
+    int64_t  weight_micro[5];   /* by enum demand_event */
+};
+
+enum demand_event { DEMAND_VIEW, DEMAND_SEARCH, DEMAND_CART, DEMAND_ORDER, DEMAND_RETURN };
+
+/* exp2_q30 - 2^(x / 2^16) x 2^30 rounded down, for x in [0, 65535]; exact for every x. */
+uint64_t exp2_q30(uint32_t x);
+
+/* decayed_add - add weight_micro (nothing if it is not positive) at t.
+ * decayed_at - the decayed sum at T in micro (millionths); at its landmark if T is before that.
+ * Times are cut to 1970..3000. Saturates, never wraps. */
+void    decayed_add(struct decayed_sum *sum, uint32_t half_life_s, int64_t t_ms, int64_t weight_micro);
+int64_t decayed_at(const struct decayed_sum *sum, uint32_t half_life_s, int64_t t_ms);
+
+/* demand_add - one event of `quantity_micro` at t. An event whose weight x quantity is not positive changes nothing, the count of
+ * events included. */
+void demand_add(struct demand *demand, const struct demand_settings *settings, enum demand_event event,
+                int64_t quantity_micro, int64_t t_ms);
+
+/* demand_pressure - in micro, 1000000 = as usual; in [1e-2, 100]. Exactly 1000000 for an empty history. */
+int64_t demand_pressure(const struct demand *demand, const struct demand_settings *settings, int64_t t_ms);
+
+/* demand_events - decayed number of events in the fast window, micro. */
+int64_t demand_events(const struct demand *demand, const struct demand_settings *settings, int64_t t_ms);
+#endif

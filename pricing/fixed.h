@@ -1,0 +1,45 @@
+/* fixed.h - integer arithmetic of prices. Factors and inputs are in millionths ("micro": 1000000 = 1.0), money in minor
+ * units. Each rounding is half to even and happens exactly where a formula says so. Pure. */
+#ifndef PRICING_FIXED_H
+#define PRICING_FIXED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MICRO INT64_C(1000000)
+
+__extension__ typedef __int128 int128; /* wide enough for any product of two amounts */
+__extension__ typedef unsigned __int128 uint128;
+
+/* div_half_even - n / d rounded to the nearest integer, ties to the even one; d > 0. */
+static inline int128 div_half_even(int128 n, int128 d)
+{
+    /* 128-bit division is a library call: most amounts do not need it. */
+    bool narrow = n <= INT64_MAX && n >= INT64_MIN && d <= INT64_MAX;
+    int128 quotient = narrow ? (int64_t)n / (int64_t)d : n / d;
+    int128 rest = n - quotient * d;
+    if (rest < 0) { /* floor first, so that one rule serves both signs */
+        rest += d;
+        quotient -= 1;
+    }
+    int128 left = d - rest;
+    if (rest > left || (rest == left && (quotient & 1)))
+        quotient += 1;
+    return quotient;
+}
+
+/* mul_div_half_even - a x b / d in 128 bits, half to even. False, and *ret untouched, when it does not fit int64. */
+static inline bool mul_div_half_even(int64_t a, int64_t b, int64_t d, int64_t *ret)
+{
+    int128 value = div_half_even((int128)a * b, d);
+    if (value > INT64_MAX || value < INT64_MIN)
+        return false;
+    *ret = (int64_t)value;
+    return true;
+}
+
+static inline int64_t clamp_i64(int64_t value, int64_t low, int64_t high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+#endif

@@ -1,0 +1,67 @@
+/* guardrails.c - floor, ceiling and margin; largest step and dead band.
+ *
+ * Bounds are rounded inwards (floor up, ceiling down), so that no minor unit slips through by rounding. Where they contradict
+ * each other, the stronger promise wins: margin over ceiling, and bounds over step and dead band. */
+#include "pricing/guardrails.h"
+
+static int128 divide_up(int128 n, int128 d) /* n >= 0, d > 0 */
+{
+    return (n + d - 1) / d;
+}
+
+bool guard_bounds(const struct model_guardrails *guard, const struct price_inputs *in, struct bounds *ret, bool *ret_margin)
+{
+    if (in->list < 1 || in->list > RIALTO_BOUND_MAX)
+        return false;
+    int128 floor = divide_up((int128)in->list * guard->floor_micro, MICRO);
+    int128 ceiling = (int128)in->list * guard->ceiling_micro / MICRO;
+    if (ceiling > RIALTO_BOUND_MAX)
+        ceiling = RIALTO_BOUND_MAX;
+    *ret_margin = false;
+    if (in->cost >= 0 && guard->margin_micro >= 0) {
+        int128 least = divide_up((int128)in->cost * ((int128)MICRO + guard->margin_micro), MICRO);
+        *ret_margin = least > floor;
+        if (least > floor)
+            floor = least;
+    }
+    if (floor > RIALTO_BOUND_MAX)
+        return false;
+    *ret = (struct bounds){.floor = (int64_t)floor, .ceiling = (int64_t)(ceiling < floor ? floor : ceiling)};
+    return true;
+}
+
+/* Step and dead band speak about a change of one published price; a new list price starts afresh. */
+static bool follows_on(const struct price_inputs *in)
+{
+    return in->published > 0 && in->published <= RIALTO_BOUND_MAX && in->published_list == in->list;
+}
+
+static bool within_ms(const struct price_inputs *in, uint32_t seconds)
+{
+    int128 since_ms = (int128)in->now_ms - in->changed_ms;
+    return since_ms < (int128)seconds * 1000;
+}
+
+struct bounds guard_step(const struct model *model, const struct price_inputs *in, struct bounds bounds)
+{
+    const struct model_guardrails *guard = &model->guard;
+    if (guard->step_micro <= 0 || !follows_on(in))
+        return bounds;
+    int64_t reach = 0;
+    if (!within_ms(in, guard->step_interval_s)) {
+        reach = (int64_t)((int128)in->published * guard->step_micro / MICRO);
+        /* A cheap product could never move if a step were smaller than the distance between two allowed amounts. */
+        int64_t least = model->ending_step > 1 ? model->ending_step : 1;
+        reach = reach > least ? reach : least;
+    }
+    return (struct bounds){.floor = clamp_i64(in->published - reach, bounds.floor, bounds.ceiling),
+                           .ceiling = clamp_i64(in->published + reach, bounds.floor, bounds.ceiling)};
+}
+
+bool guard_rests(const struct model_guardrails *guard, const struct price_inputs *in, struct bounds bounds, int64_t amount)
+{
+    if (!follows_on(in) || in->published < bounds.floor || in->published > bounds.ceiling || amount == in->published)
+        return false;
+    int128 distance = amount > in->published ? (int128)amount - in->published : (int128)in->published - amount;
+    return distance * MICRO < (int128)guard->dead_band_micro * in->published && within_ms(in, guard->settle_s);
+}

@@ -1,0 +1,221 @@
+/* model_set.c - all models of a folder, loaded whole or refused whole.
+ *
+ *   folder --list, sorted--> file --model_parse--> model ... --sorted by name, checked against each other--> set
+ *
+ * A set is immutable once model_set_number_groups() has run, so that any thread may price with it. */
+#include "pricing/model.h"
+#include "pricing/scope.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PATH_BYTES_MAX 4096
+
+struct file_list {
+    uint32_t count;
+    bool     too_many;
+    char    *name[MODELS_MAX];
+};
+
+static enum rialto_status refuse(struct fault *fault, const char *file, const char *reason)
+{
+    (void)snprintf(fault->file, sizeof fault->file, "%s", file);
+    return fault_set(fault, NULL, 0, "", "%s", reason);
+}
+
+/* ---- the files of a folder ------------------------------------------------------------------------------ */
+
+static bool is_model_file(const char *name)
+{
+    size_t length = strlen(name);
+    return name[0] != '.' && length > 5 && strcmp(name + length - 5, ".json") == 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void files_free(struct file_list *files)
+{
+    for (uint32_t i = 0; i < files->count; i++)
+        free(files->name[i]);
+    files->count = 0;
+}
+
+/* False with errno when reading fails. */
+static bool collect(DIR *folder, struct file_list *files)
+{
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(folder);
+        if (entry == NULL)
+            return errno == 0;
+        if (!is_model_file(entry->d_name))
+            continue;
+        if (files->count == MODELS_MAX) {
+            files->too_many = true;
+            return true;
+        }
+        files->name[files->count] = strdup(entry->d_name);
+        if (files->name[files->count] == NULL)
+            return false;
+        files->count++;
+    }
+}
+
+static enum rialto_status files_of(const char *folder, struct file_list *files, struct fault *fault)
+{
+    DIR *open_folder = opendir(folder);
+    if (open_folder == NULL)
+        return refuse(fault, folder, strerror(errno));
+    bool collected = collect(open_folder, files);
+    int error = errno;
+    (void)closedir(open_folder);
+    if (!collected)
+        return refuse(fault, folder, strerror(error));
+    if (files->too_many)
+        return refuse(fault, folder, "more than 64 models in one folder");
+    if (files->count == 0)
+        return refuse(fault, folder, "no model (*.json) in this folder");
+    qsort(files->name, files->count, sizeof files->name[0], compare_names);
+    return RIALTO_OK;
+}
+
+/* ---- what models must agree about ------------------------------------------------------------------------ */
+
+static enum rialto_status check_pair(const struct model *a, const struct model *b, struct fault *fault)
+{
+    char claim[160];
+    const char *pointer = NULL;
+    char reason[FAULT_REASON_MAX];
+    if (strcmp(a->name, b->name) == 0) {
+        pointer = "/model";
+        (void)snprintf(reason, sizeof reason, "%.100s has a model of the same name", a->file);
+    } else if (a->personal_count > 0 && b->personal_count > 0 && strcmp(a->group_name, b->group_name) == 0) {
+        pointer = "/personal";
+        (void)snprintf(reason, sizeof reason, "model %s gives personal terms to the group \"%s\" already", a->name, a->group_name);
+    } else if (scope_conflict(a, b, sizeof claim, claim)) {
+        pointer = "/scope";
+        (void)snprintf(reason, sizeof reason, "model %s claims %s just as precisely", a->name, claim);
+    }
+    if (pointer == NULL)
+        return RIALTO_OK;
+    (void)snprintf(fault->file, sizeof fault->file, "%s", b->file);
+    return fault_set(fault, NULL, 0, pointer, "%s", reason);
+}
+
+/* A model against those of the files before it; the text gives the place. */
+static enum rialto_status check_against_earlier(const struct model_set *set, uint32_t index, const char *text, size_t bytes,
+                                                struct fault *fault)
+{
+    for (uint32_t i = 0; i < index; i++) {
+        if (check_pair(&set->model[i], &set->model[index], fault) != RIALTO_OK) {
+            (void)json_place(text, bytes, fault->pointer, &fault->line, &fault->column);
+            return RIALTO_REFUSED;
+        }
+    }
+    return RIALTO_OK;
+}
+
+/* ---- loading ---------------------------------------------------------------------------------------------- */
+
+static enum rialto_status load_one(const char *folder, const char *name, struct model_set *set, uint32_t index, struct fault *fault)
+{
+    char path[PATH_BYTES_MAX];
+    int length = snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (length < 0 || length >= (int)sizeof path)
+        return refuse(fault, name, "the path of this file is too long");
+    char *text;
+    size_t bytes;
+    if (file_read(path, &text, &bytes, fault) != RIALTO_OK)
+        return RIALTO_REFUSED;
+    enum rialto_status status = model_parse(text, bytes, path, &set->model[index], fault);
+    if (status == RIALTO_OK)
+        status = check_against_earlier(set, index, text, bytes, fault);
+    free(text);
+    return status;
+}
+
+static int compare_models(const void *a, const void *b)
+{
+    return strcmp(((const struct model *)a)->name, ((const struct model *)b)->name);
+}
+
+static enum rialto_status load_all(const char *folder, const struct file_list *files, struct model_set **ret, struct fault *fault)
+{
+    struct model_set *set = calloc(1, sizeof *set + files->count * sizeof set->model[0]);
+    if (set == NULL)
+        return refuse(fault, folder, "out of memory");
+    set->count = files->count;
+    enum rialto_status status = RIALTO_OK;
+    for (uint32_t i = 0; i < files->count && status == RIALTO_OK; i++)
+        status = load_one(folder, files->name[i], set, i, fault);
+    if (status != RIALTO_OK) {
+        free(set);
+        return status;
+    }
+    qsort(set->model, set->count, sizeof set->model[0], compare_models);
+    *ret = set;
+    return RIALTO_OK;
+}
+
+enum rialto_status model_set_load(const char *folder, struct model_set **ret, struct fault *fault)
+{
+    struct file_list files = {.count = 0};
+    enum rialto_status status = files_of(folder, &files, fault);
+    if (status == RIALTO_OK)
+        status = load_all(folder, &files, ret, fault);
+    files_free(&files);
+    return status;
+}
+
+void model_set_free(struct model_set *set)
+{
+    free(set);
+}
+
+/* ---- groups and products ----------------------------------------------------------------------------------- */
+
+static int group_find(char groups[RIALTO_GROUPS_MAX][RIALTO_NAME_MAX], uint8_t count, const char *name)
+{
+    for (uint8_t i = 0; i < count; i++)
+        if (strncmp(groups[i], name, RIALTO_NAME_MAX) == 0)
+            return i;
+    return -1;
+}
+
+enum rialto_status model_set_number_groups(struct model_set *set, char groups[RIALTO_GROUPS_MAX][RIALTO_NAME_MAX],
+                                           uint8_t *count, struct fault *fault)
+{
+    for (uint32_t i = 0; i < set->count; i++) {
+        struct model *model = &set->model[i];
+        int number = group_find(groups, *count, model->group_name);
+        if (number < 0) {
+            if (*count >= RIALTO_GROUPS_MAX)
+                return refuse(fault, model->file, "more than 16 price groups; a number is never given to another group");
+            number = (*count)++;
+            memcpy(groups[number], model->group_name, RIALTO_NAME_MAX);
+        }
+        model->group = (uint8_t)number;
+    }
+    return RIALTO_OK;
+}
+
+int model_for_product(const struct model_set *set, const char *category, const char *sku, const char *currency)
+{
+    int best = -1, best_rank = -1;
+    for (uint32_t i = 0; i < set->count; i++) {
+        if (!scope_has_currency(&set->model[i], currency))
+            continue;
+        int rank = scope_rank(&set->model[i], category, sku);
+        if (rank > best_rank) {
+            best_rank = rank;
+            best = (int)i;
+        }
+    }
+    return best;
+}

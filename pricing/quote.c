@@ -1,0 +1,222 @@
+/* quote.c - the arithmetic of one quote. A flat list of steps, each of which may change the amount and says so in flags. */
+#include "pricing/quote.h"
+
+#include "pricing/fixed.h"
+
+#include <string.h>
+
+#define NEUTRAL_E4 10000
+#define ENDING_MAX (INT64_C(1) << 62) /* beyond it no amount is money, and sums could overflow */
+#define KINDS_MASK 0x00FFu            /* RIALTO_KIND_* in a field that carries other bits too */
+#define MADE_BY    (RIALTO_FLAG_PERSONAL | RIALTO_FLAG_OFFER | RIALTO_FLAG_LOCK | RIALTO_FLAG_BOUNDED)
+
+static bool passed(uint32_t until_s, int64_t now_ms)
+{
+    return until_s != 0 && now_ms >= (int64_t)until_s * 1000;
+}
+
+/* amount x e4 / 10000, half to even; 0 <= e4 < 2^17. Most products fit 64 bits, where dividing is several times faster. */
+static int64_t scaled_e4(int64_t amount, int64_t e4)
+{
+    int64_t product = 0;
+    if (__builtin_mul_overflow(amount, e4, &product))
+        return (int64_t)div_half_even((int128)amount * e4, NEUTRAL_E4);
+    int64_t quotient = product / NEUTRAL_E4, rest = product % NEUTRAL_E4;
+    if (rest < 0) {
+        rest += NEUTRAL_E4;
+        quotient -= 1;
+    }
+    bool up = rest * 2 > NEUTRAL_E4 || (rest * 2 == NEUTRAL_E4 && (quotient & 1) != 0);
+    return quotient + up;
+}
+
+/* The earlier of two deadlines in ms, where 0 is none. */
+static int64_t sooner(int64_t a_ms, uint32_t b_s)
+{
+    int64_t b_ms = (int64_t)b_s * 1000;
+    return b_ms == 0 || (a_ms != 0 && a_ms < b_ms) ? a_ms : b_ms;
+}
+
+int64_t ending_within(int64_t amount, uint32_t step, uint32_t less, int64_t floor, int64_t ceiling)
+{
+    /* Of a set within [floor, ceiling] the member nearest to the amount is also nearest to the clamped amount. */
+    int64_t inside = clamp_i64(amount, floor, ceiling);
+    if (step <= 1 || inside > ENDING_MAX || inside < -ENDING_MAX)
+        return inside;
+
+    /* The neighbours k * step - less on both sides. */
+    int64_t shifted = inside + less, rest = shifted % step;
+    if (rest < 0)
+        rest += step;
+    int64_t lower = inside - rest, upper = lower + step;
+    bool lower_fits = lower >= floor;
+    if (shifted - rest < step) { /* its k would be less than 1: the first that there is lies above */
+        lower_fits = false;
+        upper = (int64_t)step - less;
+    }
+    bool upper_fits = upper >= floor && upper <= ceiling;
+    if (lower_fits && upper_fits)
+        return inside - lower <= upper - inside ? lower : upper;
+    if (lower_fits)
+        return lower;
+    return upper_fits ? upper : inside;
+}
+
+static bool terms_usable(const struct quote_inputs *in)
+{
+    return in->terms != NULL && !passed(in->terms->until_s, in->now_ms) && in->terms->group_map == in->group_map &&
+           in->terms_age_ms <= in->personal_stale_ms;
+}
+
+/* Keep an amount within the model's bounds, and say whether they spoke. */
+static int64_t bounded(int64_t amount, struct rialto_quote *q)
+{
+    int64_t inside = clamp_i64(amount, q->floor, q->ceiling);
+    if (inside != amount)
+        q->flags |= RIALTO_FLAG_BOUNDED;
+    return inside;
+}
+
+/* Baseline x multiplier, rounded once, then the ending. */
+static void apply_multiplier(const struct quote_inputs *in, struct rialto_quote *q)
+{
+    uint16_t m = in->terms->multiplier_e4[q->group % RIALTO_GROUPS_MAX];
+    q->multiplier_e4 = m;
+    if (m == NEUTRAL_E4)
+        return;
+    q->amount = ending_within(bounded(scaled_e4(q->baseline, m), q), in->rule->ending_step, in->rule->ending_less,
+                              q->floor, q->ceiling);
+    q->kinds = in->terms->kinds & KINDS_MASK;
+    q->flags |= RIALTO_FLAG_PERSONAL;
+}
+
+/* What the offer makes of an amount, before bounds. */
+static int64_t offered(const struct rialto_offer_line *offer, int64_t from)
+{
+    switch (offer->kind) {
+    case RIALTO_OFFER_FIXED: return offer->value;
+    case RIALTO_OFFER_PERCENT: return scaled_e4(from, NEUTRAL_E4 - clamp_i64(offer->value, 0, NEUTRAL_E4));
+    case RIALTO_OFFER_AMOUNT_OFF: return from - clamp_i64(offer->value, 0, RIALTO_BOUND_MAX);
+    default: return from;
+    }
+}
+
+static void apply_offer(const struct quote_inputs *in, struct rialto_quote *q)
+{
+    const struct rialto_offer_line *offer = in->offer;
+    bool money = offer->kind == RIALTO_OFFER_FIXED || offer->kind == RIALTO_OFFER_AMOUNT_OFF;
+    if (offer->kind == RIALTO_OFFER_NONE || offer->kind > RIALTO_OFFER_AMOUNT_OFF || passed(offer->until_s, in->now_ms))
+        return;
+    if (money && offer->currency != in->rule->currency_number)
+        return;
+    if (in->now_ms < (int64_t)offer->from_s * 1000) { /* not yet; but the quote holds no longer than till then */
+        q->valid_until_ms = sooner(q->valid_until_ms, offer->from_s);
+        return;
+    }
+    bool stackable = (offer->flags & RIALTO_OFFER_STACKABLE) != 0 && offer->kind != RIALTO_OFFER_FIXED;
+    if (!stackable) {
+        q->kinds = 0;
+        q->flags &= ~MADE_BY;
+    }
+    q->amount = bounded(offered(offer, stackable ? q->amount : q->baseline), q);
+    q->kinds |= offer->kinds & KINDS_MASK;
+    q->flags |= RIALTO_FLAG_OFFER;
+    q->valid_until_ms = sooner(q->valid_until_ms, offer->until_s);
+}
+
+static void apply_lock(const struct quote_inputs *in, struct rialto_quote *q)
+{
+    const struct rialto_offer_line *offer = in->offer;
+    if (offer->locked <= 0 || passed(offer->lock_until_s, in->now_ms) || offer->currency != in->rule->currency_number ||
+        offer->locked >= q->amount)
+        return;
+    q->amount = offer->locked;
+    q->kinds = offer->kinds & KINDS_MASK;
+    q->flags = (q->flags & ~MADE_BY) | RIALTO_FLAG_LOCK;
+    q->valid_until_ms = sooner(q->valid_until_ms, offer->lock_until_s);
+}
+
+static void apply_personal(const struct quote_inputs *in, struct rialto_quote *q)
+{
+    q->valid_until_ms = sooner(q->valid_until_ms, in->terms->until_s);
+    apply_multiplier(in, q);
+    /* The owner judges consent before it publishes; a kind that is not permitted now ends an older offer here too. */
+    if (in->offer != NULL && (in->offer->kinds & KINDS_MASK & ~in->terms->consent) == 0) {
+        apply_offer(in, q);
+        apply_lock(in, q);
+    }
+}
+
+/* An amount that nothing personal is part of. */
+static void set_impersonal(struct rialto_quote *q, int64_t amount)
+{
+    q->amount = amount;
+    q->kinds = 0;
+    q->flags &= ~MADE_BY;
+}
+
+static void apply_age(const struct quote_inputs *in, struct rialto_quote *q)
+{
+    bool late = passed(in->cell->until_s, in->now_ms);
+    int64_t age_ms = in->age_ms;
+    if (late) {
+        int64_t past_ms = in->now_ms - (int64_t)in->cell->until_s * 1000;
+        age_ms = past_ms > age_ms ? past_ms : age_ms;
+    }
+    q->age_ms = (uint32_t)clamp_i64(age_ms, 0, UINT32_MAX);
+
+    bool limit = in->rule->stale_limit_s != 0 && age_ms > (int64_t)in->rule->stale_limit_s * 1000;
+    if (!late && !limit && in->age_ms <= in->stale_after_ms)
+        return;
+    q->flags |= RIALTO_FLAG_STALE;
+    if (limit)
+        set_impersonal(q, q->list < q->ceiling ? q->list : q->ceiling);
+    else if (q->list < q->amount)
+        set_impersonal(q, q->list);
+}
+
+static void describe(const struct quote_inputs *in, struct rialto_quote *q)
+{
+    const struct rialto_cell_line *cell = in->cell;
+    q->amount = cell->baseline;
+    q->baseline = cell->baseline;
+    q->list = cell->list;
+    q->floor = (int64_t)(cell->lo_product & (uint64_t)RIALTO_BOUND_MAX);
+    q->ceiling = (int64_t)(cell->hi_place & (uint64_t)RIALTO_BOUND_MAX);
+    q->as_of_ms = (int64_t)cell->as_of_s * 1000;
+    q->valid_until_ms = passed(cell->until_s, in->now_ms) ? 0 : (int64_t)cell->until_s * 1000;
+    q->age_ms = in->age_ms;
+    q->flags = (cell->flags & RIALTO_CELL_GUARDED) != 0 ? RIALTO_FLAG_GUARDED : 0;
+    q->multiplier_e4 = NEUTRAL_E4;
+    q->rule = cell->rule;
+    q->kinds = 0;
+    q->disclosure = in->rule->disclosure;
+    q->decimals = in->rule->decimals;
+    q->group = cell->group;
+    memcpy(q->currency, in->rule->currency, sizeof q->currency);
+    q->currency[sizeof q->currency - 1] = '\0';
+}
+
+void quote_compose(const struct quote_inputs *in, struct rialto_quote *ret)
+{
+    struct rialto_quote *q = ret;
+    describe(in, q);
+    if (in->terms == NULL)
+        q->flags |= RIALTO_FLAG_ANONYMOUS;
+    else if (terms_usable(in))
+        apply_personal(in, q);
+    else
+        q->flags |= RIALTO_FLAG_NEUTRAL;
+
+    if ((in->cell->flags & RIALTO_CELL_NEVER_ABOVE) != 0 && q->amount > q->baseline)
+        set_impersonal(q, q->baseline);
+    apply_age(in, q);
+    if (in->mode == RIALTO_MODE_LIST) {
+        set_impersonal(q, q->list < q->ceiling ? q->list : q->ceiling);
+        q->flags |= RIALTO_FLAG_LIST_MODE;
+    }
+    if (q->amount == q->baseline) /* the multiplier, rounded, moved nothing */
+        q->flags &= ~RIALTO_FLAG_PERSONAL;
+    if ((q->flags & (RIALTO_FLAG_PERSONAL | RIALTO_FLAG_OFFER | RIALTO_FLAG_LOCK)) == 0)
+        q->kinds = 0;
+}

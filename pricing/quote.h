@@ -1,0 +1,39 @@
+/* quote.h - the arithmetic of one quote: baseline x personal terms, bounds, offer, lock. Version 1.
+ *
+ *   m = 1.0000 :  p = baseline, untouched
+ *   else       :  p = ending(round_half_even(baseline x m / 10000)) within [floor, ceiling]; the ending may not leave them
+ *   offer      :  fixed amount, or percent or amount off the baseline (off p if stackable), then the same bounds
+ *   lock       :  p = min(p, locked): may lie below the floor; nothing lies above the ceiling
+ *   never above:  with RIALTO_CELL_NEVER_ABOVE, p = min(p, baseline)
+ *   stale      :  p = min(p, list); past the rule's stale limit p = list, at most the ceiling
+ *   mode list  :  p = list, at most the ceiling
+ *
+ * The same function makes the quote in librialto, behind HTTP and for Redis. Pure integer arithmetic: no clock, no
+ * allocation, no I/O; safe from any thread. */
+#ifndef PRICING_QUOTE_H
+#define PRICING_QUOTE_H
+
+#include <rialto/quote.h>
+
+struct quote_inputs {
+    const struct rialto_cell_line *cell;
+    const struct rialto_rule_row *rule;
+    const struct rialto_terms_line *terms; /* NULL = none */
+    const struct rialto_offer_line *offer; /* NULL = none */
+    int64_t now_ms;                        /* service time, Unix ms */
+    uint32_t age_ms;                       /* of the cell's partition's heartbeat */
+    uint32_t terms_age_ms;                 /* of the terms' partition's heartbeat */
+    uint32_t stale_after_ms;
+    uint32_t personal_stale_ms;
+    uint8_t group_map;
+    enum rialto_mode mode;
+};
+
+/* quote_compose - fills every member of *ret but zone and zone_level. Amounts are in minor units of the rule's currency. */
+void quote_compose(const struct quote_inputs *in, struct rialto_quote *ret);
+
+/* ending_within - the amount of form k * step - less (k >= 1) nearest to `amount` that lies in [floor, ceiling], ties to the
+ * lower; where none lies in them, `amount` clamped to the bounds. step <= 1 means every amount is allowed. An amount beyond
+ * 2^62 is no money and is clamped only. */
+int64_t ending_within(int64_t amount, uint32_t step, uint32_t less, int64_t floor, int64_t ceiling);
+#endif

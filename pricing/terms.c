@@ -1,0 +1,103 @@
+/* terms.c - what one customer's permitted data do to prices: one multiplier per price group.
+ *
+ * Consent comes first, literally: permitted() is asked before any field of that kind is touched, so that data which
+ * a customer has not permitted cannot move a price, not even by being there. */
+#include "pricing/model.h"
+
+#include <string.h>
+
+static bool permitted(const struct model_personal *personal, const struct terms_inputs *in)
+{
+    return (in->consent & personal->consent) == personal->consent;
+}
+
+static const struct model_point *row_of(const struct model_personal *personal, const char *word)
+{
+    for (uint32_t i = 0; i < personal->point_count; i++)
+        if (strcmp(personal->word[i], word) == 0)
+            return &personal->point[i];
+    return NULL;
+}
+
+/* False: the customer has no such data, so none were read. Otherwise *ret is the multiplier in micro. */
+static bool read_tier(const struct model_personal *personal, const struct terms_inputs *in, int64_t *ret)
+{
+    if (in->tier[0] == '\0')
+        return false;
+    const struct model_point *row = row_of(personal, in->tier);
+    *ret = row != NULL ? row->y_micro : MICRO;
+    return true;
+}
+
+/* The most favourable of the segments that the table names; a segment that it does not name says nothing. */
+static bool read_segment(const struct model_personal *personal, const struct terms_inputs *in, int64_t *ret)
+{
+    uint32_t count = in->segment_count < TERMS_SEGMENTS_MAX ? in->segment_count : TERMS_SEGMENTS_MAX;
+    const struct model_point *best = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct model_point *row = row_of(personal, in->segment[i]);
+        if (row != NULL && (best == NULL || row->y_micro < best->y_micro))
+            best = row;
+    }
+    *ret = best != NULL ? best->y_micro : MICRO;
+    return count > 0;
+}
+
+static bool read_spend(const struct model_personal *personal, const struct terms_inputs *in, int64_t *ret)
+{
+    if (!in->spend_known)
+        return false;
+    *ret = model_curve(personal->curve, personal->point_count, personal->point, in->spend_micro);
+    return true;
+}
+
+/* The nearest zone around the customer that the table names. */
+static bool read_zone(const struct model_personal *personal, const struct terms_inputs *in, int64_t *ret)
+{
+    uint32_t count = in->zone_count < RIALTO_ZONE_LEVELS - 1 ? in->zone_count : RIALTO_ZONE_LEVELS - 1;
+    const struct model_point *row = NULL;
+    for (uint32_t i = 0; i < count && row == NULL; i++)
+        row = row_of(personal, in->zone[i]);
+    *ret = row != NULL ? row->y_micro : MICRO;
+    return count > 0;
+}
+
+static bool read_personal(const struct model_personal *personal, const struct terms_inputs *in, int64_t *ret)
+{
+    switch (personal->kind) {
+    case PERSONAL_TIER:    return read_tier(personal, in, ret);
+    case PERSONAL_SEGMENT: return read_segment(personal, in, ret);
+    case PERSONAL_SPEND:   return read_spend(personal, in, ret);
+    case PERSONAL_ZONE:    return read_zone(personal, in, ret);
+    }
+    return false;
+}
+
+static uint16_t multiplier_e4(const struct model *model, const struct terms_inputs *in, uint16_t *kinds)
+{
+    int64_t product = MICRO;
+    for (uint32_t i = 0; i < model->personal_count; i++) {
+        const struct model_personal *personal = &model->personal[i];
+        int64_t value;
+        if (!permitted(personal, in) || !read_personal(personal, in, &value))
+            continue;
+        *kinds |= personal->consent;
+        if (!mul_div_half_even(product, value, MICRO, &product))
+            product = INT64_MAX; /* not with a parsed model; the clamp below ends it */
+    }
+    product = clamp_i64(product, model->guard.personal_low_micro, model->guard.personal_high_micro);
+    return (uint16_t)div_half_even(product, MICRO / 10000);
+}
+
+void model_terms(const struct model_set *set, const struct terms_inputs *in, uint16_t ret_multiplier_e4[RIALTO_GROUPS_MAX],
+                 uint16_t *ret_kinds)
+{
+    *ret_kinds = 0;
+    for (uint32_t g = 0; g < RIALTO_GROUPS_MAX; g++)
+        ret_multiplier_e4[g] = 10000;
+    for (uint32_t m = 0; m < set->count; m++) {
+        const struct model *model = &set->model[m];
+        if (model->personal_count > 0 && model->group < RIALTO_GROUPS_MAX)
+            ret_multiplier_e4[model->group] = multiplier_e4(model, in, ret_kinds);
+    }
+}
