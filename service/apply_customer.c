@@ -1,0 +1,374 @@
+/* apply_customer.c - customer parts, at the customer's owner: the one place that knows what is permitted.
+ *
+ * Everything is off until the customer switches it on. Data of a kind that is not permitted are dropped here, before any store; what
+ * rested on a kind that is switched off is gone in the same batch. */
+#include "cache/keys.h"
+#include "pricing/money.h"
+#include "service/worker.h"
+
+#include <string.h>
+
+#define LEASE_DEFAULT_S 900
+
+static struct rialto_key id_key(const struct worker *worker, const char *id)
+{
+    return key_of_id(worker->control->secret, id, strlen(id));
+}
+
+static struct customer_record *customer_touch(struct partition *partition, uint32_t customer)
+{
+    return state_touch(partition->state, POOL_CUSTOMERS, customer);
+}
+
+static bool permits(const struct partition *partition, uint32_t customer, unsigned kind)
+{
+    if (customer == STATE_NONE)
+        return false;
+    const struct customer_record *record = state_at(partition->state, POOL_CUSTOMERS, customer);
+    return (record->consent & kind) != 0;
+}
+
+static uint32_t customer_insert(struct worker *worker, struct partition *partition, const char *id)
+{
+    uint32_t customer = state_insert(partition->state, POOL_CUSTOMERS, id_key(worker, id));
+    if (customer != STATE_NONE)
+        memcpy(customer_touch(partition, customer)->id, id, strlen(id) + 1);
+    return customer;
+}
+
+/* A record that permits nothing and owes nothing is not kept. */
+static void customer_drop_if_empty(struct partition *partition, uint32_t customer)
+{
+    const struct customer_record *record = state_at(partition->state, POOL_CUSTOMERS, customer);
+    if (record->consent == 0 && record->offer_count == 0)
+        state_delete(partition->state, POOL_CUSTOMERS, customer);
+}
+
+/* ---- offers --------------------------------------------------------------------------------------------------- */
+
+static void offer_delete(struct partition *partition, uint32_t offer)
+{
+    const struct offer_record *record = state_at(partition->state, POOL_OFFERS, offer);
+    uint32_t customer = state_find(partition->state, POOL_CUSTOMERS, record->customer);
+    state_delete(partition->state, POOL_OFFERS, offer);
+    if (customer == STATE_NONE)
+        return;
+    customer_touch(partition, customer)->offer_count--;
+    customer_drop_if_empty(partition, customer);
+}
+
+static void offer_clear(struct offer_record *record)
+{
+    record->kind = RIALTO_OFFER_NONE;
+    record->flags = 0;
+    record->kinds = 0;
+    record->value = record->from_ms = record->until_ms = 0;
+    if (record->locked == 0)
+        record->currency = 0;
+}
+
+/* Takes away what is over, or all offers that rest on any of `kinds`; locks are owed and stay. */
+static void offer_prune(struct worker *worker, struct partition *partition, uint32_t offer, unsigned kinds)
+{
+    struct offer_record *record = state_touch(partition->state, POOL_OFFERS, offer);
+    bool over = record->until_ms != 0 && record->until_ms <= worker->tick_ms;
+    if (record->kind != RIALTO_OFFER_NONE && (over || (record->kinds & kinds) != 0))
+        offer_clear(record);
+    if (record->locked != 0 && record->lock_until_ms != 0 && record->lock_until_ms <= worker->tick_ms)
+        record->locked = record->lock_until_ms = 0;
+    if (record->kind == RIALTO_OFFER_NONE && record->locked == 0)
+        offer_delete(partition, offer);
+}
+
+static void offer_timer_set(struct worker *worker, const struct partition *partition, uint32_t offer)
+{
+    const struct offer_record *record = state_at(partition->state, POOL_OFFERS, offer);
+    const int64_t due[2] = { record->until_ms, record->lock_until_ms };
+    for (unsigned i = 0; i < 2; i++)
+        if (due[i] != 0)
+            (void)timers_set(&worker->timers, (struct timer){ .due_ms = due[i], .index = offer,
+                                                              .partition = (uint8_t)partition->number, .kind = TIMER_OFFER });
+}
+
+void apply_offer_timer(struct worker *worker, struct partition *partition, uint32_t index)
+{
+    const struct offer_record *record = state_at(partition->state, POOL_OFFERS, index);
+    if (!key_is_none(record->head.key))
+        offer_prune(worker, partition, index, 0);
+}
+
+/* A customer's offers are few and this is rare: the pool is looked through. */
+static void offers_prune(struct worker *worker, struct partition *partition, struct rialto_key customer, unsigned kinds,
+                         bool all)
+{
+    for (uint32_t i = 0; i < state_capacity(partition->state, POOL_OFFERS); i++) {
+        const struct offer_record *record = state_at(partition->state, POOL_OFFERS, i);
+        if (key_is_none(record->head.key) || !key_equal(record->customer, customer))
+            continue;
+        if (all)
+            state_delete(partition->state, POOL_OFFERS, i);
+        else
+            offer_prune(worker, partition, i, kinds);
+    }
+}
+
+static void offer_fill(struct offer_record *record, const struct signal *signal, unsigned kinds)
+{
+    enum { WITHDRAW, FIXED, PERCENT, AMOUNT_OFF, LOCK };
+    if (signal_has(signal, SIGNAL_FIELD_currency))
+        record->currency = currency_find(signal->currency)->number;
+    if (signal->offer_kind == LOCK) {
+        record->locked = signal->amount;
+        record->lock_until_ms = signal->until_ms;
+        return;
+    }
+    record->kind = (uint8_t)signal->offer_kind; /* CHOICES_OFFER stands in the order of RIALTO_OFFER_* */
+    record->value = signal->offer_kind == PERCENT ? signal->percent / 10000 : signal->amount;
+    record->flags = signal->stackable ? RIALTO_OFFER_STACKABLE : 0;
+    record->kinds = (uint8_t)kinds;
+    record->from_ms = signal->from_ms;
+    record->until_ms = signal->until_ms;
+}
+
+static uint32_t offer_upsert(struct worker *worker, struct partition *partition, uint32_t customer,
+                             const struct signal *signal)
+{
+    struct rialto_key owner = id_key(worker, signal->customer);
+    struct rialto_key key = key_pair(owner, id_key(worker, signal->sku));
+    uint32_t offer = state_find(partition->state, POOL_OFFERS, key);
+    if (offer != STATE_NONE)
+        return offer;
+    offer = state_insert(partition->state, POOL_OFFERS, key);
+    if (offer == STATE_NONE)
+        return STATE_NONE;
+    struct offer_record *record = state_touch(partition->state, POOL_OFFERS, offer);
+    record->customer = owner;
+    memcpy(record->sku, signal->sku, sizeof record->sku);
+    customer_touch(partition, customer)->offer_count++;
+    return offer;
+}
+
+static enum signal_reason apply_offer(struct worker *worker, struct partition *partition, uint32_t customer,
+                                      const struct signal *signal)
+{
+    enum { WITHDRAW = 0, LOCK = 4 };
+    unsigned basis = signal_has(signal, SIGNAL_FIELD_basis) ? 1u << signal->basis : RIALTO_KIND_PROFILE;
+    bool lock = signal->offer_kind == LOCK, withdraw = signal->offer_kind == WITHDRAW;
+    if (!lock && !withdraw && !permits(partition, customer, basis))
+        return REASON_no_consent;
+    if (signal->until_ms != 0 && signal->until_ms <= worker->tick_ms)
+        return REASON_superseded;
+    struct rialto_key key = key_pair(id_key(worker, signal->customer), id_key(worker, signal->sku));
+    uint32_t offer = state_find(partition->state, POOL_OFFERS, key);
+    if (withdraw && offer == STATE_NONE)
+        return REASON_superseded;
+    if (customer == STATE_NONE)
+        customer = customer_insert(worker, partition, signal->customer);
+    if (customer != STATE_NONE && offer == STATE_NONE)
+        offer = offer_upsert(worker, partition, customer, signal);
+    if (offer == STATE_NONE) {
+        if (customer != STATE_NONE)
+            customer_drop_if_empty(partition, customer);
+        return REASON_table_full;
+    }
+    struct offer_record *record = state_touch(partition->state, POOL_OFFERS, offer);
+    if (record->time_ms > signal->time_ms)
+        return REASON_superseded;
+    record->time_ms = signal->time_ms;
+    if (withdraw)
+        offer_clear(record);
+    else
+        offer_fill(record, signal, basis);
+    offer_timer_set(worker, partition, offer);
+    if (record->kind == RIALTO_OFFER_NONE && record->locked == 0)
+        offer_delete(partition, offer);
+    return REASON_none;
+}
+
+/* ---- consent, profile ---------------------------------------------------------------------------------------------- */
+
+static void spend_forget(struct customer_record *record)
+{
+    record->spend = 0;
+    record->spend_currency = 0;
+}
+
+static void zone_forget(struct customer_record *record)
+{
+    memset(record->zone, 0, sizeof record->zone);
+    record->zone_until_ms = 0;
+}
+
+static void revoke(struct worker *worker, struct customer_record *record, unsigned kinds)
+{
+    record->consent &= (uint8_t)~kinds;
+    if (kinds & RIALTO_KIND_LOCATION)
+        zone_forget(record);
+    if (kinds & RIALTO_KIND_PURCHASES)
+        spend_forget(record);
+    if (kinds & RIALTO_KIND_PROFILE) {
+        memset(record->tier, 0, sizeof record->tier);
+        memset(record->segment, 0, sizeof record->segment);
+        record->segment_count = 0;
+    }
+    if (kinds & (RIALTO_KIND_BEHAVIOUR | RIALTO_KIND_PURCHASES))
+        publisher_forget(worker->publisher, record->id);
+    worker->erased = true;
+}
+
+static void segments_set(struct customer_record *record, const struct signal *signal)
+{
+    memset(record->segment, 0, sizeof record->segment);
+    record->segment_count = (uint8_t)signal->segments.count;
+    memcpy(record->segment, signal->segments.word, sizeof record->segment);
+}
+
+static enum signal_reason profile_set(struct customer_record *record, const struct signal *signal)
+{
+    enum signal_reason reason = REASON_none;
+    bool profile = signal_has(signal, SIGNAL_FIELD_tier) || signal_has(signal, SIGNAL_FIELD_segments);
+    if (profile && (record->consent & RIALTO_KIND_PROFILE) == 0)
+        reason = REASON_no_consent;
+    if (record->consent & RIALTO_KIND_PROFILE) {
+        if (signal_has(signal, SIGNAL_FIELD_tier))
+            memcpy(record->tier, signal->tier, sizeof record->tier);
+        if (signal_has(signal, SIGNAL_FIELD_segments))
+            segments_set(record, signal);
+    }
+    if (!signal_has(signal, SIGNAL_FIELD_spend))
+        return reason;
+    if ((record->consent & RIALTO_KIND_PURCHASES) == 0)
+        return REASON_no_consent;
+    record->spend = signal->spend;
+    record->spend_currency = currency_find(signal->currency)->number;
+    return reason;
+}
+
+static enum signal_reason apply_customer(struct worker *worker, struct partition *partition, uint32_t customer,
+                                         const struct signal *signal)
+{
+    if (customer == STATE_NONE) {
+        bool data = signal_has(signal, SIGNAL_FIELD_tier) || signal_has(signal, SIGNAL_FIELD_spend) ||
+                    signal_has(signal, SIGNAL_FIELD_segments);
+        if (signal->consent.granted == 0) /* nothing is permitted: nothing is stored */
+            return data ? REASON_no_consent : REASON_none;
+        customer = customer_insert(worker, partition, signal->customer);
+        if (customer == STATE_NONE)
+            return REASON_table_full;
+    }
+    struct customer_record *record = customer_touch(partition, customer);
+    if (record->consent_time_ms > signal->time_ms)
+        return REASON_superseded;
+    record->consent_time_ms = signal->time_ms;
+    unsigned revoked = record->consent & signal->consent.given & (unsigned)~signal->consent.granted;
+    record->consent |= signal->consent.granted;
+    enum signal_reason reason = REASON_none;
+    if (revoked != 0) {
+        revoke(worker, record, revoked);
+        offers_prune(worker, partition, record->head.key, revoked, false);
+    }
+    if (key_is_none(record->head.key)) /* it went with its last offer */
+        return reason;
+    reason = profile_set(record, signal);
+    customer_drop_if_empty(partition, customer);
+    return reason;
+}
+
+static enum signal_reason apply_forget(struct worker *worker, struct partition *partition, uint32_t customer,
+                                       const struct signal *signal)
+{
+    publisher_forget(worker->publisher, signal->customer);
+    worker->erased = true;
+    if (customer == STATE_NONE)
+        return REASON_none;
+    const struct customer_record *record = state_at(partition->state, POOL_CUSTOMERS, customer);
+    offers_prune(worker, partition, record->head.key, 0, true);
+    state_delete(partition->state, POOL_CUSTOMERS, customer);
+    return REASON_none;
+}
+
+/* ---- location, purchases, behaviour --------------------------------------------------------------------------------- */
+
+static enum signal_reason apply_location(struct worker *worker, struct partition *partition, uint32_t customer,
+                                         const struct signal *signal)
+{
+    if (!permits(partition, customer, RIALTO_KIND_LOCATION))
+        return REASON_no_consent;
+    const struct customer_record *known = state_at(partition->state, POOL_CUSTOMERS, customer);
+    int64_t lease_s = signal_has(signal, SIGNAL_FIELD_lease_s) ? signal->lease_s : LEASE_DEFAULT_S;
+    int64_t until_ms = signal->time_ms + lease_s * 1000;
+    bool left = signal->left != 0;
+    bool elsewhere = left && signal->zone[0] != '\0' && strcmp(signal->zone, known->zone) != 0;
+    if (known->zone_time_ms > signal->time_ms || elsewhere || (!left && until_ms <= worker->tick_ms))
+        return REASON_superseded;
+    struct customer_record *record = customer_touch(partition, customer);
+    zone_forget(record);
+    record->zone_time_ms = signal->time_ms;
+    if (left)
+        return REASON_none;
+    memcpy(record->zone, signal->zone, sizeof record->zone);
+    record->zone_until_ms = until_ms;
+    (void)timers_set(&worker->timers, (struct timer){ .due_ms = until_ms, .index = customer,
+                                                      .partition = (uint8_t)partition->number, .kind = TIMER_CUSTOMER });
+    return REASON_none;
+}
+
+void apply_customer_timer(struct worker *worker, struct partition *partition, uint32_t index)
+{
+    const struct customer_record *record = state_at(partition->state, POOL_CUSTOMERS, index);
+    if (!key_is_none(record->head.key) && record->zone_until_ms != 0 && record->zone_until_ms <= worker->tick_ms)
+        zone_forget(customer_touch(partition, index));
+}
+
+/* Spend adds up in the currency that it began in; amounts in another one are not mixed in. */
+static void spend_add(struct customer_record *record, const struct signal *signal, int64_t sign)
+{
+    uint16_t currency = currency_find(signal->currency)->number;
+    if (record->spend_currency == 0)
+        record->spend_currency = currency;
+    if (record->spend_currency != currency)
+        return;
+    int64_t spend = record->spend + sign * signal->amount; /* both at most 2^48: no overflow */
+    record->spend = spend < 0 ? 0 : spend > RIALTO_BOUND_MAX ? RIALTO_BOUND_MAX : spend;
+}
+
+static enum signal_reason apply_customer_demand(struct worker *worker, struct partition *partition, uint32_t customer,
+                                                const struct signal *signal)
+{
+    bool purchase = signal->event == DEMAND_ORDER || signal->event == DEMAND_RETURN;
+    if (!permits(partition, customer, purchase ? RIALTO_KIND_PURCHASES : RIALTO_KIND_BEHAVIOUR))
+        return REASON_no_consent;
+    if (purchase && signal_has(signal, SIGNAL_FIELD_amount))
+        spend_add(customer_touch(partition, customer), signal, signal->event == DEMAND_ORDER ? 1 : -1);
+    publisher_watch(worker->publisher, signal->customer, signal->sku, worker->config->watch_ttl_s);
+    return REASON_none;
+}
+
+static enum signal_reason apply_receipt(struct partition *partition, uint32_t customer, const struct signal *signal)
+{
+    if (!permits(partition, customer, RIALTO_KIND_PURCHASES))
+        return REASON_no_consent;
+    spend_add(customer_touch(partition, customer), signal, 1);
+    return REASON_none;
+}
+
+enum signal_reason apply_customer_part(struct worker *worker, struct partition *partition, const struct signal *signal)
+{
+    uint32_t customer = state_find(partition->state, POOL_CUSTOMERS, id_key(worker, signal->customer));
+    switch (signal->type) {
+    case SIGNAL_customer:
+        return apply_customer(worker, partition, customer, signal);
+    case SIGNAL_location:
+        return apply_location(worker, partition, customer, signal);
+    case SIGNAL_demand:
+        return apply_customer_demand(worker, partition, customer, signal);
+    case SIGNAL_receipt:
+        return apply_receipt(partition, customer, signal);
+    case SIGNAL_offer:
+        return apply_offer(worker, partition, customer, signal);
+    case SIGNAL_forget:
+        return apply_forget(worker, partition, customer, signal);
+    default:
+        return REASON_unknown_type;
+    }
+}

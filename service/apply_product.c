@@ -1,0 +1,219 @@
+/* apply_product.c - product parts: what is sold, asked for, in stock, and asked by competitors. No customer is known here. */
+#include "cache/keys.h"
+#include "pricing/money.h"
+#include "service/metrics.h"
+#include "service/worker.h"
+
+#include <string.h>
+
+/* What a signal is about: its product, zone, and the price that holds there now. */
+struct subject {
+    uint32_t product; /* STATE_NONE = not known */
+    uint32_t place;
+    uint32_t priced;  /* nearest cell with a list price; STATE_NONE */
+    int      model;   /* that price's; -1 */
+};
+
+static struct rialto_key sku_key(const struct worker *worker, const char *sku)
+{
+    return key_of_id(worker->control->secret, sku, strlen(sku));
+}
+
+/* The nearest existing cell of a product at or around a place. */
+static uint32_t nearest_cell(const struct worker *worker, const struct partition *partition, struct rialto_key product,
+                             const struct place *place)
+{
+    for (uint32_t level = 0; level <= place->chain_count; level++) {
+        struct rialto_key zone = level < place->chain_count ? place->chain[level] : key_of_world(worker->control->secret);
+        uint32_t cell = state_find(partition->state, POOL_CELLS, key_pair(product, zone));
+        if (cell != STATE_NONE)
+            return cell;
+    }
+    return STATE_NONE;
+}
+
+static struct subject subject_of(struct worker *worker, const struct partition *partition, const struct signal *signal)
+{
+    struct subject subject = { STATE_NONE, place_of(worker, signal->zone), STATE_NONE, -1 };
+    struct rialto_key key = sku_key(worker, signal->sku);
+    subject.product = state_find(partition->state, POOL_PRODUCTS, key);
+    if (subject.product == STATE_NONE || subject.place == STATE_NONE)
+        return subject;
+    uint32_t cell = nearest_cell(worker, partition, key, &worker->place[subject.place]);
+    subject.priced = cell == STATE_NONE ? STATE_NONE : cell_priced(partition, cell);
+    if (subject.priced != STATE_NONE)
+        subject.model = partition->cell[subject.priced].model;
+    return subject;
+}
+
+static bool same_currency(const struct partition *partition, const struct subject *subject, const struct signal *signal)
+{
+    if (!signal_has(signal, SIGNAL_FIELD_currency))
+        return true;
+    const struct cell_record *cell = state_at(partition->state, POOL_CELLS, subject->priced);
+    const struct currency *currency = currency_find(signal->currency);
+    return currency != NULL && currency->number == cell->currency;
+}
+
+/* The level of a place's chain at which a model keeps cells: its own zone, or the first zone around it that is wide enough. */
+static uint32_t level_for(const struct worker *worker, const struct subject *subject)
+{
+    uint32_t depth = worker->place[subject->place].chain_count;
+    uint32_t deepest = worker->models->model[subject->model].zone_depth_max;
+    return depth > deepest ? depth - deepest : 0;
+}
+
+/* ---- product ---------------------------------------------------------------------------------------------- */
+
+static uint32_t product_upsert(struct worker *worker, struct partition *partition, const struct signal *signal)
+{
+    struct rialto_key key = sku_key(worker, signal->sku);
+    uint32_t product = state_find(partition->state, POOL_PRODUCTS, key);
+    if (product == STATE_NONE) {
+        product = state_insert(partition->state, POOL_PRODUCTS, key);
+        if (product == STATE_NONE)
+            return STATE_NONE;
+        partition->product[product] = (struct product_extra){ .first_cell = STATE_NONE };
+    }
+    struct product_record *record = state_touch(partition->state, POOL_PRODUCTS, product);
+    memcpy(record->sku, signal->sku, sizeof record->sku);
+    if (signal_has(signal, SIGNAL_FIELD_category))
+        memcpy(record->category, signal->category, sizeof record->category);
+    if (signal_has(signal, SIGNAL_FIELD_title))
+        memcpy(record->title, signal->title, sizeof record->title);
+    if (signal_has(signal, SIGNAL_FIELD_unit))
+        record->unit = (uint8_t)signal->unit;
+    if (signal_has(signal, SIGNAL_FIELD_tax))
+        record->tax = (uint8_t)(signal->tax + 1);
+    return product;
+}
+
+/* Everything that can refuse the signal is looked at before anything changes. */
+static enum signal_reason product_check(struct worker *worker, const struct partition *partition,
+                                        const struct subject *subject, const struct signal *signal)
+{
+    const char *category = signal->category;
+    if (subject->product != STATE_NONE) {
+        const struct product_record *known = state_at(partition->state, POOL_PRODUCTS, subject->product);
+        if (!signal_has(signal, SIGNAL_FIELD_category))
+            category = known->category;
+        const struct place *place = &worker->place[subject->place];
+        uint32_t cell = state_find(partition->state, POOL_CELLS, key_pair(known->head.key, place->key));
+        const struct cell_record *record = cell == STATE_NONE ? NULL : state_at(partition->state, POOL_CELLS, cell);
+        if (record != NULL && record->list > 0 && record->currency != currency_find(signal->currency)->number)
+            return REASON_other_currency;
+        if (record != NULL && record->product_time_ms > signal->time_ms)
+            return REASON_superseded;
+    } else if (!signal_has(signal, SIGNAL_FIELD_category)) {
+        return REASON_no_category;
+    }
+    return model_for_product(worker->models, category, signal->sku, signal->currency) < 0 ? REASON_no_model : REASON_none;
+}
+
+static enum signal_reason apply_product(struct worker *worker, struct partition *partition, const struct signal *signal)
+{
+    struct subject subject = subject_of(worker, partition, signal);
+    if (subject.place == STATE_NONE)
+        return REASON_table_full;
+    enum signal_reason reason = product_check(worker, partition, &subject, signal);
+    if (reason != REASON_none)
+        return reason;
+    uint32_t product = product_upsert(worker, partition, signal);
+    uint32_t cell = product == STATE_NONE ? STATE_NONE : cell_get(worker, partition, product, subject.place, 0);
+    if (cell == STATE_NONE)
+        return REASON_table_full;
+    struct cell_record *record = state_touch(partition->state, POOL_CELLS, cell);
+    record->list = signal->list;
+    record->cost = signal_has(signal, SIGNAL_FIELD_cost) ? signal->cost : -1;
+    record->currency = currency_find(signal->currency)->number;
+    record->promotion_micro = signal_has(signal, SIGNAL_FIELD_promotion) ? signal->promotion : 0;
+    record->promotion_until_ms = signal_has(signal, SIGNAL_FIELD_until_ms) ? signal->until_ms : 0;
+    record->product_time_ms = signal->time_ms;
+    cells_relink(worker, partition, product);
+    product_dirty(partition, product);
+    return REASON_none;
+}
+
+/* ---- demand, supply, competitor ------------------------------------------------------------------------------ */
+
+static enum signal_reason apply_demand(struct worker *worker, struct partition *partition, const struct signal *signal,
+                                       const struct subject *subject)
+{
+    const struct demand_settings *settings = &worker->models->model[subject->model].demand;
+    int64_t quantity = signal_has(signal, SIGNAL_FIELD_quantity) ? signal->quantity : MICRO;
+    bool counted = false;
+    for (uint32_t level = level_for(worker, subject); level <= worker->place[subject->place].chain_count; level++) {
+        uint32_t cell = cell_get(worker, partition, subject->product, subject->place, level);
+        if (cell == STATE_NONE)
+            continue; /* no room for a cell of its own: the zones around it still count the event */
+        struct cell_record *record = state_touch(partition->state, POOL_CELLS, cell);
+        demand_add(&record->demand, settings, (enum demand_event)signal->event, quantity, signal->time_ms);
+        if (record->event_count < UINT32_MAX)
+            record->event_count++;
+        counted = true;
+    }
+    return counted ? REASON_none : REASON_table_full;
+}
+
+static enum signal_reason apply_supply(struct cell_record *record, const struct signal *signal)
+{
+    if (record->supply_time_ms > signal->time_ms)
+        return REASON_superseded;
+    record->available_micro = signal->available;
+    if (signal_has(signal, SIGNAL_FIELD_capacity))
+        record->capacity_micro = signal->capacity;
+    record->supply_time_ms = signal->time_ms;
+    return REASON_none;
+}
+
+/* A competitor keeps its place; a new one takes an unused place or the one that was heard of longest ago. */
+static enum signal_reason apply_competitor(const struct worker *worker, struct cell_record *record,
+                                           const struct signal *signal)
+{
+    uint64_t name = sku_key(worker, signal->competitor).lo | 1u;
+    struct competitor_price *place = &record->competitor[0];
+    for (unsigned i = 0; i < COMPETITORS_MAX; i++) {
+        struct competitor_price *price = &record->competitor[i];
+        if (price->name_hash == name) {
+            place = price;
+            break;
+        }
+        if (price->time_ms < place->time_ms)
+            place = price;
+    }
+    if (place->name_hash == name && place->time_ms > signal->time_ms)
+        return REASON_superseded;
+    *place = (struct competitor_price){
+        .name_hash = name,
+        .amount = signal->amount,
+        .time_ms = signal->time_ms,
+        .until_ms = signal_has(signal, SIGNAL_FIELD_until_ms) ? signal->until_ms : 0,
+    };
+    return REASON_none;
+}
+
+enum signal_reason apply_product_part(struct worker *worker, struct partition *partition, const struct signal *signal)
+{
+    if (signal->type == SIGNAL_product)
+        return apply_product(worker, partition, signal);
+    struct subject subject = subject_of(worker, partition, signal);
+    if (subject.place == STATE_NONE)
+        return REASON_table_full;
+    if (subject.model < 0)
+        return REASON_unknown_product;
+    if (!same_currency(partition, &subject, signal))
+        return REASON_other_currency;
+    enum signal_reason reason = REASON_none;
+    if (signal->type == SIGNAL_demand) {
+        reason = apply_demand(worker, partition, signal, &subject);
+    } else {
+        uint32_t cell = cell_get(worker, partition, subject.product, subject.place, level_for(worker, &subject));
+        if (cell == STATE_NONE)
+            return REASON_table_full;
+        struct cell_record *record = state_touch(partition->state, POOL_CELLS, cell);
+        reason = signal->type == SIGNAL_supply ? apply_supply(record, signal) : apply_competitor(worker, record, signal);
+    }
+    if (reason == REASON_none)
+        product_dirty(partition, subject.product);
+    return reason;
+}

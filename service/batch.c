@@ -1,0 +1,171 @@
+/* batch.c - one batch, whole: timers up to its tick, its records, prices, commit, lines, Redis.
+ *
+ * Each partition commits by itself; the common state commits last and says what this worker has applied. A batch that comes
+ * again after a death finds its finished partitions ahead of it and passes them over: every part counts once. */
+#include "cache/keys.h"
+#include "service/log.h"
+#include "service/metrics.h"
+#include "service/worker.h"
+
+#include <stdlib.h>
+
+/* Ready to take changes of this batch; false if it has them already. */
+static bool partition_begin(struct worker *worker, struct partition *partition)
+{
+    if (state_applied(partition->state) >= worker->batch)
+        return false;
+    state_begin(partition->state, worker->batch);
+    return true;
+}
+
+static void finding_add(struct worker *worker, const struct wire_record *head, enum signal_reason reason)
+{
+    if (reason == REASON_no_consent)
+        metric_add(METRIC_signals_no_consent_total, 1);
+    else if (reason == REASON_duplicate)
+        metric_add(METRIC_signals_duplicate_total, 1);
+    else if (reason == REASON_superseded)
+        metric_add(METRIC_signals_superseded_total, 1);
+    else if (signal_reason_rejects(reason))
+        metric_add(METRIC_signals_rejected_total, 1);
+    if (worker->finding_count < FINDINGS_MAX) /* more cannot be: a batch has fewer parts that may fail */
+        worker->finding[worker->finding_count++] = (struct wire_finding){
+            .seq = worker->batch, .ref = head->ref, .reason = (uint16_t)reason, .part = head->part,
+        };
+}
+
+static void fire_timers(struct worker *worker)
+{
+    struct timer timer;
+    while (timers_pop(&worker->timers, worker->tick_ms, &timer)) {
+        struct partition *partition = &worker->partition[timer.partition];
+        if (timer.kind == TIMER_PRODUCT) {
+            if (partition->product[timer.index].due_ms == timer.due_ms)
+                product_dirty(partition, timer.index);
+        } else if (partition_begin(worker, partition)) {
+            if (timer.kind == TIMER_CUSTOMER)
+                apply_customer_timer(worker, partition, timer.index);
+            else
+                apply_offer_timer(worker, partition, timer.index);
+        }
+    }
+}
+
+/* Both parts of a signal may come to one partition: each counts once, not one of the two. */
+static uint64_t part_id(const struct wire_record *head)
+{
+    return head->id_hash == 0 ? 0 : head->id_hash + head->part;
+}
+
+static enum signal_reason apply_owned(struct worker *worker, const struct wire_record *head, const struct signal *signal)
+{
+    struct partition *partition = &worker->partition[head->partition];
+    if (head->type == WIRE_TYPE_WATCH) {
+        publisher_watch(worker->publisher, signal->customer, signal->sku, (uint32_t)signal->lease_s);
+        return REASON_none;
+    }
+    if (!partition_begin(worker, partition))
+        return REASON_none;
+    uint64_t id = part_id(head);
+    if (id != 0 && state_seen(partition->state, id, worker->tick_ms))
+        return REASON_duplicate;
+    enum signal_reason reason = head->part == PART_PRODUCT ? apply_product_part(worker, partition, signal)
+                                                           : apply_customer_part(worker, partition, signal);
+    if (id != 0 && !signal_reason_rejects(reason))
+        state_remember(partition->state, id, worker->tick_ms);
+    return reason;
+}
+
+static enum signal_reason apply_common(struct worker *worker, const struct wire_record *head, const struct signal *signal)
+{
+    if (head->id_hash != 0 && state_seen(worker->common, head->id_hash, worker->tick_ms))
+        return REASON_duplicate;
+    enum signal_reason reason = apply_common_part(worker, signal);
+    if (head->id_hash != 0 && !signal_reason_rejects(reason))
+        state_remember(worker->common, head->id_hash, worker->tick_ms);
+    return reason;
+}
+
+static bool is_ours(const struct worker *worker, const struct wire_record *head)
+{
+    return head->part == PART_COMMON ||
+           (head->partition < RIALTO_PARTITIONS && worker_owns(worker, head->partition));
+}
+
+/* The whole message is looked at before anything of it takes effect. */
+static bool batch_is_valid(const struct worker *worker, const uint8_t *bytes, size_t size, uint32_t count)
+{
+    size_t at = sizeof(struct wire_header);
+    struct wire_record head;
+    struct signal signal;
+    for (uint32_t i = 0; i < count; i++)
+        if (!wire_record_decode(bytes, size, &at, &head, &signal) || !is_ours(worker, &head))
+            return false;
+    return at == size;
+}
+
+static void apply_records(struct worker *worker, const uint8_t *bytes, size_t size, uint32_t count)
+{
+    size_t at = sizeof(struct wire_header);
+    struct wire_record head;
+    struct signal signal;
+    for (uint32_t i = 0; i < count && wire_record_decode(bytes, size, &at, &head, &signal); i++) {
+        enum signal_reason reason = head.part == PART_COMMON ? apply_common(worker, &head, &signal)
+                                                             : apply_owned(worker, &head, &signal);
+        if (reason != REASON_none)
+            finding_add(worker, &head, reason);
+    }
+    metric_add(METRIC_records_applied_total, count);
+}
+
+/* Prices of a partition that has this batch already wait for the next one: they are in its lines as of this tick. */
+static void reprice_all(struct worker *worker)
+{
+    for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++) {
+        struct partition *partition = &worker->partition[p];
+        if (partition->state != NULL && partition->dirty_count > 0 && partition_begin(worker, partition))
+            reprice_dirty(worker, partition);
+    }
+}
+
+static void commit_all(struct worker *worker)
+{
+    for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++) {
+        struct partition *partition = &worker->partition[p];
+        if (partition->state == NULL || !state_is_open(partition->state))
+            continue;
+        state_commit(partition->state);
+        lines_publish_changed(worker, partition);
+        persist_changed(worker, p, partition->state);
+        if (worker->erased)
+            state_wipe_journal(partition->state);
+    }
+    state_set_tick(worker->common, worker->tick_ms);
+    state_commit(worker->common);
+    if (worker->index == 0)
+        persist_changed(worker, MIRROR_COMMON, worker->common);
+    (void)mirror_commit(worker->mirror, worker->batch);
+    worker->erased = false;
+}
+
+bool batch_apply(struct worker *worker, const uint8_t *bytes, size_t size)
+{
+    const struct wire_header *header = wire_header_check(bytes, size);
+    if (header == NULL || header->kind != WIRE_BATCH || !batch_is_valid(worker, bytes, size, header->count)) {
+        log_line(LOG_ERROR, "BATCH-MALFORMED", "bytes=%zu", size);
+        return false;
+    }
+    worker->batch = header->seq;
+    if (header->tick_ms > worker->tick_ms)
+        worker->tick_ms = header->tick_ms;
+    state_begin(worker->common, worker->batch);
+    fire_timers(worker);
+    apply_records(worker, bytes, size, header->count);
+    if (worker->zones_changed)
+        places_rebuild(worker);
+    reprice_all(worker);
+    commit_all(worker);
+    metric_add(METRIC_batches_applied_total, 1);
+    metric_set(METRIC_tick_ms, (uint64_t)worker->tick_ms);
+    return true;
+}

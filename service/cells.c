@@ -1,0 +1,117 @@
+/* cells.c - the cells of a product: found, opened, and linked to the cell of the nearest zone around them. */
+#include "cache/keys.h"
+#include "pricing/money.h"
+#include "service/metrics.h"
+#include "service/worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct cell_record *cell_at(const struct partition *partition, uint32_t cell)
+{
+    return state_at(partition->state, POOL_CELLS, cell);
+}
+
+static struct rialto_key place_key(const struct worker *worker, const struct place *place, uint32_t level)
+{
+    return level < place->chain_count ? place->chain[level] : key_of_world(worker->control->secret);
+}
+
+uint32_t cell_priced(const struct partition *partition, uint32_t cell)
+{
+    while (cell != STATE_NONE && cell_at(partition, cell)->list == 0)
+        cell = partition->cell[cell].parent;
+    return cell;
+}
+
+static uint32_t nearest_around(const struct worker *worker, const struct partition *partition, uint32_t cell)
+{
+    const struct cell_record *record = cell_at(partition, cell);
+    const struct place *place = &worker->place[partition->cell[cell].place];
+    for (uint32_t level = 1; level <= place->chain_count; level++) {
+        struct rialto_key key = key_pair(record->product, place_key(worker, place, level));
+        uint32_t found = state_find(partition->state, POOL_CELLS, key);
+        if (found != STATE_NONE)
+            return found;
+    }
+    return STATE_NONE;
+}
+
+void cells_relink(struct worker *worker, struct partition *partition, uint32_t product)
+{
+    const struct product_record *record = state_at(partition->state, POOL_PRODUCTS, product);
+    for (uint32_t cell = partition->product[product].first_cell; cell != STATE_NONE; cell = partition->cell[cell].next)
+        partition->cell[cell].parent = nearest_around(worker, partition, cell);
+    for (uint32_t cell = partition->product[product].first_cell; cell != STATE_NONE; cell = partition->cell[cell].next) {
+        uint32_t priced = cell_priced(partition, cell);
+        const struct currency *currency =
+            priced == STATE_NONE ? NULL : currency_by_number(cell_at(partition, priced)->currency);
+        partition->cell[cell].model =
+            currency == NULL ? -1 : model_for_product(worker->models, record->category, record->sku, currency->letters);
+    }
+}
+
+static void cell_link(struct worker *worker, struct partition *partition, uint32_t product, uint32_t cell)
+{
+    uint32_t place = place_of(worker, cell_at(partition, cell)->zone);
+    partition->cell[cell] = (struct cell_extra){
+        .parent = STATE_NONE,
+        .next = partition->product[product].first_cell,
+        .place = place == STATE_NONE ? 0 : place, /* place 0 is the world: there since setup */
+        .model = -1,
+    };
+    partition->product[product].first_cell = cell;
+    partition->product[product].cell_count++;
+}
+
+uint32_t cell_get(struct worker *worker, struct partition *partition, uint32_t product, uint32_t place_index, uint32_t level)
+{
+    const struct product_record *owner = state_at(partition->state, POOL_PRODUCTS, product);
+    const struct place *place = &worker->place[place_index];
+    struct rialto_key key = key_pair(owner->head.key, place_key(worker, place, level));
+    uint32_t cell = state_find(partition->state, POOL_CELLS, key);
+    if (cell != STATE_NONE)
+        return cell;
+    if (partition->product[product].cell_count < worker->config->cells_per_product_max)
+        cell = state_insert(partition->state, POOL_CELLS, key);
+    if (cell == STATE_NONE) {
+        metric_add(METRIC_table_full_total, 1);
+        return STATE_NONE;
+    }
+    struct cell_record *record = state_touch(partition->state, POOL_CELLS, cell);
+    record->product = owner->head.key;
+    record->cost = -1;
+    if (level < place->chain_count)
+        memcpy(record->zone, place->name[level], RIALTO_ID_MAX);
+    cell_link(worker, partition, product, cell);
+    cells_relink(worker, partition, product);
+    return cell;
+}
+
+bool cells_setup(struct worker *worker, struct partition *partition)
+{
+    uint32_t products = state_capacity(partition->state, POOL_PRODUCTS);
+    uint32_t cells = state_capacity(partition->state, POOL_CELLS);
+    partition->cell = calloc((size_t)cells + 1, sizeof *partition->cell);
+    partition->product = calloc((size_t)products + 1, sizeof *partition->product);
+    partition->dirty = calloc((size_t)products + 1, sizeof *partition->dirty);
+    if (partition->cell == NULL || partition->product == NULL || partition->dirty == NULL)
+        return false;
+    for (uint32_t i = 0; i < products; i++)
+        partition->product[i].first_cell = STATE_NONE;
+    for (uint32_t i = 0; i < cells; i++) {
+        const struct cell_record *cell = cell_at(partition, i);
+        uint32_t product = key_is_none(cell->head.key) ? STATE_NONE
+                                                       : state_find(partition->state, POOL_PRODUCTS, cell->product);
+        if (product != STATE_NONE)
+            cell_link(worker, partition, product, i);
+    }
+    for (uint32_t i = 0; i < products; i++) {
+        const struct product_record *product = state_at(partition->state, POOL_PRODUCTS, i);
+        if (!key_is_none(product->head.key)) {
+            cells_relink(worker, partition, i);
+            product_dirty(partition, i);
+        }
+    }
+    return true;
+}

@@ -1,0 +1,95 @@
+/* config.h - one table of settings; the struct, the parser, the bounds, --describe-config and docs/config.md come from it.
+ *
+ * A configuration file is a JSON object (comments allowed) with these keys; `rialtod --set key=value` overrides one. A bad
+ * file is refused whole, with file, line and reason. */
+#ifndef SERVICE_CONFIG_H
+#define SERVICE_CONFIG_H
+
+#include "pricing/json_text.h"
+
+#include <rialto/layout.h>
+#include <rialto/status.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONFIG_TEXT_MAX 256u
+
+/* Strings first, then numbers. New rows go last within their block: X(key, default, unit, what it changes). */
+#define CONFIG_TEXTS(X)                                                                                                       \
+    X(instance,        "rialto", "name",   "names the cache folder, the Redis prefix and the log lines; one instance serves one brand")  \
+    X(data_dir,        "run",    "folder", "private state, sockets, the embedded Redis; mode 0700")                            \
+    X(cache_dir,       "",       "folder", "shared memory that storefronts map; empty: /dev/shm/ and the instance")            \
+    X(models_dir,      "models", "folder", "pricing models, *.json")                                                          \
+    X(push_urls,       "",       "urls",   "where signals are taken without an answer (NNG PULL), separated by spaces; empty: "     \
+                                           "ipc://DATA_DIR/push.ipc and, for the instance rialto, tcp://127.0.0.1:7411")        \
+    X(request_urls,    "",       "urls",   "where each signal is answered (NNG REP); empty: ipc://DATA_DIR/request.ipc and, for "   \
+                                           "the instance rialto, tcp://127.0.0.1:7412")                                       \
+    X(redis_url,       "",       "url",    "unix:PATH or tcp://HOST:PORT; empty: rialtod runs its own redis-server in DATA_DIR")  \
+    X(redis_user,      "",       "name",   "Redis ACL user; empty: default")                                                   \
+    X(redis_password_file, "",   "file",   "file whose first line is the Redis password; empty: none")                           \
+    X(geohash_lengths, "3,5",    "chars",  "lengths of geohash zones in use, at most two, ascending")                           \
+    X(path_depths,     "1,2,3",  "levels", "depths of path zones in use, at most three, ascending")                            \
+    X(cache_on_stop,   "keep",   "choice", "keep or remove the shared-memory tables at a clean stop")                          \
+    X(group,           "",       "name",   "group that may read the cache; empty: the group of rialtod")                      \
+    X(log_level,       "info",   "choice", "debug, info, warning or error")
+
+/*    key                   default   min    max       unit      what it changes                                            */
+#define CONFIG_NUMBERS(X)                                                                                                     \
+    X(worker_count,         0,        0,     64,       "procs",  "pricing processes; 0: cores - 1, at least 1")                \
+    X(products_max,         20000,    64,    11000000, "lines",  "products known at once")                                     \
+    X(cells_max,            65536,    64,    64000000, "lines",  "baseline prices (product x zone) kept at once")              \
+    X(cells_per_product_max,256,      1,     16384,    "zones",  "zones in which one product has a price of its own")          \
+    X(customers_max,        65536,    64,    200000000,"lines",  "customers with permitted data at once")                      \
+    X(offers_max,           32768,    64,    64000000, "lines",  "personal offers and locks at once")                          \
+    X(zones_max,            8192,     64,    1000000,  "zones",  "zones known at once")                                        \
+    X(open_min,             1,        1,     1000000,  "events", "events before a product gets a price of its own in a zone")   \
+    X(tick_ms,              100,      10,    1000,     "ms",     "grid of the service clock")                                  \
+    X(stale_after_ms,       5000,     200,   3600000,  "ms",     "silence of a worker after which its quotes are flagged STALE") \
+    X(personal_stale_ms,    5000,     200,   3600000,  "ms",     "silence of a worker after which its customers' terms count as neutral") \
+    X(clock_replay,         1,        0,     1,        "switch", "1: a request may move the service clock forward (recordings); 0 in production") \
+    X(demo,                 0,        0,     1,        "switch", "1: quotes say that they rest on recorded data")              \
+    X(signal_age_max_s,     604800,   1,     31536000, "s",      "a signal older than this is rejected as too old")           \
+    X(signal_future_max_s,  60,       0,     86400,    "s",      "a signal from further ahead is rejected as from the future") \
+    X(message_bytes_max,    1048576,  1024,  67108864, "bytes",  "largest message that an endpoint takes")                    \
+    X(message_signals_max,  4096,     1,     65536,    "signals","most signals in one message")                               \
+    X(ingest_messages_max,  1024,     16,    65536,    "msgs",   "messages received and not yet read; past it senders wait")   \
+    X(batch_signals_max,    1024,     16,    16384,    "signals","most signals in one batch to a worker")                      \
+    X(window_batches_max,   256,      8,     4096,     "batches","batches that a worker has not acknowledged; past it senders wait") \
+    X(answer_timeout_ms,    2000,     50,    60000,    "ms",     "longest wait for a worker before a request is answered")      \
+    X(durable_timeout_ms,   500,      1,     60000,    "ms",     "longest wait for Redis before an answer says durable: no")     \
+    X(redis_timeout_ms,     2000,     50,    60000,    "ms",     "time-out of a Redis connection and command")                 \
+    X(mirror_bytes_max,     67108864, 65536, 1073741824,"bytes", "state waiting for Redis; past it a sweep follows later")      \
+    X(watch_ttl_s,          900,      10,    86400,    "s",      "how long a looked-at product stays in a customer's Redis quotes") \
+    X(watch_skus_max,       64,       1,     1024,     "skus",   "products in one customer's Redis quotes")                    \
+    X(watch_customers_max,  100000,   16,    10000000, "customers","customers with Redis quotes, per worker")                   \
+    X(quote_refresh_ms,     1000,     10,    60000,    "ms",     "least time between two Redis refreshes of one quote")        \
+    X(restart_backoff_ms,   50,       1,     60000,    "ms",     "first wait before a dead process is started again; doubles")  \
+    X(restart_backoff_max_ms,2000,    1,     600000,   "ms",     "longest such wait")
+
+struct config {
+#define CONFIG_TEXT_MEMBER_(key, value, unit, text) char key[CONFIG_TEXT_MAX];
+    CONFIG_TEXTS(CONFIG_TEXT_MEMBER_)
+#undef CONFIG_TEXT_MEMBER_
+#define CONFIG_NUMBER_MEMBER_(key, value, low, high, unit, text) uint32_t key;
+    CONFIG_NUMBERS(CONFIG_NUMBER_MEMBER_)
+#undef CONFIG_NUMBER_MEMBER_
+    /* worked out by config_finish() */
+    uint32_t workers;
+    uint8_t  geohash_length[2];
+    uint8_t  path_depth[3];
+    char     redis_prefix[RIALTO_NAME_MAX]; /* the instance; keys are PREFIX:quote:{C123} */
+};
+
+void              config_defaults(struct config *config);
+/* config_load - defaults, then the file (NULL: none). config_set - one "key=value". config_finish - check what depends on more
+ * than one key and fill in what empty strings stand for. Each: RIALTO_OK or REFUSED with *fault. */
+enum rialto_status config_load(const char *path, struct config *ret, struct fault *fault);
+enum rialto_status config_set(struct config *config, const char *assignment, struct fault *fault);
+enum rialto_status config_finish(struct config *config, struct fault *fault);
+/* config_save - the settings as a configuration file that gives these very settings (worker_count: what was worked out), in place of
+ * `path` at once and mode 0600. False with errno set. */
+bool              config_save(const struct config *config, const char *path);
+/* config_describe - the table as Markdown on `out`. */
+void               config_describe(void *out /* FILE* */);
+#endif

@@ -1,0 +1,222 @@
+/* gateway.c - the gateway's main loop: take signals, fix their order, hand them to workers, answer.
+ *
+ *   round: links (acknowledgements in, batches out) -> clock (a new tick?) -> signals (a bounded number) -> seal -> answers -> wait
+ *
+ * A round does a bounded amount of work; whoever has something for the main thread wakes it (inbox_wake). At the end: nothing
+ * further is received, what is in goes to the workers, what waits is answered, for a second at most. */
+#include "service/gateway.h"
+
+#include "service/log.h"
+#include "service/metrics.h"
+#include "service/roles.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define HELLO_WAIT_MS 3000 /* for all workers, before the first number is given out */
+#define STOP_WAIT_MS  1000
+
+/* ---- one round ------------------------------------------------------------------------------------------------- */
+
+static bool links_step(struct gateway *gateway)
+{
+    bool moved = false;
+    for (uint32_t i = 0; i < gateway->link_count; i++)
+        moved = link_step(&gateway->link[i]) || moved;
+    return moved;
+}
+
+/* Returns true when there is more to do at once. */
+static bool round_once(struct gateway *gateway)
+{
+    bool moved = links_step(gateway);
+    (void)clock_step(gateway);
+    bool more = ingest_step(gateway);
+    if (!more)
+        batch_seal(gateway); /* nothing further to wait for */
+    moved = links_step(gateway) || moved;
+    answers_step(gateway);
+    ingest_report(gateway, false);
+    return moved || more;
+}
+
+static bool links_have_news(struct gateway *gateway)
+{
+    bool news = false;
+    for (uint32_t i = 0; i < gateway->link_count && !news; i++) {
+        struct link *link = &gateway->link[i];
+        (void)pthread_mutex_lock(&link->lock);
+        news = link->received != NULL || link->send_done || link->changes != link->changes_seen;
+        (void)pthread_mutex_unlock(&link->lock);
+    }
+    return news;
+}
+
+static int wait_ms(const struct gateway *gateway)
+{
+    int64_t next = answers_next_ms(gateway), tick = clock_next_tick_mono_ms(gateway);
+    int64_t left = (next < tick ? next : tick) - mono_ms();
+    return left < 0 ? 0 : left > (int64_t)gateway->config->tick_ms ? (int)gateway->config->tick_ms : (int)left;
+}
+
+/* Until somebody wakes us, `timeout_ms` at most. Returns true when we are to end. */
+static bool wait_for_work(struct gateway *gateway, int timeout_ms)
+{
+    struct inbox *inbox = &gateway->inbox;
+    struct pollfd wait[2] = { { .fd = inbox->wake_fd, .events = POLLIN }, { .fd = gateway->signal_fd, .events = POLLIN } };
+    /* First say that we sleep, then look: whoever brings work later sees it said, and wakes us (inbox_wake). */
+    atomic_store(&inbox->asleep, true);
+    if (timeout_ms > 0 && (links_have_news(gateway) || (!gateway->stalled && !inbox_empty(inbox))))
+        timeout_ms = 0;
+    (void)poll(wait, 2, timeout_ms);
+    atomic_store(&inbox->asleep, false);
+    if (wait[0].revents & POLLIN) {
+        uint64_t count;
+        ssize_t got = read(inbox->wake_fd, &count, sizeof count);
+        (void)got;
+    }
+    return (wait[1].revents & POLLIN) != 0;
+}
+
+/* ---- life --------------------------------------------------------------------------------------------------------- */
+
+static bool all_said_hello(const struct gateway *gateway)
+{
+    for (uint32_t i = 0; i < gateway->link_count; i++)
+        if (!gateway->link[i].hello_seen)
+            return false;
+    return true;
+}
+
+/* Workers know numbers and ticks that a crash may have taken from us. Returns true when we are to end already. */
+static bool await_workers(struct gateway *gateway)
+{
+    int64_t until = mono_ms() + HELLO_WAIT_MS;
+    bool end = false;
+    while (!end && !all_said_hello(gateway) && mono_ms() < until)
+        if (!links_step(gateway))
+            end = wait_for_work(gateway, (int)(until - mono_ms()));
+    return end;
+}
+
+static void run(struct gateway *gateway)
+{
+    for (bool end = false; !end;) {
+        bool more = round_once(gateway);
+        end = wait_for_work(gateway, more ? 0 : wait_ms(gateway));
+    }
+}
+
+static bool all_done(struct gateway *gateway)
+{
+    bool windows_empty = true;
+    for (uint32_t i = 0; i < gateway->link_count; i++)
+        windows_empty = windows_empty && gateway->link[i].count == 0;
+    return windows_empty && !gateway->ingest.active && inbox_empty(&gateway->inbox) && answers_waiting(gateway) == 0 &&
+           !inbox_replies_pending(&gateway->inbox);
+}
+
+static void finish(struct gateway *gateway)
+{
+    int64_t until = mono_ms() + STOP_WAIT_MS;
+    listeners_stop(&gateway->listeners); /* or it would take the closed ones for deaf */
+    inbox_stop(&gateway->inbox);
+    do {
+        bool more = round_once(gateway);
+        (void)wait_for_work(gateway, more ? 0 : 5);
+    } while (!all_done(gateway) && mono_ms() < until);
+    ingest_report(gateway, true);
+    log_line(LOG_INFO, "GATEWAY-STOPPING", "all_applied=%s", all_done(gateway) ? "yes" : "no");
+}
+
+static bool setup_signals(struct gateway *gateway)
+{
+    sigset_t set;
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    (void)pthread_sigmask(SIG_BLOCK, &set, NULL); /* before NNG starts its threads: they inherit it */
+    gateway->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return gateway->signal_fd != -1;
+}
+
+static void setup_rules(struct gateway *gateway)
+{
+    const struct rialto_control *control = gateway->control;
+    memcpy(gateway->rules.levels.geohash_lengths, control->geohash_lengths, sizeof control->geohash_lengths);
+    memcpy(gateway->rules.levels.path_depths, control->path_depths, sizeof control->path_depths);
+    gateway->rules.age_max_ms = (int64_t)gateway->config->signal_age_max_s * 1000;
+    gateway->rules.future_max_ms = (int64_t)gateway->config->signal_future_max_s * 1000;
+}
+
+static bool setup(struct gateway *gateway, const struct config *config)
+{
+    enum rialto_status status = cache_open(config->cache_dir, &gateway->cache);
+    if (status != RIALTO_OK) {
+        log_line(LOG_ERROR, "CACHE-FAILED", "folder=%s reason=\"%s\"", config->cache_dir, rialto_status_text(status));
+        return false;
+    }
+    gateway->control = cache_control(gateway->cache);
+    (void)metrics_open(config->cache_dir, 1, "gateway"); /* without it we count in private */
+    metric_set(METRIC_pid, (uint64_t)getpid());
+    setup_rules(gateway);
+    if (!answers_setup(gateway) || !clock_setup(gateway) || !inbox_setup(&gateway->inbox, config))
+        return false;
+    for (gateway->link_count = 0; gateway->link_count < config->workers; gateway->link_count++)
+        if (!link_setup(&gateway->link[gateway->link_count], gateway, gateway->link_count))
+            return false;
+    return true;
+}
+
+/* In reverse order; each step bears what was never set up. */
+static void teardown(struct gateway *gateway)
+{
+    listeners_stop(&gateway->listeners);
+    ingest_teardown(gateway);
+    batch_teardown(gateway);
+    for (uint32_t i = 0; i < gateway->link_count; i++)
+        link_teardown(&gateway->link[i]);
+    inbox_teardown(&gateway->inbox);
+    clock_teardown(gateway);
+    answers_teardown(gateway);
+    cache_close(gateway->cache);
+    (void)close(gateway->signal_fd);
+}
+
+/* The clock may start, and producers may come. */
+static bool open_doors(struct gateway *gateway)
+{
+    const struct config *config = gateway->config;
+    clock_start(gateway);
+    inbox_start(&gateway->inbox);
+    return listeners_open_all(&gateway->listeners, gateway->inbox.pull, config->push_urls) &&
+           listeners_open_all(&gateway->listeners, gateway->inbox.reply, config->request_urls) &&
+           listeners_watch(&gateway->listeners);
+}
+
+int gateway_main(const struct config *config)
+{
+    static struct gateway gateway; /* large: not on the stack */
+    gateway.config = config;
+    gateway.clock.seq_fd = -1;
+    gateway.inbox.wake_fd = -1;
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (!setup_signals(&gateway))
+        return EXIT_FAILURE;
+    bool good = setup(&gateway, config);
+    if (good && !await_workers(&gateway)) {
+        good = open_doors(&gateway);
+        if (good)
+            run(&gateway);
+        finish(&gateway);
+    }
+    teardown(&gateway);
+    return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}

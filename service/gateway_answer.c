@@ -1,0 +1,367 @@
+/* gateway_answer.c - requests that wait for their signals.
+ *
+ *   taken --> routed --> every part applied --> in Redis, or durable_timeout_ms over --> answered
+ *                   \--> answer_timeout_ms over: what is not applied counts as rejected, no_answer --> answered
+ *
+ * Nothing waits for ever, and nothing hangs on the requester: a slot is answered in time even when nobody listens any more. A
+ * finding that comes after its answer is dropped; the worker has counted it. */
+#include "service/gateway.h"
+
+#include "service/metrics.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ANSWER_BYTES_MAX   (256u << 10) /* FINDINGS_LISTED_MAX findings, each character escaped, and their frame */
+#define SIGNALS_KEPT_ROOM  4096u        /* room that a slot keeps between requests */
+
+_Static_assert(FINDINGS_LISTED_MAX * (2 * (FAULT_POINTER_MAX + FAULT_REASON_MAX) + 128) + 512 < ANSWER_BYTES_MAX,
+               "an answer always fits");
+
+/* ---- text ---------------------------------------------------------------------------------------------------- */
+
+static char   answer[ANSWER_BYTES_MAX]; /* one main thread writes one answer at a time */
+static size_t answer_bytes;
+
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(answer + answer_bytes, sizeof answer - answer_bytes, format, arguments);
+    va_end(arguments);
+    if (length > 0)
+        answer_bytes += (size_t)length;
+}
+
+/* Faults hold no control characters: quotes and backslashes are what is left to escape. */
+static void say_quoted(const char *text)
+{
+    answer[answer_bytes++] = '"';
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\')
+            answer[answer_bytes++] = '\\';
+        answer[answer_bytes++] = *text;
+    }
+    answer[answer_bytes++] = '"';
+}
+
+void answer_text(struct gateway *gateway, uint32_t slot, const char *text, size_t bytes)
+{
+    nng_msg *message;
+    if (nng_msg_alloc(&message, 0) != 0 || nng_msg_append(message, text, bytes) != 0)
+        abort(); /* a slot that is never answered is lost for good; a restart is not */
+    gateway->request[slot].phase = REQUEST_IDLE;
+    inbox_reply(&gateway->inbox, slot, message);
+}
+
+void answer_refused(struct gateway *gateway, uint32_t slot, enum signal_reason reason, const struct fault *fault)
+{
+    answer_bytes = 0;
+    say("{\"ok\":false,\"reason\":\"%s\",\"pointer\":", signal_reason_name(reason));
+    say_quoted(fault->pointer);
+    say(",\"text\":");
+    say_quoted(fault->reason);
+    say("}");
+    answer_text(gateway, slot, answer, answer_bytes);
+}
+
+static void say_findings(const struct request *request)
+{
+    say("\"findings\":[");
+    for (uint32_t i = 0; i < request->finding_count; i++) {
+        const struct finding *finding = &request->finding[i];
+        say("%s{\"index\":%u,\"pointer\":", i == 0 ? "" : ",", finding->index);
+        say_quoted(finding->pointer);
+        say(",\"reason\":\"%s\",\"text\":", signal_reason_name(finding->reason));
+        say_quoted(finding->text);
+        say("}");
+    }
+    say("]");
+    if (request->finding_more > 0)
+        say(",\"more_findings\":%u", request->finding_more);
+}
+
+static void answer_finished(struct gateway *gateway, uint32_t slot, const char *durable)
+{
+    struct request *request = &gateway->request[slot];
+    answer_bytes = 0;
+    if (request->kind == REQUEST_TICK)
+        say("{\"ok\":true,\"service_time_ms\":%" PRId64 ",\"tick_ms\":%" PRId64 "}", clock_now_ms(gateway),
+            gateway->clock.tick_ms);
+    else if (request->kind == REQUEST_WATCH)
+        say("{\"ok\":true,\"watched\":%u}", request->watched);
+    else {
+        say("{\"accepted\":%u,\"rejected\":%u,\"durable\":\"%s\",", request->accepted, request->rejected, durable);
+        say_findings(request);
+        say("}");
+    }
+    answer_text(gateway, slot, answer, answer_bytes);
+    if (request->signal_room > SIGNALS_KEPT_ROOM) {
+        free(request->signal);
+        request->signal = NULL;
+        request->signal_room = 0;
+    }
+}
+
+/* ---- what a request gathers ------------------------------------------------------------------------------------ */
+
+void request_begin(struct gateway *gateway, uint32_t slot, int64_t arrived_ms, enum request_kind kind)
+{
+    struct request *request = &gateway->request[slot];
+    request->phase = REQUEST_TAKING;
+    request->kind = kind;
+    request->deadline_ms = arrived_ms + gateway->config->answer_timeout_ms;
+    request->durable_deadline_ms = 0;
+    memset(request->need, 0, sizeof request->need);
+    request->accepted = request->rejected = request->watched = 0;
+    request->signal_count = 0;
+    request->finding_count = request->finding_more = 0;
+}
+
+bool request_reserve(struct request *request)
+{
+    if (request->signal_count < request->signal_room)
+        return true;
+    uint32_t room = request->signal_room == 0 ? 64 : request->signal_room * 2;
+    struct request_signal *signal = realloc(request->signal, room * sizeof *signal);
+    if (signal == NULL)
+        return false;
+    request->signal = signal;
+    request->signal_room = room;
+    return true;
+}
+
+void request_need(struct request *request, uint32_t worker, uint64_t seq)
+{
+    request->need[worker] = seq;
+}
+
+void request_accept(struct request *request, uint64_t seq, uint32_t ref, uint32_t index, uint64_t workers)
+{
+    request->signal[request->signal_count++] =
+        (struct request_signal){ .seq = seq, .workers = workers, .ref = ref, .index = index };
+    request->accepted++;
+    for (uint32_t i = 0; workers != 0; i++, workers >>= 1)
+        if (workers & 1u)
+            request->need[i] = seq;
+}
+
+static void list_finding(struct request *request, uint32_t index, enum signal_reason reason, const char *pointer,
+                         const char *text)
+{
+    if (request->finding_count == FINDINGS_LISTED_MAX) {
+        request->finding_more++;
+        return;
+    }
+    struct finding *finding = &request->finding[request->finding_count++];
+    finding->index = index;
+    finding->reason = reason;
+    (void)snprintf(finding->pointer, sizeof finding->pointer, "%s", pointer);
+    (void)snprintf(finding->text, sizeof finding->text, "%s", text);
+}
+
+void request_reject(struct request *request, uint32_t index, enum signal_reason reason, const struct fault *fault)
+{
+    request->rejected++;
+    list_finding(request, index, reason, fault->pointer, fault->reason);
+}
+
+/* ---- what workers find --------------------------------------------------------------------------------------------- */
+
+static const char *pointer_of(enum signal_reason reason)
+{
+    switch (reason) {
+    case REASON_unknown_product: return "/sku";
+    case REASON_other_currency: return "/currency";
+    case REASON_no_category: return "/category";
+    case REASON_no_consent: return "/customer";
+    case REASON_duplicate: return "/id";
+    default: return "";
+    }
+}
+
+static void reject_later(struct request *request, struct request_signal *signal)
+{
+    if (signal->rejected)
+        return; /* another part of it was */
+    signal->rejected = true;
+    request->accepted--;
+    request->rejected++;
+}
+
+static struct request_signal *signal_find(const struct request *request, uint64_t seq, uint32_t ref)
+{
+    uint32_t low = 0, high = request->signal_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        struct request_signal *signal = &request->signal[middle];
+        if (signal->seq == seq && signal->ref == ref)
+            return signal;
+        if (signal->seq < seq || (signal->seq == seq && signal->ref < ref))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+static void take_finding(struct gateway *gateway, const struct wire_finding *finding)
+{
+    enum signal_reason reason = (enum signal_reason)finding->reason;
+    if (finding->reason >= REASON_COUNT || reason == REASON_none)
+        return;
+    for (uint32_t i = 0; i < REQUEST_SLOTS; i++) {
+        struct request *request = &gateway->request[i];
+        if (request->phase == REQUEST_IDLE || request->kind != REQUEST_SIGNALS)
+            continue;
+        struct request_signal *signal = signal_find(request, finding->seq, finding->ref);
+        if (signal == NULL)
+            continue;
+        if (signal_reason_rejects(reason))
+            reject_later(request, signal);
+        list_finding(request, signal->index, reason, pointer_of(reason), signal_reason_text(reason));
+        return; /* a signal belongs to one request */
+    }
+}
+
+void answers_findings(struct gateway *gateway, const struct wire_finding *finding, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        take_finding(gateway, &finding[i]);
+}
+
+/* ---- waiting --------------------------------------------------------------------------------------------------------- */
+
+static bool all_applied(const struct gateway *gateway, const struct request *request)
+{
+    for (uint32_t i = 0; i < gateway->link_count; i++)
+        if (request->need[i] > gateway->link[i].applied)
+            return false;
+    return true;
+}
+
+enum durability { DURABLE_NO, DURABLE_NOT_YET, DURABLE_REDIS, DURABLE_DISK };
+
+static enum durability durability_of(const struct gateway *gateway, const struct request *request)
+{
+    enum durability least = DURABLE_DISK;
+    for (uint32_t i = 0; i < gateway->link_count; i++) {
+        const struct link *link = &gateway->link[i];
+        if (request->need[i] == 0)
+            continue;
+        enum durability here = link->flags & WIRE_REDIS_DISK ? DURABLE_DISK : DURABLE_REDIS;
+        if (link->durable < request->need[i])
+            here = link->flags & WIRE_REDIS_UP ? DURABLE_NOT_YET : DURABLE_NO;
+        least = here < least ? here : least;
+    }
+    return least;
+}
+
+/* The worker may have died, or be slow: what it did not say in time is not known. */
+static void give_up(struct gateway *gateway, struct request *request)
+{
+    for (uint32_t i = 0; i < request->signal_count; i++) {
+        struct request_signal *signal = &request->signal[i];
+        bool missing = false;
+        for (uint32_t w = 0; w < gateway->link_count && !missing; w++)
+            missing = signal->workers >> w & 1u && gateway->link[w].applied < signal->seq;
+        if (!missing || signal->rejected)
+            continue;
+        reject_later(request, signal);
+        metric_add(METRIC_signals_rejected_total, 1);
+        list_finding(request, signal->index, REASON_no_answer, "", signal_reason_text(REASON_no_answer));
+    }
+}
+
+static void finish_late(struct gateway *gateway, uint32_t slot)
+{
+    struct request *request = &gateway->request[slot];
+    if (request->kind == REQUEST_SIGNALS) {
+        give_up(gateway, request);
+        answer_finished(gateway, slot, "no");
+        return;
+    }
+    struct fault fault;
+    fault_set(&fault, NULL, 0, "", "%s", signal_reason_text(REASON_no_answer));
+    answer_refused(gateway, slot, REASON_no_answer, &fault);
+}
+
+static void finish_applied(struct gateway *gateway, uint32_t slot, int64_t now)
+{
+    static const char *const WORDS[] = { [DURABLE_NO] = "no",
+                                         [DURABLE_NOT_YET] = "no",
+                                         [DURABLE_REDIS] = "redis",
+                                         [DURABLE_DISK] = "disk" };
+    struct request *request = &gateway->request[slot];
+    if (request->durable_deadline_ms == 0)
+        request->durable_deadline_ms = now + gateway->config->durable_timeout_ms;
+    enum durability durability = request->signal_count == 0 ? DURABLE_NO : durability_of(gateway, request);
+    bool wait = request->kind == REQUEST_SIGNALS && durability == DURABLE_NOT_YET && now < request->durable_deadline_ms;
+    if (!wait)
+        answer_finished(gateway, slot, WORDS[durability]);
+}
+
+static void look_at(struct gateway *gateway, uint32_t slot, int64_t now)
+{
+    struct request *request = &gateway->request[slot];
+    if (all_applied(gateway, request))
+        finish_applied(gateway, slot, now);
+    else if (now >= request->deadline_ms)
+        finish_late(gateway, slot);
+}
+
+void request_wait(struct gateway *gateway, uint32_t slot)
+{
+    gateway->request[slot].phase = REQUEST_WAITING;
+    look_at(gateway, slot, mono_ms()); /* nothing accepted: nothing to wait for */
+}
+
+void answers_step(struct gateway *gateway)
+{
+    int64_t now = mono_ms();
+    for (uint32_t i = 0; i < REQUEST_SLOTS; i++)
+        if (gateway->request[i].phase == REQUEST_WAITING)
+            look_at(gateway, i, now);
+}
+
+int64_t answers_next_ms(const struct gateway *gateway)
+{
+    int64_t next = INT64_MAX;
+    for (uint32_t i = 0; i < REQUEST_SLOTS; i++) {
+        const struct request *request = &gateway->request[i];
+        if (request->phase == REQUEST_IDLE)
+            continue;
+        int64_t deadline = request->durable_deadline_ms != 0 ? request->durable_deadline_ms : request->deadline_ms;
+        next = deadline < next ? deadline : next;
+    }
+    return next;
+}
+
+uint32_t answers_waiting(const struct gateway *gateway)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < REQUEST_SLOTS; i++)
+        count += gateway->request[i].phase == REQUEST_WAITING;
+    return count;
+}
+
+bool answers_setup(struct gateway *gateway)
+{
+    for (uint32_t i = 0; i < REQUEST_SLOTS; i++) {
+        gateway->request[i].finding = calloc(FINDINGS_LISTED_MAX, sizeof *gateway->request[i].finding);
+        if (gateway->request[i].finding == NULL)
+            return false;
+    }
+    return true;
+}
+
+void answers_teardown(struct gateway *gateway)
+{
+    for (uint32_t i = 0; i < REQUEST_SLOTS; i++) {
+        free(gateway->request[i].finding);
+        free(gateway->request[i].signal);
+    }
+}

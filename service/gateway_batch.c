@@ -1,0 +1,186 @@
+/* gateway_batch.c - signals into the open batch.
+ *
+ *   signal --split--> product part: worker of the sku        knows no customer, no source, no id
+ *                     customer part: worker of the customer  the sole judge of consent
+ *                     common part: every worker
+ *
+ * A batch has one number for all workers; a worker gets a message only if there is something for it, or at a tick. */
+#include "service/gateway.h"
+
+#include "cache/keys.h"
+#include "service/log.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct route { /* where the parts of one signal go */
+    uint64_t workers; /* all of them */
+    uint32_t product_partition, customer_partition;
+    uint64_t id_hash;
+    unsigned parts;
+};
+
+static uint32_t worker_of(const struct gateway *gateway, uint32_t partition)
+{
+    return partition % gateway->link_count;
+}
+
+static uint32_t partition_of(const struct gateway *gateway, const char *id)
+{
+    return key_partition(key_of_id(gateway->control->secret, id, strlen(id)));
+}
+
+/* Equal for the same source and id; says nothing about either to who lacks the secret. */
+static uint64_t id_hash_of(const struct gateway *gateway, const struct signal *signal)
+{
+    char text[2 * RIALTO_ID_MAX];
+    if (signal->id[0] == '\0')
+        return 0;
+    size_t source = strlen(signal->source) + 1, id = strlen(signal->id);
+    memcpy(text, signal->source, source);
+    memcpy(text + source, signal->id, id);
+    uint64_t hash = key_of_id(gateway->control->secret, text, source + id).lo;
+    return hash != 0 ? hash : 1;
+}
+
+static struct route route_of(const struct gateway *gateway, const struct signal *signal)
+{
+    bool watch = (unsigned)signal->type == WIRE_TYPE_WATCH;
+    struct route route = { .parts = watch ? (unsigned)PART_CUSTOMER : signal_parts(signal),
+                           .id_hash = id_hash_of(gateway, signal) };
+    if (route.parts & PART_COMMON)
+        route.workers = UINT64_MAX >> (64 - gateway->link_count);
+    if (route.parts & PART_PRODUCT) {
+        route.product_partition = partition_of(gateway, signal->sku);
+        route.workers |= UINT64_C(1) << worker_of(gateway, route.product_partition);
+    }
+    if (route.parts & PART_CUSTOMER) {
+        route.customer_partition = partition_of(gateway, signal->customer);
+        route.workers |= UINT64_C(1) << worker_of(gateway, route.customer_partition);
+    }
+    return route;
+}
+
+static bool has_room(const struct gateway *gateway, uint64_t workers)
+{
+    for (uint32_t i = 0; i < gateway->link_count; i++)
+        if (workers >> i & 1u && !link_has_room(&gateway->link[i]))
+            return false;
+    return true;
+}
+
+static void out_of_memory(void)
+{
+    /* Half a signal must not go out, and numbers already given to requests cannot be taken back. */
+    log_line(LOG_ERROR, "OUT-OF-MEMORY", "what=batch");
+    abort();
+}
+
+static nng_msg *message_start(void)
+{
+    static const struct wire_header blank = { .magic = WIRE_MAGIC, .version = WIRE_VERSION, .kind = WIRE_BATCH };
+    nng_msg *message;
+    if (nng_msg_alloc(&message, 0) != 0 || nng_msg_append(message, &blank, sizeof blank) != 0)
+        out_of_memory();
+    return message;
+}
+
+static void message_finish(const struct gateway *gateway, nng_msg *message, uint64_t seq, uint32_t worker, uint32_t count)
+{
+    struct wire_header header;
+    memcpy(&header, nng_msg_body(message), sizeof header);
+    header.seq = seq;
+    header.tick_ms = gateway->clock.tick_ms;
+    header.count = count;
+    header.worker = worker;
+    memcpy(nng_msg_body(message), &header, sizeof header); /* prev is the link's */
+}
+
+static void put_record(struct gateway *gateway, uint32_t worker, const uint8_t *record, size_t bytes)
+{
+    struct batch *batch = &gateway->batch;
+    if (batch->message[worker] == NULL)
+        batch->message[worker] = message_start();
+    nng_msg *message = batch->message[worker];
+    size_t length = nng_msg_len(message);
+    /* NNG grows a message by what is missing, and copies all of it each time: double it instead. */
+    if (length + bytes > nng_msg_capacity(message) && nng_msg_reserve(message, 2 * (length + WIRE_RECORD_MAX)) != 0)
+        out_of_memory();
+    if (nng_msg_append(message, record, bytes) != 0)
+        out_of_memory();
+    batch->records[worker]++;
+    batch->full = batch->full || nng_msg_len(batch->message[worker]) > BATCH_BYTES_MAX;
+}
+
+static void put_parts(struct gateway *gateway, const struct signal *signal, const struct route *route)
+{
+    uint8_t record[WIRE_RECORD_MAX];
+    uint32_t ref = gateway->batch.signals, partition = route->product_partition;
+    if (route->parts & PART_PRODUCT) {
+        size_t bytes = wire_record_encode(signal, PART_PRODUCT, partition, ref, route->id_hash, record);
+        put_record(gateway, worker_of(gateway, partition), record, bytes);
+    }
+    partition = route->customer_partition;
+    if (route->parts & PART_CUSTOMER) {
+        size_t bytes = wire_record_encode(signal, PART_CUSTOMER, partition, ref, route->id_hash, record);
+        put_record(gateway, worker_of(gateway, partition), record, bytes);
+    }
+    if (route->parts & PART_COMMON) {
+        size_t bytes = wire_record_encode(signal, PART_COMMON, 0, ref, route->id_hash, record);
+        for (uint32_t i = 0; i < gateway->link_count; i++)
+            put_record(gateway, i, record, bytes);
+    }
+}
+
+bool batch_route(struct gateway *gateway, const struct signal *signal, struct request *request, uint32_t index)
+{
+    struct batch *batch = &gateway->batch;
+    struct route route = route_of(gateway, signal);
+    if (!has_room(gateway, route.workers) || (request != NULL && !request_reserve(request)))
+        return false;
+    if (batch->signals == 0)
+        batch->seq = clock_take_seq(gateway);
+    put_parts(gateway, signal, &route);
+    if (request != NULL)
+        request_accept(request, batch->seq, batch->signals, index, route.workers);
+    batch->signals++;
+    if (batch->full || batch->signals >= gateway->config->batch_signals_max)
+        batch_seal(gateway);
+    return true;
+}
+
+void batch_seal(struct gateway *gateway)
+{
+    struct batch *batch = &gateway->batch;
+    if (batch->signals == 0)
+        return;
+    for (uint32_t i = 0; i < gateway->link_count; i++) {
+        if (batch->message[i] == NULL)
+            continue;
+        message_finish(gateway, batch->message[i], batch->seq, i, batch->records[i]);
+        link_put(&gateway->link[i], batch->message[i], batch->seq, false);
+        batch->message[i] = NULL;
+        batch->records[i] = 0;
+    }
+    batch->signals = 0;
+    batch->full = false;
+}
+
+void batch_tick(struct gateway *gateway)
+{
+    assert(gateway->batch.signals == 0);
+    uint64_t seq = clock_take_seq(gateway);
+    for (uint32_t i = 0; i < gateway->link_count; i++) {
+        nng_msg *message = message_start();
+        message_finish(gateway, message, seq, i, 0);
+        link_put(&gateway->link[i], message, seq, true);
+    }
+}
+
+void batch_teardown(struct gateway *gateway)
+{
+    for (uint32_t i = 0; i < gateway->link_count; i++)
+        if (gateway->batch.message[i] != NULL)
+            nng_msg_free(gateway->batch.message[i]);
+}

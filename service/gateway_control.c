@@ -1,0 +1,181 @@
+/* gateway_control.c - what a request may ask beside signals, one object a message:
+ *
+ *   {"control":"ping"}                                    how the service is
+ *   {"control":"tick","time":1767225600000}               move the service clock forward (recordings; clock_replay)
+ *   {"control":"watch","customer":"C1","skus":["A","B"]}  keep these quotes fresh in Redis for watch_ttl_s */
+#include "service/gateway.h"
+#include "service/signal_rows.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CONTROL_BYTES_MAX (256u << 10)
+#define PING_BYTES_MAX    (256u + RIALTO_WORKERS_MAX * 160u)
+
+static void refuse(struct gateway *gateway, uint32_t slot, enum signal_reason reason, const char *pointer, const char *text)
+{
+    struct fault fault;
+    fault_set(&fault, NULL, 0, pointer, "%s", text);
+    answer_refused(gateway, slot, reason, &fault);
+}
+
+/* ---- ping ------------------------------------------------------------------------------------------------------ */
+
+static void ping(struct gateway *gateway, uint32_t slot)
+{
+    char text[PING_BYTES_MAX];
+    int at = snprintf(text, sizeof text, "{\"ok\":true,\"service_time_ms\":%" PRId64 ",\"tick_ms\":%" PRId64 ",\"workers\":[",
+                      clock_now_ms(gateway), gateway->clock.tick_ms);
+    for (uint32_t i = 0; i < gateway->link_count; i++) {
+        const struct link *link = &gateway->link[i];
+        at += snprintf(text + at, sizeof text - (size_t)at,
+                       "%s{\"index\":%u,\"connected\":%s,\"applied\":%" PRIu64 ",\"durable\":%" PRIu64
+                       ",\"waiting\":%u,\"redis\":%s}",
+                       i == 0 ? "" : ",", i, link->ready ? "true" : "false", link->applied, link->durable, link->count,
+                       link->flags & WIRE_REDIS_UP ? "true" : "false");
+    }
+    at += snprintf(text + at, sizeof text - (size_t)at, "]}");
+    answer_text(gateway, slot, text, (size_t)at);
+}
+
+/* ---- tick ------------------------------------------------------------------------------------------------------- */
+
+static void tick(struct gateway *gateway, const struct received *received, const cJSON *object)
+{
+    uint32_t slot = (uint32_t)received->slot;
+    struct fault fault;
+    struct signal signal = { .present = 0 };
+    /* A time is checked as in `until`: within the range of times, but as far ahead as the recording goes. */
+    const cJSON *time = cJSON_GetObjectItemCaseSensitive(object, "time");
+    if (!gateway->config->clock_replay) {
+        refuse(gateway, slot, REASON_clock_is_live, "", signal_reason_text(REASON_clock_is_live));
+        return;
+    }
+    if (time == NULL) {
+        refuse(gateway, slot, REASON_missing_field, "/time", "to which time?");
+        return;
+    }
+    enum signal_reason reason = signal_take(SIGNAL_FIELD_until_ms, time, &gateway->rules, "/time", &signal, &fault);
+    if (reason != REASON_none) {
+        answer_refused(gateway, slot, reason, &fault);
+        return;
+    }
+    clock_move(gateway, signal.until_ms);
+    request_begin(gateway, slot, received->arrived_ms, REQUEST_TICK);
+    for (uint32_t i = 0; i < gateway->link_count; i++)
+        if (gateway->link[i].ready)
+            request_need(&gateway->request[slot], i, gateway->link[i].last_seq);
+    request_wait(gateway, slot);
+}
+
+/* ---- watch ------------------------------------------------------------------------------------------------------- */
+
+/* All skus are checked before the first is routed. */
+static enum signal_reason watch_check(struct gateway *gateway, const cJSON *object, struct signal *signal,
+                                      struct fault *fault)
+{
+    const cJSON *customer = cJSON_GetObjectItemCaseSensitive(object, "customer");
+    const cJSON *skus = cJSON_GetObjectItemCaseSensitive(object, "skus");
+    const char *missing = customer == NULL ? "/customer" : skus == NULL ? "/skus" : NULL;
+    if (missing != NULL) {
+        fault_set(fault, NULL, 0, missing, "a watch needs it");
+        return REASON_missing_field;
+    }
+    if (!cJSON_IsArray(skus)) {
+        fault_set(fault, NULL, 0, "/skus", "must be a list of ids");
+        return REASON_wrong_type;
+    }
+    enum signal_reason reason =
+        signal_take(SIGNAL_FIELD_customer, customer, &gateway->rules, "/customer", signal, fault);
+    uint32_t count = 0;
+    for (const cJSON *sku = skus->child; sku != NULL && reason == REASON_none; sku = sku->next, count++) {
+        char pointer[32];
+        (void)snprintf(pointer, sizeof pointer, "/skus/%u", count);
+        if (count == gateway->config->watch_skus_max) {
+            fault_set(fault, NULL, 0, pointer, "at most %u products", gateway->config->watch_skus_max);
+            return REASON_out_of_range;
+        }
+        reason = signal_take(SIGNAL_FIELD_sku, sku, &gateway->rules, pointer, signal, fault);
+    }
+    return reason;
+}
+
+static void watch(struct gateway *gateway, const struct received *received, const cJSON *object)
+{
+    uint32_t slot = (uint32_t)received->slot, index = 0;
+    struct fault fault;
+    struct signal signal = { .time_ms = gateway->rules.now_ms, .lease_s = gateway->config->watch_ttl_s };
+    enum signal_reason reason = watch_check(gateway, object, &signal, &fault);
+    if (reason != REASON_none) {
+        answer_refused(gateway, slot, reason, &fault);
+        return;
+    }
+    signal.type = (enum signal_type)WIRE_TYPE_WATCH;
+    signal.present |= UINT64_C(1) << SIGNAL_FIELD_lease_s;
+    struct request *request = &gateway->request[slot];
+    request_begin(gateway, slot, received->arrived_ms, REQUEST_WATCH);
+    const cJSON *sku = cJSON_GetObjectItemCaseSensitive(object, "skus")->child;
+    for (; sku != NULL; sku = sku->next, index++) {
+        memset(signal.sku, 0, sizeof signal.sku);
+        memcpy(signal.sku, sku->valuestring, strlen(sku->valuestring)); /* checked above */
+        if (!batch_route(gateway, &signal, request, index)) {
+            refuse(gateway, slot, REASON_no_answer, "", signal_reason_text(REASON_no_answer));
+            return;
+        }
+    }
+    request->watched = index;
+    request_wait(gateway, slot);
+}
+
+/* ---- which one ---------------------------------------------------------------------------------------------------- */
+
+static cJSON *control_parse(const nng_msg *const_message)
+{
+    struct fault fault;
+    nng_msg *message = (nng_msg *)(uintptr_t)const_message; /* NNG's getters take no const */
+    const char *text = nng_msg_body(message);
+    size_t bytes = nng_msg_len(message);
+    /* Most requests are signals: they shall not be parsed twice. */
+    if (bytes > CONTROL_BYTES_MAX || memmem(text, bytes, "\"control\"", 9) == NULL)
+        return NULL;
+    cJSON *object = json_parse(text, bytes, 0, &fault);
+    if (object != NULL && cJSON_GetObjectItemCaseSensitive(object, "control") == NULL) {
+        cJSON_Delete(object);
+        return NULL;
+    }
+    return object;
+}
+
+static void act(struct gateway *gateway, const struct received *received, const cJSON *object)
+{
+    uint32_t slot = (uint32_t)received->slot;
+    const cJSON *control = cJSON_GetObjectItemCaseSensitive(object, "control");
+    const char *name = cJSON_IsString(control) ? control->valuestring : "";
+    if (strcmp(name, "ping") == 0)
+        ping(gateway, slot);
+    else if (strcmp(name, "tick") == 0)
+        tick(gateway, received, object);
+    else if (strcmp(name, "watch") == 0)
+        watch(gateway, received, object);
+    else
+        refuse(gateway, slot, REASON_out_of_range, "/control", "must be one of ping|tick|watch");
+}
+
+bool control_take(struct gateway *gateway, const struct received *received, enum control_which which)
+{
+    if (received->slot < 0)
+        return false;
+    cJSON *object = control_parse(received->message);
+    if (object == NULL)
+        return false;
+    const cJSON *control = cJSON_GetObjectItemCaseSensitive(object, "control");
+    bool is_ping = cJSON_IsString(control) && strcmp(control->valuestring, "ping") == 0;
+    bool taken = which != CONTROL_PING || is_ping;
+    if (which == CONTROL_REFUSE && !is_ping)
+        refuse(gateway, (uint32_t)received->slot, REASON_no_answer, "", signal_reason_text(REASON_no_answer));
+    else if (taken)
+        act(gateway, received, object);
+    cJSON_Delete(object);
+    return taken;
+}

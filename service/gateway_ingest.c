@@ -1,0 +1,208 @@
+/* gateway_ingest.c - message after message into signals.
+ *
+ *   inbox --> message --> signal_parse --> batch_route
+ *                             | refused         | no room in a window: the signal is held, nothing further is taken,
+ *                             v                 v the inbox fills, NNG stops reading, senders wait
+ *                        finding, metric
+ *
+ * A step takes a bounded number of signals, in the middle of a message if need be, so that no message delays a tick. */
+#include "service/gateway.h"
+
+#include "service/log.h"
+#include "service/metrics.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define REPORT_INTERVAL_MS 10000
+
+static struct request *request_of(struct gateway *gateway)
+{
+    int slot = gateway->ingest.received.slot;
+    return slot < 0 ? NULL : &gateway->request[slot];
+}
+
+/* ---- rejections ------------------------------------------------------------------------------------------------ */
+
+static void reject(struct gateway *gateway, enum signal_reason reason, const struct fault *fault)
+{
+    struct ingest *ingest = &gateway->ingest;
+    ingest->reasons[reason]++;
+    metric_add(METRIC_signals_rejected_total, 1);
+    if (request_of(gateway) != NULL)
+        request_reject(request_of(gateway), ingest->index, reason, fault);
+}
+
+/* One line per reason, seldom, and nothing of what was sent: it may be personal. */
+void ingest_report(struct gateway *gateway, bool now)
+{
+    struct ingest *ingest = &gateway->ingest;
+    if (!now && mono_ms() - ingest->told_ms < REPORT_INTERVAL_MS)
+        return;
+    for (int i = 0; i < REASON_COUNT; i++) {
+        if (ingest->reasons[i] == ingest->reasons_told[i])
+            continue;
+        log_line(LOG_WARNING, "SIGNALS-REJECTED", "reason=%s count=%" PRIu64 " total=%" PRIu64,
+                 signal_reason_name((enum signal_reason)i), ingest->reasons[i] - ingest->reasons_told[i],
+                 ingest->reasons[i]);
+        ingest->reasons_told[i] = ingest->reasons[i];
+        ingest->told_ms = mono_ms();
+    }
+}
+
+/* ---- one message -------------------------------------------------------------------------------------------------- */
+
+/* The next message that holds signals; controls on the way are acted on. False: none is there. */
+static bool open_next(struct gateway *gateway)
+{
+    struct ingest *ingest = &gateway->ingest;
+    while (inbox_take(&gateway->inbox, &ingest->received)) {
+        metric_add(METRIC_messages_received_total, 1);
+        metric_add(METRIC_message_bytes_total, nng_msg_len(ingest->received.message));
+        if (control_take(gateway, &ingest->received, CONTROL_ALL)) {
+            nng_msg_free(ingest->received.message);
+            continue;
+        }
+        if (ingest->received.slot >= 0)
+            request_begin(gateway, (uint32_t)ingest->received.slot, ingest->received.arrived_ms, REQUEST_SIGNALS);
+        message_open(&ingest->message, nng_msg_body(ingest->received.message), nng_msg_len(ingest->received.message));
+        ingest->active = true;
+        ingest->held = false;
+        ingest->index = 0;
+        return true;
+    }
+    return false;
+}
+
+static void close_current(struct gateway *gateway)
+{
+    struct ingest *ingest = &gateway->ingest;
+    if (ingest->message.broken)
+        metric_add(METRIC_messages_refused_total, 1);
+    message_close(&ingest->message);
+    nng_msg_free(ingest->received.message);
+    ingest->active = false;
+    if (ingest->received.slot >= 0)
+        request_wait(gateway, (uint32_t)ingest->received.slot);
+}
+
+/* The next value of the message: refused, or held. False at the end. */
+static bool read_next(struct gateway *gateway)
+{
+    struct ingest *ingest = &gateway->ingest;
+    enum signal_reason reason = REASON_none;
+    const cJSON *value = NULL;
+    struct fault fault = { .reason = "" };
+    if (!message_next(&ingest->message, &value, &reason, &fault))
+        return false;
+    metric_add(METRIC_signals_received_total, 1);
+    if (ingest->index >= gateway->config->message_signals_max) {
+        reason = REASON_too_many;
+        fault_set(&fault, NULL, 0, "", "more than %u signals in one message", gateway->config->message_signals_max);
+    } else if (reason == REASON_none) {
+        reason = signal_parse(value, &gateway->rules, &ingest->signal, &fault);
+    }
+    ingest->held = reason == REASON_none;
+    if (!ingest->held) {
+        reject(gateway, reason, &fault);
+        ingest->index++;
+    }
+    return true;
+}
+
+/* A request whose time is up while a window is full: its remaining signals are refused, so that it is answered. */
+static bool give_up(struct gateway *gateway)
+{
+    struct request *request = request_of(gateway);
+    if (request == NULL || mono_ms() < request->deadline_ms)
+        return false;
+    struct fault fault;
+    fault_set(&fault, NULL, 0, "", "%s", signal_reason_text(REASON_no_answer));
+    reject(gateway, REASON_no_answer, &fault);
+    return true;
+}
+
+static void route_held(struct gateway *gateway)
+{
+    struct ingest *ingest = &gateway->ingest;
+    gateway->stalled = !batch_route(gateway, &ingest->signal, request_of(gateway), ingest->index);
+    if (!gateway->stalled)
+        metric_add(METRIC_signals_accepted_total, 1);
+    else if (give_up(gateway))
+        gateway->stalled = false;
+    else
+        return;
+    ingest->held = false;
+    ingest->index++;
+}
+
+/* A request whose time was up before its turn came. */
+static void refuse_late(struct gateway *gateway, const struct received *received)
+{
+    if (control_take(gateway, received, CONTROL_REFUSE))
+        return;
+    struct message message;
+    enum signal_reason reason;
+    const cJSON *value;
+    struct fault fault;
+    struct request *request = &gateway->request[received->slot];
+    request_begin(gateway, (uint32_t)received->slot, received->arrived_ms, REQUEST_SIGNALS);
+    message_open(&message, nng_msg_body(received->message), nng_msg_len(received->message));
+    for (uint32_t index = 0; message_next(&message, &value, &reason, &fault); index++) {
+        fault_set(&fault, NULL, 0, "", "%s", signal_reason_text(REASON_no_answer));
+        request_reject(request, index, REASON_no_answer, &fault);
+        metric_add(METRIC_signals_received_total, 1);
+        metric_add(METRIC_signals_rejected_total, 1);
+        gateway->ingest.reasons[REASON_no_answer]++;
+    }
+    message_close(&message);
+    request_wait(gateway, (uint32_t)received->slot);
+}
+
+/* While nothing can be taken, requests that wait in the inbox are still owed a word: a ping its answer, the others an end. */
+static void serve_waiting_requests(struct gateway *gateway)
+{
+    struct received received;
+    for (uint32_t i = 0; i < REQUEST_SLOTS; i++) {
+        if (!inbox_take_request(&gateway->inbox, i, &received))
+            continue;
+        bool late = mono_ms() - received.arrived_ms >= gateway->config->answer_timeout_ms;
+        if (late)
+            refuse_late(gateway, &received);
+        else if (!control_take(gateway, &received, CONTROL_PING)) {
+            inbox_return_request(&gateway->inbox, &received);
+            continue;
+        }
+        nng_msg_free(received.message);
+    }
+}
+
+bool ingest_step(struct gateway *gateway)
+{
+    struct ingest *ingest = &gateway->ingest;
+    gateway->rules.now_ms = clock_now_ms(gateway);
+    for (uint32_t i = 0; i < SIGNALS_PER_STEP; i++) {
+        if (!ingest->active && !open_next(gateway))
+            return false;
+        if (!ingest->held && !read_next(gateway)) {
+            close_current(gateway);
+            continue;
+        }
+        if (ingest->held)
+            route_held(gateway);
+        if (gateway->stalled) {
+            serve_waiting_requests(gateway);
+            return false;
+        }
+    }
+    return true;
+}
+
+void ingest_teardown(struct gateway *gateway)
+{
+    struct ingest *ingest = &gateway->ingest;
+    if (!ingest->active)
+        return;
+    message_close(&ingest->message);
+    nng_msg_free(ingest->received.message);
+}

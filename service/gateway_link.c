@@ -1,0 +1,299 @@
+/* gateway_link.c - one worker: the window of batches that it has not acknowledged, and the pipe to it.
+ *
+ *   link_put() --> [ acknowledged | sent | to send ]      first ... cursor ... first + count
+ *                                 ^ cursor
+ *   HELLO(applied): drop what is applied, cursor back to the first: everything after it is sent again, in order
+ *   ACK(applied):   drop what is applied
+ *
+ * Invariant  the chain of `prev`: an entry's prev is the entry before it, or older. A worker that has applied at least prev may
+ *            apply the batch; so an empty tick at the end of the window can be replaced by a newer one.
+ * Threads    NNG's only fill the locked part and wake the main thread. */
+#include "service/gateway.h"
+
+#include "service/log.h"
+#include "service/metrics.h"
+#include "service/roles.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <nng/protocol/pair0/pair.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HELLO_REPEAT_MS 200 /* each batch of a row behind a gap calls HELLO: one rewind answers them all */
+#define TICKS_SLACK     4u  /* room for ticks beyond window_batches_max */
+
+/* ---- NNG's threads ----------------------------------------------------------------------------------------------- */
+
+static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *user)
+{
+    struct link *link = user;
+    uint32_t id = (uint32_t)nng_pipe_id(pipe);
+    (void)pthread_mutex_lock(&link->lock);
+    bool ours = event == NNG_PIPE_EV_ADD_POST || link->pipe_live == id; /* an old pipe's end must not hide a new pipe */
+    if (ours) {
+        link->pipe_live = event == NNG_PIPE_EV_ADD_POST ? id : 0;
+        link->changes++;
+        link->changed_ms = mono_ms();
+    }
+    (void)pthread_mutex_unlock(&link->lock);
+    inbox_wake(&link->gateway->inbox);
+}
+
+static void on_received(void *user)
+{
+    struct link *link = user;
+    if (nng_aio_result(link->receive_aio) != 0)
+        return; /* only when the socket closes */
+    (void)pthread_mutex_lock(&link->lock);
+    link->received = nng_aio_get_msg(link->receive_aio);
+    (void)pthread_mutex_unlock(&link->lock);
+    inbox_wake(&link->gateway->inbox);
+}
+
+static void on_sent(void *user)
+{
+    struct link *link = user;
+    (void)pthread_mutex_lock(&link->lock);
+    link->send_done = true;
+    (void)pthread_mutex_unlock(&link->lock);
+    inbox_wake(&link->gateway->inbox);
+}
+
+/* ---- the window ---------------------------------------------------------------------------------------------------- */
+
+static struct window_entry *entry_at(const struct link *link, uint32_t index)
+{
+    return &link->window[(link->first + index) % link->window_room];
+}
+
+static void set_prev(nng_msg *message, uint64_t prev)
+{
+    memcpy((char *)nng_msg_body(message) + offsetof(struct wire_header, prev), &prev, sizeof prev);
+}
+
+static uint64_t get_prev(nng_msg *message)
+{
+    uint64_t prev;
+    memcpy(&prev, (char *)nng_msg_body(message) + offsetof(struct wire_header, prev), sizeof prev);
+    return prev;
+}
+
+bool link_has_room(const struct link *link)
+{
+    return link->count < link->gateway->config->window_batches_max;
+}
+
+void link_put(struct link *link, nng_msg *message, uint64_t seq, bool is_tick)
+{
+    struct window_entry *last = link->count > 0 ? entry_at(link, link->count - 1) : NULL;
+    uint64_t prev = link->last_seq;
+    if (is_tick && last != NULL && last->is_tick && link->cursor < link->count) {
+        prev = get_prev(last->message); /* a tick that is not yet sent: the newer one takes its place */
+        nng_msg_free(last->message);
+        link->count--;
+    } else if (is_tick && link->count + 1 >= link->window_room) {
+        nng_msg_free(message); /* the batches that wait carry this worker's time further */
+        return;
+    }
+    assert(link->count < link->window_room);
+    set_prev(message, prev);
+    *entry_at(link, link->count++) = (struct window_entry){ .seq = seq, .message = message, .is_tick = is_tick };
+    link->last_seq = seq;
+}
+
+static void forget_applied(struct link *link, uint64_t applied)
+{
+    while (link->count > 0 && entry_at(link, 0)->seq <= applied) {
+        nng_msg_free(entry_at(link, 0)->message);
+        link->first = (link->first + 1) % link->window_room;
+        link->count--;
+        link->cursor -= link->cursor > 0;
+    }
+}
+
+static void rewind_window(struct link *link)
+{
+    link->cursor = 0;
+    link->send_stale = link->sending;
+}
+
+/* The worker has less than what was acknowledged (its state was lost, or Redis was behind): it must still be able to go on. */
+static void bridge_gap(struct link *link, uint64_t applied)
+{
+    if (link->count == 0) {
+        link->last_seq = applied;
+        return;
+    }
+    nng_msg *first = entry_at(link, 0)->message;
+    if (get_prev(first) <= applied)
+        return;
+    log_line(LOG_WARNING, "WORKER-BEHIND", "worker=%u applied=%" PRIu64 " next=%" PRIu64, link->index, applied,
+             entry_at(link, 0)->seq);
+    set_prev(first, applied);
+}
+
+/* ---- what a worker says ------------------------------------------------------------------------------------------ */
+
+static void take_hello(struct link *link, const struct wire_header *header, uint32_t pipe)
+{
+    int64_t now = mono_ms();
+    bool repeated = link->ready && link->pipe == pipe && link->rewound_to == header->seq &&
+                    now - link->rewound_ms < HELLO_REPEAT_MS;
+    link->pipe = pipe;
+    link->ready = true;
+    link->hello_seen = true;
+    link->hello_tick_ms = header->tick_ms;
+    if (repeated)
+        return;
+    log_line(LOG_DEBUG, "WORKER-HELLO", "worker=%u applied=%" PRIu64 " waiting=%u", link->index, header->seq, link->count);
+    link->rewound_to = header->seq;
+    link->rewound_ms = now;
+    rewind_window(link);
+    bridge_gap(link, header->seq);
+}
+
+static void take_message(struct link *link, nng_msg *message)
+{
+    const struct wire_header *header = wire_header_check(nng_msg_body(message), nng_msg_len(message));
+    if (header == NULL || header->kind == WIRE_BATCH || header->worker != link->index) {
+        log_line(LOG_ERROR, "MESSAGE-MALFORMED", "worker=%u bytes=%zu", link->index, nng_msg_len(message));
+        return;
+    }
+    clock_seen_seq(link->gateway, header->seq);
+    /* Findings speak of signals that wait for exactly this acknowledgement. */
+    if (header->kind == WIRE_ACK)
+        answers_findings(link->gateway, (const struct wire_finding *)(const void *)(header + 1), header->count);
+    link->applied = header->seq;
+    link->durable = header->prev;
+    link->flags = header->flags;
+    forget_applied(link, header->seq);
+    if (header->kind == WIRE_HELLO)
+        take_hello(link, header, (uint32_t)nng_pipe_id(nng_msg_get_pipe(message)));
+}
+
+/* ---- the main thread's round --------------------------------------------------------------------------------------- */
+
+static void pipe_changed(struct link *link, uint32_t live)
+{
+    if (live == link->pipe && live != 0)
+        return; /* its HELLO was quicker than the news of it */
+    if (link->ready)
+        log_line(LOG_INFO, "WORKER-GONE", "worker=%u waiting=%u", link->index, link->count);
+    link->ready = false;
+    link->pipe = live;
+    rewind_window(link);
+    if (link->sending)
+        nng_aio_cancel(link->send_aio); /* or a later pipe would carry it */
+}
+
+static void send_ended(struct link *link)
+{
+    link->sending = false;
+    if (nng_aio_result(link->send_aio) == 0)
+        return;
+    nng_msg_free(nng_aio_get_msg(link->send_aio)); /* a failed send leaves the copy with us */
+    if (!link->send_stale && link->cursor > 0)
+        link->cursor--;
+}
+
+static void send_next(struct link *link)
+{
+    struct window_entry *entry = entry_at(link, link->cursor);
+    nng_msg *copy;
+    if (nng_msg_dup(&copy, entry->message) != 0)
+        return; /* again in the next round */
+    metric_add(METRIC_batches_sent_total, 1);
+    if (entry->sent)
+        metric_add(METRIC_batches_resent_total, 1);
+    entry->sent = true;
+    link->cursor++;
+    link->sending = true;
+    link->send_stale = false;
+    nng_aio_set_msg(link->send_aio, copy);
+    nng_send_aio(link->socket, link->send_aio);
+}
+
+bool link_step(struct link *link)
+{
+    (void)pthread_mutex_lock(&link->lock);
+    uint32_t live = link->pipe_live, changes = link->changes;
+    nng_msg *received = link->received;
+    bool sent = link->send_done;
+    link->received = NULL;
+    link->send_done = false;
+    (void)pthread_mutex_unlock(&link->lock);
+
+    bool moved = received != NULL || sent || changes != link->changes_seen;
+    if (sent)
+        send_ended(link);
+    if (changes != link->changes_seen)
+        pipe_changed(link, live);
+    link->changes_seen = changes;
+    if (received != NULL) {
+        take_message(link, received);
+        nng_msg_free(received);
+        nng_recv_aio(link->socket, link->receive_aio);
+    }
+    if (link->ready && !link->sending && link->cursor < link->count)
+        send_next(link);
+    return moved;
+}
+
+/* ---- life -------------------------------------------------------------------------------------------------------------- */
+
+static int socket_open(struct link *link)
+{
+    int error = nng_pair0_open(&link->socket);
+    if (error == 0)
+        error = nng_socket_set_size(link->socket, NNG_OPT_RECVMAXSZ, LINK_BYTES_MAX);
+    if (error == 0)
+        error = nng_pipe_notify(link->socket, NNG_PIPE_EV_ADD_POST, on_pipe, link);
+    if (error == 0)
+        error = nng_pipe_notify(link->socket, NNG_PIPE_EV_REM_POST, on_pipe, link);
+    if (error == 0)
+        error = nng_aio_alloc(&link->receive_aio, on_received, link);
+    if (error == 0)
+        error = nng_aio_alloc(&link->send_aio, on_sent, link);
+    return error;
+}
+
+bool link_setup(struct link *link, struct gateway *gateway, uint32_t index)
+{
+    char url[CONFIG_TEXT_MAX + 32];
+    link->gateway = gateway;
+    link->index = index;
+    link->changed_ms = mono_ms();
+    (void)pthread_mutex_init(&link->lock, NULL);
+    link->window_room = gateway->config->window_batches_max + TICKS_SLACK;
+    link->window = calloc(link->window_room, sizeof *link->window);
+    int error = link->window == NULL ? NNG_ENOMEM : socket_open(link);
+    if (error != 0) {
+        log_line(LOG_ERROR, "LINK-FAILED", "worker=%u reason=\"%s\"", index, nng_strerror(error));
+        return false;
+    }
+    worker_url(gateway->config, index, url);
+    if (!listeners_open(&gateway->listeners, link->socket, url, link))
+        return false;
+    nng_recv_aio(link->socket, link->receive_aio);
+    return true;
+}
+
+void link_teardown(struct link *link)
+{
+    (void)nng_close(link->socket);
+    if (link->receive_aio != NULL)
+        nng_aio_free(link->receive_aio);
+    if (link->send_aio != NULL) {
+        nng_aio_stop(link->send_aio);
+        if (link->sending && nng_aio_result(link->send_aio) != 0)
+            nng_msg_free(nng_aio_get_msg(link->send_aio));
+        nng_aio_free(link->send_aio);
+    }
+    if (link->received != NULL)
+        nng_msg_free(link->received);
+    for (uint32_t i = 0; i < link->count; i++)
+        nng_msg_free(entry_at(link, i)->message);
+    free(link->window);
+    (void)pthread_mutex_destroy(&link->lock);
+}

@@ -1,0 +1,300 @@
+/* lines.c - committed records to lines of the cache, and word of each change to the ring. */
+#include "cache/keys.h"
+#include "pricing/money.h"
+#include "service/log.h"
+#include "service/metrics.h"
+#include "service/worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool claim(struct worker *worker, enum rialto_table table, uint32_t partition, struct rialto_key key,
+                  uint64_t *ret_slot)
+{
+    static bool said[RIALTO_TABLE_COUNT]; /* once a table and process: the counter goes on */
+    if (table_claim(worker->cache, table, partition, key, ret_slot) == RIALTO_OK)
+        return true;
+    metric_add(METRIC_table_full_total, 1);
+    if (!said[table])
+        log_line(LOG_WARNING, "TABLE-FULL", "table=%u partition=%u capacity=%llu", table, partition,
+                 (unsigned long long)table_capacity(worker->cache, table, partition));
+    said[table] = true;
+    return false;
+}
+
+static void drop(struct worker *worker, enum rialto_table table, uint32_t partition, struct rialto_key key)
+{
+    uint64_t slot = table_find(worker->cache, table, partition, key);
+    if (slot != SLOT_NONE)
+        table_delete(worker->cache, table, partition, slot);
+}
+
+static void announce(struct worker *worker, uint32_t partition, enum rialto_table table, uint64_t slot)
+{
+    struct rialto_ring_entry entry = { .when_ms = worker->tick_ms, .slot = (uint32_t)slot,
+                                       .partition = (uint8_t)partition, .table = (uint8_t)table };
+    ring_append(worker->cache, worker->index, &entry);
+}
+
+/* ---- names ------------------------------------------------------------------------------------------------- */
+
+/* Slot of a zone's line in a partition's segment, written if it is new or changed. SLOT_NONE when full. */
+static uint64_t zone_slot(struct worker *worker, uint32_t partition, const char *zone)
+{
+    uint32_t at = place_of(worker, zone);
+    uint64_t slot;
+    if (at == STATE_NONE)
+        return SLOT_NONE;
+    const struct place *place = &worker->place[at];
+    if (!claim(worker, RIALTO_TABLE_ZONES, partition, place->key, &slot) || slot >= RIALTO_ZONE_SLOTS_MAX)
+        return SLOT_NONE;
+    struct rialto_zone_line line = { .key = place->key, .name_bytes = (uint8_t)strlen(zone) };
+    memcpy(line.name, zone, strlen(zone) + 1);
+    for (uint32_t level = 1; level < place->chain_count; level++) {
+        size_t bytes = strlen(place->name[level]);
+        line.ancestor[level - 1] = place->chain[level];
+        line.ancestor_name_bytes[level - 1] = strncmp(zone, place->name[level], bytes) == 0 ? (uint8_t)bytes : 0;
+        line.ancestor_count++;
+    }
+    if (place->record[0] != STATE_NONE) {
+        const struct zone_record *record = state_at(worker->common, POOL_ZONES, place->record[0]);
+        line.currency = record->currency;
+        line.utc_offset_min = record->utc_offset_min;
+    }
+    (void)table_write(worker->cache, RIALTO_TABLE_ZONES, partition, slot, &line);
+    return slot;
+}
+
+static uint64_t product_slot(struct worker *worker, const struct partition *partition, const struct product_record *record)
+{
+    uint64_t slot;
+    if (!claim(worker, RIALTO_TABLE_PRODUCTS, partition->number, record->head.key, &slot) ||
+        slot >= RIALTO_PRODUCT_SLOTS_MAX)
+        return SLOT_NONE;
+    struct rialto_product_line line = { .unit = record->unit, .tax = record->tax, .key = record->head.key };
+    memcpy(line.sku, record->sku, sizeof line.sku);
+    memcpy(line.category, record->category, sizeof record->category);
+    memcpy(line.title, record->title, sizeof line.title);
+    (void)table_write(worker->cache, RIALTO_TABLE_PRODUCTS, partition->number, slot, &line);
+    return slot;
+}
+
+/* ---- cells --------------------------------------------------------------------------------------------------- */
+
+/* The factor that moved most against what was published before, for people who ask why. */
+static void name_reason(const struct model *model, const struct cell_record *old, const struct cell_record *now,
+                        struct rialto_ring_entry *entry)
+{
+    int64_t most = 0;
+    const char *name = old->published == 0 ? "new" : now->published_list != old->published_list ? "list" : "guardrail";
+    for (uint32_t i = 0; i < model->factor_count && old->published != 0; i++) {
+        int64_t moved = llabs((int64_t)now->factor_micro[i] - old->factor_micro[i]);
+        if (old->model_hash != now->model_hash || moved <= most)
+            continue;
+        most = moved;
+        name = model->factor[i].name;
+        entry->reason_ppm = now->factor_micro[i];
+    }
+    strncpy(entry->reason, name, sizeof entry->reason - 1);
+}
+
+static uint16_t rule_of(const struct worker *worker, int model, uint16_t currency)
+{
+    const struct model *m = &worker->models->model[model];
+    for (uint32_t i = 0; i < m->currency_count; i++)
+        if (currency_find(m->currency[i])->number == currency)
+            return worker->rule[model][i];
+    return UINT16_MAX;
+}
+
+static void cell_line_fill(const struct worker *worker, const struct partition *partition, uint32_t cell,
+                           uint64_t product, uint64_t zone, struct rialto_cell_line *line)
+{
+    const struct cell_record *record = state_at(partition->state, POOL_CELLS, cell);
+    const struct cell_record *priced = state_at(partition->state, POOL_CELLS, cell_priced(partition, cell));
+    int number = partition->cell[cell].model;
+    const struct model *model = &worker->models->model[number];
+    *line = (struct rialto_cell_line){
+        .as_of_s = (uint32_t)(record->changed_ms / 1000),
+        .key = record->head.key,
+        .baseline = record->published,
+        .list = record->published_list,
+        .lo_product = (uint64_t)record->floor | (product & 0xFFFFu) << 48,
+        .hi_place = (uint64_t)record->ceiling | (product >> 16 & 3u) << 48 | zone << 50,
+        .rule = rule_of(worker, number, priced->currency),
+        .group = model->group,
+        .flags = (uint8_t)((model->guard.never_above ? RIALTO_CELL_NEVER_ABOVE : 0) |
+                           ((record->guards & (GUARD_FLOOR | GUARD_CEILING | GUARD_MARGIN | GUARD_STEP)) ? RIALTO_CELL_GUARDED : 0)),
+    };
+}
+
+static void publish_cell(struct worker *worker, struct partition *partition, uint32_t cell, const struct cell_record *old)
+{
+    const struct cell_record *record = state_at(partition->state, POOL_CELLS, cell);
+    if (record->published == 0 || partition->cell[cell].model < 0)
+        return;
+    uint32_t product = state_find(partition->state, POOL_PRODUCTS, record->product);
+    uint64_t product_line = product_slot(worker, partition, state_at(partition->state, POOL_PRODUCTS, product));
+    uint64_t zone_line = zone_slot(worker, partition->number, record->zone), slot;
+    if (product_line == SLOT_NONE || zone_line == SLOT_NONE ||
+        !claim(worker, RIALTO_TABLE_CELLS, partition->number, record->head.key, &slot))
+        return;
+    struct rialto_cell_line line;
+    cell_line_fill(worker, partition, cell, product_line, zone_line, &line);
+    if (line.rule == UINT16_MAX || !table_write(worker->cache, RIALTO_TABLE_CELLS, partition->number, slot, &line))
+        return;
+    metric_add(METRIC_cells_changed_total, 1);
+    if (old == NULL)
+        return; /* a start: nothing changed for anybody */
+    struct rialto_ring_entry entry = {
+        .when_ms = worker->tick_ms, .before = old->published, .after = record->published, .slot = (uint32_t)slot,
+        .partition = (uint8_t)partition->number, .table = RIALTO_TABLE_CELLS, .rule = line.rule,
+    };
+    name_reason(&worker->models->model[partition->cell[cell].model], old, record, &entry);
+    ring_append(worker->cache, worker->index, &entry);
+}
+
+/* ---- terms and offers ------------------------------------------------------------------------------------------ */
+
+static void terms_inputs_fill(struct worker *worker, const struct customer_record *record, struct terms_inputs *in)
+{
+    memset(in, 0, sizeof *in);
+    in->consent = record->consent;
+    memcpy(in->tier, record->tier, sizeof in->tier);
+    in->segment_count = record->segment_count;
+    memcpy(in->segment, record->segment, sizeof in->segment);
+    const struct currency *currency = currency_by_number(record->spend_currency);
+    if (currency != NULL) {
+        int64_t unit = MICRO;
+        for (unsigned i = 0; i < currency->decimals; i++)
+            unit /= 10;
+        in->spend_known = true;
+        in->spend_micro = record->spend > INT64_MAX / MICRO ? INT64_MAX : record->spend * unit;
+    }
+    uint32_t at = record->zone[0] == '\0' ? STATE_NONE : place_of(worker, record->zone);
+    if (at == STATE_NONE)
+        return;
+    in->zone_count = worker->place[at].chain_count;
+    memcpy(in->zone, worker->place[at].name, sizeof in->zone);
+}
+
+static void publish_terms(struct worker *worker, const struct partition *partition, const struct customer_record *record)
+{
+    struct terms_inputs in;
+    struct rialto_terms_line line = { .key = record->head.key, .group_map = worker->control->group_map,
+                                      .consent = record->consent };
+    uint16_t kinds = 0;
+    uint64_t slot, zone;
+    terms_inputs_fill(worker, record, &in);
+    model_terms(worker->models, &in, line.multiplier_e4, &kinds);
+    line.kinds = kinds;
+    if (record->offer_count > 0)
+        line.kinds |= RIALTO_TERMS_HAS_OFFERS;
+    if (record->zone[0] != '\0') {
+        zone = zone_slot(worker, partition->number, record->zone);
+        line.zone = zone == SLOT_NONE ? 0 : (uint32_t)zone + 1;
+        /* Should the worker die, the lease still ends: the whole line is neutral from then on. */
+        line.until_s = (uint32_t)(record->zone_until_ms / 1000);
+    }
+    if (!claim(worker, RIALTO_TABLE_TERMS, partition->number, record->head.key, &slot))
+        return;
+    if (table_write(worker->cache, RIALTO_TABLE_TERMS, partition->number, slot, &line)) {
+        metric_add(METRIC_terms_changed_total, 1);
+        announce(worker, partition->number, RIALTO_TABLE_TERMS, slot);
+    }
+}
+
+static uint32_t seconds_up(int64_t ms)
+{
+    return (uint32_t)((ms + 999) / 1000);
+}
+
+static void publish_offer(struct worker *worker, const struct partition *partition, const struct offer_record *record)
+{
+    struct rialto_offer_line line = {
+        .until_s = (uint32_t)(record->until_ms / 1000), .key = record->head.key, .value = record->value,
+        .locked = record->locked, .from_s = seconds_up(record->from_ms),
+        .lock_until_s = (uint32_t)(record->lock_until_ms / 1000), .currency = record->currency, .kind = record->kind,
+        .flags = record->flags, .kinds = record->kinds,
+    };
+    uint64_t slot;
+    if (!claim(worker, RIALTO_TABLE_OFFERS, partition->number, record->head.key, &slot))
+        return;
+    if (table_write(worker->cache, RIALTO_TABLE_OFFERS, partition->number, slot, &line)) {
+        metric_add(METRIC_offers_changed_total, 1);
+        announce(worker, partition->number, RIALTO_TABLE_OFFERS, slot);
+    }
+}
+
+/* ---- a batch, and everything --------------------------------------------------------------------------------------- */
+
+static const enum rialto_table TABLE_OF[POOL_COUNT] = {
+    [POOL_PRODUCTS] = RIALTO_TABLE_PRODUCTS, [POOL_CELLS] = RIALTO_TABLE_CELLS, [POOL_CUSTOMERS] = RIALTO_TABLE_TERMS,
+    [POOL_OFFERS] = RIALTO_TABLE_OFFERS, [POOL_ZONES] = RIALTO_TABLE_ZONES,
+};
+
+static void publish_record(struct worker *worker, struct partition *partition, enum state_pool pool, uint32_t index,
+                           const struct state_head *old)
+{
+    const void *record = state_at(partition->state, pool, index);
+    switch (pool) {
+    case POOL_PRODUCTS:
+        (void)product_slot(worker, partition, record);
+        break;
+    case POOL_CELLS:
+        publish_cell(worker, partition, index, (const void *)old);
+        break;
+    case POOL_CUSTOMERS:
+        publish_terms(worker, partition, record);
+        break;
+    case POOL_OFFERS:
+        publish_offer(worker, partition, record);
+        break;
+    default:
+        break;
+    }
+}
+
+void lines_publish_changed(struct worker *worker, struct partition *partition)
+{
+    uint64_t at = 0;
+    enum state_pool pool;
+    uint32_t index;
+    const struct state_head *old;
+    while (state_changed(partition->state, &at, &pool, &index, &old)) {
+        const struct state_head *now = state_at(partition->state, pool, index);
+        if (!key_is_none(old->key) && !key_equal(old->key, now->key))
+            drop(worker, TABLE_OF[pool], partition->number, old->key);
+        if (!key_is_none(now->key))
+            publish_record(worker, partition, pool, index, old);
+    }
+}
+
+/* Lines whose record is gone: a death between commit and delete, or a state that began anew. */
+static void drop_orphans(struct worker *worker, const struct partition *partition, enum state_pool pool)
+{
+    enum rialto_table table = TABLE_OF[pool];
+    union { /* every line has its key at the same place */
+        struct rialto_terms_line terms;
+        struct rialto_product_line largest;
+    } line;
+    for (uint64_t slot = 0; slot < table_capacity(worker->cache, table, partition->number); slot++)
+        if (table_read(worker->cache, table, partition->number, slot, &line) &&
+            state_find(partition->state, pool, line.terms.key) == STATE_NONE)
+            table_delete(worker->cache, table, partition->number, slot);
+}
+
+void lines_publish_all(struct worker *worker, struct partition *partition)
+{
+    static const enum state_pool ORDER[] = { POOL_PRODUCTS, POOL_CELLS, POOL_OFFERS, POOL_CUSTOMERS };
+    table_repair(worker->cache, RIALTO_TABLE_ZONES, partition->number);
+    for (unsigned i = 0; i < sizeof ORDER / sizeof ORDER[0]; i++) {
+        table_repair(worker->cache, TABLE_OF[ORDER[i]], partition->number);
+        drop_orphans(worker, partition, ORDER[i]);
+        for (uint32_t index = 0; index < state_capacity(partition->state, ORDER[i]); index++) {
+            const struct state_head *head = state_at(partition->state, ORDER[i], index);
+            if (!key_is_none(head->key))
+                publish_record(worker, partition, ORDER[i], index, NULL);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+/* metrics.h - counters and gauges that every process keeps in shared memory, one block of plain words per process.
+ *
+ * CACHE_DIR/metrics.v1: created by the prepare step, one writer per block, read by `rialto status` and later by the exporter.
+ * No personal data. */
+#ifndef SERVICE_METRICS_H
+#define SERVICE_METRICS_H
+
+#include <rialto/layout.h>
+#include <rialto/status.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+/*    metric                       kind     unit      what one more of it means */
+#define METRICS(X)                                                                                                    \
+    X(started_unix_ms,             GAUGE,   "ms",     "when this process started")                                  \
+    X(restarts_total,              COUNTER, "starts", "starts of this process after the first")                     \
+    X(pid,                         GAUGE,   "pid",    "process id in rialtod's own pid namespace")                  \
+    X(messages_received_total,     COUNTER, "msgs",   "messages taken from producers")                              \
+    X(message_bytes_total,         COUNTER, "bytes",  "bytes of those messages")                                    \
+    X(messages_refused_total,      COUNTER, "msgs",   "messages that could not be read at all")                     \
+    X(signals_received_total,      COUNTER, "signals","signals found in messages")                                  \
+    X(signals_accepted_total,      COUNTER, "signals","signals that passed the gateway")                            \
+    X(signals_rejected_total,      COUNTER, "signals","signals rejected, by the gateway or a worker")               \
+    X(signals_no_consent_total,    COUNTER, "signals","customer parts dropped for want of consent")                 \
+    X(signals_duplicate_total,     COUNTER, "signals","parts dropped because their id was counted before")          \
+    X(signals_superseded_total,    COUNTER, "signals","parts that a newer signal had made void")                    \
+    X(ingest_waits_total,          COUNTER, "waits",  "times a sender had to wait for room in the gateway")         \
+    X(listener_reopened_total,     COUNTER, "opens",  "listeners found deaf and opened anew")                       \
+    X(batches_sent_total,          COUNTER, "batches","batches sent to workers, repeats included")                  \
+    X(batches_resent_total,        COUNTER, "batches","batches sent again after a worker's return")                 \
+    X(batches_applied_total,       COUNTER, "batches","batches applied")                                            \
+    X(records_applied_total,       COUNTER, "records","parts of signals applied")                                   \
+    X(cells_repriced_total,        COUNTER, "cells",  "baseline prices computed")                                   \
+    X(cells_changed_total,         COUNTER, "cells",  "baseline prices that came out different and were published") \
+    X(terms_changed_total,         COUNTER, "lines",  "customers' terms published")                                 \
+    X(offers_changed_total,        COUNTER, "lines",  "offers and locks published")                                 \
+    X(cells,                       GAUGE,   "lines",  "cells held")                                                 \
+    X(customers,                   GAUGE,   "lines",  "customers held")                                             \
+    X(offers,                      GAUGE,   "lines",  "offers and locks held")                                      \
+    X(products,                    GAUGE,   "lines",  "products held")                                              \
+    X(table_full_total,            COUNTER, "signals","refusals because a configured maximum was reached")          \
+    X(recoveries_total,            COUNTER, "starts", "starts that took over a dead process's state")               \
+    X(recovery_us,                 GAUGE,   "us",     "how long the last take-over took")                           \
+    X(redis_up,                    GAUGE,   "switch", "1 while Redis answers this process")                         \
+    X(redis_reconnects_total,      COUNTER, "times",  "connections to Redis opened anew")                           \
+    X(mirror_transactions_total,   COUNTER, "txns",   "state transactions that Redis confirmed")                    \
+    X(mirror_records_total,        COUNTER, "records","records in those transactions")                              \
+    X(mirror_sweeps_total,         COUNTER, "sweeps", "catch-ups after Redis was away or behind")                   \
+    X(mirror_lag_batches,          GAUGE,   "batches","batches applied and not yet in Redis")                       \
+    X(quotes_published_total,      COUNTER, "quotes", "customers' quotes written to Redis")                         \
+    X(cells_published_total,       COUNTER, "cells",  "baselines written to Redis")                                 \
+    X(watches,                     GAUGE,   "pairs",  "customer and product pairs kept fresh in Redis")             \
+    X(watches_refused_total,       COUNTER, "pairs",  "pairs refused because a configured maximum was reached")     \
+    X(ring_overruns_total,         COUNTER, "times",  "times the publisher fell behind a ring and swept instead")   \
+    X(tick_ms,                     GAUGE,   "ms",     "newest tick seen, service time")                             \
+    X(amount_overflow_total,       COUNTER, "cells",  "prices not published because an amount left the range of money")
+
+#define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
+enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };
+#undef METRIC_ENUM_
+
+#define METRICS_BLOCKS_MAX (RIALTO_WORKERS_MAX + 2u) /* 0 supervisor, 1 gateway, 2.. workers */
+#define METRICS_WORDS      128u
+_Static_assert(METRIC_COUNT <= METRICS_WORDS - 8, "block is full");
+
+struct metrics_block {
+    char             who[32];             /* "gateway", "worker.0"; "" = unused */
+    uint64_t         reserved[4];
+    _Atomic uint64_t word[METRICS_WORDS - 8];
+};
+struct metrics_file {
+    _Atomic uint64_t magic;
+    uint32_t layout, metric_count, block_count, reserved0;
+    uint64_t reserved[509];
+    struct metrics_block block[METRICS_BLOCKS_MAX];
+};
+
+/* metrics_create (prepare only), metrics_open: this process's block for writing; metrics_read: all for reading (NULL on failure). */
+enum rialto_status metrics_create(const char *cache_dir);
+enum rialto_status metrics_open(const char *cache_dir, uint32_t block, const char *who);
+const struct metrics_file *metrics_read(const char *cache_dir);
+
+extern struct metrics_block *metrics_own; /* never NULL: a private block until metrics_open() */
+
+static inline void metric_add(enum metric metric, uint64_t n)
+{
+    atomic_fetch_add_explicit(&metrics_own->word[metric], n, memory_order_relaxed);
+}
+static inline void metric_set(enum metric metric, uint64_t value)
+{
+    atomic_store_explicit(&metrics_own->word[metric], value, memory_order_relaxed);
+}
+const char *metric_name(enum metric metric);
+const char *metric_unit(enum metric metric);
+const char *metric_text(enum metric metric);
+/* metrics_describe - the table as Markdown on `out`. */
+void        metrics_describe(void *out /* FILE* */);
+#endif

@@ -1,0 +1,110 @@
+/* mirror_load.c - a partition's state back out of Redis, for a worker whose own state is gone. Blocking, before the mirror runs. */
+#include "service/mirror_parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define RETRY_MS   50
+#define SCAN_COUNT "512"
+
+typedef void record_hook(void *user, char kind, struct rialto_key key, const void *value, size_t bytes);
+
+static bool hex64(const char *text, uint64_t *ret)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < 16; i++) {
+        char c = text[i];
+        unsigned digit = c >= '0' && c <= '9' ? (unsigned)(c - '0') : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 16;
+        if (digit == 16)
+            return false;
+        value = value << 4 | digit;
+    }
+    *ret = value;
+    return true;
+}
+
+/* "<letter>:<16 hex digits of hi><16 of lo>"; what else may stand there is not ours. */
+static void field_take(const redisReply *field, const redisReply *value, record_hook *record, void *user)
+{
+    struct rialto_key key;
+    if (field->type != REDIS_REPLY_STRING || value->type != REDIS_REPLY_STRING || field->len != 34 || field->str[1] != ':' ||
+        !hex64(field->str + 2, &key.hi) || !hex64(field->str + 18, &key.lo))
+        return;
+    record(user, field->str[0], key, value->str, value->len);
+}
+
+static bool mark_read(struct redis_link *link, uint32_t partition, uint64_t *ret_mark)
+{
+    char key[MIRROR_KEY_MAX];
+    (void)mirror_key(link->config, "mark", partition, key);
+    redisReply *reply = redis_link_call(link, (const char *const[]){ "GET", key, NULL });
+    if (reply == NULL)
+        return false;
+    bool good = reply->type != REDIS_REPLY_ERROR;
+    if (!good)
+        redis_link_refused(link, "reading a mark", reply);
+    else if (!mark_parse(reply, ret_mark))
+        *ret_mark = 0;
+    freeReplyObject(reply);
+    return good;
+}
+
+/* One page of the hash. The cursor is at its end when it is "0" again. */
+static bool page_read(struct redis_link *link, const char *key, char cursor[24], record_hook *record, void *user)
+{
+    redisReply *reply = redis_link_call(link, (const char *const[]){ "HSCAN", key, cursor, "COUNT", SCAN_COUNT, NULL });
+    if (reply == NULL)
+        return false;
+    bool good = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && reply->element[0]->type == REDIS_REPLY_STRING &&
+                reply->element[1]->type == REDIS_REPLY_ARRAY;
+    if (good) {
+        (void)snprintf(cursor, 24, "%s", reply->element[0]->str);
+        const redisReply *pairs = reply->element[1];
+        for (size_t i = 0; i + 1 < pairs->elements; i += 2)
+            field_take(pairs->element[i], pairs->element[i + 1], record, user);
+    } else {
+        redis_link_refused(link, "reading state", reply);
+    }
+    freeReplyObject(reply);
+    return good;
+}
+
+static bool partition_read(struct redis_link *link, uint32_t partition, record_hook *record, void *user,
+                           uint64_t *ret_mark)
+{
+    char key[MIRROR_KEY_MAX], cursor[24] = "0";
+    uint64_t mark = 0;
+    (void)mirror_key(link->config, "state", partition, key);
+    if (!mark_read(link, partition, &mark))
+        return false;
+    do {
+        if (!page_read(link, key, cursor, record, user))
+            return false;
+    } while (strcmp(cursor, "0") != 0);
+    *ret_mark = mark;
+    return true;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+enum rialto_status mirror_load(const struct config *config, uint32_t partition, uint32_t wait_ms, record_hook *record,
+                               void *user, uint64_t *ret_mark)
+{
+    struct redis_link link = { .config = config, .who = "load" };
+    int64_t limit = now_ms() + wait_ms;
+    while (!redis_link_open(&link)) {
+        if (now_ms() >= limit)
+            return RIALTO_SYSTEM;
+        (void)nanosleep(&(struct timespec){ .tv_nsec = RETRY_MS * 1000000L }, NULL);
+    }
+    bool read = partition_read(&link, partition, record, user, ret_mark);
+    redis_link_close(&link);
+    return read ? RIALTO_OK : RIALTO_SYSTEM;
+}

@@ -1,0 +1,159 @@
+/* publisher_cells.c - baselines to Redis: one hash per zone, a field per product.
+ *
+ *   ring entry --> dirty bit --> (pass) read line, compose, JSON --sorted by zone--> HSET PREFIX:cell:{zone} sku JSON ...
+ *
+ * A cell that changes a thousand times while Redis is slow has one bit, and is written once, as it is then. A sweep sets all bits. */
+#include "service/metrics.h"
+#include "service/publisher_parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- dirty bits -------------------------------------------------------------------------------------------------------- */
+
+bool dirty_cells_setup(struct publishing *p)
+{
+    struct dirty_cells *cells = &p->cells;
+    *cells = (struct dirty_cells){ 0 };
+    for (uint32_t n = p->worker; n < RIALTO_PARTITIONS; n += p->config->workers) {
+        const struct rialto_segment *segment = &p->prices->folder.table[RIALTO_TABLE_CELLS].segment[n];
+        cells->lines[n] = atomic_load_explicit(&segment->capacity, memory_order_acquire);
+        cells->first_word[n] = cells->words;
+        cells->words += (cells->lines[n] + 63) / 64;
+    }
+    cells->word = calloc(cells->words + 1, sizeof *cells->word);
+    return cells->word != NULL;
+}
+
+void dirty_cells_teardown(struct publishing *p)
+{
+    free(p->cells.word);
+    p->cells = (struct dirty_cells){ 0 };
+}
+
+void dirty_cells_mark(struct publishing *p, uint32_t partition, uint64_t slot)
+{
+    struct dirty_cells *cells = &p->cells;
+    if (cells->word == NULL || partition >= RIALTO_PARTITIONS || slot >= cells->lines[partition])
+        return;
+    uint64_t *word = &cells->word[cells->first_word[partition] + slot / 64];
+    uint64_t bit = UINT64_C(1) << (slot % 64);
+    cells->count += (*word & bit) == 0;
+    *word |= bit;
+}
+
+void dirty_cells_mark_all(struct publishing *p)
+{
+    for (uint32_t n = 0; n < RIALTO_PARTITIONS; n++) {
+        for (uint64_t slot = 0; slot < p->cells.lines[n]; slot++)
+            dirty_cells_mark(p, n, slot);
+    }
+}
+
+static uint32_t partition_of_word(const struct dirty_cells *cells, uint64_t word)
+{
+    uint32_t found = 0;
+    for (uint32_t n = 0; n < RIALTO_PARTITIONS; n++) {
+        if (cells->lines[n] > 0 && cells->first_word[n] <= word)
+            found = n;
+    }
+    return found;
+}
+
+/* ---- one pass ---------------------------------------------------------------------------------------------------------- */
+
+/* The cell in that line as JSON. False when there is nothing to write. */
+static bool compose(struct publishing *p, uint32_t partition, uint64_t slot, struct fresh_cell *ret)
+{
+    struct rialto_cell cell;
+    struct rialto_quote quote;
+    struct rialto_rule_row rule;
+    enum rialto_status status = rialto_cell_at(p->prices, partition, slot, &cell);
+    if (status == RIALTO_OK && cell.sku[0] != '\0')
+        status = rialto_quote(p->prices, &(struct rialto_request){ .zone = cell.zone }, cell.sku, &quote);
+    else if (status == RIALTO_OK)
+        status = RIALTO_NOT_FOUND; /* its names are being moved; the next change brings it again */
+    if (status == RIALTO_BUSY)
+        dirty_cells_mark(p, partition, slot);
+    if (status != RIALTO_OK || strcmp(quote.zone, cell.zone) != 0)
+        return false;
+    bool ruled = rialto_rule(p->prices, quote.rule, &rule) == RIALTO_OK;
+    (void)snprintf(ret->zone, sizeof ret->zone, "%s", cell.zone[0] == '\0' ? "world" : cell.zone);
+    (void)snprintf(ret->sku, sizeof ret->sku, "%s", cell.sku);
+    ret->json_bytes = quote_json(&quote, ruled ? &rule : NULL, sizeof ret->json, ret->json);
+    return ret->json_bytes < sizeof ret->json;
+}
+
+/* Take dirty lines, at most a pass of them. Returns how many were looked at. */
+static uint32_t collect(struct publishing *p, struct fresh_cell fresh[], uint32_t *ret_count)
+{
+    struct dirty_cells *cells = &p->cells;
+    uint32_t looked = 0, count = 0;
+    for (uint64_t steps = 0; steps < cells->words && cells->count > 0 && looked + 64 <= CELLS_PER_PASS; steps++) {
+        uint64_t at = cells->cursor, bits = cells->word[at];
+        cells->cursor = at + 1 < cells->words ? at + 1 : 0;
+        if (bits == 0)
+            continue;
+        uint32_t partition = partition_of_word(cells, at);
+        cells->word[at] = 0; /* before it is read: a change from now on sets the bit again */
+        cells->count -= (uint64_t)__builtin_popcountll(bits);
+        for (; bits != 0; bits &= bits - 1) {
+            uint64_t slot = (at - cells->first_word[partition]) * 64 + (uint64_t)__builtin_ctzll(bits);
+            looked++;
+            count += compose(p, partition, slot, &fresh[count]);
+        }
+    }
+    *ret_count = count;
+    return looked;
+}
+
+static int by_zone(const void *a, const void *b)
+{
+    return strcmp(((const struct fresh_cell *)a)->zone, ((const struct fresh_cell *)b)->zone);
+}
+
+/* HSET of cells [first, end), which are of one zone. */
+static bool send_zone(struct publishing *p, const struct fresh_cell fresh[], uint32_t first, uint32_t end)
+{
+    const char *argv[2 + 2 * FIELDS_A_COMMAND];
+    size_t bytes[2 + 2 * FIELDS_A_COMMAND];
+    char key[PUBLISHER_KEY_MAX];
+    int argc = 2;
+    argv[0] = "HSET";
+    bytes[0] = 4;
+    argv[1] = key;
+    bytes[1] = (size_t)snprintf(key, sizeof key, "%s:cell:{%s}", p->config->redis_prefix, fresh[first].zone);
+    for (uint32_t i = first; i < end; i++) {
+        argv[argc] = fresh[i].sku;
+        bytes[argc++] = strlen(fresh[i].sku);
+        argv[argc] = fresh[i].json;
+        bytes[argc++] = fresh[i].json_bytes;
+    }
+    return redis_link_append(&p->link, argc, argv, bytes);
+}
+
+static bool send_all(struct publishing *p, struct fresh_cell fresh[], uint32_t count)
+{
+    uint32_t commands = 0;
+    qsort(fresh, count, sizeof fresh[0], by_zone);
+    for (uint32_t first = 0, end = 0; first < count; first = end, commands++) {
+        for (end = first; end < count && end - first < FIELDS_A_COMMAND && by_zone(&fresh[first], &fresh[end]) == 0; end++)
+            ;
+        if (!send_zone(p, fresh, first, end))
+            return false;
+    }
+    return replies_check(&p->link, commands, "writing prices");
+}
+
+int baselines_publish(struct publishing *p)
+{
+    uint32_t count = 0;
+    if (p->cells.count == 0)
+        return 0;
+    uint32_t looked = collect(p, p->fresh, &count);
+    if (!send_all(p, p->fresh, count))
+        return -1;
+    metric_add(METRIC_cells_published_total, count);
+    return (int)looked;
+}

@@ -1,0 +1,210 @@
+/* redis_link.c - connect, authenticate, count. See redis_link.h.
+ *
+ * Invariant  pending == commands appended - replies read. A reply left unread would be handed to the next command, so any
+ *            doubt (error, time-out, half a reply) ends the context, and the next one starts at zero. */
+#include "service/redis_link.h"
+
+#include "service/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define WORDS_MAX          16
+#define PASSWORD_BYTES_MAX 512
+
+static void report(struct redis_link *link, const char *doing, const char *reason)
+{
+    if (link->reported)
+        return;
+    link->reported = true;
+    log_line(LOG_WARNING, "REDIS-DOWN", "link=%s url=%s doing=\"%s\" reason=\"%s\"", link->who,
+             link->config->redis_url[0] != '\0' ? link->config->redis_url : "DATA_DIR/redis.sock", doing, reason);
+}
+
+void redis_link_close(struct redis_link *link)
+{
+    if (link->context != NULL)
+        redisFree(link->context);
+    link->context = NULL;
+    link->pending = 0;
+}
+
+void redis_link_refused(struct redis_link *link, const char *doing, const redisReply *reply)
+{
+    report(link, doing, reply->type == REDIS_REPLY_ERROR ? reply->str : "an answer of an unexpected kind");
+    redis_link_close(link);
+}
+
+static bool fail(struct redis_link *link, const char *doing)
+{
+    const redisContext *context = link->context;
+    if (context == NULL)
+        report(link, doing, "out of memory");
+    else
+        report(link, doing, context->err == REDIS_ERR_IO && errno != 0 ? strerror(errno) : context->errstr);
+    redis_link_close(link);
+    return false;
+}
+
+/* ---- connecting ------------------------------------------------------------------------------------------------------ */
+
+static struct timeval time_limit(const struct config *config)
+{
+    return (struct timeval){ .tv_sec = config->redis_timeout_ms / 1000,
+                             .tv_usec = (suseconds_t)(config->redis_timeout_ms % 1000) * 1000 };
+}
+
+static redisContext *connect_unix(const struct config *config)
+{
+    char path[CONFIG_TEXT_MAX + 16];
+    if (config->redis_url[0] == '\0')
+        (void)snprintf(path, sizeof path, "%s/redis.sock", config->data_dir);
+    else
+        (void)snprintf(path, sizeof path, "%s", config->redis_url + strlen("unix:"));
+    return redisConnectUnixWithTimeout(path, time_limit(config));
+}
+
+/* tcp://HOST:PORT, where HOST may be [IPv6]. config.c has checked the form. */
+static redisContext *connect_tcp(const struct config *config)
+{
+    char host[CONFIG_TEXT_MAX];
+    (void)snprintf(host, sizeof host, "%s", config->redis_url + strlen("tcp://"));
+    char *colon = strrchr(host, ':');
+    if (colon == NULL)
+        return NULL;
+    *colon = '\0';
+    int port = atoi(colon + 1);
+    size_t length = strlen(host);
+    char *name = host;
+    if (length >= 2 && host[0] == '[' && host[length - 1] == ']') {
+        host[length - 1] = '\0';
+        name++;
+    }
+    return redisConnectWithTimeout(name, port, time_limit(config));
+}
+
+static bool password_read(const char *path, char ret[PASSWORD_BYTES_MAX])
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    bool read = fgets(ret, PASSWORD_BYTES_MAX, file) != NULL;
+    (void)fclose(file);
+    if (read)
+        ret[strcspn(ret, "\r\n")] = '\0';
+    return read;
+}
+
+/* Read anew at each connect: a changed password needs no restart. */
+static bool authenticate(struct redis_link *link)
+{
+    const struct config *config = link->config;
+    char password[PASSWORD_BYTES_MAX];
+    if (config->redis_password_file[0] == '\0')
+        return true;
+    if (!password_read(config->redis_password_file, password)) {
+        report(link, "reading redis_password_file", strerror(errno));
+        redis_link_close(link);
+        return false;
+    }
+    bool named = config->redis_user[0] != '\0';
+    redisReply *reply = redis_link_call(link, named ? (const char *const[]){ "AUTH", config->redis_user, password, NULL }
+                                                    : (const char *const[]){ "AUTH", password, NULL });
+    explicit_bzero(password, sizeof password);
+    if (reply == NULL)
+        return false;
+    bool good = reply->type == REDIS_REPLY_STATUS;
+    if (!good)
+        redis_link_refused(link, "AUTH", reply);
+    freeReplyObject(reply);
+    return good;
+}
+
+static bool ping(struct redis_link *link)
+{
+    redisReply *reply = redis_link_call(link, (const char *const[]){ "PING", NULL });
+    if (reply == NULL)
+        return false;
+    bool good = reply->type == REDIS_REPLY_STATUS && strcmp(reply->str, "PONG") == 0;
+    if (!good)
+        redis_link_refused(link, "PING", reply);
+    freeReplyObject(reply);
+    return good;
+}
+
+bool redis_link_open(struct redis_link *link)
+{
+    redis_link_close(link);
+    errno = 0;
+    bool tcp = strncmp(link->config->redis_url, "tcp://", 6) == 0;
+    link->context = tcp ? connect_tcp(link->config) : connect_unix(link->config);
+    if (link->context == NULL || link->context->err != 0)
+        return fail(link, "connecting");
+    (void)fcntl(link->context->fd, F_SETFD, FD_CLOEXEC);
+    if (redisSetTimeout(link->context, time_limit(link->config)) != REDIS_OK)
+        return fail(link, "setting a time-out");
+    if (tcp && redisEnableKeepAlive(link->context) != REDIS_OK)
+        return fail(link, "setting keep-alive");
+    if (!authenticate(link) || !ping(link))
+        return false;
+    if (link->reported)
+        log_line(LOG_INFO, "REDIS-UP", "link=%s", link->who);
+    link->reported = false;
+    return true;
+}
+
+/* ---- commands -------------------------------------------------------------------------------------------------------- */
+
+bool redis_link_append(struct redis_link *link, int argc, const char **argv, const size_t *argv_bytes)
+{
+    if (link->context == NULL)
+        return false;
+    if (redisAppendCommandArgv(link->context, argc, argv, argv_bytes) != REDIS_OK)
+        return fail(link, "queueing a command");
+    link->pending++;
+    return true;
+}
+
+bool redis_link_flush(struct redis_link *link)
+{
+    int done = 0;
+    if (link->context == NULL)
+        return false;
+    errno = 0;
+    while (!done) {
+        if (redisBufferWrite(link->context, &done) != REDIS_OK)
+            return fail(link, "sending");
+    }
+    return true;
+}
+
+redisReply *redis_link_reply(struct redis_link *link)
+{
+    void *reply = NULL;
+    if (link->context == NULL || link->pending == 0)
+        return NULL;
+    errno = 0;
+    if (redisGetReply(link->context, &reply) != REDIS_OK || reply == NULL) {
+        (void)fail(link, "waiting for an answer");
+        return NULL;
+    }
+    link->pending--;
+    return reply;
+}
+
+redisReply *redis_link_call(struct redis_link *link, const char *const words[])
+{
+    const char *argv[WORDS_MAX];
+    size_t bytes[WORDS_MAX];
+    int argc = 0;
+    for (; argc < WORDS_MAX && words[argc] != NULL; argc++) {
+        argv[argc] = words[argc];
+        bytes[argc] = strlen(words[argc]);
+    }
+    return redis_link_append(link, argc, argv, bytes) ? redis_link_reply(link) : NULL;
+}

@@ -1,0 +1,265 @@
+/* reprice.c - the inputs of a cell out of committed records, and its price back into its record. Time is the batch's tick. */
+#include "service/metrics.h"
+#include "service/worker.h"
+
+#include <string.h>
+
+#define QUIET_MICRO  1000 /* a decayed sum below a thousandth of an event moves no price any more */
+#define DAY_MS       INT64_C(86400000)
+
+struct gathering { /* inputs as they are collected, and until when they stay what they are */
+    struct price_inputs in;
+    int64_t expires_ms; /* earliest end of something that was used; INT64_MAX = none */
+    bool    moving;     /* something changes by itself with time */
+};
+
+void product_dirty(struct partition *partition, uint32_t product)
+{
+    if (partition->product[product].dirty)
+        return;
+    partition->product[product].dirty = true;
+    partition->dirty[partition->dirty_count++] = product;
+}
+
+static void present(struct gathering *g, enum model_input input, int64_t micro)
+{
+    g->in.input_micro[input] = micro;
+    g->in.present |= 1u << input;
+}
+
+static void expires(struct gathering *g, int64_t at_ms)
+{
+    if (at_ms < g->expires_ms)
+        g->expires_ms = at_ms;
+}
+
+static const struct cell_record *cell_at(const struct partition *partition, uint32_t cell)
+{
+    return state_at(partition->state, POOL_CELLS, cell);
+}
+
+static bool model_reads(const struct model *model, enum model_input input)
+{
+    for (uint32_t i = 0; i < model->factor_count; i++)
+        if (model->factor[i].input == input)
+            return true;
+    return false;
+}
+
+/* The nearest zone with enough events speaks, so that nobody's own clicks in a quiet zone set their own price. */
+static void gather_demand(const struct partition *partition, uint32_t cell, const struct model *model, struct gathering *g)
+{
+    int64_t now = g->in.now_ms;
+    for (; cell != STATE_NONE; cell = partition->cell[cell].parent) {
+        const struct cell_record *record = cell_at(partition, cell);
+        if (record->demand.first_ms == 0)
+            continue;
+        if (decayed_at(&record->demand.slow, model->demand.slow_half_life_s, now) > QUIET_MICRO)
+            g->moving = true;
+        if (demand_events(&record->demand, &model->demand, now) < model->demand.min_events_micro)
+            continue;
+        present(g, INPUT_demand_pressure, demand_pressure(&record->demand, &model->demand, now));
+        return;
+    }
+}
+
+static void gather_supply(const struct cell_record *record, const struct model *model, struct gathering *g)
+{
+    int64_t end = record->supply_time_ms + (int64_t)model->supply_age_s * 1000;
+    if (record->supply_time_ms == 0 || end <= g->in.now_ms)
+        return;
+    expires(g, end);
+    present(g, INPUT_available, record->available_micro);
+    int64_t ratio;
+    if (record->capacity_micro > 0 && mul_div_half_even(record->available_micro, MICRO, record->capacity_micro, &ratio))
+        present(g, INPUT_available_ratio, clamp_i64(ratio, 0, MICRO));
+}
+
+static void gather_promotion(const struct partition *partition, uint32_t cell, struct gathering *g)
+{
+    for (; cell != STATE_NONE; cell = partition->cell[cell].parent) {
+        const struct cell_record *record = cell_at(partition, cell);
+        bool over = record->promotion_until_ms != 0 && record->promotion_until_ms <= g->in.now_ms;
+        if (record->promotion_micro == 0 || over)
+            continue;
+        if (record->promotion_until_ms != 0)
+            expires(g, record->promotion_until_ms);
+        present(g, INPUT_promotion, record->promotion_micro);
+        return;
+    }
+}
+
+/* Lowest current price in the cell; 0 = none. */
+static int64_t lowest_competitor(const struct cell_record *record, const struct model *model, struct gathering *g)
+{
+    int64_t lowest = 0;
+    for (unsigned i = 0; i < COMPETITORS_MAX; i++) {
+        const struct competitor_price *price = &record->competitor[i];
+        int64_t end = price->until_ms != 0 ? price->until_ms : price->time_ms + (int64_t)model->competitor_age_s * 1000;
+        if (price->name_hash == 0 || end <= g->in.now_ms || price->amount == 0)
+            continue;
+        expires(g, end);
+        if (lowest == 0 || price->amount < lowest)
+            lowest = price->amount;
+    }
+    return lowest;
+}
+
+static void gather_competitors(const struct partition *partition, uint32_t cell, const struct model *model,
+                               struct gathering *g)
+{
+    for (; cell != STATE_NONE; cell = partition->cell[cell].parent) {
+        int64_t lowest = lowest_competitor(cell_at(partition, cell), model, g), ratio;
+        if (lowest == 0)
+            continue;
+        if (mul_div_half_even(lowest, MICRO, g->in.list, &ratio))
+            present(g, INPUT_competitor_ratio, ratio);
+        return;
+    }
+}
+
+static void gather_weather(const struct worker *worker, const struct place *place, const struct model *model,
+                           struct gathering *g)
+{
+    static const enum model_input INPUT[WEATHER_READINGS] = { INPUT_temperature_c, INPUT_precipitation_mm_h,
+                                                              INPUT_wind_m_s, INPUT_humidity };
+    for (uint32_t level = 0; level <= place->chain_count; level++) {
+        if (place->record[level] == STATE_NONE)
+            continue;
+        const struct zone_record *zone = state_at(worker->common, POOL_ZONES, place->record[level]);
+        int64_t end = zone->weather_until_ms != 0 ? zone->weather_until_ms
+                                                  : zone->weather_time_ms + (int64_t)model->weather_age_s * 1000;
+        if (zone->weather_present == 0 || end <= g->in.now_ms)
+            continue;
+        for (unsigned i = 0; i < WEATHER_READINGS; i++) {
+            bool known = (g->in.present >> INPUT[i]) & 1u;
+            if (known || (zone->weather_present >> i & 1u) == 0)
+                continue;
+            present(g, INPUT[i], zone->weather_micro[i]);
+            expires(g, end);
+        }
+    }
+}
+
+static int64_t utc_offset_ms(const struct worker *worker, const struct place *place)
+{
+    for (uint32_t level = 0; level <= place->chain_count; level++) {
+        if (place->record[level] == STATE_NONE)
+            continue;
+        const struct zone_record *zone = state_at(worker->common, POOL_ZONES, place->record[level]);
+        if (zone->has_utc_offset)
+            return (int64_t)zone->utc_offset_min * 60000;
+    }
+    return 0;
+}
+
+static void gather_calendar(const struct worker *worker, const struct place *place, const struct model *model,
+                            struct gathering *g)
+{
+    int64_t local = g->in.now_ms + utc_offset_ms(worker, place);
+    int64_t of_day = local % DAY_MS;
+    present(g, INPUT_hour, (int64_t)div_half_even((int128)of_day * 24 * MICRO, DAY_MS));
+    present(g, INPUT_weekday, ((local / DAY_MS + 3) % 7 + 1) * MICRO); /* 1 January 1970 was a Thursday */
+    if (model_reads(model, INPUT_hour) || model_reads(model, INPUT_weekday))
+        g->moving = true;
+}
+
+static void gather(const struct worker *worker, const struct partition *partition, uint32_t cell, uint32_t priced,
+                   const struct model *model, struct gathering *g)
+{
+    const struct cell_record *record = cell_at(partition, cell), *price = cell_at(partition, priced);
+    const struct place *place = &worker->place[partition->cell[cell].place];
+    memset(g, 0, sizeof *g);
+    g->expires_ms = INT64_MAX;
+    g->in.list = price->list;
+    g->in.cost = price->cost;
+    g->in.now_ms = worker->tick_ms;
+    g->in.published = record->published;
+    g->in.changed_ms = record->changed_ms;
+    g->in.published_list = record->published_list;
+    gather_demand(partition, cell, model, g);
+    gather_supply(record, model, g);
+    gather_promotion(partition, cell, g);
+    gather_competitors(partition, cell, model, g);
+    gather_weather(worker, place, model, g);
+    gather_calendar(worker, place, model, g);
+}
+
+static bool opens(const struct worker *worker, const struct cell_record *record)
+{
+    return record->opened || record->list > 0 || record->zone[0] == '\0' || record->supply_time_ms != 0 ||
+           record->competitor[0].name_hash != 0 || record->event_count >= worker->config->open_min;
+}
+
+static bool result_differs(const struct cell_record *record, const struct model *model, const struct gathering *g,
+                           const struct price_result *result)
+{
+    if (record->published != result->baseline || record->published_list != g->in.list || record->floor != result->floor ||
+        record->ceiling != result->ceiling || record->model_hash != model->text_hash ||
+        record->guards != (uint8_t)result->guards || !record->opened)
+        return true;
+    return false;
+}
+
+/* The record changes only where the published picture does: a factor that moved without moving the price is no news. */
+static void price_cell(struct worker *worker, struct partition *partition, uint32_t cell, const struct model *model,
+                       const struct gathering *g, const struct price_result *result)
+{
+    const struct cell_record *before = cell_at(partition, cell);
+    metric_add(METRIC_cells_repriced_total, 1);
+    if (!result_differs(before, model, g, result))
+        return;
+    struct cell_record *record = state_touch(partition->state, POOL_CELLS, cell);
+    if (record->published != result->baseline)
+        record->changed_ms = worker->tick_ms;
+    record->published = result->baseline;
+    record->published_list = g->in.list;
+    record->floor = result->floor;
+    record->ceiling = result->ceiling;
+    record->guards = (uint8_t)result->guards;
+    record->model_hash = model->text_hash;
+    record->opened = 1;
+    for (uint32_t i = 0; i < MODEL_FACTORS_MAX; i++)
+        record->factor_micro[i] = i < model->factor_count ? (int32_t)clamp_i64(result->factor_micro[i], 0, INT32_MAX) : 0;
+}
+
+/* When this product is to be looked at again: 0 = only when something is heard of it. */
+static int64_t reprice_product(struct worker *worker, struct partition *partition, uint32_t product)
+{
+    int64_t due = INT64_MAX;
+    for (uint32_t cell = partition->product[product].first_cell; cell != STATE_NONE; cell = partition->cell[cell].next) {
+        uint32_t priced = cell_priced(partition, cell);
+        int32_t number = partition->cell[cell].model;
+        if (priced == STATE_NONE || number < 0 || !opens(worker, cell_at(partition, cell)))
+            continue;
+        const struct model *model = &worker->models->model[number];
+        struct gathering g;
+        struct price_result result;
+        gather(worker, partition, cell, priced, model, &g);
+        if (model_price(model, &g.in, &result) != RIALTO_OK) {
+            metric_add(METRIC_amount_overflow_total, 1);
+            continue;
+        }
+        price_cell(worker, partition, cell, model, &g, &result);
+        if (g.moving || result.pending)
+            expires(&g, (worker->tick_ms / REPRICE_GRID_MS + 1) * REPRICE_GRID_MS);
+        if (g.expires_ms < due)
+            due = g.expires_ms;
+    }
+    return due == INT64_MAX ? 0 : due;
+}
+
+void reprice_dirty(struct worker *worker, struct partition *partition)
+{
+    for (uint32_t i = 0; i < partition->dirty_count; i++) {
+        uint32_t product = partition->dirty[i];
+        struct product_extra *extra = &partition->product[product];
+        int64_t due = reprice_product(worker, partition, product);
+        if (due != 0 && due != extra->due_ms)
+            (void)timers_set(&worker->timers, (struct timer){ .due_ms = due, .index = product,
+                                                              .partition = (uint8_t)partition->number, .kind = TIMER_PRODUCT });
+        extra->due_ms = due;
+        extra->dirty = false;
+    }
+    partition->dirty_count = 0;
+}

@@ -1,0 +1,9 @@
+/* roles.c - what the roles agree on without talking to each other. */
+#include "service/roles.h"
+
+#include <stdio.h>
+
+void worker_url(const struct config *config, uint32_t index, char ret[CONFIG_TEXT_MAX + 32])
+{
+    (void)snprintf(ret, CONFIG_TEXT_MAX + 32, "ipc://%s/worker.%u.ipc", config->data_dir, index);
+}

@@ -1,0 +1,167 @@
+/* state.h - what a worker must not forget: mapped records of one partition, with an undo journal.
+ *
+ *   begin(batch) -> touch(record) saves its old image, then change it -> commit: applied = batch   (one word)
+ *
+ * File       DATA_DIR/state/pNN.v1, or common.wK.v1 for the zones that every worker keeps for itself. Mode 0600, never mapped into
+ *            readers. The kernel keeps the pages when a process dies; the boot id in the header tells when it could not.
+ * Invariant  journal.batch == applied + 1: a batch was open, its images undo it. journal.batch == applied: it is whole.
+ * Crash      state_open() undoes an open batch. Lines and Redis are brought up from committed state afterwards.
+ * Owner      one thread of one worker. Indexes and free lists are private memory, built anew at each open. */
+#ifndef SERVICE_STATE_H
+#define SERVICE_STATE_H
+
+#include "pricing/demand.h"
+#include "pricing/model.h"
+#include "service/config.h"
+
+#include <rialto/layout.h>
+#include <rialto/status.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define STATE_MAGIC  UINT64_C(0x5453544C41495231)
+#define STATE_LAYOUT 1u
+#define STATE_NONE   UINT32_MAX
+
+enum state_pool { POOL_PRODUCTS, POOL_CELLS, POOL_CUSTOMERS, POOL_OFFERS, POOL_ZONES, POOL_COUNT };
+extern const char STATE_POOL_LETTER[POOL_COUNT]; /* 'p', 'c', 'u', 'o', 'z': kinds in Redis */
+
+/* Every record begins with this. A zero key is a free record. */
+struct state_head {
+    struct rialto_key key;
+    uint64_t seq;                 /* batch of its last change */
+};
+
+struct product_record {
+    struct state_head head;       /* key: sku */
+    char     sku[RIALTO_ID_MAX];
+    char     category[RIALTO_ID_MAX];
+    char     title[96];
+    uint8_t  unit, tax;           /* as in rialto_product_line */
+    uint8_t  reserved[6];
+};
+
+#define COMPETITORS_MAX 4u
+struct competitor_price {
+    uint64_t name_hash;           /* 0 = unused */
+    int64_t  amount;              /* minor units */
+    int64_t  time_ms;
+    int64_t  until_ms;            /* 0 = the model's age limit */
+};
+
+struct cell_record {
+    struct state_head head;       /* key: sku (+) zone */
+    struct rialto_key product;
+    char     zone[RIALTO_ID_MAX]; /* "" = the world */
+    /* what product signals said here; list 0 = nothing */
+    int64_t  list, cost;          /* cost -1 = not known */
+    int64_t  product_time_ms;
+    int64_t  promotion_micro;     /* 0 = none */
+    int64_t  promotion_until_ms;  /* 0 = until the next product signal */
+    uint16_t currency;            /* ISO number, of list */
+    uint8_t  opened;              /* has a line of its own */
+    uint8_t  guards;              /* GUARD_* that spoke last */
+    uint32_t event_count;         /* ever, saturating */
+    struct demand demand;
+    int64_t  available_micro, capacity_micro, supply_time_ms; /* time 0 = never; capacity 0 = not known */
+    struct competitor_price competitor[COMPETITORS_MAX];
+    /* what stands published */
+    int64_t  published, published_list, floor, ceiling, changed_ms; /* published 0 = nothing yet */
+    int32_t  factor_micro[MODEL_FACTORS_MAX];
+    uint64_t model_hash;          /* of the model that published */
+};
+
+struct customer_record {
+    struct state_head head;       /* key: customer */
+    char     id[RIALTO_ID_MAX];
+    uint8_t  consent;             /* RIALTO_KIND_* */
+    uint8_t  segment_count;
+    uint16_t spend_currency;      /* 0 = no spend known */
+    uint32_t offer_count;
+    int64_t  consent_time_ms;     /* of the newest customer signal */
+    char     tier[RIALTO_NAME_MAX];
+    char     segment[TERMS_SEGMENTS_MAX][RIALTO_NAME_MAX];
+    int64_t  spend;               /* minor units */
+    char     zone[RIALTO_ID_MAX]; /* "" = not known */
+    int64_t  zone_time_ms;
+    int64_t  zone_until_ms;
+};
+
+struct offer_record {
+    struct state_head head;       /* key: customer (+) sku */
+    struct rialto_key customer;
+    char     sku[RIALTO_ID_MAX];
+    int64_t  value, locked;       /* as in rialto_offer_line */
+    int64_t  time_ms, from_ms, until_ms, lock_until_ms;
+    uint16_t currency;
+    uint8_t  kind, flags, kinds;
+    uint8_t  reserved[3];
+};
+
+#define WEATHER_READINGS 4u /* temperature, precipitation, wind, humidity */
+struct zone_record {
+    struct state_head head;       /* key: zone */
+    char     name[RIALTO_ID_MAX];
+    char     parent[RIALTO_ID_MAX];
+    uint8_t  has_parent;          /* parent is meant, even "" */
+    uint8_t  weather_present;     /* bit per reading */
+    uint16_t currency;
+    int16_t  utc_offset_min;
+    uint16_t has_utc_offset;
+    int64_t  lat_micro, lon_micro;
+    char     region[RIALTO_NAME_MAX];
+    int64_t  zone_time_ms;
+    int64_t  weather_time_ms, weather_until_ms; /* until 0 = the model's age limit */
+    int64_t  weather_micro[WEATHER_READINGS];
+};
+
+_Static_assert(sizeof(struct cell_record) % 8 == 0 && sizeof(struct product_record) % 8 == 0 &&
+               sizeof(struct customer_record) % 8 == 0 && sizeof(struct offer_record) % 8 == 0 &&
+               sizeof(struct zone_record) % 8 == 0, "records are copied in 8-byte words");
+
+struct state;
+
+/* state_open - map (and create) a partition's file; undo what a dead owner left open.
+ *   number      partition, or RIALTO_PARTITIONS for the common file of `worker`
+ *   ret_fresh   the file is new, of another layout or size, or from another boot: it is empty, and is to be filled from Redis
+ * Returns RIALTO_OK, NO_SPACE, NO_PERMISSION, NO_MEMORY, SYSTEM. */
+enum rialto_status state_open(const struct config *config, uint32_t number, uint32_t worker, struct state **ret,
+                              bool *ret_fresh);
+void               state_close(struct state *state);
+
+uint64_t state_applied(const struct state *state);
+void     state_set_applied(struct state *state, uint64_t seq); /* after a load from Redis only */
+int64_t  state_tick(const struct state *state);                /* of the common file */
+void     state_set_tick(struct state *state, int64_t tick_ms);
+uint64_t state_deleted(const struct state *state);             /* newest batch that deleted a record */
+
+/* records ---------------------------------------------------------------------------------------------- */
+uint32_t state_capacity(const struct state *state, enum state_pool pool);
+uint32_t state_used(const struct state *state, enum state_pool pool);
+void    *state_at(const struct state *state, enum state_pool pool, uint32_t index); /* free ones too: see head.key */
+uint32_t state_find(const struct state *state, enum state_pool pool, struct rialto_key key); /* STATE_NONE */
+
+/* state_load - outside a batch, filling a fresh file: a record as it was stored. False when the pool is full or has the key. */
+bool     state_load(struct state *state, enum state_pool pool, const struct state_head *image);
+
+/* a batch: begin, any of the next three, commit. state_begin is idempotent within a batch. */
+void     state_begin(struct state *state, uint64_t batch);
+bool     state_is_open(const struct state *state);
+/* state_touch - before changing a record: its old image is saved once a batch. */
+void    *state_touch(struct state *state, enum state_pool pool, uint32_t index);
+/* state_insert - a zeroed record with this key, touched; STATE_NONE when the pool is full. */
+uint32_t state_insert(struct state *state, enum state_pool pool, struct rialto_key key);
+/* state_delete - wipe a record. */
+void     state_delete(struct state *state, enum state_pool pool, uint32_t index);
+/* state_seen - was this id hash counted within the window? state_remember - it is counted now. */
+bool     state_seen(const struct state *state, uint64_t id_hash, int64_t tick_ms);
+void     state_remember(struct state *state, uint64_t id_hash, int64_t tick_ms);
+void     state_commit(struct state *state);
+
+/* what the last committed batch changed, in the order of first touch. *at starts at 0. False at the end.
+ * ret_old: the image before (key zero: the record was new). */
+bool     state_changed(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index,
+                       const struct state_head **ret_old);
+/* state_wipe_journal - old images of the last batch are overwritten (after erasure). */
+void     state_wipe_journal(struct state *state);
+#endif

@@ -1,0 +1,74 @@
+/* wire.h - messages between gateway and worker: a fixed binary format with a version. The decoder trusts nothing.
+ *
+ *   gateway --BATCH(seq, prev, tick, records)--> worker          over one NNG PAIR socket per worker
+ *   gateway <--HELLO(applied)------------------- worker          at each (re)connect, and when a batch is missing
+ *   gateway <--ACK(applied, durable, findings)-- worker
+ *
+ * A worker applies batch `seq` only if its `prev` is what it last applied (or at most that); it answers what it has applied before
+ * with an ACK, and a gap with a HELLO. The gateway keeps every batch until it is acknowledged as applied, and sends again from
+ * applied + 1 after a HELLO. All numbers little-endian. */
+#ifndef SERVICE_WIRE_H
+#define SERVICE_WIRE_H
+
+#include "service/signal.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define WIRE_MAGIC   UINT32_C(0x52494C57)
+#define WIRE_VERSION 1u
+
+enum wire_kind { WIRE_BATCH = 1, WIRE_HELLO = 2, WIRE_ACK = 3 };
+
+struct wire_header {         /* offset */
+    uint32_t magic;          /*  0 */
+    uint16_t version;        /*  4 */
+    uint16_t kind;           /*  6 */
+    uint64_t seq;            /*  8  BATCH: its number; HELLO, ACK: newest batch applied by this worker */
+    uint64_t prev;           /* 16  BATCH: the batch before it for this worker; ACK: newest batch durable in Redis */
+    int64_t  tick_ms;        /* 24  BATCH: service time, a multiple of the grid */
+    uint32_t count;          /* 32  records or findings that follow */
+    uint32_t worker;         /* 36  index */
+    uint32_t flags;          /* 40  ACK, HELLO: WIRE_REDIS_UP */
+    uint32_t reserved;       /* 44 */
+};
+_Static_assert(sizeof(struct wire_header) == 48, "wire format");
+#define WIRE_REDIS_UP 1u
+#define WIRE_REDIS_DISK 2u   /* appendfsync always */
+
+#define WIRE_TYPE_WATCH 200u /* not a signal: open a Redis quote for (customer, sku); lease_s = for how long */
+
+struct wire_record {         /* offset; a part of one signal */
+    uint32_t bytes;          /*  0  with this head and padding to 8 */
+    uint8_t  type;           /*  4  enum signal_type, or WIRE_TYPE_WATCH */
+    uint8_t  part;           /*  5  one PART_* */
+    uint8_t  partition;      /*  6  of the part's owner; PART_COMMON: 0 */
+    uint8_t  reserved;       /*  7 */
+    uint32_t ref;            /*  8  number of the signal within its batch, for findings */
+    uint32_t field_count;    /* 12  fields that follow: { u8 field, u8 0, u16 bytes, bytes..., } */
+    int64_t  time_ms;        /* 16  event time */
+    uint64_t id_hash;        /* 24  keyed hash of source and id, 0 = none */
+};
+_Static_assert(sizeof(struct wire_record) == 32, "wire format");
+
+struct wire_finding {        /* a worker's reason about one part */
+    uint64_t seq;            /*  0 */
+    uint32_t ref;            /*  8 */
+    uint16_t reason;         /* 12  enum signal_reason */
+    uint16_t part;           /* 14 */
+};
+_Static_assert(sizeof(struct wire_finding) == 16, "wire format");
+
+#define WIRE_RECORD_MAX 2048u /* bytes of the largest record */
+
+/* wire_record_encode - the fields of one part of a signal. Returns the bytes written (at most WIRE_RECORD_MAX; room must be there). */
+size_t wire_record_encode(const struct signal *signal, enum signal_part part, uint32_t partition, uint32_t ref,
+                          uint64_t id_hash, uint8_t *ret);
+
+/* wire_record_decode - the next record of a message. *at moves on. False if the bytes are not a whole, valid record (lengths,
+ * types, kinds, terminators, field numbers, ranges); then the message is to be dropped. */
+bool wire_record_decode(const uint8_t *bytes, size_t size, size_t *at, struct wire_record *ret_head, struct signal *ret);
+
+/* wire_header_check - a message's head, if it is one of ours and `size` is possible. NULL otherwise. */
+const struct wire_header *wire_header_check(const void *bytes, size_t size);
+#endif

@@ -1,0 +1,135 @@
+/* worker.h - a worker's insides: what its files share. A worker is one thread that owns partitions; mirror and publisher are
+ * threads beside it that never touch any of this.
+ *
+ *   batch --> timers up to the tick --> apply_*.c: records --> reprice.c: prices in records --> commit
+ *         --> lines.c: shared memory --> mirror --> ACK
+ *
+ * Invariant  a line is a function of committed state and tick. Nothing here reads a clock to price. */
+#ifndef SERVICE_WORKER_H
+#define SERVICE_WORKER_H
+
+#include "cache/table.h"
+#include "cache/zone_path.h"
+#include "pricing/model.h"
+#include "service/config.h"
+#include "service/mirror.h"
+#include "service/publisher.h"
+#include "service/state.h"
+#include "service/timers.h"
+#include "service/wire.h"
+
+#include <rialto/quote.h>
+
+#define REPRICE_GRID_MS 1000 /* prices that move with time are computed again this often, in service time */
+
+/* A zone as this worker sees it: names resolved once. Private memory; built anew when a zone signal changes the picture. */
+struct place {
+    struct rialto_key key;
+    uint32_t chain_count;          /* own zone first; the world is not listed */
+    struct rialto_key chain[RIALTO_ZONE_LEVELS - 1];
+    char     name[RIALTO_ZONE_LEVELS - 1][RIALTO_ID_MAX];
+    uint32_t record[RIALTO_ZONE_LEVELS]; /* in the common pool, per level and last the world; STATE_NONE = none */
+};
+
+struct cell_extra { /* beside each cell record */
+    uint32_t parent;       /* nearest cell of the same product around this one; STATE_NONE for the outermost */
+    uint32_t next;         /* of the same product */
+    uint32_t place;        /* in worker.place */
+    int32_t  model;        /* -1: no list price or no model here */
+};
+
+struct product_extra { /* beside each product record */
+    uint32_t first_cell;
+    uint32_t cell_count;
+    bool     dirty;
+    int64_t  due_ms;       /* its deadline in the heap; 0 = none */
+};
+
+struct partition {
+    uint32_t number;
+    struct state *state;
+    struct cell_extra    *cell;
+    struct product_extra *product;
+    uint32_t *dirty;       /* products to price at the end of this batch */
+    uint32_t  dirty_count;
+};
+
+#define FINDINGS_MAX 4096u
+
+struct worker {
+    const struct config *config;
+    uint32_t index;
+    struct cache *cache;
+    struct rialto_control *control;
+    struct zone_levels levels;
+    struct model_set *models;
+    uint16_t (*rule)[MODEL_CURRENCIES_MAX]; /* row in rules.v1 per model and currency */
+    struct state *common;
+    struct partition partition[RIALTO_PARTITIONS]; /* only the owned ones are open */
+    struct timers timers;
+    struct place *place;
+    uint32_t place_count, place_room;
+    uint32_t *place_slot;          /* hash index over place: index + 1 */
+    uint32_t  place_mask;
+    bool     zones_changed;        /* places and cell parents are to be built anew at the end of this batch */
+    bool     erased;               /* a forget was in this batch: journals are wiped after it */
+    struct mirror *mirror;
+    struct {                       /* a catch-up of Redis that is under way */
+        bool     running;
+        uint32_t number;           /* partition, or MIRROR_COMMON */
+        uint64_t mark;             /* records newer than this are sent */
+        uint32_t pool, index;      /* next record to look at */
+    } sweep;
+    struct publisher *publisher;
+
+    uint64_t batch;                /* being applied */
+    int64_t  tick_ms;
+    struct wire_finding finding[FINDINGS_MAX];
+    uint32_t finding_count;
+    bool     redis_disk;
+};
+
+static inline bool worker_owns(const struct worker *worker, uint32_t partition)
+{
+    return partition % worker->config->workers == worker->index;
+}
+
+/* worker_world.c: setting up and taking down everything above. */
+enum rialto_status worker_setup(const struct config *config, uint32_t index, struct worker *worker);
+void               worker_teardown(struct worker *worker);
+
+/* batch.c: apply one message of records. Returns false if the message is malformed (nothing is applied). */
+bool batch_apply(struct worker *worker, const uint8_t *bytes, size_t size);
+
+/* places.c */
+uint32_t place_of(struct worker *worker, const char *zone); /* STATE_NONE when memory ran out */
+void     places_rebuild(struct worker *worker);
+bool     places_chain(struct worker *worker, const char *zone, struct zone_chain *ret);
+
+/* apply_product.c, apply_common.c, apply_customer.c: one record each; the state is open. */
+enum signal_reason apply_product_part(struct worker *worker, struct partition *partition, const struct signal *signal);
+enum signal_reason apply_common_part(struct worker *worker, const struct signal *signal);
+enum signal_reason apply_customer_part(struct worker *worker, struct partition *partition, const struct signal *signal);
+void apply_customer_timer(struct worker *worker, struct partition *partition, uint32_t index);
+void apply_offer_timer(struct worker *worker, struct partition *partition, uint32_t index);
+
+/* cells.c: the cells of a product and how they hang together. */
+bool     cells_setup(struct worker *worker, struct partition *partition);
+uint32_t cell_get(struct worker *worker, struct partition *partition, uint32_t product, uint32_t place, uint32_t level);
+void     cells_relink(struct worker *worker, struct partition *partition, uint32_t product);
+uint32_t cell_priced(const struct partition *partition, uint32_t cell); /* nearest cell with a list price, itself first */
+
+/* reprice.c */
+void product_dirty(struct partition *partition, uint32_t product);
+void reprice_dirty(struct worker *worker, struct partition *partition);
+
+/* lines.c: from committed records to shared memory. */
+void lines_publish_changed(struct worker *worker, struct partition *partition);
+void lines_publish_all(struct worker *worker, struct partition *partition);
+
+/* persist.c: records to the mirror and back. */
+void persist_changed(struct worker *worker, uint32_t number, struct state *state);
+void persist_sweep_slice(struct worker *worker);
+bool persist_sweeping(const struct worker *worker);
+enum rialto_status persist_load(struct worker *worker, uint32_t number, struct state *state);
+#endif

@@ -1,0 +1,144 @@
+/* worker_world.c - a worker's world, set up from what is there: cache, models, state files, Redis. */
+#include "cache/keys.h"
+#include "service/clock.h"
+#include "service/log.h"
+#include "service/metrics.h"
+#include "service/worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static enum rialto_status setup_models(struct worker *worker)
+{
+    struct fault fault = {0};
+    enum rialto_status status = model_set_load(worker->config->models_dir, &worker->models, &fault);
+    if (status == RIALTO_OK) {
+        char groups[RIALTO_GROUPS_MAX][RIALTO_NAME_MAX];
+        uint8_t count = worker->control->group_count;
+        memcpy(groups, worker->control->groups, sizeof groups);
+        status = model_set_number_groups(worker->models, groups, &count, &fault);
+    }
+    if (status != RIALTO_OK) {
+        char text[512];
+        (void)fault_text(&fault, sizeof text, text);
+        log_line(LOG_ERROR, "MODELS-REFUSED", "%s", text);
+        return status;
+    }
+    worker->rule = calloc(worker->models->count, sizeof *worker->rule);
+    if (worker->rule == NULL)
+        return RIALTO_NO_MEMORY;
+    for (uint32_t m = 0; m < worker->models->count; m++) {
+        const struct model *model = &worker->models->model[m];
+        for (uint32_t i = 0; i < model->currency_count; i++)
+            if (rule_find(worker->cache, model->text_hash, model->currency[i], &worker->rule[m][i]) != RIALTO_OK) {
+                log_line(LOG_ERROR, "RULE-MISSING", "model=%s currency=%s", model->name, model->currency[i]);
+                return RIALTO_NOT_FOUND;
+            }
+    }
+    return RIALTO_OK;
+}
+
+/* A fresh file is filled from Redis. Without Redis an empty start is not silently taken for the truth: the worker ends, and
+ * comes back when the supervisor tries again. */
+static enum rialto_status open_state(struct worker *worker, uint32_t number, struct state **ret, bool *ret_fresh)
+{
+    enum rialto_status status = state_open(worker->config, number, worker->index, ret, ret_fresh);
+    if (status == RIALTO_OK && *ret_fresh)
+        status = persist_load(worker, number, *ret);
+    if (status != RIALTO_OK)
+        log_line(LOG_ERROR, "STATE-UNAVAILABLE", "partition=%u reason=%s", number, rialto_status_text(status));
+    return status;
+}
+
+static void set_timers_of(struct worker *worker, struct partition *partition)
+{
+    for (uint32_t i = 0; i < state_capacity(partition->state, POOL_CUSTOMERS); i++) {
+        const struct customer_record *record = state_at(partition->state, POOL_CUSTOMERS, i);
+        if (!key_is_none(record->head.key) && record->zone_until_ms != 0)
+            (void)timers_set(&worker->timers, (struct timer){ .due_ms = record->zone_until_ms, .index = i,
+                                                              .partition = (uint8_t)partition->number, .kind = TIMER_CUSTOMER });
+    }
+    for (uint32_t i = 0; i < state_capacity(partition->state, POOL_OFFERS); i++) {
+        const struct offer_record *record = state_at(partition->state, POOL_OFFERS, i);
+        const int64_t due[2] = { record->until_ms, record->lock_until_ms };
+        for (unsigned j = 0; j < 2 && !key_is_none(record->head.key); j++)
+            if (due[j] != 0)
+                (void)timers_set(&worker->timers, (struct timer){ .due_ms = due[j], .index = i,
+                                                                  .partition = (uint8_t)partition->number, .kind = TIMER_OFFER });
+    }
+}
+
+static enum rialto_status setup_partitions(struct worker *worker, bool *ret_took_over)
+{
+    bool fresh, common_fresh;
+    enum rialto_status status = open_state(worker, RIALTO_PARTITIONS, &worker->common, &common_fresh);
+    if (status != RIALTO_OK)
+        return status;
+    *ret_took_over = !common_fresh;
+    worker->tick_ms = state_tick(worker->common);
+    if (place_of(worker, "") == STATE_NONE)
+        return RIALTO_NO_MEMORY;
+    uint64_t newest = 0;
+    for (uint32_t p = worker->index; p < RIALTO_PARTITIONS; p += worker->config->workers) {
+        struct partition *partition = &worker->partition[p];
+        partition->number = p;
+        status = open_state(worker, p, &partition->state, &fresh);
+        if (status != RIALTO_OK)
+            return status;
+        if (state_applied(partition->state) > newest)
+            newest = state_applied(partition->state);
+        if (!cells_setup(worker, partition))
+            return RIALTO_NO_MEMORY;
+        set_timers_of(worker, partition);
+        lines_publish_all(worker, partition);
+    }
+    /* Filled from Redis: batches up to the newest mark are not coming again. After a mere death they are, and this stays. */
+    if (common_fresh && newest > state_applied(worker->common))
+        state_set_applied(worker->common, newest);
+    return RIALTO_OK;
+}
+
+enum rialto_status worker_setup(const struct config *config, uint32_t index, struct worker *worker)
+{
+    int64_t began = mono_us();
+    memset(worker, 0, sizeof *worker);
+    worker->config = config;
+    worker->index = index;
+    memcpy(worker->levels.geohash_lengths, config->geohash_length, sizeof config->geohash_length);
+    memcpy(worker->levels.path_depths, config->path_depth, sizeof config->path_depth);
+    enum rialto_status status = cache_open(config->cache_dir, &worker->cache);
+    if (status != RIALTO_OK) {
+        log_line(LOG_ERROR, "CACHE-UNAVAILABLE", "folder=%s reason=%s", config->cache_dir, rialto_status_text(status));
+        return status;
+    }
+    worker->control = cache_control(worker->cache);
+    bool took_over = false;
+    status = setup_models(worker);
+    if (status == RIALTO_OK)
+        status = setup_partitions(worker, &took_over);
+    if (status != RIALTO_OK)
+        return status;
+    if (took_over)
+        metric_add(METRIC_recoveries_total, 1);
+    metric_set(METRIC_recovery_us, (uint64_t)(mono_us() - began));
+    log_line(LOG_INFO, "STATE-READY", "took_over=%d applied=%llu us=%lld", took_over,
+             (unsigned long long)state_applied(worker->common), (long long)(mono_us() - began));
+    return RIALTO_OK;
+}
+
+void worker_teardown(struct worker *worker)
+{
+    for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++) {
+        state_close(worker->partition[p].state);
+        free(worker->partition[p].cell);
+        free(worker->partition[p].product);
+        free(worker->partition[p].dirty);
+    }
+    state_close(worker->common);
+    timers_fini(&worker->timers);
+    free(worker->place);
+    free(worker->place_slot);
+    free(worker->rule);
+    model_set_free(worker->models);
+    cache_close(worker->cache);
+}
