@@ -1,0 +1,153 @@
+/* check.c - `rialto check`: are these pricing models good? The same loader as the service's, so the same answer. */
+#include "cli/cli.h"
+#include "pricing/model.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static void report_fault(const struct cli *cli, const struct fault *fault)
+{
+    if (!cli->json) {
+        char text[FAULT_FILE_MAX + FAULT_POINTER_MAX + FAULT_REASON_MAX + 64];
+        fault_text(fault, sizeof text, text);
+        printf("%s\n", text);
+        return;
+    }
+    printf("{\"ok\":false,\"file\":");
+    cli_json_text(fault->file);
+    printf(",\"line\":%u,\"column\":%u,\"pointer\":", fault->line, fault->column);
+    cli_json_text(fault->pointer);
+    printf(",\"reason\":");
+    cli_json_text(fault->reason);
+    printf("}\n");
+}
+
+static void print_scope(const struct model *model)
+{
+    const char *separator = "";
+    for (uint32_t i = 0; i < model->category_count; i++, separator = ", ")
+        printf("%s%s", separator, model->category[i]);
+    for (uint32_t i = 0; i < model->sku_count; i++, separator = ", ")
+        printf("%s%s", separator, model->sku[i]);
+    separator = " in ";
+    for (uint32_t i = 0; i < model->currency_count; i++, separator = ", ")
+        printf("%s%s", separator, model->currency[i]);
+}
+
+static void report_model(const struct cli *cli, const char *path, const struct model *model)
+{
+    if (cli->json) {
+        printf("{\"ok\":true,\"file\":");
+        cli_json_text(path);
+        printf(",\"model\":");
+        cli_json_text(model->name);
+        printf(",\"version\":");
+        cli_json_text(model->version);
+        printf(",\"group\":");
+        cli_json_text(model->group_name);
+        printf(",\"factors\":%u,\"personal\":%u}\n", model->factor_count, model->personal_count);
+        return;
+    }
+    printf("%s: ok: %s %s prices ", path, model->name, model->version);
+    print_scope(model);
+    printf("\n    factors:");
+    for (uint32_t i = 0; i < model->factor_count; i++)
+        printf(" %s", model->factor[i].name);
+    printf("\n    personal (group %s):", model->group_name);
+    for (uint32_t i = 0; i < model->personal_count; i++)
+        printf(" %s", model->personal[i].name);
+    printf("%s\n    bounds: %.4g to %.4g of list; personal %.4g to %.4g%s\n", model->personal_count ? "" : " none",
+           (double)model->guard.floor_micro / 1e6, (double)model->guard.ceiling_micro / 1e6,
+           (double)model->guard.personal_low_micro / 1e6, (double)model->guard.personal_high_micro / 1e6,
+           model->guard.never_above ? ", never above the baseline" : "");
+}
+
+/* Returns true if the file holds a good model. */
+static bool check_file(const struct cli *cli, const char *path)
+{
+    struct fault fault = { 0 };
+    char *text = NULL;
+    size_t bytes = 0;
+    struct model *model = calloc(1, sizeof *model);
+    bool good = model != NULL && file_read(path, &text, &bytes, &fault) == RIALTO_OK &&
+                model_parse(text, bytes, path, model, &fault) == RIALTO_OK;
+    if (good) {
+        report_model(cli, path, model);
+    } else {
+        if (fault.file[0] == 0)
+            snprintf(fault.file, sizeof fault.file, "%s", path);
+        report_fault(cli, &fault);
+    }
+    free(text);
+    free(model);
+    return good;
+}
+
+static int is_json(const struct dirent *entry)
+{
+    size_t bytes = strlen(entry->d_name);
+    return entry->d_name[0] != '.' && bytes > 5 && strcmp(entry->d_name + bytes - 5, ".json") == 0;
+}
+
+/* Every file by itself, so that all faults are seen at once; then the set, for what only shows between them. */
+static bool check_folder(const struct cli *cli, const char *path)
+{
+    struct dirent **entry = NULL;
+    int count = scandir(path, &entry, is_json, alphasort);
+    bool good = true;
+    for (int i = 0; i < count; i++) {
+        char file[4096];
+        snprintf(file, sizeof file, "%s/%s", path, entry[i]->d_name);
+        good &= check_file(cli, file);
+        free(entry[i]);
+    }
+    free(entry);
+    if (!good)
+        return false;
+    struct model_set *set;
+    struct fault fault = { 0 };
+    if (model_set_load(path, &set, &fault) != RIALTO_OK) {
+        report_fault(cli, &fault);
+        return false;
+    }
+    if (!cli->json)
+        printf("%s: ok: %u model%s, no contradictions between them\n", path, set->count, set->count == 1 ? "" : "s");
+    model_set_free(set);
+    return true;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+static int run(struct cli *cli, int argc, char *argv[])
+{
+    int status = cli_parse(cli, argc, argv, NULL, NULL, NULL);
+    if (status != CLI_OK || cli->help)
+        return status;
+    bool good = true;
+    if (optind == argc)
+        good = check_folder(cli, cli->config.models_dir);
+    for (int i = optind; i < argc; i++)
+        good &= is_folder(argv[i]) ? check_folder(cli, argv[i]) : check_file(cli, argv[i]);
+    return good ? CLI_OK : CLI_BAD_FILE;
+}
+
+const struct cli_command cli_check = {
+    .name = "check",
+    .usage = "check [OPTIONS] [FOLDER|FILE...]",
+    .summary = "are these pricing models good?",
+    .help = "Reads model files, or all *.json of a folder (default: models_dir of the configuration), just as rialtod does, and\n"
+            "prints each fault as file:line:column: pointer: reason. A folder is also checked for contradictions between its\n"
+            "models. Needs no running service. With --config, the configuration file is checked too.\n"
+            "\n"
+            "  rialto check models                       before a commit; exit status 4 if anything is wrong\n"
+            "  rialto check models/groceries.json\n"
+            "  rialto check --config rialto.json --json models\n",
+    .run = run,
+};

@@ -1,0 +1,72 @@
+/* cli.h - what the sub-commands of `rialto` share: options, finding the instance, exit statuses.
+ *
+ *   main.c --table of commands--> quote.c signal.c watch.c replay.c check.c status.c */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include "demo/request.h"
+#include "service/config.h"
+
+#include <getopt.h>
+#include <rialto/quote.h>
+#include <stdbool.h>
+
+/* Exit statuses. Scripts rely on them: documented in --help and rialto(1). */
+enum cli_exit {
+    CLI_OK = 0,
+    CLI_NO = 1,          /* a negative answer: unknown product, rejected signal, degraded service */
+    CLI_USAGE = 2,       /* the command line is wrong */
+    CLI_UNREACHABLE = 3, /* no service, or no cache, where it was looked for */
+    CLI_BAD_FILE = 4     /* a model, configuration or input file that cannot be used */
+};
+
+struct cli { /* what the options said */
+    struct config config;
+    char cache[CONFIG_TEXT_MAX]; /* folder of the tables */
+    char urls[CONFIG_TEXT_MAX];  /* where requests are answered */
+    bool json;
+    bool help;
+    uint32_t timeout_ms;
+};
+
+struct cli_command {
+    const char *name;
+    const char *usage;   /* the first line of its help, without "rialto " */
+    const char *summary; /* one line */
+    const char *help;    /* what it does, its own options, examples */
+    int (*run)(struct cli *cli, int argc, char *argv[]); /* argv[0] is the command's name */
+};
+
+extern const struct cli_command cli_quote, cli_signal, cli_watch, cli_replay, cli_check, cli_status;
+
+/* cli_parse - take options off a command's line; operands stay in order from argv[optind] on.
+ *   own   the command's own long options (a zeroed entry at the end); their `val` must be >= CLI_OWN
+ *   take  called for each of them; returns false if the argument is no good (after saying why)
+ * Returns CLI_OK, or an exit status after having said why. With --help, cli->help is set. */
+#define CLI_OWN 1000
+int cli_parse(struct cli *cli, int argc, char *argv[], const struct option own[],
+              bool (*take)(void *user, int option, const char *argument), void *user);
+
+/* cli_number - a whole decimal number within bounds, else false after a message that names the option. */
+bool cli_number(const char *option, const char *text, double low, double high, double *ret);
+
+/* cli_open_cache - RIALTO_OK, or says why it cannot be read. */
+enum rialto_status cli_open_cache(const struct cli *cli, struct rialto **ret);
+
+/* cli_connect - to the answered endpoint, trying for at most wait_ms; NULL after having said why. */
+struct requester *cli_connect(const struct cli *cli, uint32_t wait_ms);
+
+/* cli_say - "rialto: ..." on standard error. cli_fault - the same for a fault. */
+__attribute__((format(printf, 1, 2))) void cli_say(const char *format, ...);
+void cli_fault(const struct fault *fault);
+
+/* cli_json_text - text in quotation marks with everything escaped that JSON wants escaped, on standard output. */
+void cli_json_text(const char *text);
+
+/* cli_stop - becomes true at SIGINT and SIGTERM after cli_catch_signals(). */
+extern _Atomic bool cli_stop;
+void cli_catch_signals(void);
+
+/* cli_clock_text - "2024-04-01 08:26:00" (UTC) for Unix ms. */
+void cli_clock_text(int64_t unix_ms, char ret[32]);
+#endif

@@ -1,0 +1,188 @@
+/* common.c - options and the way to the instance. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define OPTIONS_MAX 32
+
+_Atomic bool cli_stop;
+
+enum { OPTION_CACHE = 1, OPTION_URL, OPTION_CONFIG, OPTION_SET, OPTION_TIMEOUT, OPTION_JSON, OPTION_HELP };
+
+static const struct option common[] = {
+    { "cache", required_argument, NULL, OPTION_CACHE },     { "url", required_argument, NULL, OPTION_URL },
+    { "config", required_argument, NULL, OPTION_CONFIG },   { "set", required_argument, NULL, OPTION_SET },
+    { "timeout", required_argument, NULL, OPTION_TIMEOUT }, { "json", no_argument, NULL, OPTION_JSON },
+    { "help", no_argument, NULL, OPTION_HELP },
+};
+#define COMMON_COUNT (sizeof common / sizeof common[0])
+
+void cli_say(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("rialto: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputs("\n", stderr);
+    va_end(arguments);
+}
+
+void cli_fault(const struct fault *fault)
+{
+    char text[FAULT_FILE_MAX + FAULT_POINTER_MAX + FAULT_REASON_MAX + 64];
+    fault_text(fault, sizeof text, text);
+    cli_say("%s", text);
+}
+
+void cli_json_text(const char *text)
+{
+    putchar('"');
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c == '"' || c == '\\')
+            printf("\\%c", c);
+        else if (c < 0x20)
+            printf("\\u%04x", c);
+        else
+            putchar(c);
+    }
+    putchar('"');
+}
+
+bool cli_number(const char *option, const char *text, double low, double high, double *ret)
+{
+    char *end;
+    errno = 0;
+    double value = strtod(text, &end);
+    if (end == text || *end != 0 || errno != 0 || !(value >= low) || !(value <= high)) {
+        cli_say("%s wants a number from %.10g to %.10g, not \"%s\"", option, low, high, text);
+        return false;
+    }
+    *ret = value;
+    return true;
+}
+
+static void on_signal(int number)
+{
+    (void)number;
+    cli_stop = true;
+}
+
+void cli_catch_signals(void)
+{
+    struct sigaction action = { .sa_handler = on_signal };
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+void cli_clock_text(int64_t unix_ms, char ret[32])
+{
+    time_t seconds = (time_t)(unix_ms / 1000);
+    struct tm tm;
+    gmtime_r(&seconds, &tm);
+    strftime(ret, 32, "%Y-%m-%d %H:%M:%S", &tm);
+}
+
+/* ---- options --------------------------------------------------------------------------------------------------------- */
+
+struct taken { /* options that make the configuration: applied when all are known */
+    const char *config_file;
+    const char *set[OPTIONS_MAX];
+    uint32_t set_count;
+    const char *cache, *url;
+};
+
+static int take_common(struct cli *cli, struct taken *taken, int option, const char *argument)
+{
+    double number;
+    switch (option) {
+    case OPTION_CACHE: taken->cache = argument; return CLI_OK;
+    case OPTION_URL: taken->url = argument; return CLI_OK;
+    case OPTION_CONFIG: taken->config_file = argument; return CLI_OK;
+    case OPTION_JSON: cli->json = true; return CLI_OK;
+    case OPTION_HELP: cli->help = true; return CLI_OK;
+    case OPTION_TIMEOUT:
+        if (!cli_number("--timeout", argument, 1, 600000, &number))
+            return CLI_USAGE;
+        cli->timeout_ms = (uint32_t)number;
+        return CLI_OK;
+    case OPTION_SET:
+        if (taken->set_count == OPTIONS_MAX) {
+            cli_say("--set may be given at most %d times", OPTIONS_MAX);
+            return CLI_USAGE;
+        }
+        taken->set[taken->set_count++] = argument;
+        return CLI_OK;
+    default: return CLI_USAGE; /* getopt has said why */
+    }
+}
+
+static int find_instance(struct cli *cli, const struct taken *taken)
+{
+    struct fault fault = { 0 };
+    enum rialto_status status = config_load(taken->config_file, &cli->config, &fault);
+    for (uint32_t i = 0; status == RIALTO_OK && i < taken->set_count; i++)
+        status = config_set(&cli->config, taken->set[i], &fault);
+    if (status == RIALTO_OK)
+        status = config_finish(&cli->config, &fault);
+    if (status != RIALTO_OK) {
+        cli_fault(&fault);
+        return CLI_BAD_FILE;
+    }
+    const char *cache = taken->cache;
+    if (cache == NULL && taken->config_file == NULL && taken->set_count == 0)
+        cache = getenv("RIALTO_CACHE"); /* as librialto does; a configuration that is named goes before it */
+    if (cache == NULL || cache[0] == 0)
+        cache = cli->config.cache_dir;
+    snprintf(cli->cache, sizeof cli->cache, "%s", cache);
+    snprintf(cli->urls, sizeof cli->urls, "%s", taken->url != NULL ? taken->url : cli->config.request_urls);
+    return CLI_OK;
+}
+
+int cli_parse(struct cli *cli, int argc, char *argv[], const struct option own[],
+              bool (*take)(void *user, int option, const char *argument), void *user)
+{
+    struct option all[OPTIONS_MAX + 1];
+    size_t count = COMMON_COUNT;
+    memcpy(all, common, sizeof common);
+    for (size_t i = 0; own != NULL && own[i].name != NULL && count < OPTIONS_MAX; i++)
+        all[count++] = own[i];
+    all[count] = (struct option){ 0 };
+
+    struct taken taken = { 0 };
+    for (int option; (option = getopt_long(argc, argv, "", all, NULL)) != -1;) {
+        int status = option >= CLI_OWN ? (take(user, option, optarg) ? CLI_OK : CLI_USAGE)
+                                       : take_common(cli, &taken, option, optarg);
+        if (status != CLI_OK)
+            return status;
+    }
+    return cli->help ? CLI_OK : find_instance(cli, &taken);
+}
+
+/* ---- the instance ---------------------------------------------------------------------------------------------------- */
+
+enum rialto_status cli_open_cache(const struct cli *cli, struct rialto **ret)
+{
+    enum rialto_status status = rialto_open(cli->cache, ret);
+    if (status != RIALTO_OK)
+        cli_say("%s: %s%s", cli->cache, rialto_status_text(status),
+                status == RIALTO_NO_CACHE ? "; is rialtod running? (--cache, --config and --set instance=... say where)" : "");
+    return status;
+}
+
+struct requester *cli_connect(const struct cli *cli, uint32_t wait_ms)
+{
+    char why[REQUEST_WHY_MAX];
+    const struct requester_settings settings = { cli->urls, cli->timeout_ms, wait_ms };
+    struct requester *requester = requester_open(&settings, why);
+    if (requester == NULL)
+        cli_say("%s", why);
+    return requester;
+}
