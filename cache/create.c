@@ -23,15 +23,20 @@
 #include <unistd.h>
 
 #define SUFFIX_NEW       ".new"
-#define LOAD_PERCENT     70u /* of a segment: above it some key soon needs more than RIALTO_PROBE_MAX lines */
+#define LOAD_PERCENT     75u /* of a segment: far above it, some key soon needs more than RIALTO_PROBE_MAX lines */
 #define LINES_MIN        16u /* per segment */
+#define LINES_ROUND      64u /* a segment's tags fill whole lines of the processor's cache */
 #define LINES_PER_ID     16u /* cells of one product, offers of one customer: they all fall into one partition */
 #define SPREAD_SIGMAS    4u
 #define FOLDER_OWN_BYTES 65536u /* directory entries and rounding to pages */
 #define FALLOCATE_TRIES  100
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* since Linux 6.1; C libraries came later */
+#endif
 
-struct geometry {      /* of a keyed table */
-    uint64_t capacity; /* lines in each segment */
+struct geometry {        /* of a keyed table */
+    uint64_t capacity;   /* lines in each segment */
+    uint64_t tags_bytes; /* of all segments; they come first, then all lines */
     uint64_t file_bytes;
 };
 
@@ -55,8 +60,10 @@ static struct geometry geometry_of(const struct cache_plan *plan, uint32_t table
     bool grouped = table == RIALTO_TABLE_CELLS || table == RIALTO_TABLE_OFFERS;
     uint64_t share = (plan->lines[table] + RIALTO_PARTITIONS - 1) / RIALTO_PARTITIONS;
     uint64_t spread = SPREAD_SIGMAS * root_of(share * (grouped ? LINES_PER_ID : 1));
-    struct geometry g = { .capacity = (share + spread) * 100 / LOAD_PERCENT + LINES_MIN };
-    g.file_bytes = FOLDER_SEGMENTS_BYTES + RIALTO_PARTITIONS * g.capacity * folder_table_line_bytes(table);
+    uint64_t lines = (share + spread) * 100 / LOAD_PERCENT + LINES_MIN;
+    struct geometry g = { .capacity = (lines + LINES_ROUND - 1) / LINES_ROUND * LINES_ROUND };
+    g.tags_bytes = RIALTO_PARTITIONS * g.capacity;
+    g.file_bytes = FOLDER_SEGMENTS_BYTES + g.tags_bytes + g.tags_bytes * folder_table_line_bytes(table);
     return g;
 }
 
@@ -95,10 +102,10 @@ static int64_t clock_ms(clockid_t clock)
 
 /* ---- making files ------------------------------------------------------------------------------------ */
 
-static enum rialto_status reserve(int fd, uint64_t bytes)
+static enum rialto_status reserve(int fd, uint64_t from, uint64_t bytes)
 {
     for (int tries = 0; tries < FALLOCATE_TRIES; tries++) {
-        int error = posix_fallocate(fd, 0, (off_t)bytes);
+        int error = posix_fallocate(fd, (off_t)from, (off_t)bytes);
         if (error == 0)
             return RIALTO_OK;
         if (error != EINTR) {
@@ -107,6 +114,26 @@ static enum rialto_status reserve(int fd, uint64_t bytes)
         }
     }
     return RIALTO_SYSTEM;
+}
+
+/* Ask for large pages where tables lie in shared memory: random reads save most of their page walks. It works on chunks
+ * that have a first small page (which is reserved, or touching it could kill us), and costs about 1 s a GiB. Best effort:
+ * what the kernel does not give is made of small pages afterwards. */
+static enum rialto_status reserve_large(int fd, uint64_t bytes)
+{
+    uint8_t *at = folder_map(fd, bytes, true);
+    if (at == NULL)
+        return folder_status_of_errno(errno);
+    enum rialto_status status = RIALTO_OK;
+    for (uint64_t chunk = 0; chunk + FOLDER_LARGE_PAGE <= bytes; chunk += FOLDER_LARGE_PAGE) {
+        status = reserve(fd, chunk, 4096);
+        if (status != RIALTO_OK)
+            break;
+        if (madvise(at + chunk, FOLDER_LARGE_PAGE, MADV_COLLAPSE) == -1 && errno == EINVAL)
+            break; /* this kernel or file system knows none */
+    }
+    (void)munmap(at, bytes);
+    return status;
 }
 
 /* A zero-filled file with its space reserved, mapped; its mode and group are the plan's whatever the umask. */
@@ -123,16 +150,18 @@ static enum rialto_status make_file(const struct cache_plan *plan, uint32_t file
     uint64_t bytes = file_bytes_of(plan, file);
     uint64_t length = file == FOLDER_FILE_RINGS ? folder_rings_bytes(RIALTO_WORKERS_MAX) : bytes;
     enum rialto_status status = RIALTO_OK;
-    void *at = MAP_FAILED;
+    void *at = NULL;
     if (fchmod(fd, 0640) == -1 || (plan->group_id >= 0 && fchown(fd, (uid_t)-1, (gid_t)plan->group_id) == -1))
         status = folder_status_of_errno(errno);
-    if (status == RIALTO_OK)
-        status = reserve(fd, bytes);
     if (status == RIALTO_OK && ftruncate(fd, (off_t)length) == -1)
         status = folder_status_of_errno(errno);
+    if (status == RIALTO_OK && file < RIALTO_TABLE_COUNT)
+        status = reserve_large(fd, bytes);
+    if (status == RIALTO_OK)
+        status = reserve(fd, 0, bytes);
     if (status == RIALTO_OK) {
-        at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        if (at == MAP_FAILED)
+        at = folder_map(fd, bytes, true);
+        if (at == NULL)
             status = folder_status_of_errno(errno);
     }
     (void)close(fd);
@@ -156,8 +185,10 @@ static void fill_table(const struct cache_plan *plan, uint32_t table, int64_t st
     h->file_bytes = g.file_bytes;
     h->created_unix_ms = stamp;
     for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++) {
-        uint64_t offset = FOLDER_SEGMENTS_BYTES + p * segment_bytes;
-        atomic_store_explicit(&segment[p].offset, offset, memory_order_relaxed);
+        uint64_t tags = FOLDER_SEGMENTS_BYTES + p * g.capacity;
+        uint64_t lines = FOLDER_SEGMENTS_BYTES + g.tags_bytes + p * segment_bytes;
+        atomic_store_explicit(&segment[p].tags, tags, memory_order_relaxed);
+        atomic_store_explicit(&segment[p].offset, lines, memory_order_relaxed);
         atomic_store_explicit(&segment[p].capacity, g.capacity, memory_order_relaxed);
         atomic_store_explicit(&segment[p].generation, 1, memory_order_relaxed);
     }

@@ -49,6 +49,35 @@ enum rialto_status folder_status_of_errno(int error)
     }
 }
 
+void *folder_map(int fd, uint64_t bytes, bool writable)
+{
+    int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    void *at = NULL;
+    if (bytes < FOLDER_LARGE_PAGE) {
+        at = mmap(NULL, bytes, protection, MAP_SHARED, fd, 0);
+        return at == MAP_FAILED ? NULL : at;
+    }
+    /* Take more addresses than needed, use the aligned ones, and give the rest back. */
+    uint8_t *room =
+        mmap(NULL, bytes + FOLDER_LARGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (room == MAP_FAILED)
+        return NULL;
+    uint64_t before = (FOLDER_LARGE_PAGE - (uintptr_t)room % FOLDER_LARGE_PAGE) % FOLDER_LARGE_PAGE;
+    at = mmap(room + before, bytes, protection, MAP_SHARED | MAP_FIXED, fd, 0);
+    if (at == MAP_FAILED) {
+        int error = errno;
+        (void)munmap(room, bytes + FOLDER_LARGE_PAGE);
+        errno = error;
+        return NULL;
+    }
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), end = (bytes + page - 1) / page * page;
+    if (before > 0)
+        (void)munmap(room, before);
+    if (before + end < bytes + FOLDER_LARGE_PAGE)
+        (void)munmap(room + before + end, bytes + FOLDER_LARGE_PAGE - before - end);
+    return at;
+}
+
 /* Map a file whole; its size is at least bytes_min. */
 static enum rialto_status map_file(const char *path, bool writable, size_t bytes_min, void **ret, size_t *ret_bytes)
 {
@@ -63,8 +92,8 @@ static enum rialto_status map_file(const char *path, bool writable, size_t bytes
     } else if (!S_ISREG(st.st_mode) || st.st_size < (off_t)bytes_min) {
         status = RIALTO_TRUNCATED;
     } else {
-        void *at = mmap(NULL, (size_t)st.st_size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
-        if (at == MAP_FAILED) {
+        void *at = folder_map(fd, (uint64_t)st.st_size, writable);
+        if (at == NULL) {
             status = folder_status_of_errno(errno);
         } else {
             *ret = at;
@@ -93,10 +122,13 @@ static enum rialto_status check_segments(const struct folder_table *t, uint32_t 
 {
     for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++) {
         uint64_t offset = atomic_load_explicit(&t->segment[p].offset, memory_order_relaxed);
+        uint64_t tags = atomic_load_explicit(&t->segment[p].tags, memory_order_relaxed);
         uint64_t lines = atomic_load_explicit(&t->segment[p].capacity, memory_order_relaxed);
-        if (offset < FOLDER_SEGMENTS_BYTES || offset % 64 != 0 || offset > t->bytes)
+        if (lines == 0 || lines >= UINT32_MAX || lines % 8 != 0 || offset % 64 != 0 || tags % 8 != 0)
             return RIALTO_TRUNCATED;
-        if (lines == 0 || lines > UINT32_MAX - 1 || lines > (t->bytes - offset) / line_bytes)
+        if (offset < FOLDER_SEGMENTS_BYTES || offset > t->bytes || lines > (t->bytes - offset) / line_bytes)
+            return RIALTO_TRUNCATED;
+        if (tags < FOLDER_SEGMENTS_BYTES || tags > t->bytes || lines > t->bytes - tags)
             return RIALTO_TRUNCATED;
     }
     return RIALTO_OK;

@@ -18,6 +18,7 @@ enum folder_file { /* the keyed tables first, so that an enum rialto_table is on
 };
 
 #define FOLDER_PATH_MAX       4096
+#define FOLDER_LARGE_PAGE     (UINT64_C(2) << 20)
 #define FOLDER_SEGMENTS_BYTES (sizeof(struct rialto_table_header) + RIALTO_PARTITIONS * sizeof(struct rialto_segment))
 #define FOLDER_RULES_BYTES    (sizeof(struct rialto_rules_header) + RIALTO_RULES_MAX * sizeof(struct rialto_rule_row))
 
@@ -53,6 +54,10 @@ static inline uint64_t folder_rings_bytes(uint32_t ring_count)
 {
     return sizeof(struct rialto_rings_header) + (uint64_t)ring_count * sizeof(struct rialto_ring);
 }
+
+/* folder_map - map a file shared, on an address at which the kernel can use large pages if the file has any. NULL on
+ * failure, with errno. */
+void *folder_map(int fd, uint64_t bytes, bool writable);
 
 /* folder_open - map all files. Returns as rialto_open(); on failure *ret is all zero. */
 enum rialto_status folder_open(const char *path, bool writable, struct folder *ret);

@@ -1,6 +1,7 @@
 /* follow.c - what changed, and what is there: the rings and the listing of cells, with names. */
 #include "cache/reader.h"
 #include "cache/ring.h"
+#include "cache/segment.h"
 
 #include <string.h>
 
@@ -17,17 +18,23 @@ static uint64_t zone_slot_of(const struct rialto_cell_line *cell)
     return cell->hi_place >> 50;
 }
 
+static enum rialto_status line_at(const struct rialto *r, enum rialto_table table, uint32_t partition, uint64_t slot,
+                                  uint64_t *ret)
+{
+    return segment_line_at(&r->folder.table[table], folder_table_words(table), partition, slot, ret);
+}
+
 /* A slot may have been given to another id since: a name counts only if it makes the cell's key. */
 static void name_cell(const struct rialto *r, uint32_t partition, struct rialto_cell *cell)
 {
     union product_image product;
     union zone_image zone;
-    if (reader_line_at(r, RIALTO_TABLE_PRODUCTS, partition, product_slot_of(&cell->line), product.word) != RIALTO_OK)
+    if (line_at(r, RIALTO_TABLE_PRODUCTS, partition, product_slot_of(&cell->line), product.word) != RIALTO_OK)
         return;
     struct rialto_key sku = product.line.key;
     bool in_world = key_equal(key_pair(sku, r->world), cell->line.key);
     if (!in_world) {
-        if (reader_line_at(r, RIALTO_TABLE_ZONES, partition, zone_slot_of(&cell->line), zone.word) != RIALTO_OK ||
+        if (line_at(r, RIALTO_TABLE_ZONES, partition, zone_slot_of(&cell->line), zone.word) != RIALTO_OK ||
             !key_equal(key_pair(sku, zone.line.key), cell->line.key))
             return;
         memcpy(cell->zone, zone.line.name, sizeof cell->zone - 1);
@@ -40,7 +47,8 @@ static void name_cell(const struct rialto *r, uint32_t partition, struct rialto_
 enum rialto_status rialto_cell_at(const struct rialto *r, uint32_t partition, uint64_t slot, struct rialto_cell *ret)
 {
     union cell_image image;
-    enum rialto_status status = reader_line_at(r, RIALTO_TABLE_CELLS, partition, slot, image.word);
+    enum rialto_status status =
+        partition >= RIALTO_PARTITIONS ? RIALTO_BAD_INPUT : line_at(r, RIALTO_TABLE_CELLS, partition, slot, image.word);
     if (status != RIALTO_OK)
         return status;
     memset(ret, 0, sizeof *ret);

@@ -6,16 +6,6 @@
 
 static_assert(RIALTO_SECRET_BYTES >= XXH3_SECRET_SIZE_MIN, "XXH3 needs a longer secret");
 
-/* All zeros mark an empty line and all ones a deleted one. */
-static inline struct rialto_key key_unreserved(struct rialto_key key)
-{
-    if ((key.lo | key.hi) == 0)
-        key.lo = 1;
-    else if ((key.lo & key.hi) == UINT64_MAX)
-        key.lo = UINT64_MAX - 1;
-    return key;
-}
-
 /* A bijection of 64 bits whose every output bit depends on every input bit: the finaliser of Stafford's "Mix13",
  * as in Steele, Lea and Flood, OOPSLA 2014 (SplitMix). */
 static inline uint64_t mix64(uint64_t x)
@@ -36,11 +26,16 @@ struct rialto_key key_of_world(const uint8_t secret[RIALTO_SECRET_BYTES])
     return key_of_id(secret, "", 0);
 }
 
+struct rialto_key key_mix(struct rialto_key other)
+{
+    return (struct rialto_key){
+        .lo = mix64(other.lo ^ UINT64_C(0x9E3779B97F4A7C15)),
+        .hi = mix64(other.hi ^ UINT64_C(0xD1B54A32D192ED03)),
+    };
+}
+
 struct rialto_key key_pair(struct rialto_key owner, struct rialto_key other)
 {
     /* Adding a mixed hash keeps all 128 bits of both; mixing one side only makes (a, b) differ from (b, a). */
-    return key_unreserved((struct rialto_key){
-        .lo = owner.lo + mix64(other.lo ^ UINT64_C(0x9E3779B97F4A7C15)),
-        .hi = owner.hi + mix64(other.hi ^ UINT64_C(0xD1B54A32D192ED03)),
-    });
+    return key_pair_mixed(owner, key_mix(other));
 }

@@ -19,6 +19,24 @@ struct rialto_key key_of_world(const uint8_t secret[RIALTO_SECRET_BYTES]);
  * that a page hashes each id once. Not commutative. Never all zeros nor all ones. */
 struct rialto_key key_pair(struct rialto_key owner, struct rialto_key other);
 
+/* key_mix, key_pair_mixed - key_pair(owner, other) in two steps: who combines many owners with one other mixes that once. */
+struct rialto_key key_mix(struct rialto_key other);
+
+/* key_unreserved - moves the two keys that mark lines to a neighbour. */
+static inline struct rialto_key key_unreserved(struct rialto_key key)
+{
+    if ((key.lo | key.hi) == 0)
+        key.lo = 1;
+    else if ((key.lo & key.hi) == UINT64_MAX)
+        key.lo = UINT64_MAX - 1;
+    return key;
+}
+
+static inline struct rialto_key key_pair_mixed(struct rialto_key owner, struct rialto_key mixed)
+{
+    return key_unreserved((struct rialto_key){ .lo = owner.lo + mixed.lo, .hi = owner.hi + mixed.hi });
+}
+
 /* key_partition - the partition of an owning id: top six bits of hi. */
 static inline uint32_t key_partition(struct rialto_key key)
 {

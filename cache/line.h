@@ -9,7 +9,7 @@
  * Invariant  seq even => all words of the line belong to one version.
  *            seq odd  => the side line holds a whole version that may be read instead.
  * Crash      before (A): the line is untouched. From (A) up to (C): readers live on the side copy until line_repair()
- *            puts it back. A deletion puts the *deleted* image into the side line, so it is rolled forward and the
+ *            puts it back. A deletion puts the *empty* image into the side line, so it is rolled forward and the
  *            old key and payload are nowhere.
  * Wrap       seq is 32 bits wide: a reader would have to sleep through 2^31 writes of one line, exactly, to be fooled.
  *
@@ -70,12 +70,10 @@ static inline void line_relax_(void)
 /* line_key_is - may this line be the key's? A look without the protocol: a key that is being written right now may be seen
  * torn, and then it equals neither the old nor the new one. Yes is therefore checked again in line_read()'s copy; no means
  * that the key was not wholly there at some moment of the look, which is an answer. */
-static inline bool line_key_is(const _Atomic uint64_t *word, struct rialto_key key, bool *ret_empty)
+static inline bool line_key_is(const _Atomic uint64_t *word, struct rialto_key key)
 {
-    /* Acquire: the look at the segment's generation that ends a probe may not be made before this. */
     uint64_t lo = atomic_load_explicit(&word[1], memory_order_acquire);
     uint64_t hi = atomic_load_explicit(&word[2], memory_order_acquire);
-    *ret_empty = (lo | hi) == 0;
     return lo == key.lo && hi == key.hi;
 }
 

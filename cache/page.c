@@ -3,7 +3,8 @@
  *   request --ask_begin()--> hash of the customer, their line on its way
  *           --hash_skus()--> hashes of a chunk of products (work while the customer's line comes)
  *           --ask_finish()-> terms, zone and the zones around it
- *   chunk   --for each zone, nearest first: start all probes, then read all--> cells, offers --quote_compose()--> quotes
+ *   chunk   --find_lines()-> tags of all, then lines of all: cells of the nearest zone that has one, offers
+ *           --compose()----> quotes
  *
  * Bounded: a chunk is CHUNK products; everything lies on the stack, about 20 KiB. Nothing is stored anywhere else. */
 #include "cache/reader.h"
@@ -23,7 +24,9 @@
 
 struct level { /* one zone that may answer */
     struct rialto_key key;
-    uint8_t name_bytes; /* of ask.zone_name; 0 = named otherwise, or the world */
+    struct rialto_key mixed;
+    bool named; /* else the name has to be looked up by key */
+    char name[RIALTO_ID_MAX];
 };
 
 struct ask { /* one request, resolved */
@@ -34,7 +37,6 @@ struct ask { /* one request, resolved */
     uint32_t flags;
     uint32_t level_count; /* the world included, as the last */
     struct level level[RIALTO_ZONE_LEVELS];
-    char zone_name[RIALTO_ID_MAX];
     uint16_t zone_currency; /* ISO 4217 number that the zone declares; 0 = none */
     bool has_customer;
     bool has_terms;
@@ -102,7 +104,7 @@ static void ask_begin(struct ask *a, const struct rialto *r, const struct rialto
     if (a->has_customer) {
         a->customer = key_of_id(r->secret, request->customer, strlen(request->customer));
         probe_start(&a->terms_probe, table_of(a, RIALTO_TABLE_TERMS), TERMS_WORDS, key_partition(a->customer),
-                    a->customer);
+                    a->customer, true);
     }
 }
 
@@ -114,7 +116,7 @@ static void read_terms(struct ask *a)
         return;
     a->terms_age_ms = heartbeat_age_ms(a->r, key_partition(a->customer), a->mono_ms);
     enum rialto_status status =
-        probe_read(&a->terms_probe, table_of(a, RIALTO_TABLE_TERMS), TERMS_WORDS, a->terms.word);
+        probe_find(&a->terms_probe, table_of(a, RIALTO_TABLE_TERMS), TERMS_WORDS, a->terms.word);
     if (status == RIALTO_NOT_FOUND)
         return;
     if (status == RIALTO_BUSY) {
@@ -132,27 +134,44 @@ static void read_terms(struct ask *a)
 
 /* ---- the zone ---------------------------------------------------------------------------------------- */
 
-static void add_level(struct ask *a, struct rialto_key key, size_t name_bytes)
+/* `name` is a longer name that begins with the zone's; bytes = 0: the zone is named otherwise. */
+static void add_level(struct ask *a, struct rialto_key key, const char *name, size_t bytes)
 {
-    if (a->level_count < RIALTO_ZONE_LEVELS - 1)
-        a->level[a->level_count++] = (struct level){ .key = key, .name_bytes = (uint8_t)name_bytes };
+    if (a->level_count == RIALTO_ZONE_LEVELS - 1)
+        return;
+    struct level *level = &a->level[a->level_count++];
+    level->key = key;
+    level->mixed = key_mix(key);
+    level->named = bytes > 0 && bytes < RIALTO_ID_MAX;
+    memset(level->name, 0, sizeof level->name);
+    if (level->named)
+        memcpy(level->name, name, bytes);
 }
 
-/* The zone of a declared line, and those around it. The name in a->zone_name begins with the line's own. */
+/* The zone of a line, and those around it. */
 static void add_declared(struct ask *a, const struct rialto_zone_line *zone)
 {
-    add_level(a, zone->key, zone->name_bytes);
+    add_level(a, zone->key, zone->name, zone->name_bytes);
     for (uint32_t i = 0; i < zone->ancestor_count && i < ANCESTORS_MAX; i++)
-        add_level(a, zone->ancestor[i], zone->ancestor_name_bytes[i]);
+        add_level(a, zone->ancestor[i], zone->name, zone->ancestor_name_bytes[i]);
     a->zone_currency = zone->currency;
+}
+
+static void add_world(struct ask *a)
+{
+    struct level *level = &a->level[a->level_count++];
+    level->key = a->r->world;
+    level->mixed = a->r->world_mixed;
+    level->named = true;
+    memset(level->name, 0, sizeof level->name);
 }
 
 static bool declared_zone(const struct rialto *r, struct rialto_key key, union zone_image *ret)
 {
     struct probe p;
     const struct folder_table *zones = &r->folder.table[RIALTO_TABLE_ZONES];
-    probe_start(&p, zones, ZONE_WORDS, key_partition(key), key);
-    return probe_read(&p, zones, ZONE_WORDS, ret->word) == RIALTO_OK;
+    probe_start(&p, zones, ZONE_WORDS, key_partition(key), key, true);
+    return probe_find(&p, zones, ZONE_WORDS, ret->word) == RIALTO_OK;
 }
 
 /* A zone by name: cut to the levels in use, then outward by prefixes up to the first zone that was declared, whose line
@@ -168,7 +187,6 @@ static void resolve_named(struct ask *a, const char *name)
         levels.path_depths[i] = __atomic_load_n(&c->path_depths[i], __ATOMIC_RELAXED);
     if (!zone_chain_of(&levels, name, strlen(name), &chain) || chain.count == 0)
         return;
-    memcpy(a->zone_name, chain.name[0], sizeof a->zone_name);
     for (uint32_t i = 0; i < chain.count; i++) {
         size_t bytes = strlen(chain.name[i]);
         struct rialto_key key = key_of_id(a->r->secret, chain.name[i], bytes);
@@ -177,7 +195,7 @@ static void resolve_named(struct ask *a, const char *name)
             add_declared(a, &zone.line);
             return;
         }
-        add_level(a, key, bytes);
+        add_level(a, key, chain.name[i], bytes);
     }
 }
 
@@ -186,10 +204,9 @@ static void resolve_own(struct ask *a)
 {
     union zone_image zone;
     uint32_t slot = a->terms.line.zone;
-    if (slot == 0 ||
-        reader_line_at(a->r, RIALTO_TABLE_ZONES, key_partition(a->customer), slot - 1, zone.word) != RIALTO_OK)
+    if (slot == 0 || segment_line_at(table_of(a, RIALTO_TABLE_ZONES), ZONE_WORDS, key_partition(a->customer), slot - 1,
+                                     zone.word) != RIALTO_OK)
         return;
-    memcpy(a->zone_name, zone.line.name, sizeof a->zone_name);
     add_declared(a, &zone.line);
 }
 
@@ -206,7 +223,7 @@ static void resolve_zone(struct ask *a)
         resolve_named(a, a->request->zone);
     else if (a->terms_good)
         resolve_own(a);
-    a->level[a->level_count++] = (struct level){ .key = a->r->world };
+    add_world(a);
 }
 
 static void ask_finish(struct ask *a)
@@ -216,19 +233,15 @@ static void ask_finish(struct ask *a)
 }
 
 /* Name and level of the zone that answered. */
-static void name_zone(const struct ask *a, uint32_t level, struct rialto_quote *q)
+static void name_zone(const struct ask *a, uint32_t number, struct rialto_quote *q)
 {
-    size_t bytes = a->level[level].name_bytes;
-    memset(q->zone, 0, sizeof q->zone);
-    q->zone_level = (uint8_t)(a->level_count - 1 - level);
-    if (level > 0)
+    const struct level *level = &a->level[number];
+    q->zone_level = (uint8_t)(a->level_count - 1 - number);
+    if (number > 0)
         q->flags |= RIALTO_FLAG_WIDER_ZONE;
-    if (level == a->level_count - 1)
-        return;
+    memcpy(q->zone, level->name, sizeof q->zone);
     union zone_image zone;
-    if (bytes > 0 && bytes < sizeof q->zone)
-        memcpy(q->zone, a->zone_name, bytes);
-    else if (declared_zone(a->r, a->level[level].key, &zone)) /* a parent that is no prefix has a line of its own */
+    if (!level->named && declared_zone(a->r, level->key, &zone)) /* a parent that is no prefix has a line of its own */
         memcpy(q->zone, zone.line.name, sizeof q->zone - 1);
 }
 
@@ -243,19 +256,50 @@ struct item { /* one product of a chunk on its way to a quote */
     const struct rialto_rule_row *rule;
     enum rialto_status status; /* NOT_FOUND = still looking */
     uint8_t level;
+    bool begun;          /* cell_probe has been at its level's first tags */
+    bool at_line;        /* and is at a line that may be the product's */
     bool other_currency; /* a cell was there, in a currency that may not answer */
     bool has_offer;
 };
 
-static void hash_skus(const struct rialto *r, size_t n, const char *const sku[], struct item item[])
+static void hash_skus(const struct ask *a, size_t n, const char *const sku[], struct item item[])
 {
     for (size_t i = 0; i < n; i++) {
         size_t bytes = sku[i] == NULL ? RIALTO_ID_MAX : strnlen(sku[i], RIALTO_ID_MAX);
-        item[i].other_currency = false;
-        item[i].has_offer = false;
+        item[i].other_currency = item[i].has_offer = false;
+        item[i].level = 0;
         item[i].status = bytes < RIALTO_ID_MAX ? RIALTO_NOT_FOUND : RIALTO_BAD_INPUT;
         if (item[i].status == RIALTO_NOT_FOUND)
-            item[i].sku = key_of_id(r->secret, sku[i], bytes);
+            item[i].sku = key_of_id(a->r->secret, sku[i], bytes);
+    }
+    if (n == 1 && item[0].status == RIALTO_NOT_FOUND) {
+        /* Many searches end in the world. A single product has nothing else to wait for while the customer's line comes. */
+        struct probe world;
+        probe_start(&world, table_of(a, RIALTO_TABLE_CELLS), CELL_WORDS, key_partition(item[0].sku),
+                    key_pair_mixed(item[0].sku, a->r->world_mixed), true);
+    }
+}
+
+static void start_cell(const struct ask *a, struct item *it)
+{
+    it->begun = false;
+    probe_start(&it->cell_probe, table_of(a, RIALTO_TABLE_CELLS), CELL_WORDS, key_partition(it->sku),
+                key_pair_mixed(it->sku, a->level[it->level].mixed), false);
+}
+
+/* On to the next line that may be the product's; where this zone has none, the tags of the next one begin to come. */
+static void seek_cell(const struct ask *a, struct item *it)
+{
+    enum rialto_status status = probe_seek(&it->cell_probe, table_of(a, RIALTO_TABLE_CELLS), CELL_WORDS, !it->begun);
+    it->begun = true;
+    it->at_line = status == RIALTO_OK;
+    if (status == RIALTO_BUSY) {
+        it->status = RIALTO_BUSY;
+    } else if (status == RIALTO_NOT_FOUND && it->level + 1u == a->level_count) {
+        it->status = RIALTO_UNKNOWN_PRODUCT;
+    } else if (status == RIALTO_NOT_FOUND) {
+        it->level++;
+        start_cell(a, it);
     }
 }
 
@@ -266,42 +310,38 @@ static bool currency_fits(const struct ask *a, const struct rialto_rule_row *rul
     return absent(a->request->currency) || strncmp(a->request->currency, rule->currency, sizeof rule->currency) == 0;
 }
 
-static void start_cells(const struct ask *a, uint32_t level, size_t n, struct item item[])
+static void read_cell(const struct ask *a, struct item *it)
+{
+    it->status = probe_read(&it->cell_probe, CELL_WORDS, it->cell.word);
+    if (it->status != RIALTO_OK)
+        return;
+    it->rule = reader_rule(a->r, it->cell.line.rule); /* NULL: no row says what the amount means */
+    if (it->rule != NULL && currency_fits(a, it->rule))
+        return;
+    it->other_currency = it->other_currency || it->rule != NULL;
+    it->status = RIALTO_NOT_FOUND;
+}
+
+/* Round after round: all products seek, and what they need next begins to come; then those at a line read it. A round
+ * moves every probe on, so there are few: one for each zone outward, and one more where a tag was another key's. */
+static void find_cells(const struct ask *a, size_t n, struct item item[])
 {
     for (size_t i = 0; i < n; i++) {
         if (item[i].status == RIALTO_NOT_FOUND)
-            probe_start(&item[i].cell_probe, table_of(a, RIALTO_TABLE_CELLS), CELL_WORDS, key_partition(item[i].sku),
-                        key_pair(item[i].sku, a->level[level].key));
+            start_cell(a, &item[i]);
     }
-}
-
-/* Returns how many products are still without an answer. */
-static size_t read_cells(const struct ask *a, uint32_t level, size_t n, struct item item[])
-{
-    size_t left = 0;
-    for (size_t i = 0; i < n; i++) {
-        struct item *it = &item[i];
-        if (it->status != RIALTO_NOT_FOUND)
-            continue;
-        it->status = probe_read(&it->cell_probe, table_of(a, RIALTO_TABLE_CELLS), CELL_WORDS, it->cell.word);
-        if (it->status == RIALTO_OK) {
-            it->rule = reader_rule(a->r, it->cell.line.rule);
-            if (it->rule == NULL) {
-                it->status = RIALTO_NOT_FOUND; /* no row says what the amount means */
-            } else if (!currency_fits(a, it->rule)) {
-                it->status = RIALTO_NOT_FOUND;
-                it->other_currency = true;
-            }
-            it->level = (uint8_t)level;
+    for (bool looking = true; looking;) {
+        looking = false;
+        for (size_t i = 0; i < n; i++) {
+            if (item[i].status == RIALTO_NOT_FOUND)
+                seek_cell(a, &item[i]);
         }
-        left += it->status == RIALTO_NOT_FOUND;
+        for (size_t i = 0; i < n; i++) {
+            if (item[i].status == RIALTO_NOT_FOUND && item[i].at_line)
+                read_cell(a, &item[i]);
+            looking = looking || item[i].status == RIALTO_NOT_FOUND;
+        }
     }
-    return left;
-}
-
-static bool wants_offers(const struct ask *a)
-{
-    return a->terms_good && (a->terms.line.kinds & RIALTO_TERMS_HAS_OFFERS) != 0;
 }
 
 static void start_offers(const struct ask *a, size_t n, struct item item[])
@@ -309,7 +349,7 @@ static void start_offers(const struct ask *a, size_t n, struct item item[])
     for (size_t i = 0; i < n; i++) {
         if (item[i].status == RIALTO_NOT_FOUND)
             probe_start(&item[i].offer_probe, table_of(a, RIALTO_TABLE_OFFERS), OFFER_WORDS, key_partition(a->customer),
-                        key_pair(a->customer, item[i].sku));
+                        key_pair(a->customer, item[i].sku), false);
     }
 }
 
@@ -319,7 +359,7 @@ static void read_offers(const struct ask *a, size_t n, struct item item[])
         if (item[i].status != RIALTO_OK)
             continue;
         enum rialto_status status =
-            probe_read(&item[i].offer_probe, table_of(a, RIALTO_TABLE_OFFERS), OFFER_WORDS, item[i].offer.word);
+            probe_find(&item[i].offer_probe, table_of(a, RIALTO_TABLE_OFFERS), OFFER_WORDS, item[i].offer.word);
         if (status == RIALTO_OK)
             item[i].has_offer = true;
         else if (status == RIALTO_BUSY) /* a price without a promised lock would be a wrong one */
@@ -329,32 +369,26 @@ static void read_offers(const struct ask *a, size_t n, struct item item[])
 
 static void find_lines(const struct ask *a, size_t n, struct item item[])
 {
-    bool offers = wants_offers(a);
+    bool offers = a->terms_good && (a->terms.line.kinds & RIALTO_TERMS_HAS_OFFERS) != 0;
     if (offers)
         start_offers(a, n, item);
-    for (uint32_t level = 0; level < a->level_count; level++) {
-        start_cells(a, level, n, item);
-        if (read_cells(a, level, n, item) == 0)
-            break;
-    }
+    find_cells(a, n, item);
     if (offers)
         read_offers(a, n, item);
 }
 
-static enum rialto_status compose(const struct ask *a, const struct item *it, struct rialto_quote *ret)
+static enum rialto_status compose(const struct ask *a, struct quote_inputs *in, const struct item *it,
+                                  struct rialto_quote *ret)
 {
     if (it->status != RIALTO_OK) {
         memset(ret, 0, sizeof *ret);
-        if (it->status == RIALTO_NOT_FOUND)
-            return it->other_currency ? RIALTO_OTHER_CURRENCY : RIALTO_UNKNOWN_PRODUCT;
-        return it->status;
+        return it->status == RIALTO_UNKNOWN_PRODUCT && it->other_currency ? RIALTO_OTHER_CURRENCY : it->status;
     }
-    struct quote_inputs in = a->inputs;
-    in.cell = &it->cell.line;
-    in.rule = it->rule;
-    in.offer = it->has_offer ? &it->offer.line : NULL;
-    in.age_ms = heartbeat_age_ms(a->r, key_partition(it->sku), a->mono_ms);
-    quote_compose(&in, ret);
+    in->cell = &it->cell.line;
+    in->rule = it->rule;
+    in->offer = it->has_offer ? &it->offer.line : NULL;
+    in->age_ms = heartbeat_age_ms(a->r, key_partition(it->sku), a->mono_ms);
+    quote_compose(in, ret);
     ret->flags |= a->flags;
     name_zone(a, it->level, ret);
     return RIALTO_OK;
@@ -374,12 +408,12 @@ enum rialto_status rialto_quote_page(const struct rialto *r, const struct rialto
     ask_begin(&a, r, request);
     for (size_t from = 0; from < n; from += CHUNK) {
         size_t count = n - from < CHUNK ? n - from : CHUNK;
-        hash_skus(r, count, &sku[from], item);
+        hash_skus(&a, count, &sku[from], item);
         if (from == 0)
             ask_finish(&a);
         find_lines(&a, count, item);
         for (size_t i = 0; i < count; i++)
-            ret_status[from + i] = compose(&a, &item[i], &ret[from + i]);
+            ret_status[from + i] = compose(&a, &a.inputs, &item[i], &ret[from + i]);
     }
     return RIALTO_OK;
 }

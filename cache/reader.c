@@ -1,9 +1,7 @@
-/* reader.c - librialto: open a cache folder, and look at single lines. Quotes are in page.c, changes in follow.c.
+/* reader.c - librialto: open a cache folder. Quotes are in page.c, changes and listings in follow.c.
  *
  * A handle is written by rialto_open() alone; after that any number of threads may use it. */
 #include "cache/reader.h"
-
-#include "cache/segment.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +26,7 @@ enum rialto_status rialto_open(const char *folder, struct rialto **ret)
     }
     memcpy(r->secret, r->folder.control->secret, sizeof r->secret);
     r->world = key_of_world(r->secret);
+    r->world_mixed = key_mix(r->world);
     *ret = r;
     return RIALTO_OK;
 }
@@ -52,13 +51,6 @@ int64_t rialto_now_ms(const struct rialto *r)
     return reader_mono_ms() + atomic_load_explicit(&r->folder.control->clock_offset_ms, memory_order_relaxed);
 }
 
-const struct rialto_rule_row *reader_rule(const struct rialto *r, uint16_t rule)
-{
-    /* Acquire pairs with rule_append(): a row that count covers is whole. */
-    uint32_t count = atomic_load_explicit(&r->folder.rules->count, memory_order_acquire);
-    return rule < count && rule < RIALTO_RULES_MAX ? &r->folder.rule[rule] : NULL;
-}
-
 enum rialto_status rialto_rule(const struct rialto *r, uint16_t rule, struct rialto_rule_row *ret)
 {
     const struct rialto_rule_row *row = reader_rule(r, rule);
@@ -66,26 +58,4 @@ enum rialto_status rialto_rule(const struct rialto *r, uint16_t rule, struct ria
         return RIALTO_NOT_FOUND;
     *ret = *row;
     return RIALTO_OK;
-}
-
-enum rialto_status reader_line_at(const struct rialto *r, enum rialto_table table, uint32_t partition, uint64_t slot,
-                                  uint64_t *ret)
-{
-    if (partition >= RIALTO_PARTITIONS)
-        return RIALTO_BAD_INPUT;
-    const struct folder_table *t = &r->folder.table[table];
-    uint32_t words = folder_table_words(table);
-    struct probe p = { .segment = &t->segment[partition] };
-    for (int retry = 0; retry < PROBE_RETRIES; retry++) {
-        probe_aim(&p, t, words);
-        if (slot >= p.capacity)
-            return RIALTO_BAD_INPUT;
-        if (!line_read(p.segment, &p.lines[slot * words], slot, words, ret))
-            return RIALTO_BUSY;
-        if (atomic_load_explicit(&p.segment->generation, memory_order_relaxed) != p.generation)
-            continue;
-        struct rialto_key key = { .lo = ret[1], .hi = ret[2] };
-        return key_is_none(key) || key_is_tombstone(key) ? RIALTO_NOT_FOUND : RIALTO_OK;
-    }
-    return RIALTO_BUSY;
 }

@@ -10,6 +10,7 @@
 struct rialto {
     struct folder folder;    /* mapped PROT_READ */
     struct rialto_key world; /* the secret of a set of files never changes */
+    struct rialto_key world_mixed;
     uint8_t secret[RIALTO_SECRET_BYTES];
 };
 
@@ -34,13 +35,13 @@ union product_image {
     struct rialto_product_line line;
 };
 
-/* reader_line_at - a whole version of the line in a slot, by position instead of by key. RIALTO_OK; NOT_FOUND for an
- * empty or deleted line; BAD_INPUT past the end; BUSY. */
-enum rialto_status reader_line_at(const struct rialto *r, enum rialto_table table, uint32_t partition, uint64_t slot,
-                                  uint64_t *ret);
-
 /* reader_rule - the row, or NULL for a number that is none (yet). */
-const struct rialto_rule_row *reader_rule(const struct rialto *r, uint16_t rule);
+static inline const struct rialto_rule_row *reader_rule(const struct rialto *r, uint16_t rule)
+{
+    /* Acquire pairs with rule_append(): a row that count covers is whole. */
+    uint32_t count = atomic_load_explicit(&r->folder.rules->count, memory_order_acquire);
+    return rule < count && rule < RIALTO_RULES_MAX ? &r->folder.rule[rule] : NULL;
+}
 
 /* reader_mono_ms - CLOCK_MONOTONIC in ms; a few ms coarse, no system call. */
 int64_t reader_mono_ms(void);

@@ -1,6 +1,12 @@
-/* segment.h - where a key lives in its segment, and a reader's probe for it.
+/* segment.h - where a key lives in its segment, and the probe for it.
  *
- * Bounded: RIALTO_PROBE_MAX lines, and PROBE_RETRIES starts anew when the segment has moved meanwhile. */
+ *   tags    [ 00 00 a7 3c 01 a7 00 00 ] [ ...       one byte per line, eight to an atomic word
+ *   lines     -  -  K  L  -  M  -  -                a key's probe goes from its home up to the first empty tag (00)
+ *
+ * Writer     stores a line first and its tag last, and takes a line away before its tag: a reader that meets a tag without
+ *            its line sees another key (or none) there and goes on.
+ * Invariant  between a live key's home and its line no tag is empty, else readers would stop early. Lines never move.
+ * Bounded    RIALTO_PROBE_MAX tags, and PROBE_RETRIES starts anew when the segment has moved meanwhile. */
 #ifndef CACHE_SEGMENT_H
 #define CACHE_SEGMENT_H
 
@@ -8,14 +14,15 @@
 #include "cache/keys.h"
 #include "cache/line.h"
 
-#define PROBE_RETRIES 4
+#define PROBE_RETRIES  4
+#define TAGS_PER_WORD  8u
+#define TAGS_LOW_BITS  UINT64_C(0x7F7F7F7F7F7F7F7F)
+#define TAGS_ONE_EACH  UINT64_C(0x0101010101010101)
+
+/* Small functions whose `words` is a constant where they are called: inlined, so that copying a line is straight code. */
+#define SEGMENT_INLINE static inline __attribute__((always_inline))
 
 __extension__ typedef unsigned __int128 segment_wide;
-
-static inline bool key_is_tombstone(struct rialto_key key)
-{
-    return (key.lo & key.hi) == UINT64_MAX;
-}
 
 /* Multiply-shift: lo as a fraction of 2^64, times the capacity. */
 static inline uint64_t segment_home(struct rialto_key key, uint64_t capacity)
@@ -23,83 +30,213 @@ static inline uint64_t segment_home(struct rialto_key key, uint64_t capacity)
     return (uint64_t)(((segment_wide)key.lo * capacity) >> 64);
 }
 
-static inline uint64_t segment_next(uint64_t slot, uint64_t capacity)
+static inline uint64_t segment_tag(struct rialto_key key)
 {
-    return slot + 1 == capacity ? 0 : slot + 1;
+    uint64_t tag = key.hi & 0xFF;
+    return tag < RIALTO_TAG_MIN ? tag + RIALTO_TAG_MIN : tag;
 }
 
-static inline uint64_t segment_probe_max(uint64_t capacity)
+/* ---- eight tags at once ------------------------------------------------------------------------------ */
+
+/* The top bit of each byte that is zero, exactly (no carry runs from byte to byte). */
+static inline uint64_t tags_zero(uint64_t word)
 {
-    return capacity < RIALTO_PROBE_MAX ? capacity : RIALTO_PROBE_MAX;
+    return ~(((word & TAGS_LOW_BITS) + TAGS_LOW_BITS) | word | TAGS_LOW_BITS);
 }
 
-/* Small functions whose `words` is a constant where they are called: inlined, so that copying a line is straight code. */
-#define SEGMENT_INLINE static inline __attribute__((always_inline))
+static inline uint64_t tags_equal(uint64_t word, uint64_t tag)
+{
+    return tags_zero(word ^ (tag * TAGS_ONE_EACH));
+}
 
-struct probe { /* a reader's way to one key, from fetching to reading */
+static inline uint64_t tags_get(const _Atomic uint64_t *tags, uint64_t slot)
+{
+    uint64_t word = atomic_load_explicit(&tags[slot / TAGS_PER_WORD], memory_order_relaxed);
+    return word >> (slot % TAGS_PER_WORD * 8) & 0xFF;
+}
+
+/* tags_set - owner only: nobody else stores to the word. Release: whoever sees the tag sees the line. */
+static inline void tags_set(_Atomic uint64_t *tags, uint64_t slot, uint64_t tag)
+{
+    uint64_t shift = slot % TAGS_PER_WORD * 8;
+    uint64_t word = atomic_load_explicit(&tags[slot / TAGS_PER_WORD], memory_order_relaxed);
+    word = (word & ~(UINT64_C(0xFF) << shift)) | tag << shift;
+    atomic_store_explicit(&tags[slot / TAGS_PER_WORD], word, memory_order_release);
+}
+
+/* ---- the walk along the tags --------------------------------------------------------------------------- */
+
+struct walk {
+    uint64_t match; /* top bit of each byte of the word that may be the key's */
+    uint64_t spare; /* the same for tags that a new key could take */
+    uint64_t tag;
+    uint32_t at;    /* word */
+    uint32_t words; /* of the segment */
+    uint32_t left;  /* words that may still be looked at */
+    bool last;      /* an empty tag was seen: the key is not further on */
+};
+
+SEGMENT_INLINE void walk_look_(struct walk *w, const _Atomic uint64_t *tags, uint64_t from)
+{
+    uint64_t word = atomic_load_explicit(&tags[w->at], memory_order_acquire);
+    uint64_t behind = UINT64_MAX << (from * 8);
+    uint64_t empty = tags_zero(word) & behind;
+    if (empty != 0) {
+        uint64_t first = empty & (0 - empty);
+        w->last = true;
+        behind &= first | (first - 1);
+    }
+    w->match = tags_equal(word, w->tag) & behind;
+    w->spare = (tags_zero(word) | tags_equal(word, RIALTO_TAG_DELETED)) & behind;
+}
+
+SEGMENT_INLINE void walk_begin(struct walk *w, const _Atomic uint64_t *tags, uint64_t capacity, struct rialto_key key)
+{
+    uint64_t home = segment_home(key, capacity), words = capacity / TAGS_PER_WORD;
+    uint64_t limit = RIALTO_PROBE_MAX / TAGS_PER_WORD;
+    w->tag = segment_tag(key);
+    w->at = (uint32_t)(home / TAGS_PER_WORD);
+    w->words = (uint32_t)words;
+    w->left =
+        (uint32_t)(words < limit ? words : limit - 1); /* after this one; a small segment's first word comes again */
+    w->last = false;
+    walk_look_(w, tags, home % TAGS_PER_WORD);
+}
+
+/* On to the next word; false at the end of the walk. */
+SEGMENT_INLINE bool walk_on_(struct walk *w, const _Atomic uint64_t *tags)
+{
+    if (w->last || w->left == 0)
+        return false;
+    w->left--;
+    w->at = w->at + 1 == w->words ? 0 : w->at + 1;
+    walk_look_(w, tags, 0);
+    return true;
+}
+
+/* walk_next - the next line that may be the key's. False: there is none. */
+SEGMENT_INLINE bool walk_next(struct walk *w, const _Atomic uint64_t *tags, uint64_t *ret_slot)
+{
+    while (w->match == 0) {
+        if (!walk_on_(w, tags))
+            return false;
+    }
+    *ret_slot = (uint64_t)w->at * TAGS_PER_WORD + (uint64_t)__builtin_ctzll(w->match) / 8;
+    w->match &= w->match - 1;
+    return true;
+}
+
+/* ---- a reader's probe ---------------------------------------------------------------------------------- */
+
+struct probe {
     const struct rialto_segment *segment;
+    const _Atomic uint64_t *tags;
     const _Atomic uint64_t *lines;
     struct rialto_key key;
     uint64_t capacity; /* 0 = the segment does not lie within the file */
-    uint64_t home;
+    uint64_t slot;     /* that may be the key's; after probe_seek() */
+    struct walk walk;
     uint32_t generation;
+    uint32_t retries;
 };
 
-SEGMENT_INLINE void probe_aim(struct probe *p, const struct folder_table *table, uint32_t words)
+SEGMENT_INLINE bool segment_inside(const struct folder_table *table, uint64_t offset, uint64_t bytes)
 {
-    /* Acquire pairs with the owner's release when it publishes a segment: offset and capacity belong together, which
-     * probe_read() checks by the generation afterwards. */
-    p->generation = atomic_load_explicit(&p->segment->generation, memory_order_acquire);
-    uint64_t offset = atomic_load_explicit(&p->segment->offset, memory_order_acquire);
-    uint64_t capacity = atomic_load_explicit(&p->segment->capacity, memory_order_acquire);
-    bool inside = capacity <= UINT32_MAX && offset <= table->bytes &&
-                  capacity * words * sizeof(uint64_t) <= table->bytes - offset;
-    p->lines = (const _Atomic uint64_t *)(const void *)(table->base + (inside ? offset : 0));
-    p->capacity = inside ? capacity : 0;
-    p->home = segment_home(p->key, p->capacity);
+    return offset % 8 == 0 && offset <= table->bytes && bytes <= table->bytes - offset;
 }
 
-/* probe_start - where to look; begins to fetch the line. */
+SEGMENT_INLINE void probe_aim_(struct probe *p, const struct folder_table *table, uint32_t words)
+{
+    /* Acquire pairs with the owner's release when it publishes a segment: offsets and capacity belong together, which
+     * the generation tells afterwards. */
+    p->generation = atomic_load_explicit(&p->segment->generation, memory_order_acquire);
+    uint64_t lines = atomic_load_explicit(&p->segment->offset, memory_order_acquire);
+    uint64_t tags = atomic_load_explicit(&p->segment->tags, memory_order_acquire);
+    uint64_t capacity = atomic_load_explicit(&p->segment->capacity, memory_order_acquire);
+    bool inside = capacity % TAGS_PER_WORD == 0 && capacity < UINT32_MAX && segment_inside(table, tags, capacity) &&
+                  segment_inside(table, lines, capacity * words * sizeof(uint64_t));
+    p->capacity = inside ? capacity : 0;
+    p->lines = (const _Atomic uint64_t *)(const void *)(table->base + (inside ? lines : 0));
+    p->tags = (const _Atomic uint64_t *)(const void *)(table->base + (inside ? tags : 0));
+}
+
+/* probe_start - where to look; begins to fetch the tags. `eager`: the home line too, where half of the keys are; it pays
+ * when there is nothing else to wait for. */
 SEGMENT_INLINE void probe_start(struct probe *p, const struct folder_table *table, uint32_t words, uint32_t partition,
-                                struct rialto_key key)
+                                struct rialto_key key, bool eager)
 {
     p->segment = &table->segment[partition];
     p->key = key;
-    probe_aim(p, table, words);
-    for (uint32_t w = 0; w < words; w += 8)
-        __builtin_prefetch((const void *)&p->lines[p->home * words + w]);
+    p->retries = PROBE_RETRIES;
+    probe_aim_(p, table, words);
+    uint64_t home = segment_home(key, p->capacity);
+    __builtin_prefetch((const void *)&p->tags[home / TAGS_PER_WORD]);
+    if (eager)
+        __builtin_prefetch((const void *)&p->lines[home * words]);
 }
 
-SEGMENT_INLINE enum rialto_status probe_along_(const struct probe *p, uint32_t words, uint64_t *ret)
+/* probe_seek - begin to fetch the next line that may be the key's; `first` on the first call. OK; NOT_FOUND; BUSY. */
+SEGMENT_INLINE enum rialto_status probe_seek(struct probe *p, const struct folder_table *table, uint32_t words,
+                                             bool first)
 {
-    uint64_t slot = p->home;
-    for (uint64_t looked = segment_probe_max(p->capacity); looked > 0; looked--) {
-        const _Atomic uint64_t *word = &p->lines[slot * words];
-        bool empty = false;
-        if (line_key_is(word, p->key, &empty)) {
-            if (!line_read(p->segment, word, slot, words, ret))
-                return RIALTO_BUSY;
-            if (ret[1] == p->key.lo && ret[2] == p->key.hi)
-                return RIALTO_OK;
-        } else if (empty) {
-            return RIALTO_NOT_FOUND;
+    for (;;) {
+        if (p->capacity == 0)
+            return RIALTO_BUSY;
+        if (first)
+            walk_begin(&p->walk, p->tags, p->capacity, p->key);
+        if (walk_next(&p->walk, p->tags, &p->slot)) {
+            for (uint32_t w = 0; w < words; w += 8)
+                __builtin_prefetch((const void *)&p->lines[p->slot * words + w]);
+            return RIALTO_OK;
         }
-        slot = segment_next(slot, p->capacity);
+        /* The loads of the walk are acquire, so this one comes after them: had the segment moved, it would show. */
+        if (atomic_load_explicit(&p->segment->generation, memory_order_relaxed) == p->generation)
+            return RIALTO_NOT_FOUND;
+        if (p->retries-- == 0)
+            return RIALTO_BUSY;
+        probe_aim_(p, table, words);
+        first = true;
     }
-    return RIALTO_NOT_FOUND;
 }
 
-/* probe_read - a whole version of the key's line; `table` and `words` are probe_start()'s. RIALTO_OK, NOT_FOUND, BUSY. */
-SEGMENT_INLINE enum rialto_status probe_read(struct probe *p, const struct folder_table *table, uint32_t words,
+/* probe_read - the line that probe_seek() found. OK; NOT_FOUND when it is another key's: seek again; BUSY. */
+SEGMENT_INLINE enum rialto_status probe_read(const struct probe *p, uint32_t words, uint64_t *ret)
+{
+    const _Atomic uint64_t *word = &p->lines[p->slot * words];
+    if (!line_key_is(word, p->key))
+        return RIALTO_NOT_FOUND;
+    if (!line_read(p->segment, word, p->slot, words, ret))
+        return RIALTO_BUSY;
+    return ret[1] == p->key.lo && ret[2] == p->key.hi ? RIALTO_OK : RIALTO_NOT_FOUND;
+}
+
+/* probe_find - all at once, after probe_start(): a whole version of the key's line. OK; NOT_FOUND; BUSY. */
+SEGMENT_INLINE enum rialto_status probe_find(struct probe *p, const struct folder_table *table, uint32_t words,
                                              uint64_t *ret)
 {
-    for (int retry = 0; retry < PROBE_RETRIES; retry++) {
-        enum rialto_status status = probe_along_(p, words, ret);
-        /* The loads of the probe are acquire, so this one comes after them: had the segment moved, it would show. */
-        uint32_t now = atomic_load_explicit(&p->segment->generation, memory_order_relaxed);
-        if (now == p->generation && p->capacity != 0)
+    for (bool first = true;; first = false) {
+        enum rialto_status status = probe_seek(p, table, words, first);
+        if (status != RIALTO_OK)
             return status;
-        probe_aim(p, table, words);
+        status = probe_read(p, words, ret);
+        if (status != RIALTO_NOT_FOUND)
+            return status;
+    }
+}
+
+/* segment_line_at - a whole version of the line in a slot. OK; NOT_FOUND for an empty line; BAD_INPUT past the end; BUSY. */
+SEGMENT_INLINE enum rialto_status segment_line_at(const struct folder_table *table, uint32_t words, uint32_t partition,
+                                                  uint64_t slot, uint64_t *ret)
+{
+    struct probe p = { .segment = &table->segment[partition] };
+    for (int retry = 0; retry < PROBE_RETRIES; retry++) {
+        probe_aim_(&p, table, words);
+        if (slot >= p.capacity)
+            return RIALTO_BAD_INPUT;
+        if (!line_read(p.segment, &p.lines[slot * words], slot, words, ret))
+            return RIALTO_BUSY;
+        if (atomic_load_explicit(&p.segment->generation, memory_order_relaxed) == p.generation)
+            return key_is_none((struct rialto_key){ .lo = ret[1], .hi = ret[2] }) ? RIALTO_NOT_FOUND : RIALTO_OK;
     }
     return RIALTO_BUSY;
 }

@@ -1,10 +1,8 @@
-/* table.c - a partition's owner finds, claims, writes and deletes lines.
+/* table.c - a partition's owner finds, claims, writes and deletes lines; cache/segment.h says how they are found.
  *
- * A segment is a hash table with linear probing. A key's home comes from its low half by multiply-shift, so a capacity
- * may be any number. Lines never move, so a reader that probes along meets every key that stays.
- *
- * Invariant  between the home of a live key and its line there is no empty line (else readers would stop early);
- *            a deleted line that some live key's probe passes stays a tombstone, any other becomes empty. */
+ * Invariant  between the home of a live key and its line there is no empty tag (else readers would stop early);
+ *            a deleted line that some live key's probe passes keeps the tag "deleted", any other's becomes empty.
+ * Crash      one line at most is open, and one tag at most is not that of its line: those of the slot in side_ref. */
 #include "cache/table.h"
 
 #include "cache/folder.h"
@@ -22,7 +20,6 @@ struct cache {
 };
 
 static const uint64_t EMPTY_IMAGE[LINE_WORDS_MAX];
-static const uint64_t TOMBSTONE_IMAGE[LINE_WORDS_MAX] = { 0, UINT64_MAX, UINT64_MAX };
 
 enum rialto_status cache_open(const char *folder, struct cache **ret)
 {
@@ -80,6 +77,13 @@ static struct rialto_key key_at(const struct line_place *at)
     return (struct rialto_key){ .lo = head[1], .hi = head[2] };
 }
 
+static _Atomic uint64_t *tags_of(const struct cache *cache, enum rialto_table table, uint32_t partition)
+{
+    struct rialto_segment *segment = segment_of(cache, table, partition);
+    uint64_t offset = atomic_load_explicit(&segment->tags, memory_order_relaxed);
+    return (_Atomic uint64_t *)(void *)(cache->folder.table[table].base + offset);
+}
+
 uint64_t table_capacity(const struct cache *cache, enum rialto_table table, uint32_t partition)
 {
     return atomic_load_explicit(&segment_of(cache, table, partition)->capacity, memory_order_relaxed);
@@ -90,45 +94,46 @@ uint64_t table_used(const struct cache *cache, enum rialto_table table, uint32_t
     return atomic_load_explicit(&segment_of(cache, table, partition)->used, memory_order_relaxed);
 }
 
-struct owner_probe {
-    uint64_t found; /* the key's slot, or SLOT_NONE */
-    uint64_t free;  /* the first slot that the key could take, or SLOT_NONE */
-};
-
-static struct owner_probe owner_probe(const struct cache *cache, enum rialto_table table, uint32_t partition,
-                                      struct rialto_key key)
+static bool key_usable(struct rialto_key key)
 {
-    assert(!key_is_none(key) && !key_is_tombstone(key));
-    struct owner_probe probe = { .found = SLOT_NONE, .free = SLOT_NONE };
-    uint64_t capacity = table_capacity(cache, table, partition);
-    uint64_t slot = segment_home(key, capacity);
-
-    for (uint64_t looked = 0; looked < segment_probe_max(capacity); looked++) {
-        struct line_place at = place_of(cache, table, partition, slot);
-        struct rialto_key seen = key_at(&at);
-        if (key_equal(seen, key)) {
-            probe.found = slot;
-            return probe;
-        }
-        if (probe.free == SLOT_NONE && (key_is_none(seen) || key_is_tombstone(seen)))
-            probe.free = slot;
-        if (key_is_none(seen))
-            return probe;
-        slot = segment_next(slot, capacity);
-    }
-    return probe;
+    return !key_is_none(key) && (key.lo & key.hi) != UINT64_MAX;
 }
 
 uint64_t table_find(const struct cache *cache, enum rialto_table table, uint32_t partition, struct rialto_key key)
 {
-    return owner_probe(cache, table, partition, key).found;
+    assert(key_usable(key));
+    const _Atomic uint64_t *tags = tags_of(cache, table, partition);
+    struct walk w;
+    uint64_t slot = 0;
+    walk_begin(&w, tags, table_capacity(cache, table, partition), key);
+    while (walk_next(&w, tags, &slot)) {
+        struct line_place at = place_of(cache, table, partition, slot);
+        if (key_equal(key_at(&at), key))
+            return slot;
+    }
+    return SLOT_NONE;
+}
+
+/* The first line along the key's probe that is nobody's, or SLOT_NONE. */
+static uint64_t find_spare(const struct cache *cache, enum rialto_table table, uint32_t partition,
+                           struct rialto_key key)
+{
+    const _Atomic uint64_t *tags = tags_of(cache, table, partition);
+    struct walk w;
+    walk_begin(&w, tags, table_capacity(cache, table, partition), key);
+    while (w.spare == 0) {
+        if (!walk_on_(&w, tags))
+            return SLOT_NONE;
+    }
+    return (uint64_t)w.at * TAGS_PER_WORD + (uint64_t)__builtin_ctzll(w.spare) / 8;
 }
 
 enum rialto_status table_claim(struct cache *cache, enum rialto_table table, uint32_t partition, struct rialto_key key,
                                uint64_t *ret_slot)
 {
-    struct owner_probe probe = owner_probe(cache, table, partition, key);
-    uint64_t slot = probe.found != SLOT_NONE ? probe.found : probe.free;
+    uint64_t slot = table_find(cache, table, partition, key);
+    if (slot == SLOT_NONE)
+        slot = find_spare(cache, table, partition, key);
     if (slot == SLOT_NONE)
         return RIALTO_FULL;
     *ret_slot = slot;
@@ -152,8 +157,8 @@ bool table_write(struct cache *cache, enum rialto_table table, uint32_t partitio
     memcpy(image, line, at.words * sizeof image[0]);
 
     struct rialto_key next = { .lo = image[1], .hi = image[2] }, now = key_at(&at);
-    assert(!key_is_none(next) && !key_is_tombstone(next));
-    bool fresh = key_is_none(now) || key_is_tombstone(now);
+    assert(key_usable(next));
+    bool fresh = key_is_none(now);
     assert(fresh || key_equal(now, next)); /* else another key's line would be lost without being deleted */
     if (same_version(&at, image))
         return false;
@@ -161,6 +166,8 @@ bool table_write(struct cache *cache, enum rialto_table table, uint32_t partitio
     uint64_t used = table_used(cache, table, partition);
     line_write(&at, &(struct line_version){ .image = image, .used = used + (fresh ? 1 : 0) },
                &(struct line_version){ .image = NULL, .used = used });
+    if (fresh)
+        tags_set(tags_of(cache, table, partition), slot, segment_tag(next));
     return true;
 }
 
@@ -169,8 +176,7 @@ bool table_read(const struct cache *cache, enum rialto_table table, uint32_t par
     struct line_place at = place_of(cache, table, partition, slot);
     uint64_t image[LINE_WORDS_MAX];
     line_peek(at.word, at.words, image);
-    struct rialto_key key = { .lo = image[1], .hi = image[2] };
-    if (key_is_none(key) || key_is_tombstone(key))
+    if (key_is_none((struct rialto_key){ .lo = image[1], .hi = image[2] }))
         return false;
     memcpy(ret_line, image, at.words * sizeof image[0]);
     return true;
@@ -180,17 +186,19 @@ bool table_read(const struct cache *cache, enum rialto_table table, uint32_t par
  * the slot can, and none that is further than a probe is long. */
 static bool slot_is_passed(const struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot)
 {
+    const _Atomic uint64_t *tags = tags_of(cache, table, partition);
     uint64_t capacity = table_capacity(cache, table, partition);
+    uint64_t limit = capacity < RIALTO_PROBE_MAX ? capacity : RIALTO_PROBE_MAX;
     uint64_t behind = slot;
-    for (uint64_t distance = 1; distance < segment_probe_max(capacity); distance++) {
-        behind = segment_next(behind, capacity);
-        struct line_place at = place_of(cache, table, partition, behind);
-        struct rialto_key key = key_at(&at);
-        if (key_is_none(key))
+    for (uint64_t distance = 1; distance < limit; distance++) {
+        behind = behind + 1 == capacity ? 0 : behind + 1;
+        uint64_t tag = tags_get(tags, behind);
+        if (tag == RIALTO_TAG_EMPTY)
             return false;
-        if (key_is_tombstone(key))
+        if (tag == RIALTO_TAG_DELETED)
             continue;
-        uint64_t home = segment_home(key, capacity);
+        struct line_place at = place_of(cache, table, partition, behind);
+        uint64_t home = segment_home(key_at(&at), capacity);
         uint64_t from_home = behind >= home ? behind - home : behind + capacity - home;
         if (from_home >= distance)
             return true;
@@ -198,18 +206,15 @@ static bool slot_is_passed(const struct cache *cache, enum rialto_table table, u
     return false;
 }
 
-/* Tombstones lengthen probes: empty this one, and those before it, as far as nobody's probe needs them. */
-static void sweep_tombstones(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot)
+/* Tags of deleted lines lengthen probes: empty this one, and those before it, as far as nobody's probe needs them. */
+static void sweep_deleted(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot)
 {
+    _Atomic uint64_t *tags = tags_of(cache, table, partition);
     uint64_t capacity = table_capacity(cache, table, partition);
-    uint64_t used = table_used(cache, table, partition);
-    const struct line_version empty = { .image = EMPTY_IMAGE, .used = used };
-
-    for (uint64_t swept = 0; swept < segment_probe_max(capacity); swept++) {
-        struct line_place at = place_of(cache, table, partition, slot);
-        if (!key_is_tombstone(key_at(&at)) || slot_is_passed(cache, table, partition, slot))
+    for (uint64_t swept = 0; swept < RIALTO_PROBE_MAX; swept++) {
+        if (tags_get(tags, slot) != RIALTO_TAG_DELETED || slot_is_passed(cache, table, partition, slot))
             return;
-        line_write(&at, &empty, &empty);
+        tags_set(tags, slot, RIALTO_TAG_EMPTY);
         slot = slot == 0 ? capacity - 1 : slot - 1;
     }
 }
@@ -217,13 +222,13 @@ static void sweep_tombstones(struct cache *cache, enum rialto_table table, uint3
 void table_delete(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot)
 {
     struct line_place at = place_of(cache, table, partition, slot);
-    struct rialto_key key = key_at(&at);
-    if (key_is_none(key) || key_is_tombstone(key))
+    if (key_is_none(key_at(&at)))
         return;
-    /* The version that is safe to read from now on is the deleted one: the side line keeps nothing of the old. */
-    const struct line_version gone = { .image = TOMBSTONE_IMAGE, .used = table_used(cache, table, partition) - 1 };
+    /* The version that is safe to read from now on is the empty one: the side line keeps nothing of the old. */
+    const struct line_version gone = { .image = EMPTY_IMAGE, .used = table_used(cache, table, partition) - 1 };
     line_write(&at, &gone, &gone);
-    sweep_tombstones(cache, table, partition, slot);
+    tags_set(tags_of(cache, table, partition), slot, RIALTO_TAG_DELETED);
+    sweep_deleted(cache, table, partition, slot);
 }
 
 void table_repair(struct cache *cache, enum rialto_table table, uint32_t partition)
@@ -238,6 +243,14 @@ void table_repair(struct cache *cache, enum rialto_table table, uint32_t partiti
         return;
     struct line_place at = place_of(cache, table, partition, slot);
     line_repair(&at);
+
+    /* The owner may have died between a line and its tag. "Deleted" is right for any line that is nobody's. */
+    _Atomic uint64_t *tags = tags_of(cache, table, partition);
+    struct rialto_key key = key_at(&at);
+    if (!key_is_none(key))
+        tags_set(tags, slot, segment_tag(key));
+    else if (tags_get(tags, slot) >= RIALTO_TAG_MIN)
+        tags_set(tags, slot, RIALTO_TAG_DELETED);
 }
 
 enum rialto_status rule_append(struct cache *cache, const struct rialto_rule_row *row, uint16_t *ret_rule)

@@ -12,6 +12,8 @@
  * Everything is little-endian and naturally aligned; a file holds offsets and plain words, never a pointer.
  * A keyed table is a header page, a directory of 64 segments, then the segments. A segment belongs to one
  * partition and has exactly one writer at a time: the worker that owns the partition (partition mod workers).
+ * It is a hash table with linear probing. Beside its lines it has one tag byte per line, and probing looks at
+ * tags: 64 of them lie in one line of the processor's cache, and a line is touched only when its tag fits.
  *
  * Line protocol (cache/line.h implements it; nobody else touches the words):
  *   word 0 carries a 32-bit sequence in its low half: even = at rest, odd = its writer is inside.
@@ -23,11 +25,15 @@
 #define RIALTO_LAYOUT_H
 
 #include <assert.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* clang-format off: offsets stand in columns */
+#ifdef __cplusplus
+#define RIALTO_ATOMIC /* C++ programs call the library and leave the words alone */
+#else
+#include <stdatomic.h>
+#define RIALTO_ATOMIC _Atomic
+#endif
 
 #define RIALTO_LAYOUT        1u
 #define RIALTO_BYTE_ORDER    UINT32_C(0x01020304)
@@ -48,12 +54,16 @@
 
 #define RIALTO_CACHE_FOLDER  "/dev/shm/rialto"
 
-/* 128-bit keyed hash: a pseudonym and a place, not protection. The all-zero key means "empty line", the
- * all-ones key "deleted line"; a hash that comes out as either is moved to a neighbour (cache/keys.c). */
+/* 128-bit keyed hash: a pseudonym and a place, not protection. The all-zero key means "empty line" and the
+ * all-ones key is reserved; a hash that comes out as either is moved to a neighbour (cache/keys.c). */
 struct rialto_key {
     uint64_t lo; /* chooses the home line within the segment (multiply-shift) */
-    uint64_t hi; /* the six top bits of the OWNING id's hi choose the partition */
+    uint64_t hi; /* the six top bits of the OWNING id's hi choose the partition; the low byte is the tag */
 };
+
+#define RIALTO_TAG_EMPTY   0u /* nobody's, and no key's probe goes on behind it */
+#define RIALTO_TAG_DELETED 1u /* nobody's, but a probe goes on */
+#define RIALTO_TAG_MIN     2u /* tags of keys: the low byte of hi, plus 2 where it is less than 2 */
 
 enum rialto_table {
     RIALTO_TABLE_CELLS = 0,
@@ -66,33 +76,34 @@ enum rialto_table {
 
 /* ---- keyed tables ---------------------------------------------------------------------------------- */
 
-struct rialto_table_header {  /* offset; the first page of a keyed table                     */
-    _Atomic uint64_t magic;   /*   0  stored last by the creator, with release                */
-    uint32_t layout;          /*   8  RIALTO_LAYOUT                                           */
-    uint32_t byte_order;      /*  12  RIALTO_BYTE_ORDER                                       */
-    uint32_t table;           /*  16  enum rialto_table                                       */
-    uint32_t line_bytes;      /*  20  64, 128 or 256                                          */
-    uint32_t partition_count; /*  24  RIALTO_PARTITIONS                                       */
-    _Atomic uint32_t retired; /*  28  1 = replaced by a newer file of the same name           */
-    uint64_t file_bytes;      /*  32  the file is at least this long                          */
-    int64_t created_unix_ms;  /*  40  stamp shared by all files of one creation               */
-    uint8_t reserved[4048];   /*  48  zero                                                    */
+struct rialto_table_header {        /* offset; the first page of a keyed table */
+    RIALTO_ATOMIC uint64_t magic;   /*   0  stored last by the creator, with release */
+    uint32_t layout;                /*   8  RIALTO_LAYOUT */
+    uint32_t byte_order;            /*  12  RIALTO_BYTE_ORDER */
+    uint32_t table;                 /*  16  enum rialto_table */
+    uint32_t line_bytes;            /*  20  64, 128 or 256 */
+    uint32_t partition_count;       /*  24  RIALTO_PARTITIONS */
+    RIALTO_ATOMIC uint32_t retired; /*  28  1 = replaced by a newer file of the same name */
+    uint64_t file_bytes;            /*  32  the file is at least this long */
+    int64_t created_unix_ms;        /*  40  stamp shared by all files of one creation */
+    uint8_t reserved[4048];         /*  48  zero */
 };
 static_assert(sizeof(struct rialto_table_header) == 4096, "one page");
 
 #define RIALTO_SIDE_WORDS 32u
-struct rialto_segment {                       /* offset; directory entry, right behind the header page        */
-    _Atomic uint64_t offset;                  /*   0  of the segment's first line, from the file's start       */
-    _Atomic uint64_t capacity;                /*   8  lines                                                   */
-    _Atomic uint32_t generation;              /*  16  moves on when the segment moves or a key changes place   */
-    uint32_t reserved0;                       /*  20                                                          */
-    _Atomic uint64_t used;                    /*  24  live lines                                              */
-    _Atomic uint64_t side_used;               /*  32  the value of used that goes with the side copy           */
-    uint64_t reserved1[3];                    /*  40                                                          */
-    _Atomic uint64_t side_ref;                /*  64  0 = none, else (slot + 1) << 32 | the copy's sequence    */
-    uint64_t reserved2[7];                    /*  72                                                          */
-    _Atomic uint64_t side[RIALTO_SIDE_WORDS]; /* 128  the last good version of the line being written     */
-    uint64_t reserved3[16];                   /* 384  to 512                                                  */
+struct rialto_segment {                /* offset; directory entry, right behind the header page */
+    RIALTO_ATOMIC uint64_t offset;     /*   0  of the segment's first line, from the file's start */
+    RIALTO_ATOMIC uint64_t capacity;   /*   8  lines; a multiple of 8 */
+    RIALTO_ATOMIC uint32_t generation; /*  16  moves on when the segment moves or a key changes place */
+    uint32_t reserved0;                /*  20 */
+    RIALTO_ATOMIC uint64_t used;       /*  24  live lines */
+    RIALTO_ATOMIC uint64_t side_used;  /*  32  the value of used that goes with the side copy */
+    RIALTO_ATOMIC uint64_t tags;       /*  40  offset of the tags, 8 to a word, first line in the low byte */
+    uint64_t reserved1[2];             /*  48 */
+    RIALTO_ATOMIC uint64_t side_ref;   /*  64  0 = none, else (slot + 1) << 32 | the copy's sequence */
+    uint64_t reserved2[7];             /*  72 */
+    RIALTO_ATOMIC uint64_t side[RIALTO_SIDE_WORDS]; /* 128  the last good version of the line being written */
+    uint64_t reserved3[16];                         /* 384  to 512 */
 };
 static_assert(sizeof(struct rialto_segment) == 512, "moved: bump RIALTO_LAYOUT");
 static_assert(offsetof(struct rialto_segment, side_ref) == 64, "moved: bump RIALTO_LAYOUT");
@@ -100,19 +111,18 @@ static_assert(offsetof(struct rialto_segment, side) == 128, "moved: bump RIALTO_
 
 /* ---- lines: plain images; in the file they are 64-bit atomic words --------------------------------- */
 
-struct rialto_cell_line {  /* offset; the baseline price of one product in one zone        */
-    uint32_t seq;          /*   0                                                          */
-    uint32_t as_of_s;      /*   4  service time when the amount last changed, Unix s        */
-    struct rialto_key key; /*   8  sku (+) zone                                            */
-    int64_t baseline;      /*  24  minor units                                             */
-    int64_t list;          /*  32  minor units                                             */
-    uint64_t lo_product;   /*  40  bits 0-47 floor; bits 48-63 product slot, low 16 bits    */
-    uint64_t hi_place;     /*  48  bits 0-47 ceiling; 48-49 product slot, high 2 bits;      *
-                                         *      50-63 zone slot, both in the product's partition        */
-    uint32_t until_s;      /*  56  0 = none; past it the amount is STALE                   */
-    uint16_t rule;         /*  60  row of rules.v1                                         */
-    uint8_t group;         /*  62  price group 0..15                                       */
-    uint8_t flags;         /*  63  RIALTO_CELL_*                                           */
+struct rialto_cell_line {  /* offset; the baseline price of one product in one zone; slots are of its partition */
+    uint32_t seq;          /*   0 */
+    uint32_t as_of_s;      /*   4  service time when the amount last changed, Unix s */
+    struct rialto_key key; /*   8  sku (+) zone */
+    int64_t baseline;      /*  24  minor units */
+    int64_t list;          /*  32  minor units */
+    uint64_t lo_product;   /*  40  bits 0-47 floor; bits 48-63 product slot, low 16 bits */
+    uint64_t hi_place;     /*  48  bits 0-47 ceiling; 48-49 product slot, high 2 bits; 50-63 zone slot */
+    uint32_t until_s;      /*  56  0 = none; past it the amount is STALE */
+    uint16_t rule;         /*  60  row of rules.v1 */
+    uint8_t group;         /*  62  price group 0..15 */
+    uint8_t flags;         /*  63  RIALTO_CELL_* */
 };
 static_assert(sizeof(struct rialto_cell_line) == 64, "one line");
 static_assert(offsetof(struct rialto_cell_line, baseline) == 24, "moved: bump RIALTO_LAYOUT");
@@ -126,15 +136,15 @@ static_assert(offsetof(struct rialto_cell_line, flags) == 63, "moved: bump RIALT
 #define RIALTO_CELL_NEVER_ABOVE  1u                       /* personal terms may not lift the price above the baseline */
 #define RIALTO_CELL_GUARDED      2u                       /* a guardrail spoke */
 
-struct rialto_terms_line {                     /* offset; what one customer's permitted data do to prices      */
-    uint32_t seq;                              /*   0                                                          */
-    uint32_t zone;                             /*   4  0 = none, else 1 + slot in zones.v1, same partition      */
-    struct rialto_key key;                     /*   8  customer                                                */
-    uint16_t multiplier_e4[RIALTO_GROUPS_MAX]; /* 24  in 1e-4; 10000 = neutral                            */
-    uint32_t until_s;                          /*  56  0 = none; past it all of this is neutral                 */
-    uint16_t kinds;                            /*  60  RIALTO_KIND_* used for the multipliers; RIALTO_TERMS_*    */
-    uint8_t group_map;                         /*  62  version of the group numbering                          */
-    uint8_t consent;                           /*  63  RIALTO_KIND_* that the customer permits                 */
+struct rialto_terms_line {                     /* offset; what one customer's permitted data do to prices */
+    uint32_t seq;                              /*   0 */
+    uint32_t zone;                             /*   4  0 = none, else 1 + slot in zones.v1, same partition */
+    struct rialto_key key;                     /*   8  customer */
+    uint16_t multiplier_e4[RIALTO_GROUPS_MAX]; /* 24  in 1e-4; 10000 = neutral */
+    uint32_t until_s;                          /*  56  0 = none; past it all of this is neutral */
+    uint16_t kinds;                            /*  60  RIALTO_KIND_* used for the multipliers; RIALTO_TERMS_* */
+    uint8_t group_map;                         /*  62  version of the group numbering */
+    uint8_t consent;                           /*  63  RIALTO_KIND_* that the customer permits */
 };
 static_assert(sizeof(struct rialto_terms_line) == 64, "one line");
 static_assert(offsetof(struct rialto_terms_line, multiplier_e4) == 24, "moved: bump RIALTO_LAYOUT");
@@ -148,20 +158,20 @@ static_assert(offsetof(struct rialto_terms_line, consent) == 63, "moved: bump RI
 #define RIALTO_KIND_PARTNER     16u
 #define RIALTO_TERMS_HAS_OFFERS 0x0100u /* in terms.kinds: look into offers.v1 */
 
-struct rialto_offer_line { /* offset; one customer's personal offer or price lock          */
-    uint32_t seq;          /*   0                                                          */
-    uint32_t until_s;      /*   4  0 = none                                                */
-    struct rialto_key key; /*   8  customer (+) sku                                        */
-    int64_t value;         /*  24  minor units, or 1e-4 parts for percent                   */
-    int64_t locked;        /*  32  minor units; 0 = no lock                                */
-    uint32_t from_s;       /*  40                                                          */
-    uint32_t lock_until_s; /*  44  0 = none                                                */
-    uint16_t currency;     /*  48  ISO 4217 number; must equal the rule's for money values  */
-    uint8_t kind;          /*  50  RIALTO_OFFER_*                                          */
-    uint8_t flags;         /*  51  RIALTO_OFFER_STACKABLE                                   */
-    uint16_t kinds;        /*  52  RIALTO_KIND_* that it rests on                           */
-    uint16_t reserved0;    /*  54                                                          */
-    uint64_t reserved1;    /*  56                                                          */
+struct rialto_offer_line { /* offset; one customer's personal offer or price lock */
+    uint32_t seq;          /*   0 */
+    uint32_t until_s;      /*   4  0 = none */
+    struct rialto_key key; /*   8  customer (+) sku */
+    int64_t value;         /*  24  minor units, or 1e-4 parts for percent */
+    int64_t locked;        /*  32  minor units; 0 = no lock */
+    uint32_t from_s;       /*  40 */
+    uint32_t lock_until_s; /*  44  0 = none */
+    uint16_t currency;     /*  48  ISO 4217 number; must equal the rule's for money values */
+    uint8_t kind;          /*  50  RIALTO_OFFER_* */
+    uint8_t flags;         /*  51  RIALTO_OFFER_STACKABLE */
+    uint16_t kinds;        /*  52  RIALTO_KIND_* that it rests on */
+    uint16_t reserved0;    /*  54 */
+    uint64_t reserved1;    /*  56 */
 };
 static_assert(sizeof(struct rialto_offer_line) == 64, "one line");
 static_assert(offsetof(struct rialto_offer_line, currency) == 48, "moved: bump RIALTO_LAYOUT");
@@ -171,64 +181,64 @@ static_assert(offsetof(struct rialto_offer_line, currency) == 48, "moved: bump R
 #define RIALTO_OFFER_AMOUNT_OFF 3u
 #define RIALTO_OFFER_STACKABLE  1u
 
-struct rialto_zone_line {           /* offset; a zone, what it is called and what is around it      */
-    uint32_t seq;                   /*   0                                                          */
-    uint16_t currency;              /*   4  ISO 4217 number, 0 = not declared                       */
-    uint8_t ancestor_count;         /*   6  0..2, the world not counted                             */
-    uint8_t name_bytes;             /*   7                                                          */
-    struct rialto_key key;          /*   8  zone                                                    */
-    struct rialto_key ancestor[2];  /*  24  nearest first                                           */
-    int16_t utc_offset_min;         /*  56                                                          */
-    uint16_t region;                /*  58                                                          */
-    uint8_t ancestor_name_bytes[2]; /*  60  lengths of prefix-named ancestors, 0 if named otherwise  */
-    uint16_t reserved0;             /*  62                                                          */
-    char name[RIALTO_ID_MAX];       /*  64  with its 0                                              */
+struct rialto_zone_line {           /* offset; a zone, what it is called and what is around it */
+    uint32_t seq;                   /*   0 */
+    uint16_t currency;              /*   4  ISO 4217 number, 0 = not declared */
+    uint8_t ancestor_count;         /*   6  0..2, the world not counted */
+    uint8_t name_bytes;             /*   7 */
+    struct rialto_key key;          /*   8  zone */
+    struct rialto_key ancestor[2];  /*  24  nearest first */
+    int16_t utc_offset_min;         /*  56 */
+    uint16_t region;                /*  58 */
+    uint8_t ancestor_name_bytes[2]; /*  60  lengths of prefix-named ancestors, 0 if named otherwise */
+    uint16_t reserved0;             /*  62 */
+    char name[RIALTO_ID_MAX];       /*  64  with its 0 */
 };
 static_assert(sizeof(struct rialto_zone_line) == 128, "two cache lines");
 static_assert(offsetof(struct rialto_zone_line, name) == 64, "moved: bump RIALTO_LAYOUT");
 
-struct rialto_product_line { /* offset; words for people; pricing does not read them         */
-    uint32_t seq;            /*   0                                                          */
-    uint8_t unit;            /*   4  0 piece, 1 kg, 2 l                                      */
-    uint8_t tax;             /*   5  0 not said, 1 included, 2 excluded                      */
-    uint8_t group;           /*   6  price group                                             */
-    uint8_t reserved0;       /*   7                                                          */
-    struct rialto_key key;   /*   8  sku                                                     */
-    char sku[RIALTO_ID_MAX]; /*  24                                                          */
-    char category[64];       /*  88                                                          */
-    char title[96];          /* 152                                                          */
-    uint64_t reserved1;      /* 248                                                          */
+struct rialto_product_line { /* offset; words for people; pricing does not read them */
+    uint32_t seq;            /*   0 */
+    uint8_t unit;            /*   4  0 piece, 1 kg, 2 l */
+    uint8_t tax;             /*   5  0 not said, 1 included, 2 excluded */
+    uint8_t group;           /*   6  price group */
+    uint8_t reserved0;       /*   7 */
+    struct rialto_key key;   /*   8  sku */
+    char sku[RIALTO_ID_MAX]; /*  24 */
+    char category[64];       /*  88 */
+    char title[96];          /* 152 */
+    uint64_t reserved1;      /* 248 */
 };
 static_assert(sizeof(struct rialto_product_line) == 256, "four cache lines");
 
 /* ---- rules: append-only rows, numbered; a row never changes once count covers it -------------------- */
 
-struct rialto_rule_row {           /* offset                                                       */
-    char currency[4];              /*   0  ISO 4217 letters                                        */
-    uint16_t currency_number;      /*   4                                                          */
-    uint8_t decimals;              /*   6  of the currency's minor unit                            */
-    uint8_t arithmetic;            /*   7  version of the quote arithmetic, 1                      */
-    uint32_t ending_step;          /*   8  amounts are k * step - less, minor units; 1 = every one   */
-    uint32_t ending_less;          /*  12                                                          */
-    uint32_t stale_limit_s;        /*  16  a quote older than this falls back to list; 0 = never    */
-    uint16_t disclosure;           /*  20                                                          */
-    uint16_t reserved0;            /*  22                                                          */
-    char model[RIALTO_NAME_MAX];   /*  24                                                          */
-    char version[RIALTO_NAME_MAX]; /*  56                                                          */
-    char policy[RIALTO_NAME_MAX];  /*  88                                                          */
-    uint64_t model_hash;           /* 120  of the model file's text: same rule, same hash           */
-    uint8_t reserved1[128];        /* 128                                                          */
+struct rialto_rule_row {           /* offset */
+    char currency[4];              /*   0  ISO 4217 letters */
+    uint16_t currency_number;      /*   4 */
+    uint8_t decimals;              /*   6  of the currency's minor unit */
+    uint8_t arithmetic;            /*   7  version of the quote arithmetic, 1 */
+    uint32_t ending_step;          /*   8  amounts are k * step - less, minor units; 1 = every one */
+    uint32_t ending_less;          /*  12 */
+    uint32_t stale_limit_s;        /*  16  a quote older than this falls back to list; 0 = never */
+    uint16_t disclosure;           /*  20 */
+    uint16_t reserved0;            /*  22 */
+    char model[RIALTO_NAME_MAX];   /*  24 */
+    char version[RIALTO_NAME_MAX]; /*  56 */
+    char policy[RIALTO_NAME_MAX];  /*  88 */
+    uint64_t model_hash;           /* 120  of the model file's text: same rule, same hash */
+    uint8_t reserved1[128];        /* 128 */
 };
 static_assert(sizeof(struct rialto_rule_row) == 256, "one row");
 
-struct rialto_rules_header {  /* offset; rows follow at 4096                                  */
-    _Atomic uint64_t magic;   /*   0                                                          */
-    uint32_t layout;          /*   8                                                          */
-    uint32_t byte_order;      /*  12                                                          */
-    _Atomic uint32_t count;   /*  16  rows that may be read                                   */
-    _Atomic uint32_t retired; /*  20                                                          */
-    int64_t created_unix_ms;  /*  24  the same stamp as in control.v1                          */
-    uint64_t reserved[508];   /*  32                                                          */
+struct rialto_rules_header {        /* offset; rows follow at 4096 */
+    RIALTO_ATOMIC uint64_t magic;   /*   0 */
+    uint32_t layout;                /*   8 */
+    uint32_t byte_order;            /*  12 */
+    RIALTO_ATOMIC uint32_t count;   /*  16  rows that may be read */
+    RIALTO_ATOMIC uint32_t retired; /*  20 */
+    int64_t created_unix_ms;        /*  24  the same stamp as in control.v1 */
+    uint64_t reserved[508];         /*  32 */
 };
 static_assert(sizeof(struct rialto_rules_header) == 4096, "one page");
 
@@ -236,71 +246,72 @@ static_assert(sizeof(struct rialto_rules_header) == 4096, "one page");
 
 enum rialto_mode { RIALTO_MODE_NORMAL = 0, RIALTO_MODE_LIST = 1, RIALTO_MODE_FROZEN = 2 };
 
-struct rialto_control {                  /* offset                                                       */
-    _Atomic uint64_t magic;              /*   0                                                          */
-    uint32_t layout;                     /*   8                                                          */
-    uint32_t byte_order;                 /*  12                                                          */
-    int64_t created_unix_ms;             /*  16                                                          */
-    _Atomic uint32_t mode;               /*  24  enum rialto_mode                                        */
-    _Atomic uint32_t retired;            /*  28                                                          */
-    _Atomic int64_t clock_offset_ms;     /*  32  service time = CLOCK_MONOTONIC ms + this, Unix ms        */
-    uint32_t stale_after_ms;             /*  40  heartbeat age at which quotes are STALE                 */
-    uint32_t personal_stale_ms;          /*  44  heartbeat age at which terms count as neutral            */
-    uint8_t geohash_lengths[2];          /*  48  lengths in use, ascending, 0 = unused                   */
-    uint8_t path_depths[3];              /*  50  depths of path zones in use, ascending, 0 = unused       */
-    uint8_t group_count;                 /*  53                                                          */
-    uint8_t group_map;                   /*  54  version of the numbering below                          */
-    uint8_t demo;                        /*  55  1 = quotes rest on recorded data                        */
-    char instance[RIALTO_NAME_MAX];      /*  56                                     */
-    uint64_t boot;                       /*  88  of the kernel whose CLOCK_MONOTONIC the heartbeats are    */
-    uint64_t reserved0[4];               /*  96                                                          */
-    uint8_t secret[RIALTO_SECRET_BYTES]; /* 128                                     */
-    char groups[RIALTO_GROUPS_MAX][RIALTO_NAME_MAX]; /* 320, to 832                          */
-    uint8_t reserved1[3264];                         /* 832                                                          */
-    struct rialto_heartbeat {                        /* 4096                                                         */
-        _Atomic int64_t beat_mono_ms;                /*   0  CLOCK_MONOTONIC ms when its owner last applied a tick    */
-        _Atomic int64_t tick_ms;                     /*   8  service time of that tick                               */
-        _Atomic uint64_t applied;                    /*  16  batch                                                   */
-        _Atomic uint32_t owner;                      /*  24  worker index                                            */
-        uint32_t reserved2[9];                       /*  28                                                          */
-    } heartbeat[RIALTO_PARTITIONS];
+struct rialto_heartbeat {               /* offset; one per partition */
+    RIALTO_ATOMIC int64_t beat_mono_ms; /*   0  CLOCK_MONOTONIC ms when its owner last applied a tick */
+    RIALTO_ATOMIC int64_t tick_ms;      /*   8  service time of that tick */
+    RIALTO_ATOMIC uint64_t applied;     /*  16  batch */
+    RIALTO_ATOMIC uint32_t owner;       /*  24  worker index */
+    uint32_t reserved2[9];              /*  28 */
 };
 static_assert(sizeof(struct rialto_heartbeat) == 64, "one line");
+
+struct rialto_control {                              /* offset */
+    RIALTO_ATOMIC uint64_t magic;                    /*   0 */
+    uint32_t layout;                                 /*   8 */
+    uint32_t byte_order;                             /*  12 */
+    int64_t created_unix_ms;                         /*  16 */
+    RIALTO_ATOMIC uint32_t mode;                     /*  24  enum rialto_mode */
+    RIALTO_ATOMIC uint32_t retired;                  /*  28 */
+    RIALTO_ATOMIC int64_t clock_offset_ms;           /*  32  service time = CLOCK_MONOTONIC ms + this, Unix ms */
+    uint32_t stale_after_ms;                         /*  40  heartbeat age at which quotes are STALE */
+    uint32_t personal_stale_ms;                      /*  44  heartbeat age at which terms count as neutral */
+    uint8_t geohash_lengths[2];                      /*  48  lengths in use, ascending, 0 = unused */
+    uint8_t path_depths[3];                          /*  50  depths of path zones in use, ascending, 0 = unused */
+    uint8_t group_count;                             /*  53 */
+    uint8_t group_map;                               /*  54  version of the numbering below */
+    uint8_t demo;                                    /*  55  1 = quotes rest on recorded data */
+    char instance[RIALTO_NAME_MAX];                  /*  56 */
+    uint64_t boot;                                   /*  88  of the kernel whose CLOCK_MONOTONIC the heartbeats are */
+    uint64_t reserved0[4];                           /*  96 */
+    uint8_t secret[RIALTO_SECRET_BYTES];             /* 128 */
+    char groups[RIALTO_GROUPS_MAX][RIALTO_NAME_MAX]; /* 320, to 832 */
+    uint8_t reserved1[3264];                         /* 832 */
+    struct rialto_heartbeat heartbeat[RIALTO_PARTITIONS]; /* 4096 */
+};
 static_assert(offsetof(struct rialto_control, secret) == 128, "moved: bump RIALTO_LAYOUT");
 static_assert(offsetof(struct rialto_control, heartbeat) == 4096, "moved: bump RIALTO_LAYOUT");
 
 /* ---- change rings ------------------------------------------------------------------------------------ */
 
-struct rialto_ring_entry { /* offset; one change of one line                               */
-    uint64_t seq;          /*   0  position in the ring + 1, written last; 0 = in writing    */
-    int64_t when_ms;       /*   8  service time                                            */
-    int64_t before;        /*  16  cells: old baseline (0 = new cell); else 0                */
-    int64_t after;         /*  24  cells: new baseline                                     */
-    uint32_t slot;         /*  32  line within the segment                                 */
-    uint8_t partition;     /*  36                                                          */
-    uint8_t table;         /*  37  enum rialto_table                                       */
-    uint16_t rule;         /*  38                                                          */
-    int32_t reason_ppm;    /*  40  that factor's value, 1e-6                               */
-    char reason[20];       /*  44  name of the factor that moved most, or "guardrail", ...   */
+struct rialto_ring_entry { /* offset; one change of one line */
+    uint64_t seq;          /*   0  position in the ring + 1, written last; 0 = in writing */
+    int64_t when_ms;       /*   8  service time */
+    int64_t before;        /*  16  cells: old baseline (0 = new cell); else 0 */
+    int64_t after;         /*  24  cells: new baseline */
+    uint32_t slot;         /*  32  line within the segment */
+    uint8_t partition;     /*  36 */
+    uint8_t table;         /*  37  enum rialto_table */
+    uint16_t rule;         /*  38 */
+    int32_t reason_ppm;    /*  40  that factor's value, 1e-6 */
+    char reason[20];       /*  44  name of the factor that moved most, or "guardrail", ... */
 };
 static_assert(sizeof(struct rialto_ring_entry) == 64, "one line");
 
-struct rialto_ring {                                /* offset; one per worker; entries follow each header            */
-    _Atomic uint64_t head;                          /*   0  entries ever appended                                   */
-    uint64_t reserved[511];                         /*   8                                                          */
-    _Atomic uint64_t entry[RIALTO_RING_ENTRIES][8]; /* 4096                                             */
+struct rialto_ring {                                      /* offset; one per worker; entries follow each header */
+    RIALTO_ATOMIC uint64_t head;                          /*   0  entries ever appended */
+    uint64_t reserved[511];                               /*   8 */
+    RIALTO_ATOMIC uint64_t entry[RIALTO_RING_ENTRIES][8]; /* 4096 */
 };
 
-struct rialto_rings_header { /* offset; RIALTO_WORKERS_MAX rings follow at 4096 (sparse)      */
-    _Atomic uint64_t magic;  /*   0                                                          */
-    uint32_t layout;         /*   8                                                          */
-    uint32_t byte_order;     /*  12                                                          */
-    uint32_t ring_count;     /*  16  workers                                                 */
-    uint32_t entries;        /*  20  RIALTO_RING_ENTRIES                                     */
-    int64_t created_unix_ms; /*  24  the same stamp as in control.v1                          */
-    uint64_t reserved[508];  /*  32                                                          */
+struct rialto_rings_header {      /* offset; RIALTO_WORKERS_MAX rings follow at 4096 (sparse) */
+    RIALTO_ATOMIC uint64_t magic; /*   0 */
+    uint32_t layout;              /*   8 */
+    uint32_t byte_order;          /*  12 */
+    uint32_t ring_count;          /*  16  workers */
+    uint32_t entries;             /*  20  RIALTO_RING_ENTRIES */
+    int64_t created_unix_ms;      /*  24  the same stamp as in control.v1 */
+    uint64_t reserved[508];       /*  32 */
 };
 static_assert(sizeof(struct rialto_rings_header) == 4096, "one page");
 
-/* clang-format on */
 #endif

@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-/* clang-format off: codes stand in columns */
+/* clang-format off */
 #define RIALTO_API __attribute__((visibility("default")))
 
 /*    name               code  text                                                                      */
