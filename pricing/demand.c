@@ -4,11 +4,12 @@
  *   |--------------------------------------------------- + ---------- ? ----->
  *                                adds w x 2^((t - L)/h)      reads sum x 2^-((T - L)/h)
  *
- * Invariant  sum_q20 is the total of the addends relative to the landmark, in 2^-20 of a unit of weight, each rounded down.
- * Landmark   moves only forward, when the first event of a later grid place arrives: the sum is shifted right by 16 bits a
- *            place, which loses less than a unit.
- * Order      within a landmark the order of events changes nothing. Across landmarks it changes the sum by less than two units,
- *            and less than one more for each event that came late.
+ * Invariant  sum_q20 is the total of the addends relative to the landmark, in 2^-20 of a unit of weight, each rounded
+ *            down.
+ * Landmark   moves only forward, when the first event of a later grid place arrives: the sum is shifted right by 16
+ *            bits a place, which loses less than a unit.
+ * Order      within a landmark the order of events changes nothing. Across landmarks it changes the sum by less than
+ *            two units, and less than one more for each event that came late.
  * Rounding   each step below is written out in docs/pricing.md: another program must get the same bits. */
 #include "pricing/demand.h"
 #include "pricing/fixed.h"
@@ -16,10 +17,10 @@
 #include <assert.h>
 #include <stddef.h>
 
-#define GRID_HALF_LIVES 16
-#define TIME_MS_MAX     INT64_C(32503680000000)            /* the year 3000: keeps the landmark within 32 bits */
-#define WEIGHT_MICRO_MAX INT64_C(1000000000000000)         /* of one event: 10^9 units */
-#define LN2_Q32         UINT64_C(2977044471)               /* ln 2 x 2^32, rounded down */
+#define GRID_HALF_LIVES    16
+#define TIME_MS_MAX        INT64_C(32503680000000)   /* the year 3000: keeps the landmark within 32 bits */
+#define WEIGHT_MICRO_MAX   INT64_C(1000000000000000) /* of one event: 10^9 units */
+#define LN2_Q32            UINT64_C(2977044471)      /* ln 2 x 2^32, rounded down */
 #define PRESSURE_MICRO_MIN INT64_C(10000)
 #define PRESSURE_MICRO_MAX INT64_C(100000000)
 
@@ -27,6 +28,7 @@ static_assert(sizeof(struct decayed_sum) == 16, "state files hold it");
 static_assert(sizeof(struct demand) == 64, "state files hold it");
 
 /* Row i, column j: 2^(j / 16^(i + 1)) x 2^62, rounded to nearest: what four bits of an exponent contribute. */
+/* clang-format off */
 static const uint64_t exp2_constant_q62[4][16] = {
     {
         UINT64_C(0x4000000000000000), UINT64_C(0x42D561B3E6243D8A), UINT64_C(0x45CAE0F1F545EB73), UINT64_C(0x48E1E9B9D588E19B),
@@ -53,6 +55,7 @@ static const uint64_t exp2_constant_q62[4][16] = {
         UINT64_C(0x4002145EEDECDFCD), UINT64_C(0x400240BCF44E1D50), UINT64_C(0x40026D1B19702DEB), UINT64_C(0x400299795D5326F0),
     },
 };
+/* clang-format on */
 
 uint64_t exp2_q30(uint32_t x)
 {
@@ -64,8 +67,9 @@ uint64_t exp2_q30(uint32_t x)
     return product_q62 >> 32;
 }
 
-/* n / d rounded down, for n and d in [0, 2^53) and d > 0. Both are exact as doubles and their quotient is rounded correctly,
- * so that it can only be one too large. Faster than dividing 64-bit integers, and this is done for every event. */
+/* n / d rounded down, for n and d in [0, 2^53) and d > 0. Both are exact as doubles and their quotient is rounded
+ * correctly, so that it can only be one too large. Faster than dividing 64-bit integers, and this is done for every
+ * event. */
 static int64_t quotient_of(int64_t n, int64_t d)
 {
     int64_t quotient = (int64_t)((double)n / (double)d);
@@ -74,7 +78,7 @@ static int64_t quotient_of(int64_t n, int64_t d)
 
 /* A time in half-lives since 1970: whole + a part, whose power of two is all that is needed of it. */
 struct moment {
-    int64_t  whole;
+    int64_t whole;
     uint64_t power_q30; /* 2^part, the part rounded down to 2^-16 */
 };
 
@@ -82,7 +86,8 @@ static struct moment moment_of(int64_t t_ms, uint32_t half_life_s)
 {
     int64_t t = clamp_i64(t_ms, 0, TIME_MS_MAX), half_life_ms = (int64_t)half_life_s * 1000;
     int64_t whole = quotient_of(t, half_life_ms), rest_ms = t - whole * half_life_ms;
-    return (struct moment){.whole = whole, .power_q30 = exp2_q30((uint32_t)quotient_of(rest_ms * 65536, half_life_ms))};
+    return (struct moment){ .whole = whole,
+                            .power_q30 = exp2_q30((uint32_t)quotient_of(rest_ms * 65536, half_life_ms)) };
 }
 
 /* weight x 2^whole x 2^part in 2^-20 units, rounded down once; whole <= 15. */
@@ -126,7 +131,7 @@ void decayed_add(struct decayed_sum *sum, uint32_t half_life_s, int64_t t_ms, in
 
 /* An exponent of two: whole + part / 2^16, part in [0, 65535]. */
 struct exponent {
-    int64_t  whole;
+    int64_t whole;
     uint32_t part;
 };
 
@@ -135,8 +140,10 @@ static struct exponent decay_of(int64_t span_ms, uint32_t half_life_s)
 {
     int64_t half_life_ms = (int64_t)half_life_s * 1000;
     int64_t whole = quotient_of(span_ms, half_life_ms), rest_ms = span_ms - whole * half_life_ms;
-    uint32_t part = (uint32_t)quotient_of(rest_ms * 65536 + half_life_ms - 1, half_life_ms); /* up, because its negative is meant */
-    return part == 0 ? (struct exponent){.whole = -whole} : (struct exponent){.whole = -whole - 1, .part = 65536 - part};
+    int64_t rounded_up = rest_ms * 65536 + half_life_ms - 1; /* because its negative is meant */
+    uint32_t part = (uint32_t)quotient_of(rounded_up, half_life_ms);
+    return part == 0 ? (struct exponent){ .whole = -whole }
+                     : (struct exponent){ .whole = -whole - 1, .part = 65536 - part };
 }
 
 int64_t decayed_at(const struct decayed_sum *sum, uint32_t half_life_s, int64_t t_ms)
@@ -164,7 +171,7 @@ void demand_add(struct demand *demand, const struct demand_settings *settings, e
     int128 exact = div_half_even((int128)settings->weight_micro[event] * quantity_micro, MICRO);
     int64_t weight = exact > WEIGHT_MICRO_MAX ? WEIGHT_MICRO_MAX : (int64_t)exact;
     if (weight <= 0)
-        return; /* an event that weighs nothing is no demand: it neither counts towards min_events nor ages the product */
+        return; /* what weighs nothing is no demand: it neither counts towards min_events nor ages the product */
 
     int64_t t = clamp_i64(t_ms, 1, TIME_MS_MAX);
     struct moment fast_moment = moment_of(t, settings->half_life_s);
@@ -177,15 +184,16 @@ void demand_add(struct demand *demand, const struct demand_settings *settings, e
         demand->last_ms = t;
 }
 
-/* a = 1 - 2^-(age / h) in 2^-30, at least 1: the share of a full window that a history of this age has seen. A long slow window
- * asks for more than 16 bits of exponent, so the last 16 of 32 are filled in by 2^d = 1 + d ln 2 (d < 2^-16). */
+/* a = 1 - 2^-(age / h) in 2^-30, at least 1: the share of a full window that a history of this age has seen. A long
+ * slow window asks for more than 16 bits of exponent, so the last 16 of 32 are filled in by 2^d = 1 + d ln 2 (d <
+ * 2^-16). */
 static uint64_t seen_q30(int64_t age_ms, uint32_t half_life_s)
 {
     int64_t half_life_ms = (int64_t)half_life_s * 1000;
     if (quotient_of(age_ms, half_life_ms) >= 31)
         return UINT64_C(1) << 30;
     uint64_t age_q32 = (uint64_t)(((uint128)(uint64_t)age_ms << 32) / (uint64_t)half_life_ms);
-    uint64_t whole = (age_q32 + UINT32_MAX) >> 32;  /* up, because its negative is meant */
+    uint64_t whole = (age_q32 + UINT32_MAX) >> 32; /* up, because its negative is meant */
     uint64_t part_q32 = (whole << 32) - age_q32;
     uint64_t power_q30 = exp2_q30((uint32_t)(part_q32 >> 16));
     power_q30 += (uint64_t)(((uint128)power_q30 * (part_q32 & 0xFFFFu) * LN2_Q32) >> 64);
@@ -200,8 +208,8 @@ int64_t demand_pressure(const struct demand *demand, const struct demand_setting
     int64_t fast_micro = decayed_at(&demand->fast, settings->half_life_s, t_ms);
     int64_t slow_micro = decayed_at(&demand->slow, settings->slow_half_life_s, t_ms);
 
-    /* One least age for both windows: a history of two minutes is taken for one of h/8 by both, so that a new product's first
-     * events raise both rates alike and its pressure stays near 1. */
+    /* One least age for both windows: a history of two minutes is taken for one of h/8 by both, so that a new
+     * product's first events raise both rates alike and its pressure stays near 1. */
     int64_t age_ms = clamp_i64(t_ms, 0, TIME_MS_MAX) - demand->first_ms;
     int64_t age_min_ms = (int64_t)settings->half_life_s * 125;
     if (age_ms < age_min_ms)
@@ -211,8 +219,9 @@ int64_t demand_pressure(const struct demand *demand, const struct demand_setting
 
     /* Both rates in events per fast half-life; ln 2 / h_f is common to all four terms and cancels. */
     int128 fast = ((int128)fast_micro << 30) / (int128)fast_seen + settings->prior_micro;
-    int128 slow = (((int128)slow_micro << 30) * settings->half_life_s) /
-                      ((int128)slow_seen * settings->slow_half_life_s) + settings->prior_micro;
+    int128 slow =
+        (((int128)slow_micro << 30) * settings->half_life_s) / ((int128)slow_seen * settings->slow_half_life_s) +
+        settings->prior_micro;
     int128 pressure = div_half_even(fast * MICRO, slow);
     if (pressure > PRESSURE_MICRO_MAX)
         return PRESSURE_MICRO_MAX;

@@ -17,13 +17,13 @@
 
 #include <stdint.h>
 
-struct decayed_sum { /* in state files: 16 bytes */
+struct decayed_sum {   /* in state files: 16 bytes */
     uint64_t sum_q20;  /* 2^-20 of a unit of weight, relative to the landmark */
     uint32_t landmark; /* in units of 16 half-lives since 1970 */
     uint32_t reserved; /* zero */
 };
 
-struct demand { /* in state files: 64 bytes */
+struct demand {                /* in state files: 64 bytes */
     struct decayed_sum fast;   /* weights */
     struct decayed_sum slow;   /* weights */
     struct decayed_sum events; /* events (weight 1), fast half-life: for min_events */
@@ -31,12 +31,12 @@ struct demand { /* in state files: 64 bytes */
     int64_t last_ms;
 };
 
-struct demand_settings { /* from the model */
-    uint32_t half_life_s;       /* 1..30 days */
-    uint32_t slow_half_life_s;  /* > half_life_s, ..365 days */
-    int64_t  prior_micro;       /* events, > 0 */
-    int64_t  min_events_micro;  /* decayed events below which the zone around it speaks */
-    int64_t  weight_micro[5];   /* by enum demand_event */
+struct demand_settings {       /* from the model */
+    uint32_t half_life_s;      /* 1..30 days */
+    uint32_t slow_half_life_s; /* > half_life_s, ..365 days */
+    int64_t prior_micro;       /* events, > 0 */
+    int64_t min_events_micro;  /* decayed events below which the zone around it speaks */
+    int64_t weight_micro[5];   /* by enum demand_event */
 };
 
 enum demand_event { DEMAND_VIEW, DEMAND_SEARCH, DEMAND_CART, DEMAND_ORDER, DEMAND_RETURN };
@@ -47,11 +47,11 @@ uint64_t exp2_q30(uint32_t x);
 /* decayed_add - add weight_micro (nothing if it is not positive) at t.
  * decayed_at - the decayed sum at T in micro (millionths); at its landmark if T is before that.
  * Times are cut to 1970..3000. Saturates, never wraps. */
-void    decayed_add(struct decayed_sum *sum, uint32_t half_life_s, int64_t t_ms, int64_t weight_micro);
+void decayed_add(struct decayed_sum *sum, uint32_t half_life_s, int64_t t_ms, int64_t weight_micro);
 int64_t decayed_at(const struct decayed_sum *sum, uint32_t half_life_s, int64_t t_ms);
 
-/* demand_add - one event of `quantity_micro` at t. An event whose weight x quantity is not positive changes nothing, the count of
- * events included. */
+/* demand_add - one event of `quantity_micro` at t. An event whose weight x quantity is not positive changes nothing,
+ * the count of events included. */
 void demand_add(struct demand *demand, const struct demand_settings *settings, enum demand_event event,
                 int64_t quantity_micro, int64_t t_ms);
 

@@ -1,7 +1,7 @@
 /* fault.c - what is wrong with an input, and where; and the one way in which files are read.
  *
- * Pointers and reasons may carry pieces of a stranger's text. They are cut at whole characters, and control characters become
- * question marks, so that a fault is always one harmless line of a log. */
+ * Pointers and reasons may carry pieces of a stranger's text. They are cut at whole characters, and control
+ * characters become question marks, so that a fault is always one harmless line of a log. */
 #include "pricing/json_text.h"
 
 #include <errno.h>
@@ -42,7 +42,8 @@ static void find_place(struct fault *fault, const char *text, size_t bytes, cons
     }
 }
 
-enum rialto_status fault_set(struct fault *fault, const char *text, size_t bytes, const char *pointer, const char *reason, ...)
+enum rialto_status fault_set(struct fault *fault, const char *text, size_t bytes, const char *pointer,
+                             const char *reason, ...)
 {
     if (fault == NULL)
         return RIALTO_REFUSED;
@@ -70,7 +71,8 @@ size_t fault_text(const struct fault *fault, size_t n, char *ret)
     const char *before_pointer = fault->file[0] == '\0' && place[0] == '\0' ? "" : " ";
     int length;
     if (fault->pointer[0] != '\0')
-        length = snprintf(ret, n, "%s%s%s%s%s: %s", fault->file, after_file, place, before_pointer, fault->pointer, fault->reason);
+        length = snprintf(ret, n, "%s%s%s%s%s: %s", fault->file, after_file, place, before_pointer, fault->pointer,
+                          fault->reason);
     else
         length = snprintf(ret, n, "%s%s%s%s%s", fault->file, after_file, place, before_pointer, fault->reason);
     return length > 0 ? (size_t)length : 0;

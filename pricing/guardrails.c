@@ -1,7 +1,7 @@
 /* guardrails.c - floor, ceiling and margin; largest step and dead band.
  *
- * Bounds are rounded inwards (floor up, ceiling down), so that no minor unit slips through by rounding. Where they contradict
- * each other, the stronger promise wins: margin over ceiling, and bounds over step and dead band. */
+ * Bounds are rounded inwards (floor up, ceiling down), so that no minor unit slips through by rounding. Where they
+ * contradict each other, the stronger promise wins: margin over ceiling, and bounds over step and dead band. */
 #include "pricing/guardrails.h"
 
 static int128 divide_up(int128 n, int128 d) /* n >= 0, d > 0 */
@@ -9,7 +9,8 @@ static int128 divide_up(int128 n, int128 d) /* n >= 0, d > 0 */
     return (n + d - 1) / d;
 }
 
-bool guard_bounds(const struct model_guardrails *guard, const struct price_inputs *in, struct bounds *ret, bool *ret_margin)
+bool guard_bounds(const struct model_guardrails *guard, const struct price_inputs *in, struct bounds *ret,
+                  bool *ret_margin)
 {
     if (in->list < 1 || in->list > RIALTO_BOUND_MAX)
         return false;
@@ -26,7 +27,7 @@ bool guard_bounds(const struct model_guardrails *guard, const struct price_input
     }
     if (floor > RIALTO_BOUND_MAX)
         return false;
-    *ret = (struct bounds){.floor = (int64_t)floor, .ceiling = (int64_t)(ceiling < floor ? floor : ceiling)};
+    *ret = (struct bounds){ .floor = (int64_t)floor, .ceiling = (int64_t)(ceiling < floor ? floor : ceiling) };
     return true;
 }
 
@@ -54,11 +55,12 @@ struct bounds guard_step(const struct model *model, const struct price_inputs *i
         int64_t least = model->ending_step > 1 ? model->ending_step : 1;
         reach = reach > least ? reach : least;
     }
-    return (struct bounds){.floor = clamp_i64(in->published - reach, bounds.floor, bounds.ceiling),
-                           .ceiling = clamp_i64(in->published + reach, bounds.floor, bounds.ceiling)};
+    return (struct bounds){ .floor = clamp_i64(in->published - reach, bounds.floor, bounds.ceiling),
+                            .ceiling = clamp_i64(in->published + reach, bounds.floor, bounds.ceiling) };
 }
 
-bool guard_rests(const struct model_guardrails *guard, const struct price_inputs *in, struct bounds bounds, int64_t amount)
+bool guard_rests(const struct model_guardrails *guard, const struct price_inputs *in, struct bounds bounds,
+                 int64_t amount)
 {
     if (!follows_on(in) || in->published < bounds.floor || in->published > bounds.ceiling || amount == in->published)
         return false;

@@ -1,4 +1,5 @@
-/* guardrails.h - bounds that no factor, rounding or ending may cross, and what keeps prices calm. Private to pricing/. Pure. */
+/* guardrails.h - bounds that no factor, rounding or ending may cross, and what keeps prices calm. Private to
+ * pricing/. Pure. */
 #ifndef PRICING_GUARDRAILS_H
 #define PRICING_GUARDRAILS_H
 
@@ -10,12 +11,14 @@ struct bounds {
 
 /* guard_bounds - floor and ceiling of a price. *ret_margin: the floor is the one that cost and margin ask for. False on
  * overflow: the list price or the floor is outside the range of money. */
-bool guard_bounds(const struct model_guardrails *guard, const struct price_inputs *in, struct bounds *ret, bool *ret_margin);
+bool guard_bounds(const struct model_guardrails *guard, const struct price_inputs *in, struct bounds *ret,
+                  bool *ret_margin);
 
-/* guard_step - the part of `bounds` that one step from the published price may reach now; `bounds` itself for a new cell, a new list
- * price or a model without a largest step. Never empty. */
+/* guard_step - the part of `bounds` that one step from the published price may reach now; `bounds` itself for a new
+ * cell, a new list price or a model without a largest step. Never empty. */
 struct bounds guard_step(const struct model *model, const struct price_inputs *in, struct bounds bounds);
 
 /* guard_rests - does the dead band hold back the change from the published price to `amount`? */
-bool guard_rests(const struct model_guardrails *guard, const struct price_inputs *in, struct bounds bounds, int64_t amount);
+bool guard_rests(const struct model_guardrails *guard, const struct price_inputs *in, struct bounds bounds,
+                 int64_t amount);
 #endif

@@ -1,7 +1,8 @@
 /* json_place.c - from a JSON pointer back to line and column, by walking the text again.
  *
- * Only faults need places, so nothing is recorded while parsing. The text is scanned once per level of the pointer at most, and
- * comments are always skipped. Where a key stands twice the last one counts: that is the one a fault is about. */
+ * Only faults need places, so nothing is recorded while parsing. The text is scanned once per level of the pointer at
+ * most, and comments are always skipped. Where a key stands twice the last one counts: that is the one a fault is
+ * about. */
 #include "pricing/json_scan.h"
 #include "pricing/json_text.h"
 
@@ -11,7 +12,7 @@
 
 /* One token of a pointer, unescaped. */
 struct token {
-    char        key[KEY_BYTES_MAX];
+    char key[KEY_BYTES_MAX];
     const char *rest; /* of the pointer */
 };
 
@@ -119,15 +120,16 @@ static void place_of(const char *text, const char *at, uint32_t *ret_line, uint3
 
 bool json_place(const char *text, size_t bytes, const char *pointer, uint32_t *ret_line, uint32_t *ret_column)
 {
-    struct json_scan scan = {.begin = text, .at = text, .end = text + bytes, .options = JSON_COMMENTS};
+    struct json_scan scan = { .begin = text, .at = text, .end = text + bytes, .options = JSON_COMMENTS };
     if (!json_skip_space(&scan) || scan.at >= scan.end)
         return false;
     while (*pointer != '\0') {
         struct token token;
         if (*pointer != '/' || !token_next(pointer, &token) || scan.at >= scan.end)
             return false;
-        const char *found = *scan.at == '{' ? find_member(&scan, token.key)
-                          : *scan.at == '[' ? find_element(&scan, token.key) : NULL;
+        const char *found = *scan.at == '{'   ? find_member(&scan, token.key)
+                            : *scan.at == '[' ? find_element(&scan, token.key)
+                                              : NULL;
         if (found == NULL || found >= scan.end)
             return false;
         scan.at = found;

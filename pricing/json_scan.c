@@ -1,7 +1,7 @@
 /* json_scan.c - one pass over JSON text that accepts exactly RFC 8259, within our limits.
  *
- * Limits: JSON_DEPTH_MAX levels, numbers of at most 63 bytes (cJSON reads no longer ones), no \u0000 (it would cut a C string),
- * no lone surrogates (they have no UTF-8 form). */
+ * Limits: JSON_DEPTH_MAX levels, numbers of at most 63 bytes (cJSON reads no longer ones), no \u0000 (it would cut a
+ * C string), no lone surrogates (they have no UTF-8 form). */
 #include "pricing/json_scan.h"
 #include "pricing/json_text.h"
 
@@ -79,8 +79,11 @@ bool json_skip_space(struct json_scan *scan)
 static size_t utf8_length(const unsigned char *p, size_t left)
 {
     unsigned char low = 0x80, high = 0xBF;
-    size_t length = p[0] < 0x80 ? 1 : p[0] >= 0xC2 && p[0] <= 0xDF ? 2 : (p[0] & 0xF0) == 0xE0 ? 3
-                  : p[0] >= 0xF0 && p[0] <= 0xF4 ? 4 : 0;
+    size_t length = p[0] < 0x80                    ? 1
+                    : p[0] >= 0xC2 && p[0] <= 0xDF ? 2
+                    : (p[0] & 0xF0) == 0xE0        ? 3
+                    : p[0] >= 0xF0 && p[0] <= 0xF4 ? 4
+                                                   : 0;
     if (length == 0 || length > left)
         return 0;
     if (p[0] == 0xE0)
@@ -107,8 +110,10 @@ static int hex4(const char *p, const char *end)
     int value = 0;
     for (int i = 0; i < 4; i++) {
         char c = p[i];
-        int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                  : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int digit = c >= '0' && c <= '9'   ? c - '0'
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                           : -1;
         if (digit < 0)
             return -1;
         value = value * 16 + digit;
@@ -299,6 +304,6 @@ bool json_scan_value(struct json_scan *scan, unsigned depth)
     case 'f': return scan_word(scan, "false");
     case 'n': return scan_word(scan, "null");
     case '-': return scan_number(scan);
-    default:  return at_digit(scan) ? scan_number(scan) : fault_at(scan, scan->at, "expected a value");
+    default: return at_digit(scan) ? scan_number(scan) : fault_at(scan, scan->at, "expected a value");
     }
 }

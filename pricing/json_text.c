@@ -2,7 +2,8 @@
  *
  *   text --json_scan--> grammar, UTF-8, limits --cJSON--> tree --tree_check--> duplicate keys, finite numbers
  *
- * Comments are blanked out in a copy, so that every byte keeps its line and column; text without the option is parsed in place. */
+ * Comments are blanked out in a copy, so that every byte keeps its line and column; text without the option is parsed
+ * in place. */
 #include "pricing/json_text.h"
 #include "pricing/json_scan.h"
 
@@ -11,15 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MEMBERS_FEW     64u    /* up to here every pair of keys is compared; beyond, they are sorted */
-#define POINTER_BYTES   1024u  /* full pointer while looking up its place; the fault keeps FAULT_POINTER_MAX of it */
+#define MEMBERS_FEW   64u   /* up to here every pair of keys is compared; beyond, they are sorted */
+#define POINTER_BYTES 1024u /* full pointer while looking up its place; the fault keeps FAULT_POINTER_MAX of it */
 
 /* ---- pointers out of trees (only on the way to a fault) ------------------------------------------------- */
 
 struct path { /* from the root's child to the value at fault */
     const cJSON *parent[JSON_DEPTH_MAX + 1];
     const cJSON *node[JSON_DEPTH_MAX + 1];
-    unsigned     count;
+    unsigned count;
 };
 
 static void append(char *text, size_t size, size_t *length, char c)
@@ -171,7 +172,7 @@ static cJSON *parse_checked(const char *plain, const char *text, size_t bytes, s
         fault_set(fault, NULL, 0, "", "out of memory");
         return NULL;
     }
-    struct path path = {.count = 0};
+    struct path path = { .count = 0 };
     const char *reason = tree_check(tree, &path);
     if (reason == NULL)
         return tree;
@@ -184,7 +185,7 @@ static cJSON *parse_checked(const char *plain, const char *text, size_t bytes, s
 
 cJSON *json_parse(const char *text, size_t bytes, unsigned options, struct fault *fault)
 {
-    struct json_scan scan = {.begin = text, .at = text, .end = text + bytes, .options = options};
+    struct json_scan scan = { .begin = text, .at = text, .end = text + bytes, .options = options };
     if (options & JSON_COMMENTS) {
         scan.blank = malloc(bytes + 1);
         if (scan.blank == NULL) {

@@ -1,7 +1,8 @@
 /* json_text.h - JSON that came from outside: strictly checked, then parsed by cJSON, with places for error messages.
  *
- * cJSON alone accepts 01, 1., raw control characters, invalid UTF-8, \u0000, duplicate keys and trailing garbage, and keeps
- * no positions. Everything that Rialto reads as JSON (signals, models, configuration) comes through here. Thread-safe. */
+ * cJSON alone accepts 01, 1., raw control characters, invalid UTF-8, \u0000, duplicate keys and trailing garbage, and
+ * keeps no positions. Everything that Rialto reads as JSON (signals, models, configuration) comes through here.
+ * Thread-safe. */
 #ifndef PRICING_JSON_TEXT_H
 #define PRICING_JSON_TEXT_H
 
@@ -15,34 +16,36 @@
 #define FAULT_POINTER_MAX 128u
 #define FAULT_REASON_MAX  192u
 
-struct fault { /* what is wrong with an input, and where */
-    char     file[FAULT_FILE_MAX];       /* "" when the text did not come from a file */
-    uint32_t line;                       /* from 1; 0 = not known */
-    uint32_t column;                     /* from 1, in bytes */
-    char     pointer[FAULT_POINTER_MAX]; /* RFC 6901, such as /factors/2/curve */
-    char     reason[FAULT_REASON_MAX];   /* one sentence without a full stop */
+struct fault {                       /* what is wrong with an input, and where */
+    char file[FAULT_FILE_MAX];       /* "" when the text did not come from a file */
+    uint32_t line;                   /* from 1; 0 = not known */
+    uint32_t column;                 /* from 1, in bytes */
+    char pointer[FAULT_POINTER_MAX]; /* RFC 6901, such as /factors/2/curve */
+    char reason[FAULT_REASON_MAX];   /* one sentence without a full stop */
 };
 
-#define JSON_COMMENTS  1u /* slash-slash and slash-star comments are allowed (models, configuration) */
-#define JSON_DEPTH_MAX 32u
+#define JSON_COMMENTS       1u /* slash-slash and slash-star comments are allowed (models, configuration) */
+#define JSON_DEPTH_MAX      32u
 #define JSON_FILE_BYTES_MAX (1u << 20)
 
-/* json_parse - check strictly (RFC 8259 grammar, UTF-8, no \u0000, no duplicate keys in an object of up to 64 members, depth,
- * finite numbers), then parse. Returns the tree (the caller's; cJSON_Delete) or NULL with *fault filled (file untouched). */
+/* json_parse - check strictly (RFC 8259 grammar, UTF-8, no \u0000, no duplicate keys in an object of up to 64
+ * members, depth, finite numbers), then parse. Returns the tree (the caller's; cJSON_Delete) or NULL with *fault
+ * filled (file untouched). */
 cJSON *json_parse(const char *text, size_t bytes, unsigned options, struct fault *fault);
 
 /* json_place - line and column where the value that a pointer names begins. False if there is no such value. */
 bool json_place(const char *text, size_t bytes, const char *pointer, uint32_t *ret_line, uint32_t *ret_column);
 
-/* fault_set - fill pointer and reason (printf style) and, from text, line and column. Returns RIALTO_REFUSED, so that a parser can
- * `return fault_set(...)`. text may be NULL: then no place. */
+/* fault_set - fill pointer and reason (printf style) and, from text, line and column. Returns RIALTO_REFUSED, so that
+ * a parser can `return fault_set(...)`. text may be NULL: then no place. */
 __attribute__((format(printf, 5, 6))) enum rialto_status fault_set(struct fault *fault, const char *text, size_t bytes,
                                                                    const char *pointer, const char *reason, ...);
 
-/* fault_text - "models/gifts.json:12:9: /factors/0/curve: reason", what is not known left out. Writes at most n bytes with 0. */
+/* fault_text - "models/gifts.json:12:9: /factors/0/curve: reason", what is not known left out. Writes at most n bytes
+ * with 0. */
 size_t fault_text(const struct fault *fault, size_t n, char *ret);
 
-/* file_read - a whole file of at most JSON_FILE_BYTES_MAX bytes, 0-terminated; the caller frees *ret_text. On failure *fault says
- * which file and why. */
+/* file_read - a whole file of at most JSON_FILE_BYTES_MAX bytes, 0-terminated; the caller frees *ret_text. On failure
+ * *fault says which file and why. */
 enum rialto_status file_read(const char *path, char **ret_text, size_t *ret_bytes, struct fault *fault);
 #endif

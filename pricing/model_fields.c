@@ -78,8 +78,8 @@ static enum rialto_status read_text(struct reader *reader, const struct field *f
         return reader_refuse(reader, "expected a text");
     int64_t bytes = (int64_t)strlen(value->valuestring);
     if (bytes < field->low || bytes > field->high)
-        return reader_refuse(reader, "expected %" PRId64 " to %" PRId64 " bytes of text, found %" PRId64, field->low, field->high,
-                             bytes);
+        return reader_refuse(reader, "expected %" PRId64 " to %" PRId64 " bytes of text, found %" PRId64, field->low,
+                             field->high, bytes);
     if (field->kind == FIELD_NAME && !is_name(value->valuestring))
         return reader_refuse(reader, "a name is made of letters, digits and _ . : + -");
     if (has_control(value->valuestring))
@@ -92,8 +92,8 @@ static enum rialto_status read_text(struct reader *reader, const struct field *f
 
 #define MICRO_EXACT_MAX 9.0e15 /* below 2^53: the double holds the number to the last of its 6 decimals */
 
-/* A decimal number with at most 6 decimals is the double nearest to m / 10^6 for one integer m, and division is correctly
- * rounded: if m / 10^6 gives the number back, m is exact, and otherwise there were more decimals. */
+/* A decimal number with at most 6 decimals is the double nearest to m / 10^6 for one integer m, and division is
+ * correctly rounded: if m / 10^6 gives the number back, m is exact, and otherwise there were more decimals. */
 static bool micro_of(double number, int64_t *ret)
 {
     double scaled = nearbyint(number * 1e6);
@@ -106,8 +106,8 @@ static bool micro_of(double number, int64_t *ret)
 /* "0.5", "-3", "0.000001" for a number in micro. */
 static const char *micro_text(int64_t micro, size_t size, char *ret)
 {
-    int length = snprintf(ret, size, "%s%" PRId64 ".%06" PRId64, micro < 0 ? "-" : "", (micro < 0 ? -micro : micro) / MICRO,
-                          (micro < 0 ? -micro : micro) % MICRO);
+    int length = snprintf(ret, size, "%s%" PRId64 ".%06" PRId64, micro < 0 ? "-" : "",
+                          (micro < 0 ? -micro : micro) / MICRO, (micro < 0 ? -micro : micro) % MICRO);
     while (length > 0 && ret[length - 1] == '0')
         ret[--length] = '\0';
     if (length > 0 && ret[length - 1] == '.')
@@ -115,7 +115,8 @@ static const char *micro_text(int64_t micro, size_t size, char *ret)
     return ret;
 }
 
-static enum rialto_status read_micro(struct reader *reader, const struct field *field, const cJSON *value, int64_t *target)
+static enum rialto_status read_micro(struct reader *reader, const struct field *field, const cJSON *value,
+                                     int64_t *target)
 {
     if (!cJSON_IsNumber(value))
         return reader_refuse(reader, "expected a number");
@@ -130,7 +131,8 @@ static enum rialto_status read_micro(struct reader *reader, const struct field *
     return RIALTO_OK;
 }
 
-static enum rialto_status read_count(struct reader *reader, const struct field *field, const cJSON *value, uint32_t *target)
+static enum rialto_status read_count(struct reader *reader, const struct field *field, const cJSON *value,
+                                     uint32_t *target)
 {
     double number = cJSON_IsNumber(value) ? value->valuedouble : -1;
     if (!cJSON_IsNumber(value) || number != nearbyint(number))
@@ -157,18 +159,26 @@ static int64_t span_seconds(const char *text)
     case 'm': return number * 60;
     case 'h': return number * 3600;
     case 'd': return number * 86400;
-    default:  return -1;
+    default: return -1;
     }
 }
 
 static const char *span_text(int64_t seconds, size_t size, char *ret)
 {
-    int64_t unit = seconds == 0 || seconds % 60 != 0 ? 1 : seconds % 3600 != 0 ? 60 : seconds % 86400 != 0 ? 3600 : 86400;
-    (void)snprintf(ret, size, "%" PRId64 "%c", seconds / unit, unit == 1 ? 's' : unit == 60 ? 'm' : unit == 3600 ? 'h' : 'd');
+    int64_t unit = seconds == 0 || seconds % 60 != 0 ? 1
+                   : seconds % 3600 != 0             ? 60
+                   : seconds % 86400 != 0            ? 3600
+                                                     : 86400;
+    (void)snprintf(ret, size, "%" PRId64 "%c", seconds / unit,
+                   unit == 1      ? 's'
+                   : unit == 60   ? 'm'
+                   : unit == 3600 ? 'h'
+                                  : 'd');
     return ret;
 }
 
-static enum rialto_status read_span(struct reader *reader, const struct field *field, const cJSON *value, uint32_t *target)
+static enum rialto_status read_span(struct reader *reader, const struct field *field, const cJSON *value,
+                                    uint32_t *target)
 {
     int64_t seconds = cJSON_IsString(value) ? span_seconds(value->valuestring) : -1;
     if (seconds < 0)
@@ -195,12 +205,12 @@ enum rialto_status value_read(struct reader *reader, const struct field *field, 
 {
     switch (field->kind) {
     case FIELD_NAME:
-    case FIELD_TEXT:  return read_text(reader, field, value, target);
+    case FIELD_TEXT: return read_text(reader, field, value, target);
     case FIELD_MICRO: return read_micro(reader, field, value, target);
     case FIELD_COUNT: return read_count(reader, field, value, target);
-    case FIELD_SPAN:  return read_span(reader, field, value, target);
-    case FIELD_FLAG:  return read_flag(reader, value, target);
-    case FIELD_PART:  return field->part(reader, value, target);
+    case FIELD_SPAN: return read_span(reader, field, value, target);
+    case FIELD_FLAG: return read_flag(reader, value, target);
+    case FIELD_PART: return field->part(reader, value, target);
     }
     return RIALTO_REFUSED;
 }
@@ -219,14 +229,16 @@ static enum rialto_status refuse_key(struct reader *reader, const struct field_t
     char known[160];
     size_t length = 0;
     for (uint32_t i = 0; i < table->count && length < sizeof known; i++)
-        length += (size_t)snprintf(known + length, sizeof known - length, "%s%s", i == 0 ? "" : ", ", table->field[i].key);
+        length +=
+            (size_t)snprintf(known + length, sizeof known - length, "%s%s", i == 0 ? "" : ", ", table->field[i].key);
     size_t back = reader_enter(reader, key);
     (void)reader_refuse(reader, "unknown key; there are %s", known);
     reader_leave(reader, back);
     return RIALTO_REFUSED;
 }
 
-enum rialto_status fields_read(struct reader *reader, const struct field_table *table, const cJSON *object, void *target)
+enum rialto_status fields_read(struct reader *reader, const struct field_table *table, const cJSON *object,
+                               void *target)
 {
     if (!cJSON_IsObject(object))
         return reader_refuse(reader, "expected an object in braces");

@@ -1,7 +1,7 @@
 /* model_fields.h - objects of a model file, described by tables: one row per key. Private to pricing/.
  *
- * A row says what a key may hold, within which bounds, and where it goes. A key without a row is refused. The tables are visible so
- * that a test can hold models/schema/model.schema.json against them. */
+ * A row says what a key may hold, within which bounds, and where it goes. A key without a row is refused. The tables
+ * are visible so that a test can hold models/schema/model.schema.json against them. */
 #ifndef PRICING_MODEL_FIELDS_H
 #define PRICING_MODEL_FIELDS_H
 
@@ -9,11 +9,11 @@
 
 /* Where the reader stands: the text for places, the pointer to the value in hand. */
 struct reader {
-    const char   *text;
-    size_t        bytes;
+    const char *text;
+    size_t bytes;
     struct fault *fault;
-    char          pointer[512];
-    size_t        pointer_length;
+    char pointer[512];
+    size_t pointer_length;
 };
 
 enum field_kind {
@@ -27,22 +27,23 @@ enum field_kind {
 };
 
 struct field {
-    const char     *key;
+    const char *key;
     enum field_kind kind;
-    bool            required;
-    int64_t         low, high;
-    size_t          offset; /* into the target */
+    bool required;
+    int64_t low, high;
+    size_t offset; /* into the target */
     enum rialto_status (*part)(struct reader *reader, const cJSON *value, void *target);
 };
 
 struct field_table {
-    const char         *name; /* of the object, for the schema */
+    const char *name; /* of the object, for the schema */
     const struct field *field;
-    uint32_t            count;
+    uint32_t count;
 };
 
 /* fields_read - an object by its table. Keys that are missing leave the target as it is. RIALTO_OK or REFUSED. */
-enum rialto_status fields_read(struct reader *reader, const struct field_table *table, const cJSON *object, void *target);
+enum rialto_status fields_read(struct reader *reader, const struct field_table *table, const cJSON *object,
+                               void *target);
 
 /* value_read - one value by one row, whose `key` is not looked at. */
 enum rialto_status value_read(struct reader *reader, const struct field *field, const cJSON *value, void *target);
@@ -50,7 +51,7 @@ enum rialto_status value_read(struct reader *reader, const struct field *field, 
 /* reader_enter - step down to a key or an index; returns what reader_leave() needs to step back. */
 size_t reader_enter(struct reader *reader, const char *key);
 size_t reader_enter_index(struct reader *reader, uint32_t index);
-void   reader_leave(struct reader *reader, size_t back);
+void reader_leave(struct reader *reader, size_t back);
 
 /* reader_refuse - a fault at the value in hand. Returns RIALTO_REFUSED. */
 __attribute__((format(printf, 2, 3))) enum rialto_status reader_refuse(struct reader *reader, const char *reason, ...);

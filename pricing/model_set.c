@@ -16,8 +16,8 @@
 
 struct file_list {
     uint32_t count;
-    bool     too_many;
-    char    *name[MODELS_MAX];
+    bool too_many;
+    char *name[MODELS_MAX];
 };
 
 static enum rialto_status refuse(struct fault *fault, const char *file, const char *reason)
@@ -97,7 +97,8 @@ static enum rialto_status check_pair(const struct model *a, const struct model *
         (void)snprintf(reason, sizeof reason, "%.100s has a model of the same name", a->file);
     } else if (a->personal_count > 0 && b->personal_count > 0 && strcmp(a->group_name, b->group_name) == 0) {
         pointer = "/personal";
-        (void)snprintf(reason, sizeof reason, "model %s gives personal terms to the group \"%s\" already", a->name, a->group_name);
+        (void)snprintf(reason, sizeof reason, "model %s gives personal terms to the group \"%s\" already", a->name,
+                       a->group_name);
     } else if (scope_conflict(a, b, sizeof claim, claim)) {
         pointer = "/scope";
         (void)snprintf(reason, sizeof reason, "model %s claims %s just as precisely", a->name, claim);
@@ -109,8 +110,8 @@ static enum rialto_status check_pair(const struct model *a, const struct model *
 }
 
 /* A model against those of the files before it; the text gives the place. */
-static enum rialto_status check_against_earlier(const struct model_set *set, uint32_t index, const char *text, size_t bytes,
-                                                struct fault *fault)
+static enum rialto_status check_against_earlier(const struct model_set *set, uint32_t index, const char *text,
+                                                size_t bytes, struct fault *fault)
 {
     for (uint32_t i = 0; i < index; i++) {
         if (check_pair(&set->model[i], &set->model[index], fault) != RIALTO_OK) {
@@ -123,7 +124,8 @@ static enum rialto_status check_against_earlier(const struct model_set *set, uin
 
 /* ---- loading ---------------------------------------------------------------------------------------------- */
 
-static enum rialto_status load_one(const char *folder, const char *name, struct model_set *set, uint32_t index, struct fault *fault)
+static enum rialto_status load_one(const char *folder, const char *name, struct model_set *set, uint32_t index,
+                                   struct fault *fault)
 {
     char path[PATH_BYTES_MAX];
     int length = snprintf(path, sizeof path, "%s/%s", folder, name);
@@ -145,7 +147,8 @@ static int compare_models(const void *a, const void *b)
     return strcmp(((const struct model *)a)->name, ((const struct model *)b)->name);
 }
 
-static enum rialto_status load_all(const char *folder, const struct file_list *files, struct model_set **ret, struct fault *fault)
+static enum rialto_status load_all(const char *folder, const struct file_list *files, struct model_set **ret,
+                                   struct fault *fault)
 {
     struct model_set *set = calloc(1, sizeof *set + files->count * sizeof set->model[0]);
     if (set == NULL)
@@ -165,7 +168,7 @@ static enum rialto_status load_all(const char *folder, const struct file_list *f
 
 enum rialto_status model_set_load(const char *folder, struct model_set **ret, struct fault *fault)
 {
-    struct file_list files = {.count = 0};
+    struct file_list files = { .count = 0 };
     enum rialto_status status = files_of(folder, &files, fault);
     if (status == RIALTO_OK)
         status = load_all(folder, &files, ret, fault);
@@ -196,7 +199,8 @@ enum rialto_status model_set_number_groups(struct model_set *set, char groups[RI
         int number = group_find(groups, *count, model->group_name);
         if (number < 0) {
             if (*count >= RIALTO_GROUPS_MAX)
-                return refuse(fault, model->file, "more than 16 price groups; a number is never given to another group");
+                return refuse(fault, model->file,
+                              "more than 16 price groups; a number is never given to another group");
             number = (*count)++;
             memcpy(groups[number], model->group_name, RIALTO_NAME_MAX);
         }

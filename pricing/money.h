@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 struct currency {
-    char     letters[4];
+    char letters[4];
     uint16_t number;
-    uint8_t  decimals;
+    uint8_t decimals;
 };
 
 /* currency_find - by letters ("EUR"), or NULL. currency_by_number - or NULL. */

@@ -13,9 +13,9 @@ static bool apply_factors(const struct model *model, const struct price_inputs *
     for (uint32_t i = 0; i < model->factor_count; i++) {
         const struct model_factor *factor = &model->factor[i];
         bool known = (in->present >> factor->input) & 1u;
-        int64_t value = known ? model_curve(factor->kind, factor->point_count, factor->point,
-                                            in->input_micro[factor->input])
-                              : MICRO;
+        int64_t value =
+            known ? model_curve(factor->kind, factor->point_count, factor->point, in->input_micro[factor->input])
+                  : MICRO;
         amount_micro = div_half_even(amount_micro * value, MICRO);
         if (amount_micro > (int128)INT64_MAX * MICRO)
             return false;
@@ -27,8 +27,8 @@ static bool apply_factors(const struct model *model, const struct price_inputs *
 
 static int64_t round_into(const struct model *model, int64_t amount, struct bounds bounds)
 {
-    return ending_within(clamp_i64(amount, bounds.floor, bounds.ceiling), model->ending_step, model->ending_less, bounds.floor,
-                         bounds.ceiling);
+    return ending_within(clamp_i64(amount, bounds.floor, bounds.ceiling), model->ending_step, model->ending_less,
+                         bounds.floor, bounds.ceiling);
 }
 
 static uint32_t bounds_that_spoke(int64_t raw, struct bounds bounds, bool margin)
@@ -40,7 +40,7 @@ static uint32_t bounds_that_spoke(int64_t raw, struct bounds bounds, bool margin
 
 enum rialto_status model_price(const struct model *model, const struct price_inputs *in, struct price_result *ret)
 {
-    struct price_result result = {.baseline = 0};
+    struct price_result result = { .baseline = 0 };
     struct bounds bounds;
     bool margin;
     if (!guard_bounds(&model->guard, in, &bounds, &margin) || !apply_factors(model, in, &result))

@@ -1,5 +1,6 @@
-/* scope.c - a model claims the products that match one of its categories (if it names any) and one of its skus (if it names
- * any). Precision, from high to low: exact sku, longer sku prefix, exact category, deeper category pattern, star. */
+/* scope.c - a model claims the products that match one of its categories (if it names any) and one of its skus (if it
+ * names any). Precision, from high to low: exact sku, longer sku prefix, exact category, deeper category pattern,
+ * star. */
 #include "pricing/scope.h"
 
 #include <stdio.h>

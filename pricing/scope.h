@@ -13,7 +13,8 @@ int scope_rank(const struct model *model, const char *category, const char *sku)
 
 bool scope_has_currency(const struct model *model, const char *currency);
 
-/* scope_conflict - do two models claim some product in a common currency equally precisely? Two patterns of one precision meet only
- * where they are the same, so that this is decided by comparing claims. On true, the common claim is in ret_claim. */
+/* scope_conflict - do two models claim some product in a common currency equally precisely? Two patterns of one
+ * precision meet only where they are the same, so that this is decided by comparing claims. On true, the common claim
+ * is in ret_claim. */
 bool scope_conflict(const struct model *a, const struct model *b, size_t size, char *ret_claim);
 #endif

@@ -3,6 +3,7 @@
  * Consent comes first, literally: permitted() is asked before any field of that kind is touched, so that data which
  * a customer has not permitted cannot move a price, not even by being there. */
 #include "pricing/model.h"
+#include "pricing/scope.h"
 
 #include <string.h>
 
@@ -43,9 +44,11 @@ static bool read_segment(const struct model_personal *personal, const struct ter
     return count > 0;
 }
 
-static bool read_spend(const struct model_personal *personal, const struct terms_inputs *in, int64_t *ret)
+/* Pounds spent are no yuan spent: they count where the model prices in pounds. */
+static bool read_spend(const struct model *model, const struct model_personal *personal, const struct terms_inputs *in,
+                       int64_t *ret)
 {
-    if (!in->spend_known)
+    if (!scope_has_currency(model, in->spend_currency))
         return false;
     *ret = model_curve(personal->curve, personal->point_count, personal->point, in->spend_micro);
     return true;
@@ -62,13 +65,14 @@ static bool read_zone(const struct model_personal *personal, const struct terms_
     return count > 0;
 }
 
-static bool read_personal(const struct model_personal *personal, const struct terms_inputs *in, int64_t *ret)
+static bool read_personal(const struct model *model, const struct model_personal *personal,
+                          const struct terms_inputs *in, int64_t *ret)
 {
     switch (personal->kind) {
-    case PERSONAL_TIER:    return read_tier(personal, in, ret);
+    case PERSONAL_TIER: return read_tier(personal, in, ret);
     case PERSONAL_SEGMENT: return read_segment(personal, in, ret);
-    case PERSONAL_SPEND:   return read_spend(personal, in, ret);
-    case PERSONAL_ZONE:    return read_zone(personal, in, ret);
+    case PERSONAL_SPEND: return read_spend(model, personal, in, ret);
+    case PERSONAL_ZONE: return read_zone(personal, in, ret);
     }
     return false;
 }
@@ -79,7 +83,7 @@ static uint16_t multiplier_e4(const struct model *model, const struct terms_inpu
     for (uint32_t i = 0; i < model->personal_count; i++) {
         const struct model_personal *personal = &model->personal[i];
         int64_t value;
-        if (!permitted(personal, in) || !read_personal(personal, in, &value))
+        if (!permitted(personal, in) || !read_personal(model, personal, in, &value))
             continue;
         *kinds |= personal->consent;
         if (!mul_div_half_even(product, value, MICRO, &product))
@@ -89,8 +93,8 @@ static uint16_t multiplier_e4(const struct model *model, const struct terms_inpu
     return (uint16_t)div_half_even(product, MICRO / 10000);
 }
 
-void model_terms(const struct model_set *set, const struct terms_inputs *in, uint16_t ret_multiplier_e4[RIALTO_GROUPS_MAX],
-                 uint16_t *ret_kinds)
+void model_terms(const struct model_set *set, const struct terms_inputs *in,
+                 uint16_t ret_multiplier_e4[RIALTO_GROUPS_MAX], uint16_t *ret_kinds)
 {
     *ret_kinds = 0;
     for (uint32_t g = 0; g < RIALTO_GROUPS_MAX; g++)
