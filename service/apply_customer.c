@@ -36,17 +36,34 @@ static uint32_t customer_insert(struct worker *worker, struct partition *partiti
     return customer;
 }
 
-/* A record that permits nothing and owes nothing is not kept. */
-static void customer_drop_if_empty(struct partition *partition, uint32_t customer)
+static void customer_timer_set(struct worker *worker, const struct partition *partition, uint32_t customer, int64_t due_ms)
+{
+    (void)timers_set(&worker->timers, (struct timer){ .due_ms = due_ms, .index = customer,
+                                                      .partition = (uint8_t)partition->number, .kind = TIMER_CUSTOMER });
+}
+
+int64_t customer_refusal_ends_ms(const struct worker *worker, const struct customer_record *record)
+{
+    return record->consent_time_ms + (int64_t)worker->config->signal_age_max_s * 1000;
+}
+
+/* A record that permits nothing and owes nothing is not kept, save for the time of a refusal: an older yes that arrives late must
+ * not overrule it. Signals older than signal_age_max_s are refused at the door, so it need not be kept for longer. */
+static void customer_drop_if_empty(struct worker *worker, struct partition *partition, uint32_t customer)
 {
     const struct customer_record *record = state_at(partition->state, POOL_CUSTOMERS, customer);
-    if (record->consent == 0 && record->offer_count == 0)
+    if (record->consent != 0 || record->offer_count != 0)
+        return;
+    int64_t ends_ms = customer_refusal_ends_ms(worker, record);
+    if (ends_ms > worker->tick_ms)
+        customer_timer_set(worker, partition, customer, ends_ms);
+    else
         state_delete(partition->state, POOL_CUSTOMERS, customer);
 }
 
 /* ---- offers --------------------------------------------------------------------------------------------------- */
 
-static void offer_delete(struct partition *partition, uint32_t offer)
+static void offer_delete(struct worker *worker, struct partition *partition, uint32_t offer)
 {
     const struct offer_record *record = state_at(partition->state, POOL_OFFERS, offer);
     uint32_t customer = state_find(partition->state, POOL_CUSTOMERS, record->customer);
@@ -54,7 +71,7 @@ static void offer_delete(struct partition *partition, uint32_t offer)
     if (customer == STATE_NONE)
         return;
     customer_touch(partition, customer)->offer_count--;
-    customer_drop_if_empty(partition, customer);
+    customer_drop_if_empty(worker, partition, customer);
 }
 
 static void offer_clear(struct offer_record *record)
@@ -77,7 +94,7 @@ static void offer_prune(struct worker *worker, struct partition *partition, uint
     if (record->locked != 0 && record->lock_until_ms != 0 && record->lock_until_ms <= worker->tick_ms)
         record->locked = record->lock_until_ms = 0;
     if (record->kind == RIALTO_OFFER_NONE && record->locked == 0)
-        offer_delete(partition, offer);
+        offer_delete(worker, partition, offer);
 }
 
 static void offer_timer_set(struct worker *worker, const struct partition *partition, uint32_t offer)
@@ -168,7 +185,7 @@ static enum signal_reason apply_offer(struct worker *worker, struct partition *p
         offer = offer_upsert(worker, partition, customer, signal);
     if (offer == STATE_NONE) {
         if (customer != STATE_NONE)
-            customer_drop_if_empty(partition, customer);
+            customer_drop_if_empty(worker, partition, customer);
         return REASON_table_full;
     }
     struct offer_record *record = state_touch(partition->state, POOL_OFFERS, offer);
@@ -181,7 +198,7 @@ static enum signal_reason apply_offer(struct worker *worker, struct partition *p
         offer_fill(record, signal, basis);
     offer_timer_set(worker, partition, offer);
     if (record->kind == RIALTO_OFFER_NONE && record->locked == 0)
-        offer_delete(partition, offer);
+        offer_delete(worker, partition, offer);
     return REASON_none;
 }
 
@@ -250,7 +267,7 @@ static enum signal_reason apply_customer(struct worker *worker, struct partition
     if (customer == STATE_NONE) {
         bool data = signal_has(signal, SIGNAL_FIELD_tier) || signal_has(signal, SIGNAL_FIELD_spend) ||
                     signal_has(signal, SIGNAL_FIELD_segments);
-        if (signal->consent.granted == 0) /* nothing is permitted: nothing is stored */
+        if (signal->consent.given == 0) /* nothing is permitted, and nothing is said about that: nothing is stored */
             return data ? REASON_no_consent : REASON_none;
         customer = customer_insert(worker, partition, signal->customer);
         if (customer == STATE_NONE)
@@ -270,7 +287,7 @@ static enum signal_reason apply_customer(struct worker *worker, struct partition
     if (key_is_none(record->head.key)) /* it went with its last offer */
         return reason;
     reason = profile_set(record, signal);
-    customer_drop_if_empty(partition, customer);
+    customer_drop_if_empty(worker, partition, customer);
     return reason;
 }
 
@@ -308,16 +325,18 @@ static enum signal_reason apply_location(struct worker *worker, struct partition
         return REASON_none;
     memcpy(record->zone, signal->zone, sizeof record->zone);
     record->zone_until_ms = until_ms;
-    (void)timers_set(&worker->timers, (struct timer){ .due_ms = until_ms, .index = customer,
-                                                      .partition = (uint8_t)partition->number, .kind = TIMER_CUSTOMER });
+    customer_timer_set(worker, partition, customer, until_ms);
     return REASON_none;
 }
 
 void apply_customer_timer(struct worker *worker, struct partition *partition, uint32_t index)
 {
     const struct customer_record *record = state_at(partition->state, POOL_CUSTOMERS, index);
-    if (!key_is_none(record->head.key) && record->zone_until_ms != 0 && record->zone_until_ms <= worker->tick_ms)
+    if (key_is_none(record->head.key))
+        return;
+    if (record->zone_until_ms != 0 && record->zone_until_ms <= worker->tick_ms)
         zone_forget(customer_touch(partition, index));
+    customer_drop_if_empty(worker, partition, index);
 }
 
 /* Spend adds up in the currency that it began in; amounts in another one are not mixed in. */

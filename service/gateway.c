@@ -69,7 +69,8 @@ static int wait_ms(const struct gateway *gateway)
 static bool wait_for_work(struct gateway *gateway, int timeout_ms)
 {
     struct inbox *inbox = &gateway->inbox;
-    struct pollfd wait[2] = { { .fd = inbox->wake_fd, .events = POLLIN }, { .fd = gateway->signal_fd, .events = POLLIN } };
+    struct pollfd wait[2] = { { .fd = inbox->wake_fd, .events = POLLIN },
+                              { .fd = gateway->signal_fd, .events = POLLIN } };
     /* First say that we sleep, then look: whoever brings work later sees it said, and wakes us (inbox_wake). */
     atomic_store(&inbox->asleep, true);
     if (timeout_ms > 0 && (links_have_news(gateway) || (!gateway->stalled && !inbox_empty(inbox))))

@@ -28,11 +28,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define REQUEST_SLOTS       64u         /* requests in the gateway at once; further ones wait in NNG */
-#define RECEIVES_IN_FLIGHT  8u          /* of the PULL socket */
-#define FINDINGS_LISTED_MAX 100u        /* in one answer */
-#define BATCH_BYTES_MAX     (4u << 20)  /* of one worker's part; a batch is closed when it has grown past this */
-#define SIGNALS_PER_STEP    256u        /* taken before the next look at links, clock and answers */
+#define REQUEST_SLOTS       64u        /* requests in the gateway at once; further ones wait in NNG */
+#define RECEIVES_IN_FLIGHT  8u         /* of the PULL socket */
+#define FINDINGS_LISTED_MAX 100u       /* in one answer */
+#define BATCH_BYTES_MAX     (4u << 20) /* of one worker's part; a batch is closed when it has grown past this */
+#define SIGNALS_PER_STEP    256u       /* taken before the next look at links, clock and answers */
 #define LISTENERS_MAX       (RIALTO_WORKERS_MAX + 16u)
 #define LINK_BYTES_MAX      (16u << 20) /* largest message from a worker */
 
@@ -42,8 +42,8 @@ struct gateway;
 
 struct received { /* a message, taken out of the inbox */
     nng_msg *message;
-    int      slot; /* request slot to answer, -1: pushed, nobody waits */
-    int64_t  arrived_ms;
+    int slot; /* request slot to answer, -1: pushed, nobody waits */
+    int64_t arrived_ms;
 };
 
 enum slot_state { SLOT_RECEIVING, SLOT_ARRIVED, SLOT_TAKEN, SLOT_SENDING };
@@ -52,32 +52,32 @@ struct inbox {
     pthread_mutex_t lock; /* holds for everything down to `closed`; never held while NNG is called */
     struct {
         nng_msg *message;
-        int64_t  arrived_ms;
+        int64_t arrived_ms;
         uint64_t arrival; /* pushes and requests are taken in this order */
-    } *push;              /* ring of room `push_max` */
+    } * push;             /* ring of room `push_max` */
     uint32_t push_max, push_first, push_count;
     struct {
         nng_aio *aio;
-        bool     done; /* completed, its message not yet in the ring */
+        bool done; /* completed, its message not yet in the ring */
     } receive[RECEIVES_IN_FLIGHT];
     uint32_t receive_next; /* whose message comes next: NNG completes them in any order, senders want theirs */
-    bool     delivering;   /* some thread is moving completed messages into the ring */
+    bool delivering;       /* some thread is moving completed messages into the ring */
     struct inbox_slot {
-        struct inbox   *inbox;
-        nng_ctx         context;
-        nng_aio        *aio;
+        struct inbox *inbox;
+        nng_ctx context;
+        nng_aio *aio;
         enum slot_state state;
-        nng_msg        *message;
-        int64_t         arrived_ms;
-        uint64_t        arrival;
+        nng_msg *message;
+        int64_t arrived_ms;
+        uint64_t arrival;
     } slot[REQUEST_SLOTS];
     uint32_t slots_arrived;
     uint64_t arrivals;
-    bool     closed; /* no more receiving */
+    bool closed; /* no more receiving */
 
-    nng_socket  pull, reply;
+    nng_socket pull, reply;
     atomic_bool asleep; /* the main thread is about to wait, or waits */
-    int         wake_fd;
+    int wake_fd;
 };
 
 bool inbox_setup(struct inbox *inbox, const struct config *config); /* opens the sockets, receives nothing yet */
@@ -100,37 +100,37 @@ void inbox_wake(struct inbox *inbox); /* any thread */
 struct window_entry {
     uint64_t seq;
     nng_msg *message; /* ours until acknowledged; what goes out is a copy */
-    bool     is_tick; /* carries no record */
-    bool     sent;
+    bool is_tick;     /* carries no record */
+    bool sent;
 };
 
 struct link {
     struct gateway *gateway;
-    uint32_t        index;
-    nng_socket      socket;
-    nng_aio        *receive_aio, *send_aio;
+    uint32_t index;
+    nng_socket socket;
+    nng_aio *receive_aio, *send_aio;
 
-    pthread_mutex_t lock;     /* down to `send_done` */
-    uint32_t        pipe_live; /* NNG's number of the pipe, 0 = none */
-    uint32_t        changes;   /* pipes come and gone */
-    int64_t         changed_ms;
-    nng_msg        *received;  /* the next one is asked for when this one is taken */
-    bool            send_done;
+    pthread_mutex_t lock; /* down to `send_done` */
+    uint32_t pipe_live;   /* NNG's number of the pipe, 0 = none */
+    uint32_t changes;     /* pipes come and gone */
+    int64_t changed_ms;
+    nng_msg *received; /* the next one is asked for when this one is taken */
+    bool send_done;
 
     /* main thread */
     uint32_t changes_seen;
-    uint32_t pipe;      /* whose HELLO made it ready */
-    bool     ready;     /* HELLO seen on this pipe: batches may be sent */
-    bool     hello_seen; /* ever */
-    bool     sending;
-    bool     send_stale; /* the window was rewound while a send was under way */
+    uint32_t pipe;   /* whose HELLO made it ready */
+    bool ready;      /* HELLO seen on this pipe: batches may be sent */
+    bool hello_seen; /* ever */
+    bool sending;
+    bool send_stale; /* the window was rewound while a send was under way */
     uint32_t flags;
     uint64_t applied, durable;
-    uint64_t last_seq;  /* newest batch put into the window: `prev` of the next */
-    int64_t  hello_tick_ms;
+    uint64_t last_seq; /* newest batch put into the window: `prev` of the next */
+    int64_t hello_tick_ms;
     uint64_t rewound_to;
-    int64_t  rewound_ms;
-    struct window_entry *window; /* ring */
+    int64_t rewound_ms;
+    struct window_entry *window;                /* ring */
     uint32_t window_room, first, count, cursor; /* cursor: entries before it have been sent */
 };
 
@@ -150,10 +150,10 @@ enum request_phase { REQUEST_IDLE, REQUEST_TAKING, REQUEST_WAITING };
 enum request_kind { REQUEST_SIGNALS, REQUEST_TICK, REQUEST_WATCH };
 
 struct finding {
-    uint32_t           index;
+    uint32_t index;
     enum signal_reason reason;
-    char               pointer[FAULT_POINTER_MAX];
-    char               text[FAULT_REASON_MAX];
+    char pointer[FAULT_POINTER_MAX];
+    char text[FAULT_REASON_MAX];
 };
 
 struct request_signal { /* an accepted one, in order of (seq, ref) */
@@ -161,14 +161,14 @@ struct request_signal { /* an accepted one, in order of (seq, ref) */
     uint64_t workers; /* bit per worker that has a part of it */
     uint32_t ref;
     uint32_t index;
-    bool     rejected; /* by a worker */
+    bool rejected; /* by a worker */
 };
 
 struct request {
     enum request_phase phase;
-    enum request_kind  kind;
-    int64_t  deadline_ms;         /* monotonic: until then workers may apply */
-    int64_t  durable_deadline_ms; /* 0 until all is applied */
+    enum request_kind kind;
+    int64_t deadline_ms;               /* monotonic: until then workers may apply */
+    int64_t durable_deadline_ms;       /* 0 until all is applied */
     uint64_t need[RIALTO_WORKERS_MAX]; /* batch that each worker must have applied, 0 = none */
     uint32_t accepted, rejected, watched;
     struct request_signal *signal;
@@ -199,36 +199,37 @@ void answer_text(struct gateway *gateway, uint32_t slot, const char *text, size_
 
 struct message {
     const char *text;
-    size_t      bytes, at;
+    size_t bytes, at;
     enum { MESSAGE_ONE, MESSAGE_LINES, MESSAGE_ARRAY } form;
-    cJSON       *tree; /* owned: the whole of ONE and ARRAY, the line of LINES */
+    cJSON *tree;       /* owned: the whole of ONE and ARRAY, the line of LINES */
     const cJSON *next; /* ARRAY */
-    bool         broken; /* the whole could not be read */
+    bool broken;       /* the whole could not be read */
 };
 
 /* message_open - look at the form. The text must stay where it is until message_close(). */
 void message_open(struct message *message, const char *text, size_t bytes);
 /* message_next - the next value: *ret_value, or NULL with *ret_reason and *fault. False at the end. */
-bool message_next(struct message *message, const cJSON **ret_value, enum signal_reason *ret_reason, struct fault *fault);
+bool message_next(struct message *message, const cJSON **ret_value, enum signal_reason *ret_reason,
+                  struct fault *fault);
 void message_close(struct message *message);
 
 /* ---- taking in (gateway_ingest.c, gateway_batch.c, gateway_control.c) --------------------------------------- */
 
 struct ingest {
-    bool            active;  /* a message is being taken */
+    bool active; /* a message is being taken */
     struct received received;
-    struct message  message;
-    uint32_t        index;   /* of the next value in it */
-    bool            held;    /* `signal` is parsed and waits for room in a window */
-    struct signal   signal;
+    struct message message;
+    uint32_t index; /* of the next value in it */
+    bool held;      /* `signal` is parsed and waits for room in a window */
+    struct signal signal;
     uint64_t reasons[REASON_COUNT], reasons_told[REASON_COUNT];
-    int64_t  told_ms;
+    int64_t told_ms;
 };
 
 struct batch { /* the open one */
     uint64_t seq;
     uint32_t signals;
-    bool     full;
+    bool full;
     nng_msg *message[RIALTO_WORKERS_MAX]; /* NULL: nothing for this worker yet */
     uint32_t records[RIALTO_WORKERS_MAX];
 };
@@ -240,8 +241,8 @@ void ingest_teardown(struct gateway *gateway);
 
 /* batch_route - put a signal's parts into the open batch. False: a worker that must get one has no room; nothing was done. */
 bool batch_route(struct gateway *gateway, const struct signal *signal, struct request *request, uint32_t index);
-void batch_seal(struct gateway *gateway);              /* the open batch goes to the links, if it holds anything */
-void batch_tick(struct gateway *gateway);              /* every worker gets an empty batch of the current tick */
+void batch_seal(struct gateway *gateway); /* the open batch goes to the links, if it holds anything */
+void batch_tick(struct gateway *gateway); /* every worker gets an empty batch of the current tick */
 void batch_teardown(struct gateway *gateway);
 
 /* control_take - if the message is a control that may be acted on, do so and return true: the request is answered or will be. */
@@ -251,45 +252,46 @@ bool control_take(struct gateway *gateway, const struct received *received, enum
 /* ---- service time and numbers (gateway_clock.c) -------------------------------------------------------------- */
 
 struct clock {
-    int64_t  offset_ms; /* service time - CLOCK_MONOTONIC */
-    int64_t  tick_ms;   /* current one */
+    int64_t offset_ms; /* service time - CLOCK_MONOTONIC */
+    int64_t tick_ms;   /* current one */
     uint64_t next_seq;
     _Atomic uint64_t *seq_word; /* mapped file: newest number given out */
-    int      seq_fd;
+    int seq_fd;
 };
 
-bool    clock_setup(struct gateway *gateway);                /* the file of numbers */
-void    clock_start(struct gateway *gateway);                /* after the workers' HELLOs */
-void    clock_teardown(struct gateway *gateway);
-int64_t clock_now_ms(const struct gateway *gateway);         /* service time */
-bool    clock_step(struct gateway *gateway);                 /* a new tick? then it is sent */
-void    clock_move(struct gateway *gateway, int64_t to_ms);  /* forward only */
+bool clock_setup(struct gateway *gateway); /* the file of numbers */
+void clock_start(struct gateway *gateway); /* after the workers' HELLOs */
+void clock_teardown(struct gateway *gateway);
+int64_t clock_now_ms(const struct gateway *gateway);     /* service time */
+bool clock_step(struct gateway *gateway);                /* a new tick? then it is sent */
+void clock_move(struct gateway *gateway, int64_t to_ms); /* forward only */
 int64_t clock_next_tick_mono_ms(const struct gateway *gateway);
 uint64_t clock_take_seq(struct gateway *gateway);
-void    clock_seen_seq(struct gateway *gateway, uint64_t applied); /* by a worker; ends the process if it is one not given out */
+void clock_seen_seq(struct gateway *gateway,
+                    uint64_t applied); /* by a worker; ends the process if it is one not given out */
 
 /* ---- listeners (gateway_listen.c) ---------------------------------------------------------------------------- */
 
 struct listener {
-    char         url[CONFIG_TEXT_MAX + 32];
-    char         path[108]; /* of an ipc one */
-    nng_socket   socket;
+    char url[CONFIG_TEXT_MAX + 32];
+    char path[108]; /* of an ipc one */
+    nng_socket socket;
     nng_listener id;
     struct link *link; /* a worker's: looked at only while no pipe is there */
-    int          permissions;
+    int permissions;
 };
 
 struct listeners {
     struct listener listener[LISTENERS_MAX];
-    uint32_t        count;
-    pthread_t       thread;
-    bool            thread_started;
-    int             stop_fd;
+    uint32_t count;
+    pthread_t thread;
+    bool thread_started;
+    int stop_fd;
 };
 
 bool listeners_open(struct listeners *listeners, nng_socket socket, const char *url, struct link *link);
 bool listeners_open_all(struct listeners *listeners, nng_socket socket, const char *urls); /* separated by spaces */
-bool listeners_watch(struct listeners *listeners); /* starts the thread */
+bool listeners_watch(struct listeners *listeners);                                         /* starts the thread */
 void listeners_stop(struct listeners *listeners);
 /* listener_deaf - nobody takes pipes from the ipc listener at this path. */
 bool listener_deaf(const char *path, int timeout_ms);
@@ -297,19 +299,19 @@ bool listener_deaf(const char *path, int timeout_ms);
 /* ---- all of it -------------------------------------------------------------------------------------------------- */
 
 struct gateway {
-    const struct config   *config;
-    struct cache          *cache;
+    const struct config *config;
+    struct cache *cache;
     struct rialto_control *control;
-    struct signal_rules    rules;
-    struct inbox           inbox;
-    struct listeners       listeners;
-    struct clock           clock;
-    struct ingest          ingest;
-    struct batch           batch;
-    struct link            link[RIALTO_WORKERS_MAX];
-    uint32_t               link_count;
-    struct request         request[REQUEST_SLOTS];
-    bool                   stalled; /* the held signal found no room */
-    int                    signal_fd;
+    struct signal_rules rules;
+    struct inbox inbox;
+    struct listeners listeners;
+    struct clock clock;
+    struct ingest ingest;
+    struct batch batch;
+    struct link link[RIALTO_WORKERS_MAX];
+    uint32_t link_count;
+    struct request request[REQUEST_SLOTS];
+    bool stalled; /* the held signal found no room */
+    int signal_fd;
 };
 #endif

@@ -15,15 +15,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ANSWER_BYTES_MAX   (256u << 10) /* FINDINGS_LISTED_MAX findings, each character escaped, and their frame */
-#define SIGNALS_KEPT_ROOM  4096u        /* room that a slot keeps between requests */
+#define ANSWER_BYTES_MAX  (256u << 10) /* FINDINGS_LISTED_MAX findings, each character escaped, and their frame */
+#define SIGNALS_KEPT_ROOM 4096u        /* room that a slot keeps between requests */
 
-_Static_assert(FINDINGS_LISTED_MAX * (2 * (FAULT_POINTER_MAX + FAULT_REASON_MAX) + 128) + 512 < ANSWER_BYTES_MAX,
+_Static_assert(FINDINGS_LISTED_MAX *(2 * (FAULT_POINTER_MAX + FAULT_REASON_MAX) + 128) + 512 < ANSWER_BYTES_MAX,
                "an answer always fits");
 
 /* ---- text ---------------------------------------------------------------------------------------------------- */
 
-static char   answer[ANSWER_BYTES_MAX]; /* one main thread writes one answer at a time */
+static char answer[ANSWER_BYTES_MAX]; /* one main thread writes one answer at a time */
 static size_t answer_bytes;
 
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
@@ -291,10 +291,9 @@ static void finish_late(struct gateway *gateway, uint32_t slot)
 
 static void finish_applied(struct gateway *gateway, uint32_t slot, int64_t now)
 {
-    static const char *const WORDS[] = { [DURABLE_NO] = "no",
-                                         [DURABLE_NOT_YET] = "no",
-                                         [DURABLE_REDIS] = "redis",
-                                         [DURABLE_DISK] = "disk" };
+    static const char *const WORDS[] = {
+        [DURABLE_NO] = "no", [DURABLE_NOT_YET] = "no", [DURABLE_REDIS] = "redis", [DURABLE_DISK] = "disk"
+    };
     struct request *request = &gateway->request[slot];
     if (request->durable_deadline_ms == 0)
         request->durable_deadline_ms = now + gateway->config->durable_timeout_ms;

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct route { /* where the parts of one signal go */
+struct route {        /* where the parts of one signal go */
     uint64_t workers; /* all of them */
     uint32_t product_partition, customer_partition;
     uint64_t id_hash;
@@ -86,7 +86,8 @@ static nng_msg *message_start(void)
     return message;
 }
 
-static void message_finish(const struct gateway *gateway, nng_msg *message, uint64_t seq, uint32_t worker, uint32_t count)
+static void message_finish(const struct gateway *gateway, nng_msg *message, uint64_t seq, uint32_t worker,
+                           uint32_t count)
 {
     struct wire_header header;
     memcpy(&header, nng_msg_body(message), sizeof header);

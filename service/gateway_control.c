@@ -13,7 +13,8 @@
 #define CONTROL_BYTES_MAX (256u << 10)
 #define PING_BYTES_MAX    (256u + RIALTO_WORKERS_MAX * 160u)
 
-static void refuse(struct gateway *gateway, uint32_t slot, enum signal_reason reason, const char *pointer, const char *text)
+static void refuse(struct gateway *gateway, uint32_t slot, enum signal_reason reason, const char *pointer,
+                   const char *text)
 {
     struct fault fault;
     fault_set(&fault, NULL, 0, pointer, "%s", text);
@@ -25,7 +26,8 @@ static void refuse(struct gateway *gateway, uint32_t slot, enum signal_reason re
 static void ping(struct gateway *gateway, uint32_t slot)
 {
     char text[PING_BYTES_MAX];
-    int at = snprintf(text, sizeof text, "{\"ok\":true,\"service_time_ms\":%" PRId64 ",\"tick_ms\":%" PRId64 ",\"workers\":[",
+    int at = snprintf(text, sizeof text,
+                      "{\"ok\":true,\"service_time_ms\":%" PRId64 ",\"tick_ms\":%" PRId64 ",\"workers\":[",
                       clock_now_ms(gateway), gateway->clock.tick_ms);
     for (uint32_t i = 0; i < gateway->link_count; i++) {
         const struct link *link = &gateway->link[i];

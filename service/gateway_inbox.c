@@ -79,7 +79,7 @@ static void deliver(struct inbox *inbox)
 
 struct receive_argument {
     struct inbox *inbox;
-    uint32_t      index;
+    uint32_t index;
 };
 static struct receive_argument receive_argument[RECEIVES_IN_FLIGHT]; /* one gateway a process */
 
@@ -152,7 +152,8 @@ static void take_slot(struct inbox *inbox, uint32_t index, struct received *ret)
 static void take_push(struct inbox *inbox, struct received *ret)
 {
     uint32_t at = inbox->push_first;
-    *ret = (struct received){ .message = inbox->push[at].message, .slot = -1, .arrived_ms = inbox->push[at].arrived_ms };
+    *ret =
+        (struct received){ .message = inbox->push[at].message, .slot = -1, .arrived_ms = inbox->push[at].arrived_ms };
     inbox->push_first = (at + 1) % inbox->push_max;
     inbox->push_count--;
 }
@@ -174,8 +175,7 @@ bool inbox_take(struct inbox *inbox, struct received *ret)
     bool taken = true, was_full = false;
     (void)pthread_mutex_lock(&inbox->lock);
     int slot = oldest_slot(inbox);
-    if (inbox->push_count > 0 &&
-        (slot == -1 || inbox->push[inbox->push_first].arrival < inbox->slot[slot].arrival)) {
+    if (inbox->push_count > 0 && (slot == -1 || inbox->push[inbox->push_first].arrival < inbox->slot[slot].arrival)) {
         was_full = inbox->push_count == inbox->push_max;
         take_push(inbox, ret);
     } else if (slot != -1) {

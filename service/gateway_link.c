@@ -146,7 +146,8 @@ static void take_hello(struct link *link, const struct wire_header *header, uint
     link->hello_tick_ms = header->tick_ms;
     if (repeated)
         return;
-    log_line(LOG_DEBUG, "WORKER-HELLO", "worker=%u applied=%" PRIu64 " waiting=%u", link->index, header->seq, link->count);
+    log_line(LOG_DEBUG, "WORKER-HELLO", "worker=%u applied=%" PRIu64 " waiting=%u", link->index, header->seq,
+             link->count);
     link->rewound_to = header->seq;
     link->rewound_ms = now;
     rewind_window(link);

@@ -75,7 +75,8 @@ void message_open(struct message *message, const char *text, size_t bytes)
     cJSON_Delete(whole);
 }
 
-static bool next_line(struct message *message, const cJSON **ret_value, enum signal_reason *ret_reason, struct fault *fault)
+static bool next_line(struct message *message, const cJSON **ret_value, enum signal_reason *ret_reason,
+                      struct fault *fault)
 {
     message->at = skip_space(message->text, message->bytes, message->at);
     if (message->at == message->bytes)

@@ -22,18 +22,20 @@ static bool claim(struct worker *worker, enum rialto_table table, uint32_t parti
     return false;
 }
 
-static void drop(struct worker *worker, enum rialto_table table, uint32_t partition, struct rialto_key key)
-{
-    uint64_t slot = table_find(worker->cache, table, partition, key);
-    if (slot != SLOT_NONE)
-        table_delete(worker->cache, table, partition, slot);
-}
-
 static void announce(struct worker *worker, uint32_t partition, enum rialto_table table, uint64_t slot)
 {
     struct rialto_ring_entry entry = { .when_ms = worker->tick_ms, .slot = (uint32_t)slot,
                                        .partition = (uint8_t)partition, .table = (uint8_t)table };
     ring_append(worker->cache, worker->index, &entry);
+}
+
+static void drop(struct worker *worker, enum rialto_table table, uint32_t partition, struct rialto_key key)
+{
+    uint64_t slot = table_find(worker->cache, table, partition, key);
+    if (slot == SLOT_NONE)
+        return;
+    table_delete(worker->cache, table, partition, slot);
+    announce(worker, partition, table, slot);
 }
 
 /* ---- names ------------------------------------------------------------------------------------------------- */
@@ -168,7 +170,7 @@ static void terms_inputs_fill(struct worker *worker, const struct customer_recor
         int64_t unit = MICRO;
         for (unsigned i = 0; i < currency->decimals; i++)
             unit /= 10;
-        in->spend_known = true;
+        memcpy(in->spend_currency, currency->letters, sizeof in->spend_currency);
         in->spend_micro = record->spend > INT64_MAX / MICRO ? INT64_MAX : record->spend * unit;
     }
     uint32_t at = record->zone[0] == '\0' ? STATE_NONE : place_of(worker, record->zone);
@@ -180,6 +182,10 @@ static void terms_inputs_fill(struct worker *worker, const struct customer_recor
 
 static void publish_terms(struct worker *worker, const struct partition *partition, const struct customer_record *record)
 {
+    if (record->consent == 0 && record->offer_count == 0) { /* kept for the time of a refusal: no line means neutral */
+        drop(worker, RIALTO_TABLE_TERMS, partition->number, record->head.key);
+        return;
+    }
     struct terms_inputs in;
     struct rialto_terms_line line = { .key = record->head.key, .group_map = worker->control->group_map,
                                       .consent = record->consent };

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #ifndef RIALTO_VERSION
 #define RIALTO_VERSION "0"
@@ -32,7 +33,7 @@ static const char help_text[] =
     "runs a redis-server of its own when it is told of none. A first try, in three terminals:\n"
     "\n"
     "  rialtod\n"
-    "  rialto send '{\"type\":\"product\",\"sku\":\"milk-1l\",\"category\":\"fresh/dairy\",\"list\":120,\"currency\":\"EUR\"}'\n"
+    "  rialto signal --json-text '{\"type\":\"product\",\"sku\":\"milk-1l\",\"category\":\"fresh/dairy\",\"list\":189,\"currency\":\"CNY\"}'\n"
     "  rialto quote milk-1l\n"
     "\n"
     "Options\n"
@@ -184,6 +185,17 @@ static int check(const struct config *config)
     return EXIT_SUCCESS;
 }
 
+/* What top and ps -e show; executed as /proc/self/exe, we would all be called "exe". */
+static void process_name(const char *role, uint32_t index)
+{
+    char name[16] = "rialtod";
+    if (strcmp(role, "worker") == 0)
+        (void)snprintf(name, sizeof name, "rialtod-w%u", index);
+    else if (strcmp(role, "supervisor") != 0)
+        (void)snprintf(name, sizeof name, "rialtod-%.7s", role);
+    (void)prctl(PR_SET_NAME, name);
+}
+
 /* With the default instance the log says "gateway"; with others, whose: "shop2/gateway". */
 static void log_start(const struct config *config, const char *role, uint32_t index)
 {
@@ -200,6 +212,7 @@ static void log_start(const struct config *config, const char *role, uint32_t in
 static int role_run(const struct config *config, const struct arguments *arguments, int argc, char *argv[])
 {
     const char *role = arguments->role != NULL ? arguments->role : "supervisor";
+    process_name(role, arguments->index);
     log_start(config, role, arguments->index);
     if (strcmp(role, "supervisor") == 0)
         return supervisor_main(config, argc, argv);

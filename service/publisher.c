@@ -13,6 +13,7 @@
  * Locking    the mutex guards the list of orders only. */
 #include "service/publisher_parts.h"
 
+#include "cache/segment.h"
 #include "service/log.h"
 #include "service/metrics.h"
 
@@ -203,8 +204,9 @@ static void personal_change(struct publisher *publisher, const struct rialto_rin
     if (entry->partition % p->config->workers != p->worker)
         return;
     bool is_terms = entry->table == RIALTO_TABLE_TERMS;
-    enum rialto_status status = reader_line_at(p->prices, (enum rialto_table)entry->table, entry->partition, entry->slot,
-                                               is_terms ? terms.word : offer.word);
+    const struct folder_table *table = &p->prices->folder.table[entry->table];
+    enum rialto_status status = segment_line_at(table, sizeof(struct rialto_terms_line) / sizeof(uint64_t), entry->partition,
+                                                entry->slot, is_terms ? terms.word : offer.word);
     if (status != RIALTO_OK) {
         publisher->coarse[entry->partition] = true;
     } else if (is_terms) {
@@ -370,11 +372,12 @@ static int work(struct publisher *publisher)
     busy = changes_work(publisher) || busy;
     if (!forgets_send(publisher) || !emptied_check(publisher))
         return -1;
-    int quotes = quotes_publish(&publisher->now); /* customers wait for these; the catalogue can wait */
-    int cells = quotes < 0 ? -1 : baselines_publish(&publisher->now);
-    if (cells < 0)
+    uint32_t commands = 0;
+    busy = quotes_append(&publisher->now, &commands) > 0 || busy;
+    busy = baselines_append(&publisher->now, &commands) > 0 || busy;
+    if (publisher->now.link.context == NULL || !replies_check(&publisher->now.link, commands, "writing prices"))
         return -1;
-    return busy || quotes > 0 || cells > 0;
+    return busy;
 }
 
 static void *publisher_thread(void *argument)

@@ -114,7 +114,7 @@ static int by_zone(const void *a, const void *b)
 }
 
 /* HSET of cells [first, end), which are of one zone. */
-static bool send_zone(struct publishing *p, const struct fresh_cell fresh[], uint32_t first, uint32_t end)
+static bool append_zone(struct publishing *p, const struct fresh_cell fresh[], uint32_t first, uint32_t end)
 {
     const char *argv[2 + 2 * FIELDS_A_COMMAND];
     size_t bytes[2 + 2 * FIELDS_A_COMMAND];
@@ -133,27 +133,19 @@ static bool send_zone(struct publishing *p, const struct fresh_cell fresh[], uin
     return redis_link_append(&p->link, argc, argv, bytes);
 }
 
-static bool send_all(struct publishing *p, struct fresh_cell fresh[], uint32_t count)
+uint32_t baselines_append(struct publishing *p, uint32_t *commands)
 {
-    uint32_t commands = 0;
-    qsort(fresh, count, sizeof fresh[0], by_zone);
-    for (uint32_t first = 0, end = 0; first < count; first = end, commands++) {
-        for (end = first; end < count && end - first < FIELDS_A_COMMAND && by_zone(&fresh[first], &fresh[end]) == 0; end++)
-            ;
-        if (!send_zone(p, fresh, first, end))
-            return false;
-    }
-    return replies_check(&p->link, commands, "writing prices");
-}
-
-int baselines_publish(struct publishing *p)
-{
+    struct fresh_cell *fresh = p->fresh;
     uint32_t count = 0;
     if (p->cells.count == 0)
         return 0;
-    uint32_t looked = collect(p, p->fresh, &count);
-    if (!send_all(p, p->fresh, count))
-        return -1;
+    uint32_t looked = collect(p, fresh, &count);
+    qsort(fresh, count, sizeof fresh[0], by_zone);
+    for (uint32_t first = 0, end = 0; first < count; first = end) {
+        for (end = first; end < count && end - first < FIELDS_A_COMMAND && by_zone(&fresh[first], &fresh[end]) == 0; end++)
+            ;
+        *commands += append_zone(p, fresh, first, end);
+    }
     metric_add(METRIC_cells_published_total, count);
-    return (int)looked;
+    return looked;
 }

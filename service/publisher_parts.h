@@ -10,7 +10,7 @@
 
 #define PUBLISHER_KEY_MAX  (RIALTO_NAME_MAX + RIALTO_ID_MAX + 16u)
 #define PUBLISHER_JSON_MAX 1024u
-#define CELLS_PER_PASS     512u
+#define CELLS_PER_PASS     2048u
 #define FIELDS_A_COMMAND   64u
 
 struct dirty_cells {       /* a bit per line of our own partitions in cells.v1 */
@@ -36,7 +36,6 @@ struct writing {           /* one HSET or HDEL that is being put together */
     char   text[FIELDS_A_COMMAND][PUBLISHER_JSON_MAX]; /* what argv points to */
     uint32_t fields;
     int    argc;
-    bool   alive;
 };
 
 struct publishing {        /* the thread's view of the world */
@@ -51,6 +50,9 @@ struct publishing {        /* the thread's view of the world */
     struct writing       writing;
 };
 
+/* Commands are appended for a whole pass, then their replies are read: one round trip for all of them. A link that dies on the
+ * way makes all later calls void; reading the replies tells. */
+
 int64_t publisher_mono_ms(void);
 
 /* ---- publisher_cells.c: PREFIX:cell:{zone} ---------------------------------------------------------------------------------- */
@@ -59,18 +61,18 @@ bool dirty_cells_setup(struct publishing *p);
 void dirty_cells_teardown(struct publishing *p);
 void dirty_cells_mark(struct publishing *p, uint32_t partition, uint64_t slot);
 void dirty_cells_mark_all(struct publishing *p);
-/* baselines_publish - write some of the dirty ones. Returns how many were looked at; -1: the link is dead. */
-int baselines_publish(struct publishing *p);
+/* baselines_append - commands for some of the dirty ones; their replies are to be read. Returns how many lines were looked at. */
+uint32_t baselines_append(struct publishing *p, uint32_t *commands);
 
 /* ---- publisher_quotes.c: PREFIX:quote:{customer} ----------------------------------------------------------------------------- */
 
-/* quotes_publish - refresh some of the customers that are due. As baselines_publish(). */
-int quotes_publish(struct publishing *p);
+/* quotes_append - commands for some of the customers that are due. Returns how many customers. */
+uint32_t quotes_append(struct publishing *p, uint32_t *commands);
 /* quotes_take_up - our own customers' keys that stand in Redis become watches again. False: the link is dead. */
 bool quotes_take_up(struct publishing *p);
 /* quotes_delete - the key of one customer. False: the link is dead. */
 bool quotes_delete(struct publishing *p, const char *customer);
 
-/* replies_check - read n replies of which none may be an error. False: the link is dead. */
+/* replies_check - read n replies, of which none may be an error. False: the link is dead. */
 bool replies_check(struct redis_link *link, uint32_t n, const char *doing);
 #endif

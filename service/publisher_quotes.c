@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUOTES_PER_PASS  256u
-#define RETRY_MS         20    /* after BUSY */
+#define CUSTOMERS_PER_PASS 256u
+#define RETRY_MS          20    /* after BUSY */
 #define CLOCK_LOOK_MS    1000  /* the service clock may be moved: ends are looked at this often */
 #define TTL_MIN_MS       1000
 #define TTL_LONGER_MS    1000  /* a key is not given a longer life for less */
@@ -56,10 +56,7 @@ static void begin(struct writing *writing, const char *command)
 
 static uint32_t end(struct publishing *p, struct writing *writing)
 {
-    if (writing->fields == 0)
-        return 0;
-    writing->alive = writing->alive && redis_link_append(&p->link, writing->argc, writing->argv, writing->bytes);
-    return 1;
+    return writing->fields > 0 && redis_link_append(&p->link, writing->argc, writing->argv, writing->bytes);
 }
 
 /* A product's quote, composed now. False: not to be written. */
@@ -229,21 +226,17 @@ static uint32_t refresh(struct publishing *p, struct writing *writing, struct wa
     return commands;
 }
 
-int quotes_publish(struct publishing *p)
+uint32_t quotes_append(struct publishing *p, uint32_t *commands)
 {
-    struct writing *writing = &p->writing;
-    uint32_t customers = 0, commands = 0;
+    uint32_t customers = 0;
     int64_t now = publisher_mono_ms();
-    writing->alive = true;
-    for (struct watcher *watcher = watches_due(&p->watches, now); watcher != NULL && customers < QUOTES_PER_PASS && writing->alive;
+    for (struct watcher *watcher = watches_due(&p->watches, now); watcher != NULL && customers < CUSTOMERS_PER_PASS;
          watcher = watches_due(&p->watches, now)) {
-        commands += refresh(p, writing, watcher, now);
+        *commands += refresh(p, &p->writing, watcher, now);
         customers++;
     }
     metric_set(METRIC_watches, p->watches.pairs);
-    if (!writing->alive || !replies_check(&p->link, commands, "writing quotes"))
-        return -1;
-    return (int)customers;
+    return customers;
 }
 
 bool quotes_delete(struct publishing *p, const char *customer)

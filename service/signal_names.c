@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define ROW(name_, member_, kind_, types_, must_, parts_, low_, high_, unit_, text_, choices_)                         \
-    [SIGNAL_FIELD_##member_] = { .pointer = "/" name_,                                                                      \
+    [SIGNAL_FIELD_##member_] = { .pointer = "/" name_,                                                                 \
                                  .kind = kind_,                                                                        \
                                  .types = types_,                                                                      \
                                  .must = must_,                                                                        \
@@ -22,9 +22,9 @@ const struct signal_row signal_rows[SIGNAL_FIELD_COUNT] = { SIGNAL_FIELDS(ROW) }
 enum reason_class { NOTE, REJECT };
 
 static const struct {
-    const char       *name;
+    const char *name;
     enum reason_class class;
-    const char       *text;
+    const char *text;
 } REASONS[REASON_COUNT] = {
 #define REASON_ROW(name_, class_, text_) [REASON_##name_] = { #name_, class_, text_ },
     SIGNAL_REASONS(REASON_ROW)

@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define EXACT_MAX 9007199254740992.0 /* 2^53: from here on a double skips integers */
+#define EXACT_MAX                           9007199254740992.0 /* 2^53: from here on a double skips integers */
 
 /* ---- small helpers ---------------------------------------------------------------------------------------- */
 
@@ -41,8 +41,8 @@ static void *member_of(struct signal *signal, const struct signal_row *row)
     return (char *)signal + row->offset;
 }
 
-static enum signal_reason keep_number(const struct signal_row *row, int64_t value, const char *pointer, struct signal *ret,
-                                      struct fault *fault)
+static enum signal_reason keep_number(const struct signal_row *row, int64_t value, const char *pointer,
+                                      struct signal *ret, struct fault *fault)
 {
     if (value < row->low || value > row->high)
         return REFUSE(fault, pointer, out_of_range, "must be from %" PRId64 " to %" PRId64, row->low, row->high);
@@ -52,8 +52,8 @@ static enum signal_reason keep_number(const struct signal_row *row, int64_t valu
 
 /* ---- one function per kind of field ------------------------------------------------------------------------- */
 
-static enum signal_reason take_text_into(const struct signal_row *row, const cJSON *value, const char *pointer, size_t size,
-                                         char *to, struct fault *fault)
+static enum signal_reason take_text_into(const struct signal_row *row, const cJSON *value, const char *pointer,
+                                         size_t size, char *to, struct fault *fault)
 {
     if (!cJSON_IsString(value))
         return REFUSE(fault, pointer, wrong_type, "must be a text");
@@ -93,7 +93,7 @@ static enum signal_reason take_zone(const struct signal_row *row, const cJSON *v
         return REFUSE(fault, pointer, bad_zone, "not a zone name");
     memset(name, 0, row->size);
     if (chain.count > 0)
-        memcpy(name, chain.name[0], sizeof chain.name[0]);
+        memcpy(name, chain.name[0], strlen(chain.name[0])); /* what stands behind its end is not ours to copy */
     return REASON_none;
 }
 
@@ -169,7 +169,8 @@ static enum signal_reason take_choice(const struct signal_row *row, const cJSON 
     return REASON_none;
 }
 
-static enum signal_reason take_currency(const cJSON *value, const char *pointer, struct signal *ret, struct fault *fault)
+static enum signal_reason take_currency(const cJSON *value, const char *pointer, struct signal *ret,
+                                        struct fault *fault)
 {
     if (!cJSON_IsString(value))
         return REFUSE(fault, pointer, wrong_type, "must be three letters of ISO 4217");
@@ -290,12 +291,14 @@ static enum signal_reason check_required(const struct signal *signal, struct fau
     for (int i = 0; i < SIGNAL_FIELD_COUNT; i++) {
         if (!(signal_rows[i].must & (1u << signal->type)) || signal_has(signal, (enum signal_field)i))
             continue;
-        return REFUSE(fault, signal_rows[i].pointer, missing_field, "a %s signal needs it", signal_type_name(signal->type));
+        return REFUSE(fault, signal_rows[i].pointer, missing_field, "a %s signal needs it",
+                      signal_type_name(signal->type));
     }
     return REASON_none;
 }
 
-enum signal_reason signal_parse(const cJSON *object, const struct signal_rules *rules, struct signal *ret, struct fault *fault)
+enum signal_reason signal_parse(const cJSON *object, const struct signal_rules *rules, struct signal *ret,
+                                struct fault *fault)
 {
     assert(rules != NULL);
     assert(ret != NULL);

@@ -5,17 +5,17 @@
 #include "service/signal.h"
 
 struct signal_row {
-    const char     *pointer; /* RFC 6901: a slash and the name; names hold nothing to escape */
+    const char *pointer; /* RFC 6901: a slash and the name; names hold nothing to escape */
     enum field_kind kind;
-    uint32_t        types;   /* T() of the types that may carry it */
-    uint32_t        must;    /* T() of the types that have to */
-    unsigned        parts;   /* PART_* that it travels with; 0: it stays in the gateway or stands in the record's head */
-    size_t          offset;  /* in struct signal */
-    size_t          size;
-    int64_t         low, high;
-    const char     *unit;
-    const char     *text;
-    const char     *choices; /* FIELD_CHOICE, FIELD_CONSENT: words with bars between them */
+    uint32_t types; /* T() of the types that may carry it */
+    uint32_t must;  /* T() of the types that have to */
+    unsigned parts; /* PART_* that it travels with; 0: it stays in the gateway or stands in the record's head */
+    size_t offset;  /* in struct signal */
+    size_t size;
+    int64_t low, high;
+    const char *unit;
+    const char *text;
+    const char *choices; /* FIELD_CHOICE, FIELD_CONSENT: words with bars between them */
 };
 
 extern const struct signal_row signal_rows[SIGNAL_FIELD_COUNT];
@@ -29,8 +29,8 @@ static inline const char *signal_row_name(enum signal_field field)
 enum signal_field signal_row_find(const char *name);
 
 /* choice_count, choice_index - words between bars: how many, and which one `word` is (-1: none). choice_at - the word's bytes. */
-int         choice_count(const char *choices);
-int         choice_index(const char *choices, const char *word);
+int choice_count(const char *choices);
+int choice_index(const char *choices, const char *word);
 const char *choice_at(const char *choices, int index, size_t *ret_bytes);
 
 /* text_is_plain - no control characters: neither C0, DEL nor C1 (U+0080..U+009F). The text is valid UTF-8. */

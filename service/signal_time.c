@@ -5,7 +5,7 @@
 
 struct digits { /* a cursor over fixed-width decimal fields */
     const char *at;
-    bool        good;
+    bool good;
 };
 
 static int take_number(struct digits *digits, int width)
@@ -91,7 +91,8 @@ bool time_parse(const char *text, int64_t *ret_ms)
     int offset_min = take_offset(&digits);
     if (!digits.good || *digits.at != '\0')
         return false;
-    if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) || hour > 23 || minute > 59 || second > 60)
+    if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) || hour > 23 || minute > 59 ||
+        second > 60)
         return false;
     int64_t minutes = days_since_1970(year, month, day) * (DAY_S / 60) + hour * 60 + minute - offset_min;
     *ret_ms = (minutes * 60 + second) * 1000 + ms;

@@ -110,6 +110,7 @@ bool     places_chain(struct worker *worker, const char *zone, struct zone_chain
 enum signal_reason apply_product_part(struct worker *worker, struct partition *partition, const struct signal *signal);
 enum signal_reason apply_common_part(struct worker *worker, const struct signal *signal);
 enum signal_reason apply_customer_part(struct worker *worker, struct partition *partition, const struct signal *signal);
+int64_t customer_refusal_ends_ms(const struct worker *worker, const struct customer_record *record);
 void apply_customer_timer(struct worker *worker, struct partition *partition, uint32_t index);
 void apply_offer_timer(struct worker *worker, struct partition *partition, uint32_t index);
 

@@ -54,8 +54,9 @@ static void set_timers_of(struct worker *worker, struct partition *partition)
 {
     for (uint32_t i = 0; i < state_capacity(partition->state, POOL_CUSTOMERS); i++) {
         const struct customer_record *record = state_at(partition->state, POOL_CUSTOMERS, i);
-        if (!key_is_none(record->head.key) && record->zone_until_ms != 0)
-            (void)timers_set(&worker->timers, (struct timer){ .due_ms = record->zone_until_ms, .index = i,
+        int64_t due = record->consent == 0 ? customer_refusal_ends_ms(worker, record) : record->zone_until_ms;
+        if (!key_is_none(record->head.key) && due != 0)
+            (void)timers_set(&worker->timers, (struct timer){ .due_ms = due, .index = i,
                                                               .partition = (uint8_t)partition->number, .kind = TIMER_CUSTOMER });
     }
     for (uint32_t i = 0; i < state_capacity(partition->state, POOL_OFFERS); i++) {
