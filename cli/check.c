@@ -142,8 +142,10 @@ const struct cli_command cli_check = {
     .name = "check",
     .usage = "check [OPTIONS] [FOLDER|FILE...]",
     .summary = "are these pricing models good?",
-    .help = "Reads model files, or all *.json of a folder (default: models_dir of the configuration), just as rialtod does, and\n"
-            "prints each fault as file:line:column: pointer: reason. A folder is also checked for contradictions between its\n"
+    .help = "Reads model files, or all *.json of a folder (default: models_dir of the configuration), just as rialtod "
+            "does, and\n"
+            "prints each fault as file:line:column: pointer: reason. A folder is also checked for contradictions "
+            "between its\n"
             "models. Needs no running service. With --config, the configuration file is checked too.\n"
             "\n"
             "  rialto check models                       before a commit; exit status 4 if anything is wrong\n"

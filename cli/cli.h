@@ -31,9 +31,9 @@ struct cli { /* what the options said */
 
 struct cli_command {
     const char *name;
-    const char *usage;   /* the first line of its help, without "rialto " */
-    const char *summary; /* one line */
-    const char *help;    /* what it does, its own options, examples */
+    const char *usage;                                   /* the first line of its help, without "rialto " */
+    const char *summary;                                 /* one line */
+    const char *help;                                    /* what it does, its own options, examples */
     int (*run)(struct cli *cli, int argc, char *argv[]); /* argv[0] is the command's name */
 };
 

@@ -17,9 +17,12 @@ _Atomic bool cli_stop;
 enum { OPTION_CACHE = 1, OPTION_URL, OPTION_CONFIG, OPTION_SET, OPTION_TIMEOUT, OPTION_JSON, OPTION_HELP };
 
 static const struct option common[] = {
-    { "cache", required_argument, NULL, OPTION_CACHE },     { "url", required_argument, NULL, OPTION_URL },
-    { "config", required_argument, NULL, OPTION_CONFIG },   { "set", required_argument, NULL, OPTION_SET },
-    { "timeout", required_argument, NULL, OPTION_TIMEOUT }, { "json", no_argument, NULL, OPTION_JSON },
+    { "cache", required_argument, NULL, OPTION_CACHE },
+    { "url", required_argument, NULL, OPTION_URL },
+    { "config", required_argument, NULL, OPTION_CONFIG },
+    { "set", required_argument, NULL, OPTION_SET },
+    { "timeout", required_argument, NULL, OPTION_TIMEOUT },
+    { "json", no_argument, NULL, OPTION_JSON },
     { "help", no_argument, NULL, OPTION_HELP },
 };
 #define COMMON_COUNT (sizeof common / sizeof common[0])
@@ -173,7 +176,8 @@ enum rialto_status cli_open_cache(const struct cli *cli, struct rialto **ret)
     enum rialto_status status = rialto_open(cli->cache, ret);
     if (status != RIALTO_OK)
         cli_say("%s: %s%s", cli->cache, rialto_status_text(status),
-                status == RIALTO_NO_CACHE ? "; is rialtod running? (--cache, --config and --set instance=... say where)" : "");
+                status == RIALTO_NO_CACHE ? "; is rialtod running? (--cache, --config and --set instance=... say where)"
+                                          : "");
     return status;
 }
 

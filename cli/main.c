@@ -18,22 +18,25 @@ static const char common_help[] =
     "Output:\n"
     "  --json            one JSON object a line instead of text for people\n"
     "\n"
-    "Exit status: 0 all is well, 1 a negative answer (unknown product, rejected signal, degraded service), 2 wrong usage,\n"
-    "             3 no service or cache where it was looked for, 4 a model, configuration or input file that is no good.\n";
+    "Exit status: 0 all is well, 1 a negative answer (unknown product, rejected signal, degraded service), 2 wrong "
+    "usage,\n"
+    "             3 no service or cache where it was looked for, 4 a model, configuration or input file that is no "
+    "good.\n";
 
 static void print_overview(FILE *out)
 {
     fprintf(out, "rialto - what does this customer pay for these products, now?\n\n");
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         fprintf(out, "  rialto %-7s %s\n", commands[i]->name, commands[i]->summary);
-    fprintf(out, "\n`rialto COMMAND --help` explains a command and gives examples. The service itself is rialtod.\n\n%s",
+    fprintf(out,
+            "\n`rialto COMMAND --help` explains a command and gives examples. The service itself is rialtod.\n\n%s",
             common_help);
 }
 
 static void print_help(const struct cli_command *command)
 {
-    printf("rialto %s - %s\n\nUsage: rialto %s\n\n%s\n%s", command->name, command->summary, command->usage, command->help,
-           common_help);
+    printf("rialto %s - %s\n\nUsage: rialto %s\n\n%s\n%s", command->name, command->summary, command->usage,
+           command->help, common_help);
 }
 
 static int run(const struct cli_command *command, int argc, char *argv[])

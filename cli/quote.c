@@ -185,7 +185,8 @@ static int watch(const struct cli *cli, const char *customer, size_t count, char
     if (refused)
         cli_say("not watched: the service refused it");
     else
-        cli_say("watched: fresh quotes stand in Redis under %s:quote:{%s} for a while", cli->config.redis_prefix, customer);
+        cli_say("watched: fresh quotes stand in Redis under %s:quote:{%s} for a while", cli->config.redis_prefix,
+                customer);
     cJSON_Delete(answer);
     return refused ? CLI_NO : CLI_OK;
 }
@@ -201,22 +202,24 @@ static int run(struct cli *cli, int argc, char *argv[])
     int status = cli_parse(cli, argc, argv, own, take, &options);
     if (status != CLI_OK || cli->help)
         return status;
-    if (argc - optind < 2) {
-        cli_say("a customer (or - for nobody in particular) and at least one product are needed");
+    if (argc == optind) {
+        cli_say("which product?");
         return CLI_USAGE;
     }
-    const char *customer = argv[optind];
+    bool named = argc - optind > 1; /* one operand alone is a product */
+    const char *customer = named ? argv[optind] : "-";
     if (strcmp(customer, "-") != 0)
         options.request.customer = customer;
     else if (options.watch) {
         cli_say("--watch needs a customer");
         return CLI_USAGE;
     }
-    size_t count = (size_t)(argc - optind - 1);
-    status = print_page(cli, &options, count, argv + optind + 1);
+    char **skus = argv + optind + named;
+    size_t count = (size_t)(argc - optind - named);
+    status = print_page(cli, &options, count, skus);
     if (options.watch && status != CLI_UNREACHABLE) {
         fflush(stdout);
-        int watched = watch(cli, customer, count, argv + optind + 1);
+        int watched = watch(cli, customer, count, skus);
         status = watched != CLI_OK ? watched : status;
     }
     return status;
@@ -224,19 +227,22 @@ static int run(struct cli *cli, int argc, char *argv[])
 
 const struct cli_command cli_quote = {
     .name = "quote",
-    .usage = "quote [OPTIONS] CUSTOMER|- SKU...",
+    .usage = "quote [OPTIONS] [CUSTOMER|-] SKU...",
     .summary = "what a customer pays for products, out of shared memory",
-    .help = "CUSTOMER is the shop's pseudonymous id; - asks for nobody in particular and gives the baseline price.\n"
-            "No message is sent: this is what a storefront reads, by the same function.\n"
-            "\n"
-            "  --zone ZONE       where; else the customer's own zone if they permit it to be known, else the world\n"
-            "  --basis BASIS     what the zone rests on: store (default), address, device, ip; the last two are location\n"
-            "                    data and count only with the customer's consent\n"
-            "  --currency CUR    only prices in this currency\n"
-            "  --watch           keep these quotes fresh in Redis for a while\n"
-            "\n"
-            "  rialto quote - F45                        the baseline price, everywhere\n"
-            "  rialto quote C17850 F45 F50 --zone c1/s25 in the shop that is being visited\n"
-            "  rialto quote C17850 F45 --json | jq .quote.amount\n",
+    .help =
+        "CUSTOMER is the shop's pseudonymous id; - asks for nobody in particular and gives the baseline price. One "
+        "operand\n"
+        "alone is a product.\n"
+        "No message is sent: this is what a storefront reads, by the same function.\n"
+        "\n"
+        "  --zone ZONE       where; else the customer's own zone if they permit it to be known, else the world\n"
+        "  --basis BASIS     what the zone rests on: store (default), address, device, ip; the last two are location\n"
+        "                    data and count only with the customer's consent\n"
+        "  --currency CUR    only prices in this currency\n"
+        "  --watch           keep these quotes fresh in Redis for a while\n"
+        "\n"
+        "  rialto quote F45                          the baseline price, everywhere\n"
+        "  rialto quote C17850 F45 F50 --zone c1/s25 in the shop that is being visited\n"
+        "  rialto quote C17850 F45 --json | jq .quote.amount\n",
     .run = run,
 };

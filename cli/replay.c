@@ -156,7 +156,8 @@ static void print_progress(const struct replay_progress *progress, const char *e
     uint64_t total = progress->ticks_total;
     char clock[32];
     cli_clock_text(progress->recorded_ms, clock);
-    fprintf(stderr, "%3.0f %%  recorded %s  %" PRIu64 " of %" PRIu64 " signals, %" PRIu64 " accepted, %" PRIu64 " rejected%s",
+    fprintf(stderr,
+            "%3.0f %%  recorded %s  %" PRIu64 " of %" PRIu64 " signals, %" PRIu64 " accepted, %" PRIu64 " rejected%s",
             total ? 100.0 * (double)progress->ticks / (double)total : 0, clock, (uint64_t)progress->sent,
             (uint64_t)progress->signals_total, (uint64_t)progress->accepted, (uint64_t)progress->rejected, end);
 }
@@ -179,12 +180,14 @@ static void show_progress(const struct player *player)
 static void print_result_json(const struct player *player)
 {
     const struct replay_progress *progress = &player->progress;
+    const char *durable = progress->durable;
     printf("{\"ok\":%s,\"signals\":%" PRIu64 ",\"accepted\":%" PRIu64 ",\"rejected\":%" PRIu64 ",\"lost\":%" PRIu64,
            player->good ? "true" : "false", (uint64_t)progress->sent, (uint64_t)progress->accepted,
            (uint64_t)progress->rejected, progress->lost);
-    printf(",\"seconds\":%.3f,\"messages\":%" PRIu64 ",\"repeats\":%" PRIu64 ",\"not_durable\":%" PRIu64 ",\"durable\":\"%s\"",
-           progress->seconds, (uint64_t)progress->messages, (uint64_t)progress->repeats, (uint64_t)progress->not_durable,
-           progress->durable);
+    printf(",\"seconds\":%.3f,\"messages\":%" PRIu64 ",\"repeats\":%" PRIu64 ",\"not_durable\":%" PRIu64
+           ",\"durable\":\"%s\"",
+           progress->seconds, (uint64_t)progress->messages, (uint64_t)progress->repeats,
+           (uint64_t)progress->not_durable, durable != NULL ? durable : "");
     printf(",\"service_begin_ms\":%" PRId64 ",\"reasons\":{", progress->begin_ms + progress->shift_ms);
     for (uint32_t i = 0; i < progress->reason_count; i++)
         printf("%s\"%s\":%" PRIu64, i ? "," : "", progress->reason[i].name, progress->reason[i].count);
@@ -199,13 +202,15 @@ static void print_result_json(const struct player *player)
 static void print_result(const struct player *player)
 {
     const struct replay_progress *progress = &player->progress;
-    printf("%" PRIu64 " signals sent in %.1f s (%.0f a second), %" PRIu64 " accepted, %" PRIu64 " rejected, %" PRIu64 " lost%s\n",
+    printf("%" PRIu64 " signals sent in %.1f s (%.0f a second), %" PRIu64 " accepted, %" PRIu64 " rejected, %" PRIu64
+           " lost%s\n",
            (uint64_t)progress->sent, progress->seconds,
            progress->seconds > 0 ? (double)progress->sent / progress->seconds : 0, (uint64_t)progress->accepted,
            (uint64_t)progress->rejected, progress->lost,
            progress->counted_twice ? " (the gateway's own count agrees)" : "");
+    const char *durable = progress->durable;
     printf("%" PRIu64 " messages, %" PRIu64 " sent again, durable: %s%s\n", (uint64_t)progress->messages,
-           (uint64_t)progress->repeats, progress->durable[0] ? progress->durable : "not said",
+           (uint64_t)progress->repeats, durable != NULL ? durable : "not said",
            progress->not_durable ? "; some answers said no" : "");
     for (uint32_t i = 0; i < progress->reason_count; i++)
         printf("  %10" PRIu64 "  %s: %s\n", progress->reason[i].count,
@@ -242,14 +247,12 @@ static int send_tape(struct cli *cli, const struct options *options, const struc
 
 static int run(struct cli *cli, int argc, char *argv[])
 {
-    static const struct option own[] = { { "seconds", required_argument, NULL, OWN_SECONDS },
-                                         { "fresh", required_argument, NULL, OWN_FRESH },
-                                         { "retail", required_argument, NULL, OWN_RETAIL },
-                                         { "signals", required_argument, NULL, OWN_SIGNALS },
-                                         { "out", required_argument, NULL, OWN_OUT },
-                                         { "dry-run", no_argument, NULL, OWN_DRY_RUN },
-                                         { "at", required_argument, NULL, OWN_AT },
-                                         { 0 } };
+    static const struct option own[] = {
+        { "seconds", required_argument, NULL, OWN_SECONDS }, { "fresh", required_argument, NULL, OWN_FRESH },
+        { "retail", required_argument, NULL, OWN_RETAIL },   { "signals", required_argument, NULL, OWN_SIGNALS },
+        { "out", required_argument, NULL, OWN_OUT },         { "dry-run", no_argument, NULL, OWN_DRY_RUN },
+        { "at", required_argument, NULL, OWN_AT },           { 0 }
+    };
     struct options options = { .seconds = 60 };
     int status = cli_parse(cli, argc, argv, own, take, &options);
     if (status != CLI_OK || cli->help)
@@ -278,9 +281,12 @@ const struct cli_command cli_replay = {
     .name = "replay",
     .usage = "replay [OPTIONS]",
     .summary = "play recorded data to a running instance",
-    .help = "Turns rows of recorded data into signals, in the order in which things happened, and sends them with the clock ticks\n"
-            "that belong to them, each message acknowledged. Says first what became of every row: made into signals, or passed\n"
-            "over under a counted rule. The recording is moved by whole weeks to where the service's clock stands, so weekdays\n"
+    .help = "Turns rows of recorded data into signals, in the order in which things happened, and sends them with the "
+            "clock ticks\n"
+            "that belong to them, each message acknowledged. Says first what became of every row: made into signals, "
+            "or passed\n"
+            "over under a counted rule. The recording is moved by whole weeks to where the service's clock stands, so "
+            "weekdays\n"
             "and hours stay; the service must allow its clock to be moved (clock_replay, on by default).\n"
             "Ends with status 1 if anything was lost.\n"
             "\n"
@@ -288,7 +294,8 @@ const struct cli_command cli_replay = {
             "  --fresh DIR       groceries: fresh_hourly.csv, fresh_daily_price.csv, fresh_store_weather.csv,\n"
             "                    fresh_product.csv, plain or .gz; any cut of the data, also of several cities\n"
             "  --retail FILE     gift shop: a cut of UCI Online Retail, plain or .gz\n"
-            "  --signals FILE    signals as they are, one JSON object a line, with {\"control\":\"tick\",\"time\":MS} between them\n"
+            "  --signals FILE    signals as they are, one JSON object a line, with {\"control\":\"tick\",\"time\":MS} "
+            "between them\n"
             "                    Without any of the three: the bundled recordings (demo/README.md).\n"
             "  --at TIME         the moment at which the recording begins\n"
             "  --dry-run         send nothing, only account for the rows\n"

@@ -14,7 +14,7 @@
 #define INPUT_BYTES_MAX (256u << 20)
 #define LINES_MAX       256u /* of one message */
 #define ATTEMPTS        3u
-#define LINGER_MS       300  /* a PUSH socket says "sent" when it has queued: give it time to write */
+#define LINGER_MS       300 /* a PUSH socket says "sent" when it has queued: give it time to write */
 
 enum { OWN_TEXT = CLI_OWN, OWN_PUSH };
 
@@ -252,17 +252,22 @@ const struct cli_command cli_signal = {
     .name = "signal",
     .usage = "signal [OPTIONS] [FILE|-]",
     .summary = "tell the service what happened",
-    .help = "Sends signals (a JSON object, an array of them, or one object a line) to the acknowledged endpoint and prints what\n"
-            "became of them: accepted, rejected and why, and what the acknowledgement is worth. Standard input by default.\n"
-            "Exit status 1 if any signal was rejected. docs/signals.md lists all types and fields.\n"
-            "\n"
-            "  --json-text TEXT  the signals themselves\n"
-            "  --push            send to the endpoint that does not answer: faster, and nobody tells what became of it\n"
-            "\n"
-            "  rialto signal --json-text '{\"type\":\"product\",\"sku\":\"milk-1l\",\"category\":\"fresh/dairy\",\"list\":189,\n"
-            "                              \"currency\":\"CNY\",\"title\":\"Milk, 1 l\"}'\n"
-            "  rialto signal --json-text '{\"type\":\"supply\",\"sku\":\"milk-1l\",\"zone\":\"c1/s25\",\"available\":2,\"capacity\":40}'\n"
-            "  rialto signal orders.ndjson\n"
-            "  my-export | rialto signal -\n",
+    .help =
+        "Sends signals (a JSON object, an array of them, or one object a line) to the acknowledged endpoint and prints "
+        "what\n"
+        "became of them: accepted, rejected and why, and what the acknowledgement is worth. Standard input by "
+        "default.\n"
+        "Exit status 1 if any signal was rejected. docs/signals.md lists all types and fields.\n"
+        "\n"
+        "  --json-text TEXT  the signals themselves\n"
+        "  --push            send to the endpoint that does not answer: faster, and nobody tells what became of it\n"
+        "\n"
+        "  rialto signal --json-text "
+        "'{\"type\":\"product\",\"sku\":\"milk-1l\",\"category\":\"fresh/dairy\",\"list\":189,\n"
+        "                              \"currency\":\"CNY\",\"title\":\"Milk, 1 l\"}'\n"
+        "  rialto signal --json-text "
+        "'{\"type\":\"supply\",\"sku\":\"milk-1l\",\"zone\":\"c1/s25\",\"available\":2,\"capacity\":40}'\n"
+        "  rialto signal orders.ndjson\n"
+        "  my-export | rialto signal -\n",
     .run = run,
 };

@@ -20,10 +20,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PROBLEMS_MAX      8u
-#define LAG_BATCHES_MAX   100u /* batches that Redis may be behind before it is called a problem */
-#define WAIT_STEP_MS      100
-#define FIRST_WORKER      2u
+#define PROBLEMS_MAX    8u
+#define LAG_BATCHES_MAX 100u /* batches that Redis may be behind before it is called a problem */
+#define WAIT_STEP_MS    100
+#define FIRST_WORKER    2u
 
 struct table_use {
     uint64_t used, capacity;
@@ -333,8 +333,8 @@ static void print_json_processes(const struct health *health)
         const struct process *process = &health->process[i];
         printf("%s{\"who\":", i ? "," : "");
         cli_json_text(process->who);
-        printf(",\"pid\":%" PRId64 ",\"started_ms\":%" PRId64 ",\"restarts\":%" PRIu64, process->pid, process->started_ms,
-               process->restarts);
+        printf(",\"pid\":%" PRId64 ",\"started_ms\":%" PRId64 ",\"restarts\":%" PRIu64, process->pid,
+               process->started_ms, process->restarts);
         if (process->rss_bytes >= 0)
             printf(",\"memory_bytes\":%" PRId64, process->rss_bytes);
         if (process->allocator[0])
@@ -409,7 +409,8 @@ const struct cli_command cli_status = {
     .name = "status",
     .usage = "status [OPTIONS]",
     .summary = "is the instance well?",
-    .help = "Processes and their restarts, heartbeats, Redis, tables, signals. Exit status: 0 healthy, 1 degraded (prices are\n"
+    .help = "Processes and their restarts, heartbeats, Redis, tables, signals. Exit status: 0 healthy, 1 degraded "
+            "(prices are\n"
             "served, something is wrong), 3 not running.\n"
             "\n"
             "  --wait SECONDS    wait at most so long for it to become healthy\n"

@@ -28,7 +28,8 @@ static bool take(void *user, int option, const char *argument)
 
 static bool is_wanted(const struct options *options, int sku_count, char *skus[], const struct rialto_change *change)
 {
-    if (change->entry.table != RIALTO_TABLE_CELLS || (options->zone != NULL && strcmp(options->zone, change->zone) != 0))
+    if (change->entry.table != RIALTO_TABLE_CELLS || change->entry.before == change->entry.after || /* bounds, flags */
+        (options->zone != NULL && strcmp(options->zone, change->zone) != 0))
         return false;
     for (int i = 0; i < sku_count; i++)
         if (strcmp(skus[i], change->sku) == 0)
@@ -43,8 +44,8 @@ static void print_text(const struct rialto_change *change)
     if (change->entry.before != 0)
         rialto_money_text(change->entry.before, "", change->decimals, sizeof before, before);
     rialto_money_text(change->entry.after, change->currency, change->decimals, sizeof after, after);
-    printf("%s  %-10s %-10s %10s -> %-14s %s", clock, change->sku, change->zone[0] ? change->zone : "world", before, after,
-           change->entry.reason);
+    printf("%s  %-10s %-10s %10s -> %-14s %s", clock, change->sku, change->zone[0] ? change->zone : "world", before,
+           after, change->entry.reason);
     if (change->entry.reason_ppm != 0 && change->entry.reason_ppm != 1000000)
         printf(" x%.4g", change->entry.reason_ppm / 1e6);
     printf("  %s\n", change->title);
@@ -142,7 +143,8 @@ const struct cli_command cli_watch = {
     .name = "watch",
     .usage = "watch [OPTIONS] [SKU...]",
     .summary = "follow price changes as they happen",
-    .help = "One line per changed baseline price: service time (UTC), product, zone, before -> after, the factor that moved it\n"
+    .help = "One line per changed baseline price: service time (UTC), product, zone, before -> after, the factor that "
+            "moved it\n"
             "most. Follows the rings in shared memory; the service does not notice. Ends at Ctrl-C.\n"
             "\n"
             "  --zone ZONE       only this zone (\"world\": only the world)\n"

@@ -32,7 +32,8 @@ static int by_time(const void *left, const void *right)
 
 void block_sort(struct block *block)
 {
-    qsort(block->item, block->count, sizeof *block->item, by_time);
+    if (block->count > 1) /* an empty block has no array to hand over */
+        qsort(block->item, block->count, sizeof *block->item, by_time);
 }
 
 bool block_take(struct block *block, struct recorded *ret)

@@ -20,11 +20,11 @@
 #define SHOP_OFFSET_MS (8 * HOUR_MS) /* the groceries' clock, for the recorded time */
 
 /* Marks within a line; they take no room in it. */
-#define BOLD  "\001"
-#define DIM   "\002"
-#define PLAIN "\003"
-#define UP    "\004"
-#define DOWN  "\005"
+#define BOLD           "\001"
+#define DIM            "\002"
+#define PLAIN          "\003"
+#define UP             "\004"
+#define DOWN           "\005"
 
 static int64_t now_ns(void)
 {
@@ -107,6 +107,15 @@ static const char *microseconds(uint64_t ns, char ret[24])
     return ret;
 }
 
+/* An amount without its currency, such as "12.34". */
+static void number_text(int64_t amount, uint8_t decimals, char ret[48])
+{
+    rialto_money_text(amount, "", decimals, 48, ret);
+    size_t end = strlen(ret);
+    while (end > 0 && ret[end - 1] == ' ')
+        ret[--end] = 0;
+}
+
 static void bar_text(double part, int width, char *ret)
 {
     int full = (int)lround(part * width);
@@ -144,6 +153,16 @@ static void update_rates(struct board *board)
     board->last_quotes = quotes;
 }
 
+/* Where the recording is: the service's clock, moved back. */
+static int64_t recorded_now_ms(const struct board *board)
+{
+    const struct replay_progress *progress = board->progress;
+    if (board->prices == NULL || progress->shift_ms == 0)
+        return progress->recorded_ms;
+    int64_t now_ms = rialto_now_ms(board->prices) - progress->shift_ms;
+    return now_ms < progress->end_ms ? now_ms : progress->end_ms;
+}
+
 static double part_done(const struct replay_progress *progress)
 {
     uint64_t total = progress->ticks_total;
@@ -155,7 +174,7 @@ static void draw_head(struct board *board, enum board_phase phase)
     const struct replay_progress *progress = board->progress;
     char recorded[48] = "-", service[48] = "-", bar[256], sent[32], total[32], rejected[32], rate[32];
     if (progress->recorded_ms != 0)
-        clock_text(progress->recorded_ms + SHOP_OFFSET_MS, "%a %Y-%m-%d %H:%M", recorded);
+        clock_text(recorded_now_ms(board) + SHOP_OFFSET_MS, "%a %Y-%m-%d %H:%M", recorded);
     if (board->prices != NULL)
         clock_text(rialto_now_ms(board->prices), "%Y-%m-%d %H:%M:%S UTC", service);
     line(board, BOLD "Rialto" PLAIN "  every customer's price, kept ready   " DIM "%s", phase_text(phase));
@@ -163,45 +182,46 @@ static void draw_head(struct board *board, enum board_phase phase)
     int width = board->width - 18 < 200 ? board->width - 18 : 200;
     bar_text(part_done(progress), width, bar);
     line(board, "replay    [%s] %3.0f %%", bar, 100 * part_done(progress));
-    line(board, "signals   " BOLD "%s" PLAIN " of %s, %s/s; %s rejected; acknowledged: %s", grouped(progress->sent, sent),
-         grouped(progress->signals_total, total), grouped((uint64_t)board->signal_rate, rate),
-         grouped(progress->rejected, rejected), progress->durable[0] ? progress->durable : "-");
+    const char *durable = progress->durable;
+    line(board, "signals   " BOLD "%s" PLAIN " of %s, %s/s; %s rejected; acknowledged: %s",
+         grouped(progress->sent, sent), grouped(progress->signals_total, total),
+         grouped((uint64_t)board->signal_rate, rate), grouped(progress->rejected, rejected),
+         durable != NULL ? durable : "-");
 }
 
 static void draw_quotes(struct board *board)
 {
     const struct storefront *storefront = board->storefront;
     char quotes[32], rate[32], p50[24], p99[24], breaches[32];
-    line(board, "quotes    " BOLD "%s" PLAIN " read, %s/s; p50 " BOLD "%s us" PLAIN ", p99 " BOLD "%s us" PLAIN "; outside bounds: %s",
+    line(board,
+         "quotes    " BOLD "%s" PLAIN ", %s/s; p50 " BOLD "%s us" PLAIN ", p99 " BOLD "%s us" PLAIN "; breaches %s",
          grouped(storefront->quotes, quotes), grouped((uint64_t)board->quote_rate, rate),
-         microseconds(latency_at(&storefront->latency, 0.5), p50), microseconds(latency_at(&storefront->latency, 0.99), p99),
+         microseconds(latency_at(&storefront->latency, 0.5), p50),
+         microseconds(latency_at(&storefront->latency, 0.99), p99),
          grouped(storefront->breaches + storefront->missing, breaches));
 }
 
 static void draw_system(struct board *board, const struct board_system *system)
 {
-    char cells[32], products[32], customers[32];
+    char cells[32], customers[32];
     const char *redis = system->workers_with_redis == system->workers ? "up" : DOWN "down" PLAIN;
-    line(board, "service   %u worker%s, Redis %s, %" PRIu64 " restarts; %s prices, %s products, %s customers with consent",
-         system->workers, system->workers == 1 ? "" : "s", redis, system->restarts, grouped(system->cells, cells),
-         grouped(system->products, products), grouped(system->customers, customers));
+    line(board, "service   %u worker%s, %" PRIu64 " restart%s, Redis %s; %s prices; %s customers", system->workers,
+         system->workers == 1 ? "" : "s", system->restarts, system->restarts == 1 ? "" : "s", redis, grouped(system->cells, cells),
+         grouped(system->customers, customers));
 }
 
 static void draw_mover(struct board *board, const struct mover *mover)
 {
     char before[48], after[48], factor[24] = "";
-    rialto_money_text(mover->before, "", mover->decimals, sizeof before, before);
+    number_text(mover->before, mover->decimals, before);
     rialto_money_text(mover->after, mover->currency, mover->decimals, sizeof after, after);
-    size_t end = strlen(before);
-    while (end > 0 && before[end - 1] == ' ')
-        before[--end] = 0;
     double percent = 100 * ((double)mover->after / (double)mover->before - 1);
     if (mover->reason_ppm != 0 && mover->reason_ppm != 1000000)
         snprintf(factor, sizeof factor, " x%.2f", mover->reason_ppm / 1e6);
     char reason[48];
     snprintf(reason, sizeof reason, "%s%s", mover->reason, factor);
-    line(board, "  %s%+6.1f %%" PLAIN "  %7s -> %-11s %-15s %-8.8s %s", percent > 0 ? UP : DOWN, percent, before, after, reason,
-         mover->zone[0] ? mover->zone : "world", mover->title);
+    line(board, "  %s%+6.1f %%" PLAIN " %7s -> %-11s %-15s %-7.7s %s", percent > 0 ? UP : DOWN, percent, before, after,
+         reason, mover->zone[0] ? mover->zone : "world", mover->title);
 }
 
 /* Which grocery's personal prices are shown: one that moved lately, for a few seconds each. */
@@ -237,34 +257,35 @@ static void reason_text(const struct rialto_quote *quote, const struct shopper *
     if (quote->kinds & RIALTO_KIND_LOCATION)
         used += (size_t)snprintf(ret + used, 128 - used, "nearby ");
     if (used == 0)
-        snprintf(ret, 128, "no personal price");
+        snprintf(ret, 128, "-");
 }
 
 static void draw_person(struct board *board, const struct sample_person *person, const char *who)
 {
     if (!person->found || board->prices == NULL || board->watched[0] == 0) {
-        line(board, "  %-26s -", who);
+        line(board, "  %-32s -", who);
         return;
     }
     struct rialto_quote quote;
     const struct rialto_request request = { .customer = person->id };
     enum rialto_status status = rialto_quote(board->prices, &request, board->watched, &quote);
     if (status != RIALTO_OK) {
-        line(board, "  %-26s %s", who, rialto_status_name(status));
+        line(board, "  %-32s %s", who, rialto_status_name(status));
         return;
     }
     struct shopper shopper = shopper_of(person->id);
     char baseline[48], own[48], reason[128];
-    rialto_money_text(quote.baseline, quote.currency, quote.decimals, sizeof baseline, baseline);
+    number_text(quote.baseline, quote.decimals, baseline);
     rialto_money_text(quote.amount, quote.currency, quote.decimals, sizeof own, own);
     reason_text(&quote, &shopper, reason);
-    line(board, "  %-7s %-26s %-7s %9s -> " BOLD "%9s" PLAIN "  %s", person->id, who, quote.zone[0] ? quote.zone : "world",
-         baseline, own, reason);
+    line(board, "  %-7s %-24s %-7s %6s -> " BOLD "%9s" PLAIN "  %s", person->id, who,
+         quote.zone[0] ? quote.zone : "world", baseline, own, reason);
 }
 
 static void draw_people(struct board *board)
 {
-    line(board, DIM "What three customers pay for %s: baseline -> own price", board->watched[0] ? board->watched : "a product");
+    line(board, DIM "What three customers pay for %s: baseline -> own price",
+         board->watched[0] ? board->watched : "a product");
     draw_person(board, &board->sample->gold, "gold, permits profile");
     draw_person(board, &board->sample->near, "in a shop, permits place");
     draw_person(board, &board->sample->nobody, "permits nothing");
@@ -306,7 +327,7 @@ static void draw_picture(struct board *board, enum board_phase phase, const stru
     }
     line(board, "%s", "");
     draw_people(board);
-    line(board, "%s", "");
+    line(board, DIM "%s", board->found);
     line(board, DIM "%s", board->instance_note);
     put(board, "\033[J", 3);
     (void)!write(STDOUT_FILENO, board->text, board->used);
@@ -322,7 +343,7 @@ static void print_line(struct board *board, enum board_phase phase, const struct
     printf("%3.0f %%  %s  recorded %s  signals %" PRIu64 " (%.0f/s, %" PRIu64 " rejected)  quotes %" PRIu64
            " (%.0f/s, p50 %s us, p99 %s us, %" PRIu64 " outside bounds)  workers %u  redis %s\n",
            100 * part_done(board->progress), phase_text(phase),
-           clock_text(board->progress->recorded_ms + SHOP_OFFSET_MS, "%Y-%m-%d %H:%M", recorded),
+           clock_text(recorded_now_ms(board) + SHOP_OFFSET_MS, "%Y-%m-%d %H:%M", recorded),
            (uint64_t)board->progress->sent, board->signal_rate, (uint64_t)board->progress->rejected,
            (uint64_t)board->storefront->quotes, board->quote_rate,
            microseconds(latency_at(&board->storefront->latency, 0.5), p50),

@@ -49,13 +49,29 @@ static void skip_line(struct csv *csv)
         continue;
 }
 
+/* Asked only when no line came: zlib looks ahead, and what lies before the damage is good. */
+static bool is_damaged(const struct csv *csv, struct fault *fault)
+{
+    int error = Z_OK;
+    const char *why = gzerror(csv->file, &error);
+    if (error == Z_OK || error == Z_STREAM_END)
+        return false;
+    refuse(csv, fault, "the file is damaged: %s", error == Z_ERRNO ? strerror(errno) : why);
+    return true;
+}
+
 /* One row into csv->text, its line end cut off. */
 static enum csv_next read_row(struct csv *csv, struct fault *fault)
 {
     size_t used = 0;
+    bool any = false; /* a line may begin with a zero byte, and so be of no length */
     do {
-        if (gzgets(csv->file, csv->text + used, (int)(sizeof csv->text - used)) == NULL)
+        if (gzgets(csv->file, csv->text + used, (int)(sizeof csv->text - used)) == NULL) {
+            if (is_damaged(csv, fault))
+                return CSV_BROKEN;
             break;
+        }
+        any = true;
         csv->line++;
         used += strlen(csv->text + used);
         if (used == sizeof csv->text - 1 && csv->text[used - 1] != '\n') {
@@ -64,13 +80,7 @@ static enum csv_next read_row(struct csv *csv, struct fault *fault)
         }
     } while (!is_complete(csv->text) && used < sizeof csv->text - 1);
 
-    int error = Z_OK;
-    const char *why = gzerror(csv->file, &error);
-    if (error != Z_OK && error != Z_STREAM_END) {
-        refuse(csv, fault, "the file is damaged: %s", error == Z_ERRNO ? strerror(errno) : why);
-        return CSV_BROKEN;
-    }
-    if (used == 0)
+    if (!any)
         return CSV_END;
     while (used > 0 && (csv->text[used - 1] == '\n' || csv->text[used - 1] == '\r'))
         csv->text[--used] = 0;

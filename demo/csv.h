@@ -24,7 +24,7 @@ enum csv_next {
     CSV_ROW,       /* field[i] is the text in column[i], valid until the next call */
     CSV_MALFORMED, /* a row that has not the header's number of fields, or is too long */
     CSV_END,
-    CSV_BROKEN     /* the file is damaged; *fault says how */
+    CSV_BROKEN /* the file is damaged; *fault says how */
 };
 enum csv_next csv_next(struct csv *csv, const char *ret_field[], struct fault *fault);
 

@@ -56,10 +56,10 @@ struct fresh {
     struct names *sku;         /* announced */
     struct names *store;       /* announced shops' zones */
     struct names *city;
-    struct names *series;      /* shop and sku */
-    int8_t *stock;             /* by number of series: 1 in stock, -1 out, 0 not known yet */
+    struct names *series; /* shop and sku */
+    int8_t *stock;        /* by number of series: 1 in stock, -1 out, 0 not known yet */
     struct block block;
-    int64_t begin_ms;
+    int64_t first_day, last_day; /* with rows of the hourly file so far, local days since 1970 */
 };
 
 struct place { /* whose row it is */
@@ -75,10 +75,9 @@ int64_t fresh_list_price(int first_category, int product)
     static const struct {
         int first, fen;
     } price[] = {
-        { 4, 590 },   { 5, 690 },   { 6, 890 },   { 7, 1290 },  { 8, 790 },   { 9, 1590 },  { 10, 990 },
-        { 11, 1890 }, { 12, 1690 }, { 14, 2190 }, { 15, 1190 }, { 16, 1490 }, { 18, 1990 }, { 20, 650 },
-        { 21, 850 },  { 22, 2490 }, { 24, 1090 }, { 25, 2690 }, { 27, 3290 }, { 28, 1390 }, { 29, 2290 },
-        { 30, 1790 }, { 31, 1250 },
+        { 4, 590 },   { 5, 690 },   { 6, 890 },   { 7, 1290 },  { 8, 790 },   { 9, 1590 },  { 10, 990 },  { 11, 1890 },
+        { 12, 1690 }, { 14, 2190 }, { 15, 1190 }, { 16, 1490 }, { 18, 1990 }, { 20, 650 },  { 21, 850 },  { 22, 2490 },
+        { 24, 1090 }, { 25, 2690 }, { 27, 3290 }, { 28, 1390 }, { 29, 2290 }, { 30, 1790 }, { 31, 1250 },
     };
     int64_t fen = 1290;
     for (size_t i = 0; i < sizeof price / sizeof price[0]; i++)
@@ -177,9 +176,9 @@ static void announce_product(struct fresh *fresh, int64_t at_ms, const struct pl
     snprintf(item->sku, sizeof item->sku, "%s", place->sku);
     snprintf(item->id, sizeof item->id, "n%.32s", place->sku);
     recorded_set_body(item,
-                      "\"category\":\"fresh/%d/%d\",\"title\":\"Fresh goods %d/%d, no. %d\",\"list\":%" PRId64
+                      "\"category\":\"fresh/%d/%d\",\"title\":\"Fresh %d (%d/%d)\",\"list\":%" PRId64
                       ",\"cost\":%" PRId64 ",\"currency\":\"CNY\"",
-                      category.first, category.second, category.first, category.second, place->product, list,
+                      category.first, category.second, place->product, category.first, category.second, list,
                       list * COST_PERCENT / 100);
 }
 
@@ -220,8 +219,8 @@ static enum account_rule use_weather(struct fresh *fresh, const struct cursor *r
     if (!parse_place(row->field[W_CITY], row->field[W_STORE], NULL, &place) ||
         !text_number(row->field[W_RAIN], &rain) || rain < 0 || rain > 2000 ||
         !text_number(row->field[W_TEMPERATURE], &temperature) || fabs(temperature) > 60 ||
-        !text_number(row->field[W_HUMIDITY], &humidity) || humidity < 0 ||
-        !text_number(row->field[W_WIND], &wind) || wind < 0 || wind > 17)
+        !text_number(row->field[W_HUMIDITY], &humidity) || humidity < 0 || !text_number(row->field[W_WIND], &wind) ||
+        wind < 0 || wind > 17)
         return ACCOUNT_malformed;
 
     int64_t at_ms = utc_ms(row->hour);
@@ -328,9 +327,27 @@ static bool advance(struct fresh *fresh, enum file file, struct fault *fault)
         return true;
     *fault = (struct fault){ 0 };
     snprintf(fault->file, sizeof fault->file, "%s", fresh->account[file].file);
-    snprintf(fault->reason, sizeof fault->reason, "row %" PRIu64 " is older than the one before it: sort the file by time",
-             csv_row(cursor->csv));
+    snprintf(fault->reason, sizeof fault->reason,
+             "row %" PRIu64 " is older than the one before it: sort the file by time", csv_row(cursor->csv));
     return false;
+}
+
+/* The files may have been cut at different days: what lies around the sales would only be a long silence. */
+static bool is_outside(const struct fresh *fresh, int64_t hour)
+{
+    int64_t day = hour / 24;
+    return day < fresh->first_day || (fresh->cursor[HOURLY].hour == INT64_MAX && day > fresh->last_day);
+}
+
+static enum account_rule use_row(struct fresh *fresh, enum file file, const struct cursor *row)
+{
+    if (file == HOURLY) {
+        fresh->last_day = row->hour / 24;
+        return use_hourly(fresh, row);
+    }
+    if (is_outside(fresh, row->hour))
+        return ACCOUNT_outside;
+    return file == DAILY ? use_daily(fresh, row) : use_weather(fresh, row);
 }
 
 /* All rows of one file that belong to an hour. */
@@ -338,10 +355,7 @@ static bool use_hour(struct fresh *fresh, enum file file, int64_t hour, struct f
 {
     struct cursor *cursor = &fresh->cursor[file];
     while (cursor->hour == hour) {
-        enum account_rule rule = file == DAILY     ? use_daily(fresh, cursor)
-                                 : file == WEATHER ? use_weather(fresh, cursor)
-                                                   : use_hourly(fresh, cursor);
-        count_row(fresh, file, rule);
+        count_row(fresh, file, use_row(fresh, file, cursor));
         if (!advance(fresh, file, fault))
             return false;
     }
@@ -402,8 +416,7 @@ static enum rialto_status open_files(struct fresh *fresh, const char *folder, st
             return RIALTO_REFUSED;
         }
         fresh->account[file].file = file_name[file];
-        enum rialto_status status =
-            csv_open(path, column_count[file], column[file], &fresh->cursor[file].csv, fault);
+        enum rialto_status status = csv_open(path, column_count[file], column[file], &fresh->cursor[file].csv, fault);
         if (status != RIALTO_OK)
             return status;
         if (file == PRODUCT && read_products(fresh, fault) != RIALTO_OK)
@@ -430,8 +443,8 @@ enum rialto_status fresh_open(const char *folder, struct fresh **ret, struct fau
         fresh_close(fresh);
         return status;
     }
-    int64_t first = earliest_hour(fresh);
-    fresh->begin_ms = first == INT64_MAX ? 0 : utc_ms(first - first % 24);
+    int64_t first = fresh->cursor[HOURLY].hour;
+    fresh->first_day = fresh->last_day = first == INT64_MAX ? INT64_MAX : first / 24;
     *ret = fresh;
     return RIALTO_OK;
 }
@@ -470,7 +483,7 @@ enum recorded_next fresh_next(struct fresh *fresh, struct recorded *ret, struct 
 
 int64_t fresh_begin_ms(const struct fresh *fresh)
 {
-    return fresh->begin_ms;
+    return fresh->first_day == INT64_MAX ? 0 : utc_ms(fresh->first_day * 24);
 }
 
 const struct account *fresh_accounts(const struct fresh *fresh)

@@ -5,6 +5,8 @@
  *   fresh_hourly        hourly_sale > 0 -> one order; a change of the stock-out flag from 6 to 22 h -> supply
  *   fresh_product       categories
  *
+ * Prices and weather of days before the first and after the last hourly row are passed over.
+ *
  * A shop is announced with its city when it is first seen (zone signals), a product likewise (product signal, world).
  * demo/README.md states what is read from the data and what is made up (list prices, cost, capacity). */
 #ifndef DEMO_FRESH_H
@@ -15,7 +17,7 @@
 
 struct fresh;
 
-#define FRESH_FILES 4u
+#define FRESH_FILES          4u
 #define FRESH_UTC_OFFSET_MIN 480 /* the shops' clock */
 
 /* fresh_open - RIALTO_OK, or REFUSED with *fault. */
@@ -25,7 +27,7 @@ void fresh_close(struct fresh *fresh);
 /* fresh_next - the next signal in time order, its times as recorded (UTC). */
 enum recorded_next fresh_next(struct fresh *fresh, struct recorded *ret, struct fault *fault);
 
-/* fresh_begin_ms - the midnight, shop time, of the first row. */
+/* fresh_begin_ms - the midnight, shop time, before the first sale. 0 if the hourly file is empty. */
 int64_t fresh_begin_ms(const struct fresh *fresh);
 
 const struct account *fresh_accounts(const struct fresh *fresh); /* FRESH_FILES of them */

@@ -57,7 +57,8 @@ struct demo {
     _Atomic bool replay_done;
     struct board board;
     bool is_settled;
-    char why[512]; /* the first thing that went wrong */
+    char found[256]; /* what an earlier run left */
+    char why[512];   /* the first thing that went wrong */
 };
 
 static _Atomic bool stop_wanted;
@@ -99,7 +100,8 @@ static const char help[] =
     "\n"
     "Usage: rialto-demo [--data DIR] [--seconds S] [--once] [--set KEY=VALUE]...\n"
     "\n"
-    "Starts rialtod, plays the recordings to it, and reads the prices of random customers out of shared memory all the time.\n"
+    "Starts rialtod, plays the recordings to it, and reads the prices of random customers out of shared memory all the "
+    "time.\n"
     "Goes on serving until Ctrl-C. DIR keeps the state; a second run on it finds everything again.\n"
     "\n"
     "  --data DIR       state, log and sockets; default run\n"
@@ -107,14 +109,14 @@ static const char help[] =
     "  --once           end after the replay, when all is saved. The last line is then\n"
     "                   ok: signals=N rejected=M quotes=K quote_p50_us=X quote_p99_us=Y guardrail_breaches=0 lost=0\n"
     "                   and the exit status 0, or it begins with \"failed:\" and the status is 1\n"
-    "  --fresh DIR, --retail FILE, --signals FILE\n"
+    "  --fresh DIR, --retail FILE\n"
     "                   other recordings, as for `rialto replay`\n"
     "  --set KEY=VALUE  a setting of rialtod, such as instance=demo2 (needed when another instance runs here)\n"
     "\n"
     "From a second terminal: rialto quote C17850 F45, rialto watch, rialto status.\n"
     "NO_COLOR is respected. Without a terminal a line is printed every few seconds.\n";
 
-enum { OPTION_DATA = 1, OPTION_SECONDS, OPTION_ONCE, OPTION_SET, OPTION_FRESH, OPTION_RETAIL, OPTION_SIGNALS, OPTION_HELP };
+enum { OPTION_DATA = 1, OPTION_SECONDS, OPTION_ONCE, OPTION_SET, OPTION_FRESH, OPTION_RETAIL, OPTION_HELP };
 
 static bool take_option(struct demo *demo, int option, const char *argument)
 {
@@ -124,7 +126,6 @@ static bool take_option(struct demo *demo, int option, const char *argument)
     case OPTION_ONCE: demo->once = true; return true;
     case OPTION_FRESH: demo->source.fresh_dir = argument; return true;
     case OPTION_RETAIL: demo->source.retail_file = argument; return true;
-    case OPTION_SIGNALS: demo->source.signals_file = argument; return true;
     case OPTION_SECONDS:
         demo->seconds = strtod(argument, &end);
         if (end != argument && *end == 0 && demo->seconds >= 0 && demo->seconds <= 1e7)
@@ -145,15 +146,12 @@ static bool take_option(struct demo *demo, int option, const char *argument)
 /* Returns -1 to go on, else the exit status. */
 static int take_options(struct demo *demo, int argc, char *argv[])
 {
-    static const struct option options[] = { { "data", required_argument, NULL, OPTION_DATA },
-                                             { "seconds", required_argument, NULL, OPTION_SECONDS },
-                                             { "once", no_argument, NULL, OPTION_ONCE },
-                                             { "set", required_argument, NULL, OPTION_SET },
-                                             { "fresh", required_argument, NULL, OPTION_FRESH },
-                                             { "retail", required_argument, NULL, OPTION_RETAIL },
-                                             { "signals", required_argument, NULL, OPTION_SIGNALS },
-                                             { "help", no_argument, NULL, OPTION_HELP },
-                                             { 0 } };
+    static const struct option options[] = {
+        { "data", required_argument, NULL, OPTION_DATA },   { "seconds", required_argument, NULL, OPTION_SECONDS },
+        { "once", no_argument, NULL, OPTION_ONCE },         { "set", required_argument, NULL, OPTION_SET },
+        { "fresh", required_argument, NULL, OPTION_FRESH }, { "retail", required_argument, NULL, OPTION_RETAIL },
+        { "help", no_argument, NULL, OPTION_HELP },         { 0 }
+    };
     for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
         if (option == OPTION_HELP || option == 'h') {
             fputs(help, stdout);
@@ -199,8 +197,7 @@ static bool configure(struct demo *demo)
         return failed(demo, "%s", text);
     }
     const struct tape_source *source = &demo->source;
-    if (source->fresh_dir == NULL && source->retail_file == NULL && source->signals_file == NULL &&
-        !replay_bundled(&demo->source))
+    if (source->fresh_dir == NULL && source->retail_file == NULL && !replay_bundled(&demo->source))
         return failed(demo, "the bundled recordings (demo/data) are not here");
     return true;
 }
@@ -256,7 +253,8 @@ static bool start_service(struct demo *demo)
     int64_t start = now_ms();
     while (!stop_wanted && daemon_runs(&demo->daemon) && now_ms() - start < READY_LIMIT_MS) {
         if (is_ready(demo)) {
-            printf("rialtod is ready after %.1f s; its log is %s\n", (double)(now_ms() - start) / 1000, demo->daemon.log);
+            printf("rialtod is ready after %.1f s; its log is %s\n", (double)(now_ms() - start) / 1000,
+                   demo->daemon.log);
             return true;
         }
         sleep_ms(20);
@@ -265,7 +263,8 @@ static bool start_service(struct demo *demo)
         return failed(demo, "stopped");
     bool runs = daemon_runs(&demo->daemon);
     daemon_print_log(&demo->daemon, 12);
-    return failed(demo, runs ? "rialtod is not ready after %d s" : "rialtod ended before it was ready", READY_LIMIT_MS / 1000);
+    return failed(demo, runs ? "rialtod is not ready after %d s" : "rialtod ended before it was ready",
+                  READY_LIMIT_MS / 1000);
 }
 
 static struct board_system read_system(const struct metrics_file *metrics)
@@ -297,7 +296,8 @@ static void find_again(struct demo *demo)
     for (uint32_t partition = 0; partition < RIALTO_PARTITIONS; partition++) {
         struct rialto_cell cell;
         enum rialto_status status;
-        for (uint64_t slot = 0; (status = rialto_cell_at(demo->prices, partition, slot, &cell)) != RIALTO_BAD_INPUT; slot++) {
+        for (uint64_t slot = 0; (status = rialto_cell_at(demo->prices, partition, slot, &cell)) != RIALTO_BAD_INPUT;
+             slot++) {
             if (status != RIALTO_OK)
                 continue;
             prices++;
@@ -307,10 +307,12 @@ static void find_again(struct demo *demo)
     }
     struct board_system system = read_system(demo->metrics);
     if (prices == 0)
-        printf("%s is new: nothing is known yet\n", demo->config.data_dir);
+        snprintf(demo->found, sizeof demo->found, "%.60s is new: nothing is known yet", demo->config.data_dir);
     else
-        printf("found again in %s: %" PRIu64 " products, %" PRIu64 " customers with consent, %" PRIu64
-               " prices from before\n", demo->config.data_dir, system.products, system.customers, prices);
+        snprintf(demo->found, sizeof demo->found,
+                 "Found again in %.60s: %" PRIu64 " products, %" PRIu64 " customers, %" PRIu64 " prices from before",
+                 demo->config.data_dir, system.products, system.customers, prices);
+    printf("%s\n", demo->found);
     fflush(stdout);
 }
 
@@ -475,6 +477,7 @@ int main(int argc, char *argv[])
         demo.board.progress = &demo.progress;
         demo.board.storefront = &demo.storefront;
         demo.board.sample = &demo.sample;
+        demo.board.found = demo.found;
         demo.board.instance_note = "In a second terminal: rialto quote C17850 F320    rialto watch    rialto status";
         movers_start(&demo.board.movers, demo.prices);
         board_setup(&demo.board);

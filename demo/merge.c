@@ -34,8 +34,7 @@ struct recording {
 static enum recorded_next pull_fresh(struct recording *recording, struct fault *fault)
 {
     struct head *head = &recording->fresh_head;
-    enum recorded_next got =
-        recording->fresh == NULL ? RECORDED_END : fresh_next(recording->fresh, &head->item, fault);
+    enum recorded_next got = recording->fresh == NULL ? RECORDED_END : fresh_next(recording->fresh, &head->item, fault);
     head->present = got == RECORDED_ITEM;
     return got;
 }

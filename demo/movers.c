@@ -2,7 +2,6 @@
 #include "demo/movers.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define READ_MAX 20000u /* changes taken at once: the board must go on */
@@ -19,8 +18,7 @@ static void keep(struct movers *movers, const struct rialto_change *change)
     *mover = (struct mover){ .decimals = change->decimals,
                              .before = change->entry.before,
                              .after = change->entry.after,
-                             .reason_ppm = change->entry.reason_ppm,
-                             .when_ms = change->entry.when_ms };
+                             .reason_ppm = change->entry.reason_ppm };
     memcpy(mover->sku, change->sku, sizeof mover->sku);
     memcpy(mover->zone, change->zone, sizeof mover->zone);
     memcpy(mover->title, change->title, sizeof mover->title);
@@ -37,21 +35,12 @@ void movers_read(struct movers *movers, const struct rialto *prices)
     for (uint32_t i = 0; i < READ_MAX && rialto_next_change(prices, &movers->follower, &change); i++) {
         if (change.entry.table != RIALTO_TABLE_CELLS)
             continue;
+        if (change.entry.before == change.entry.after)
+            continue; /* bounds or flags changed, not the price */
         movers->changes++;
         if (change.entry.before > 0 && change.entry.after > 0 && change.sku[0] != 0)
             keep(movers, &change);
     }
-}
-
-static int by_place(const void *left, const void *right)
-{
-    const struct mover *a = *(const struct mover *const *)left, *b = *(const struct mover *const *)right;
-    int order = strcmp(a->sku, b->sku);
-    if (order == 0)
-        order = strcmp(a->zone, b->zone);
-    if (order == 0)
-        order = a->when_ms < b->when_ms ? -1 : a->when_ms > b->when_ms;
-    return order != 0 ? order : a < b ? -1 : 1;
 }
 
 static double move_of(const struct mover *mover)
@@ -59,7 +48,7 @@ static double move_of(const struct mover *mover)
     return fabs((double)mover->after / (double)mover->before - 1);
 }
 
-/* Puts a mover into its place among the best; of one product only the largest move stays. */
+/* Puts a change into its place among the best; of one product only the largest stays. */
 static uint32_t insert(struct mover best[], uint32_t count, uint32_t n, const struct mover *mover)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -84,22 +73,8 @@ static uint32_t insert(struct mover best[], uint32_t count, uint32_t n, const st
 
 uint32_t movers_top(const struct movers *movers, uint32_t n, struct mover ret[])
 {
-    static const struct mover *sorted[MOVERS_KEPT];
-    for (uint32_t i = 0; i < movers->count; i++)
-        sorted[i] = &movers->kept[i];
-    qsort(sorted, movers->count, sizeof sorted[0], by_place);
     uint32_t count = 0;
-    for (uint32_t i = 0; i < movers->count;) {
-        struct mover sum = *sorted[i];
-        uint32_t end = i + 1;
-        while (end < movers->count && strcmp(sorted[end]->sku, sum.sku) == 0 && strcmp(sorted[end]->zone, sum.zone) == 0)
-            end++;
-        int64_t before = sum.before;
-        sum = *sorted[end - 1]; /* the newest */
-        sum.before = before;
-        if (sum.before != sum.after)
-            count = insert(ret, count, n, &sum);
-        i = end;
-    }
+    for (uint32_t i = 0; i < movers->count; i++)
+        count = insert(ret, count, n, &movers->kept[i]);
     return count;
 }

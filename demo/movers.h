@@ -6,12 +6,11 @@
 
 #define MOVERS_KEPT 2048u /* newest changes looked at */
 
-struct mover { /* one product in one zone */
+struct mover { /* one change of one product's price in one zone */
     char sku[RIALTO_ID_MAX], zone[RIALTO_ID_MAX], title[96], currency[4], reason[20];
     uint8_t decimals;
-    int64_t before, after; /* over the changes looked at */
-    int32_t reason_ppm;    /* of its newest change */
-    int64_t when_ms;
+    int64_t before, after;
+    int32_t reason_ppm; /* value of the factor that moved most */
 };
 
 struct movers {
@@ -26,6 +25,6 @@ void movers_start(struct movers *movers, const struct rialto *prices);
 /* movers_read - take what has changed since the last call. */
 void movers_read(struct movers *movers, const struct rialto *prices);
 
-/* movers_top - the largest moves, one per product, at most n. Returns how many. */
+/* movers_top - the largest changes among those kept, one per product, at most n. Returns how many. */
 uint32_t movers_top(const struct movers *movers, uint32_t n, struct mover ret[]);
 #endif

@@ -8,7 +8,7 @@
 #include <string.h>
 
 struct names {
-    uint32_t *slot; /* 1 + number, 0 = free */
+    uint32_t *slot;      /* 1 + number, 0 = free */
     uint64_t slot_count; /* a power of two, more than twice the number of texts */
     char **text;
     uint32_t count;

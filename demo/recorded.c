@@ -11,8 +11,9 @@
 #include <string.h>
 
 static const char *const type_of_rank[RANK_COUNT] = {
-    [RANK_ZONE] = "zone",         [RANK_PRODUCT] = "product",   [RANK_PROMOTION] = "product", [RANK_WEATHER] = "weather",
-    [RANK_CUSTOMER] = "customer", [RANK_LOCATION] = "location", [RANK_OFFER] = "offer", [RANK_SUPPLY] = "supply",     [RANK_DEMAND] = "demand",
+    [RANK_ZONE] = "zone",       [RANK_PRODUCT] = "product",   [RANK_PROMOTION] = "product",
+    [RANK_WEATHER] = "weather", [RANK_CUSTOMER] = "customer", [RANK_LOCATION] = "location",
+    [RANK_OFFER] = "offer",     [RANK_SUPPLY] = "supply",     [RANK_DEMAND] = "demand",
 };
 
 const char *account_rule_text(enum account_rule rule)
@@ -63,8 +64,8 @@ static size_t add_text(char *ret, size_t used, const char *name, const char *val
 
 size_t recorded_line(const struct recorded *item, int64_t shift_ms, char *ret)
 {
-    size_t used = (size_t)snprintf(ret, RECORDED_LINE_MAX, "{\"type\":\"%s\",\"time\":%" PRId64, type_of_rank[item->rank],
-                                   item->at_ms + shift_ms);
+    size_t used = (size_t)snprintf(ret, RECORDED_LINE_MAX, "{\"type\":\"%s\",\"time\":%" PRId64,
+                                   type_of_rank[item->rank], item->at_ms + shift_ms);
     char id[64];
     snprintf(id, sizeof id, "%" PRIx64 ".%s", (uint64_t)shift_ms / 1000u, item->id);
     used = add_text(ret, used, "source", item->source);
@@ -73,7 +74,8 @@ size_t recorded_line(const struct recorded *item, int64_t shift_ms, char *ret)
     used = add_text(ret, used, "zone", item->zone);
     used = add_text(ret, used, "customer", item->customer);
     if (item->until_ms != 0)
-        used += (size_t)snprintf(ret + used, RECORDED_LINE_MAX - used, ",\"until\":%" PRId64, item->until_ms + shift_ms);
+        used +=
+            (size_t)snprintf(ret + used, RECORDED_LINE_MAX - used, ",\"until\":%" PRId64, item->until_ms + shift_ms);
     used += (size_t)snprintf(ret + used, RECORDED_LINE_MAX - used, "%s%s}\n", item->body[0] ? "," : "", item->body);
     assert(used < RECORDED_LINE_MAX);
     return used;
@@ -86,9 +88,9 @@ static size_t utf8_bytes(const unsigned char *text)
         unsigned char low, high, second_low, second_high;
         size_t bytes;
     } form[] = {
-        { 0x20, 0x7E, 0, 0, 1 },          { 0xC2, 0xDF, 0x80, 0xBF, 2 }, { 0xE0, 0xE0, 0xA0, 0xBF, 3 },
-        { 0xE1, 0xEC, 0x80, 0xBF, 3 },    { 0xED, 0xED, 0x80, 0x9F, 3 }, { 0xEE, 0xEF, 0x80, 0xBF, 3 },
-        { 0xF0, 0xF0, 0x90, 0xBF, 4 },    { 0xF1, 0xF3, 0x80, 0xBF, 4 }, { 0xF4, 0xF4, 0x80, 0x8F, 4 },
+        { 0x20, 0x7E, 0, 0, 1 },       { 0xC2, 0xDF, 0x80, 0xBF, 2 }, { 0xE0, 0xE0, 0xA0, 0xBF, 3 },
+        { 0xE1, 0xEC, 0x80, 0xBF, 3 }, { 0xED, 0xED, 0x80, 0x9F, 3 }, { 0xEE, 0xEF, 0x80, 0xBF, 3 },
+        { 0xF0, 0xF0, 0x90, 0xBF, 4 }, { 0xF1, 0xF3, 0x80, 0xBF, 4 }, { 0xF4, 0xF4, 0x80, 0x8F, 4 },
     };
     for (size_t i = 0; i < sizeof form / sizeof form[0]; i++) {
         if (text[0] < form[i].low || text[0] > form[i].high)

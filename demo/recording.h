@@ -58,6 +58,7 @@ struct recorded { /* one signal, not yet moved to the time at which it is played
     X(emitted, "made into signals")                                                                                    \
     X(names, "kept as names of products")                                                                              \
     X(no_event, "no sale in that hour and no change of stock")                                                         \
+    X(outside, "before the first or after the last day with recorded sales")                                           \
     X(no_promotion, "no discount that day")                                                                            \
     X(missing_discount, "missing discount (empty or below 0.01)")                                                      \
     X(not_article, "no article: postage, fees, vouchers, samples, manual entries")                                     \
@@ -69,7 +70,7 @@ struct recorded { /* one signal, not yet moved to the time at which it is played
 enum account_rule { ACCOUNT_RULES(ACCOUNT_ENUM_) ACCOUNT_COUNT };
 #undef ACCOUNT_ENUM_
 
-struct account { /* what became of one file's rows */
+struct account {      /* what became of one file's rows */
     const char *file; /* NULL = no such file was read */
     uint64_t rows;
     uint64_t by_rule[ACCOUNT_COUNT];

@@ -125,10 +125,11 @@ static void note_findings(struct replay *replay, const cJSON *answer)
 
 static void note_durable(struct replay *replay, const cJSON *answer)
 {
+    static const char *const known[] = { "redis", "disk", "no" };
     const char *durable = text_of(answer, "durable");
-    if (durable[0] == 0)
-        return;
-    snprintf(replay->progress->durable, sizeof replay->progress->durable, "%s", durable);
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(durable, known[i]) == 0)
+            atomic_store(&replay->progress->durable, known[i]);
     if (strcmp(durable, "no") == 0)
         atomic_fetch_add(&replay->progress->not_durable, 1);
 }
@@ -326,8 +327,8 @@ static bool set_up(struct replay *replay)
     int64_t now_ms = 0;
     if (!ping(replay, &now_ms))
         return false;
-    progress->shift_ms = replay->settings->at_given ? replay->settings->at_ms - survey.begin_ms
-                                                    : tape_shift(survey.begin_ms, now_ms);
+    progress->shift_ms =
+        replay->settings->at_given ? replay->settings->at_ms - survey.begin_ms : tape_shift(survey.begin_ms, now_ms);
     tape_move(replay->tape, progress->shift_ms);
     return true;
 }
@@ -345,7 +346,8 @@ static struct gateway_count gateway_count(const struct metrics_file *metrics)
 
 /* Lost is what has no verdict, or what the answers call accepted and the gateway did not count. The second can only be told
  * when one gateway ran all the time; others may send meanwhile, so more is no fault. */
-static void count_lost(struct replay_progress *progress, const struct metrics_file *metrics, struct gateway_count before)
+static void count_lost(struct replay_progress *progress, const struct metrics_file *metrics,
+                       struct gateway_count before)
 {
     uint64_t verdicts = progress->accepted + progress->rejected;
     progress->lost = progress->sent > verdicts ? progress->sent - verdicts : 0;

@@ -41,18 +41,18 @@ struct replay_reason { /* a reason that answers gave, and how often */
     bool rejects;
 };
 
-struct replay_progress { /* written by the replay's thread; the atomics may be read by others meanwhile */
+struct replay_progress { /* written by the replay's thread; others may read the atomics meanwhile */
     _Atomic uint64_t signals_total, ticks_total;
     _Atomic uint64_t sent, accepted, rejected, ticks;
     _Atomic uint64_t messages, repeats, not_durable;
     _Atomic int64_t begin_ms, end_ms; /* of the tape, not moved */
     _Atomic int64_t recorded_ms;      /* where it is, not moved */
     _Atomic int64_t shift_ms;
+    _Atomic(const char *) durable; /* what the last answer said: a constant word, NULL before the first */
     /* for after the end */
     uint64_t lost;
     bool counted_twice; /* the gateway's own count was compared too */
     double seconds;
-    char durable[16];   /* what the last answer said */
     uint64_t findings_not_listed; /* answers list only so many */
     uint32_t reason_count;
     struct replay_reason reason[REPLAY_REASONS_MAX];

@@ -70,8 +70,8 @@ static bool dial_any(struct requester *requester, const char *urls, char *why)
             return true;
         }
         if (used < REQUEST_WHY_MAX)
-            used += (size_t)snprintf(why + used, REQUEST_WHY_MAX - used, "%s%s (%s)", used ? ", " : "nobody answers at ",
-                                     url, nng_strerror(error));
+            used += (size_t)snprintf(why + used, REQUEST_WHY_MAX - used, "%s%s (%s)",
+                                     used ? ", " : "nobody answers at ", url, nng_strerror(error));
     }
     return false;
 }

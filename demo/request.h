@@ -16,9 +16,9 @@
 struct requester;
 
 struct requester_settings {
-    const char *urls;     /* separated by spaces, tried in this order */
-    uint32_t timeout_ms;  /* for one answer */
-    uint32_t connect_ms;  /* for the first connection, all urls together; 0 = one try of each */
+    const char *urls;    /* separated by spaces, tried in this order */
+    uint32_t timeout_ms; /* for one answer */
+    uint32_t connect_ms; /* for the first connection, all urls together; 0 = one try of each */
 };
 
 /* requester_open - connect. NULL when nobody listens; `why` (REQUEST_WHY_MAX bytes) then names what was tried. */

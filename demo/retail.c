@@ -44,15 +44,42 @@ const char *country_zone(const char *country)
     static const struct {
         const char *name, *zone;
     } known[] = {
-        { "United Kingdom", "gb" }, { "Germany", "de" },        { "France", "fr" },       { "EIRE", "ie" },
-        { "Netherlands", "nl" },    { "Spain", "es" },          { "Belgium", "be" },      { "Switzerland", "ch" },
-        { "Australia", "au" },      { "Portugal", "pt" },       { "Norway", "no" },       { "Channel Islands", "je" },
-        { "Cyprus", "cy" },         { "Italy", "it" },          { "Finland", "fi" },      { "Japan", "jp" },
-        { "Sweden", "se" },         { "Hong Kong", "hk" },      { "Poland", "pl" },       { "Denmark", "dk" },
-        { "Austria", "at" },        { "Singapore", "sg" },      { "Iceland", "is" },      { "Greece", "gr" },
-        { "Canada", "ca" },         { "Malta", "mt" },          { "Lebanon", "lb" },      { "Israel", "il" },
-        { "Lithuania", "lt" },      { "Brazil", "br" },         { "RSA", "za" },          { "United Arab Emirates", "ae" },
-        { "USA", "us" },            { "Bahrain", "bh" },        { "Czech Republic", "cz" }, { "Saudi Arabia", "sa" },
+        { "United Kingdom", "gb" },
+        { "Germany", "de" },
+        { "France", "fr" },
+        { "EIRE", "ie" },
+        { "Netherlands", "nl" },
+        { "Spain", "es" },
+        { "Belgium", "be" },
+        { "Switzerland", "ch" },
+        { "Australia", "au" },
+        { "Portugal", "pt" },
+        { "Norway", "no" },
+        { "Channel Islands", "je" },
+        { "Cyprus", "cy" },
+        { "Italy", "it" },
+        { "Finland", "fi" },
+        { "Japan", "jp" },
+        { "Sweden", "se" },
+        { "Hong Kong", "hk" },
+        { "Poland", "pl" },
+        { "Denmark", "dk" },
+        { "Austria", "at" },
+        { "Singapore", "sg" },
+        { "Iceland", "is" },
+        { "Greece", "gr" },
+        { "Canada", "ca" },
+        { "Malta", "mt" },
+        { "Lebanon", "lb" },
+        { "Israel", "il" },
+        { "Lithuania", "lt" },
+        { "Brazil", "br" },
+        { "RSA", "za" },
+        { "United Arab Emirates", "ae" },
+        { "USA", "us" },
+        { "Bahrain", "bh" },
+        { "Czech Republic", "cz" },
+        { "Saudi Arabia", "sa" },
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strcmp(country, known[i].name) == 0)
@@ -174,8 +201,8 @@ static bool advance(struct retail *retail, struct fault *fault)
         return true;
     *fault = (struct fault){ 0 };
     snprintf(fault->file, sizeof fault->file, "%s", retail->account.file);
-    snprintf(fault->reason, sizeof fault->reason, "row %" PRIu64 " is older than the one before it: sort the file by time",
-             csv_row(retail->csv));
+    snprintf(fault->reason, sizeof fault->reason,
+             "row %" PRIu64 " is older than the one before it: sort the file by time", csv_row(retail->csv));
     return false;
 }
 

@@ -13,9 +13,9 @@
 
 struct sample_list {
     char (*text)[RIALTO_ID_MAX];
-    uint32_t added;            /* writer only */
-    _Atomic uint32_t count;    /* published */
-    struct names *known;       /* writer only */
+    uint32_t added;         /* writer only */
+    _Atomic uint32_t count; /* published */
+    struct names *known;    /* writer only */
 };
 
 struct sample_person { /* a customer for the board; its text is constant once `found` is set */

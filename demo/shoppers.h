@@ -15,7 +15,7 @@
 #include "demo/names.h"
 #include "demo/recording.h"
 
-struct shopper { /* what the hash says about one customer */
+struct shopper {      /* what the hash says about one customer */
     uint8_t consent;  /* RIALTO_KIND_* */
     const char *tier; /* "" = none */
     bool family;

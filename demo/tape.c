@@ -16,7 +16,7 @@ struct tape {
     int64_t shift_ms;
     /* recorded data */
     struct recording *recording;
-    int64_t tick_ms;      /* the last tick given */
+    int64_t tick_ms; /* the last tick given */
     bool has_item;
     struct recorded item; /* the next signal */
     /* a file of lines */

@@ -12,9 +12,10 @@
 #define TAPE_LINE_MAX 65536u
 
 struct tape_source {
-    const char *fresh_dir;    /* NULL = none */
-    const char *retail_file;  /* NULL = none */
-    const char *signals_file; /* NULL = none; excludes the others. Plain or gzip; NDJSON of signals and {"control":"tick",...} */
+    const char *fresh_dir;   /* NULL = none */
+    const char *retail_file; /* NULL = none */
+    const char *
+        signals_file; /* NULL = none; excludes the others. Plain or gzip; NDJSON of signals and {"control":"tick",...} */
 };
 
 struct tape_line {
