@@ -1,0 +1,822 @@
+#!/usr/bin/env python3
+"""recompute.py - the same prices a second time, by another program that knows the documents and nothing else.
+
+    recompute.py --models DIR --signals FILE.ndjson [--at MS] [--config key=value]...
+
+reads what was sent to the service, one JSON object a line, signals and {"control":"tick","time":MS}, and prints what the service
+must say, one JSON object a line: each cell's baseline, floor, ceiling and list by (sku, zone), then each customer's multipliers.
+
+Everything here is written after docs/pricing.md, docs/models.md and docs/signals.md; numbers of sections are those of
+docs/pricing.md. Python's integers have no width and its decimals any precision, so that nothing here repeats how the C code
+computes: E(x) comes from a power in 60 digits, not from tables.
+
+What a price rests on is a pure function of the signals and of now, save the two guards that remember: the largest step and the
+dead band (section 4). World.wanted() is that pure part. World.reprice() walks the path too, at the ticks of the stream.
+"""
+import argparse
+import functools
+import json
+import re
+import sys
+from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal, localcontext
+from pathlib import Path
+
+MICRO = 10**6
+BOUND = 2**48 - 1
+INT64_MAX = 2**63 - 1
+YEAR_3000_MS = 32503680000000
+DAY_MS = 86400000
+LEASE_DEFAULT_S = 900
+REPEAT_MS = 600000  # for so long, at least, the same source and id count once; streams keep clear of the next ten minutes
+EVENTS = ("view", "search", "cart", "order", "return")
+READINGS = ("temperature_c", "precipitation_mm_h", "wind_m_s", "humidity")
+CURRENCY_DECIMALS = {"JPY": 0, "KRW": 0, "KWD": 3, "BHD": 3}  # of ISO 4217; the others that appear here have 2
+
+
+# ---- 0. numbers -----------------------------------------------------------------------------------------------------------
+
+def half_even(n, d):
+    quotient, rest = divmod(n, d)
+    if 2 * rest > d or (2 * rest == d and quotient % 2):
+        quotient += 1
+    return quotient
+
+
+def ceil_div(n, d):
+    return -(-n // d)
+
+
+def clamp(value, low, high):
+    return min(max(value, low), high)
+
+
+def micro(number):
+    """A JSON number (int or Decimal) in millionths."""
+    if isinstance(number, int):
+        return number * MICRO
+    with localcontext(Context(prec=60)):
+        return int((number * MICRO).to_integral_value(ROUND_HALF_EVEN))
+
+
+@functools.lru_cache(maxsize=65536)
+def E(x):
+    with localcontext(Context(prec=60)):
+        return int((Decimal(2) ** (30 + Decimal(x) / 65536)).to_integral_value(ROUND_FLOOR))
+
+
+def cut_time(t):
+    return clamp(t, 0, YEAR_3000_MS)
+
+
+def read_json(text):
+    return json.loads(text, parse_float=Decimal)
+
+
+# ---- 1. demand pressure ---------------------------------------------------------------------------------------------------
+
+class DecayedSum:
+    """1.1; half-life in seconds."""
+    __slots__ = ("half_life", "S", "L")
+
+    def __init__(self, half_life):
+        self.half_life, self.S, self.L = half_life, 0, 0
+
+    def add(self, w, t):
+        if w <= 0:
+            return
+        w, t, H = min(w, 10**15), cut_time(t), 1000 * self.half_life
+        n = t // H
+        x = (t - n * H) * 65536 // H
+        place = n // 16
+        if place > self.L:
+            self.S >>= 16 * (place - self.L)
+            self.L = place
+        k = n - 16 * self.L
+        addend = w * E(x) * 2 ** (k + 64) // (MICRO * 2**10 * 2**64) if k >= -63 else 0
+        self.S = min(self.S + addend, 2**64 - 1)
+
+    def at(self, T):
+        if self.S == 0:
+            return 0
+        H = 1000 * self.half_life
+        since = max(cut_time(T) - self.L * 16 * H, 0)
+        n = since // H
+        y = ceil_div((since - n * H) * 65536, H)
+        k, x = (-n, 0) if y == 0 else (-n - 1, 65536 - y)
+        if k < -77:
+            return 0
+        return min(self.S * MICRO * E(x) >> (50 - k), INT64_MAX)
+
+
+class Demand:
+    """1.2 and 1.3"""
+
+    def __init__(self, model):
+        self.model = model
+        self.fast, self.slow = DecayedSum(model.half_life), DecayedSum(model.slow_half_life)
+        self.events = DecayedSum(model.half_life)
+        self.first = self.last = 0
+
+    def add(self, event, quantity, t):
+        """True if the event counts."""
+        t = max(cut_time(t), 1)
+        w = min(half_even(self.model.weights[event] * quantity, MICRO), 10**15)
+        if quantity <= 0 or w <= 0:
+            return False
+        self.fast.add(w, t)
+        self.slow.add(w, t)
+        self.events.add(MICRO, t)
+        self.first = t if self.first == 0 else min(t, self.first)
+        self.last = max(t, self.last)
+        return True
+
+    @staticmethod
+    def share(age, half_life):
+        H = 1000 * half_life
+        if age // H >= 31:
+            return 2**30
+        u = age * 2**32 // H
+        m = ceil_div(u, 2**32)
+        r = m * 2**32 - u
+        p = E(r // 65536)
+        p += p * (r % 65536) * 2977044471 // 2**64
+        return max(2**30 - (p >> m), 1)
+
+    def pressure(self, T):
+        if self.first == 0:
+            return MICRO
+        T = cut_time(T)
+        h_f, h_s, P = self.model.half_life, self.model.slow_half_life, self.model.prior
+        age = max(T - self.first, 125 * h_f)
+        num = self.fast.at(T) * 2**30 // self.share(age, h_f) + P
+        den = self.slow.at(T) * 2**30 * h_f // (self.share(age, h_s) * h_s) + P
+        return clamp(half_even(num * MICRO, den), 10**4, 10**8)
+
+
+# ---- models: docs/models.md -----------------------------------------------------------------------------------------------
+
+def without_comments(text):
+    keep = r'"(?:\\.|[^"\\])*"'
+    return re.sub(rf"({keep})|//[^\n]*|/\*.*?\*/", lambda m: m[1] or " ", text, flags=re.S)
+
+
+def span_s(text):
+    return int(text[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[text[-1]]
+
+
+def points(rows):
+    return [(micro(x), micro(y)) for x, y in rows]
+
+
+def curve_at(steps, rows, v):
+    """Section 2."""
+    if v < rows[0][0]:
+        return rows[0][1]
+    i = max(k for k, (x, _) in enumerate(rows) if x <= v)
+    if steps or i == len(rows) - 1:
+        return rows[i][1]
+    (x0, y0), (x1, y1) = rows[i], rows[i + 1]
+    return y0 + half_even((y1 - y0) * (v - x0), x1 - x0)
+
+
+class Model:
+    def __init__(self, text):
+        m = read_json(without_comments(text))
+        self.name, self.version = m["model"], m["version"]
+        scope = m["scope"]
+        self.currencies, self.categories, self.skus = scope["currencies"], scope.get("categories", []), scope.get("skus", [])
+        self.zone_levels = m.get("zone_levels", 0)
+        self.group = m.get("group", self.name)
+        demand = m.get("demand", {})
+        self.half_life = span_s(demand.get("half_life", "6h"))
+        self.slow_half_life = span_s(demand.get("slow_half_life", "7d"))
+        self.prior = micro(demand.get("prior_events", 5))
+        self.min_events = micro(demand.get("min_events", 10))
+        usual = dict(zip(EVENTS, (Decimal("0.1"), Decimal("0.1"), Decimal("0.5"), 1, 0)))
+        self.weights = {event: micro(w) for event, w in {**usual, **demand.get("weights", {})}.items()}
+        self.factors = [(f["name"], f["input"], "steps" in f, points(f["steps"] if "steps" in f else f["curve"])) for f in m["factors"]]
+        self.personal = m.get("personal", [])
+        guard = m.get("guardrails", {})
+        self.floor_part = micro(guard.get("floor", Decimal("0.5")))
+        self.ceiling_part = micro(guard.get("ceiling", Decimal("1.5")))
+        self.margin = micro(guard["margin"]) if "margin" in guard else None
+        self.step = self.dead_band = None
+        if "largest_step" in guard:
+            self.step = micro(guard["largest_step"]["of"]), 1000 * span_s(guard["largest_step"]["per"])
+        if "dead_band" in guard:
+            self.dead_band = micro(guard["dead_band"]["of"]), 1000 * span_s(guard["dead_band"]["settle"])
+        self.personal_low, self.personal_high = (micro(v) for v in guard.get("personal", [Decimal("0.8"), 1]))
+        self.never_above = guard.get("never_above_baseline", True)
+        rounding = m.get("rounding", {})
+        self.ending_step, self.ending_less = rounding.get("step", 1), rounding.get("less", 0)
+        self.stale_limit_ms = 1000 * span_s(m.get("stale_limit", "1h"))
+        ages = m.get("age_limits", {})
+        self.age_ms = {what: 1000 * span_s(ages.get(what, usual)) for what, usual in
+                       (("weather", "3h"), ("competitor", "1d"), ("supply", "7d"))}
+
+    def claim(self, category, sku):
+        """How precisely this model claims a product, to be compared; None if it does not."""
+        best_sku = best_category = None
+        for pattern in self.skus:
+            if pattern == sku:
+                best_sku = (2, 0)
+            elif pattern.endswith("*") and sku.startswith(pattern[:-1]):
+                best_sku = max(best_sku or (0, 0), (1, len(pattern.encode())))
+        for pattern in self.categories:
+            if pattern == category:
+                best_category = (2, 0)
+            elif pattern == "*":
+                best_category = max(best_category or (0, 0), (1, 0))
+            elif pattern.endswith("/*") and (category == pattern[:-2] or category.startswith(pattern[:-1])):
+                best_category = max(best_category or (0, 0), (1, pattern.count("/")))
+        if (self.skus and best_sku is None) or (self.categories and best_category is None):
+            return None
+        return best_sku or (0, 0), best_category or (0, 0)
+
+    def ending(self, amount, lo, hi):
+        """Section 3: the nearest k * step - less within [lo, hi], of two the lower; none: amount cut to the bounds."""
+        amount, step, less = clamp(amount, lo, hi), self.ending_step, self.ending_less
+        k = (amount + less) // step
+        near = [j * step - less for j in (k, k + 1) if j >= 1 and lo <= j * step - less <= hi]
+        return min(near, key=lambda a: (abs(a - amount), a)) if near else amount
+
+    def multiplier(self, customer):
+        """Section 5, in 1e-4."""
+        p = MICRO
+        for row in self.personal:
+            p = half_even(p * self.personal_value(row, customer), MICRO)
+        return half_even(clamp(p, self.personal_low, self.personal_high), 100)
+
+    @staticmethod
+    def personal_value(row, customer):
+        if "tier" in row and "profile" in customer.consent and customer.tier:
+            return micro(row["tier"].get(customer.tier, 1))
+        if "segment" in row and "profile" in customer.consent:
+            named = [micro(row["segment"][s]) for s in customer.segments[:8] if s in row["segment"]]
+            return min(named, default=MICRO)
+        if ("spend" in row or "spend_steps" in row) and "purchases" in customer.consent and customer.spend is not None:
+            return curve_at("spend_steps" in row, points(row.get("spend_steps") or row["spend"]), customer.spend_micro())
+        if "zone" in row and "location" in customer.consent:
+            return next((micro(row["zone"][z]) for z in customer.zones if z in row["zone"]), MICRO)
+        return MICRO
+
+
+def load_models(folder):
+    return [Model(path.read_text(encoding="utf-8")) for path in sorted(Path(folder).glob("*.json"))]
+
+
+# ---- zones ----------------------------------------------------------------------------------------------------------------
+
+class Zones:
+    def __init__(self, geohash_lengths=(3, 5), path_depths=(1, 2, 3)):
+        self.lengths, self.depths = sorted(geohash_lengths), sorted(path_depths)
+        self.parent, self.offset_ms, self.times, self.weather = {}, {}, {}, {}
+
+    def cut(self, name):
+        """Own zone first, then the ones its name says; the world is not listed."""
+        if name in ("", "world"):
+            return []
+        if name.startswith("gh:"):
+            return [name[:3 + n] for n in reversed(self.lengths) if n <= len(name) - 3]
+        parts = name.split("/")
+        return ["/".join(parts[:d]) for d in reversed(self.depths) if d <= len(parts)]
+
+    def around(self, name):
+        """The zone itself (cut), then what is around it up to the world, ""."""
+        by_name = self.cut(name)
+        if not by_name:
+            return [""]
+        chain = [by_name[0]]
+        while len(chain) < 3:
+            zone = chain[-1]
+            outer = self.parent[zone] if zone in self.parent else (self.cut(zone)[1:] or [""])[0]
+            if outer == "" or outer in chain:
+                break
+            chain.append(outer)
+        return chain + [""]
+
+
+# ---- what is known --------------------------------------------------------------------------------------------------------
+
+class Cell:
+    """What was heard of one product in one zone, and the price that stands there."""
+
+    def __init__(self):
+        self.facts = None       # list, cost, currency
+        self.promotion = None   # value, until
+        self.supply = None      # available, capacity, time
+        self.competitors = {}   # name -> amount, time, until
+        self.demand = None
+        self.event_count = 0
+        self.times = {}         # kind -> time of the newest signal
+        self.published = self.published_list = self.changed = 0
+
+
+class Product:
+    def __init__(self):
+        self.category = None
+        self.cells = {}
+
+    def cell(self, zone):
+        return self.cells.setdefault(zone, Cell())
+
+
+class Customer:
+    def __init__(self):
+        self.consent = set()
+        self.tier, self.segments = "", []
+        self.spend = None       # minor units, currency
+        self.place = None       # zone, until
+        self.zones = []         # filled in for a moment
+        self.times = {}
+
+    def spend_micro(self):
+        amount, currency = self.spend
+        return amount * 10 ** (6 - CURRENCY_DECIMALS.get(currency, 2))
+
+
+    def spent(self, amount, currency):
+        """Orders and receipts add up, returns are taken off; what is in another currency than what is known counts nothing."""
+        known = self.spend or (0, currency)
+        if known[1] == currency:
+            self.spend = max(known[0] + amount, 0), currency
+
+
+class Offer:
+    """What one customer was offered or promised for one product."""
+
+    def __init__(self):
+        self.kind = self.basis = self.until = self.locked = self.lock_until = self.currency = None
+        self.time = self.value = self.begin = 0
+        self.stackable = False
+
+    def runs(self, now):
+        return self.kind and self.begin <= now and (self.until is None or now < self.until)
+
+    def is_locked(self, now):
+        return self.locked is not None and (self.lock_until is None or now < self.lock_until)
+
+
+class NoPrice(Exception):
+    pass
+
+
+class World:
+    """All that was sent so far. With walk, standing prices are followed along; without, only wanted() is of use."""
+
+    def __init__(self, models, walk=True, **config):
+        self.models, self.walk = models, walk
+        self.open_min = int(config.get("open_min", 1))
+        self.age_max_ms = 1000 * int(config.get("signal_age_max_s", 604800))
+        self.future_max_ms = 1000 * int(config.get("signal_future_max_s", 60))
+        numbers = {key: [int(n) for n in str(config[key]).split(",") if n] for key in ("geohash_lengths", "path_depths") if key in config}
+        self.zones = Zones(**numbers)
+        self.products, self.customers, self.offers = {}, {}, {}
+        self.seen = {}          # source, id -> when it counted
+        self.now = 0
+        self.heard = set()      # products to price again at the end of the batch
+        self.refused = {}       # reason -> count
+
+    # -- the stream --
+
+    def line(self, row):
+        """One line of a recorded stream."""
+        if row.get("control") == "tick":
+            self.tick(row["time"])
+        elif "type" in row:
+            self.signal(row)
+
+    def tick(self, now):
+        """Time first: what stands is priced again, then signals of this time may follow."""
+        self.close_batch()
+        self.now = max(self.now, now)
+        self.heard.update(self.products)
+        self.close_batch()
+
+    def close_batch(self):
+        for sku in sorted(self.heard) if self.walk else ():
+            self.reprice(sku)
+        self.heard.clear()
+
+    def signal(self, row):
+        """Apply one signal; the reason why it changed nothing, or None."""
+        reason = self.apply(row)
+        if reason:
+            self.refused[reason] = self.refused.get(reason, 0) + 1
+        return reason
+
+    def apply(self, row):
+        time = row.get("time", self.now + 1)  # of arrival: some time after the tick before it
+        if time < self.now - self.age_max_ms:
+            return "too_old"
+        if time > self.now + self.future_max_ms:
+            return "from_future"
+        if "source" in row and "id" in row:
+            mark = row["source"], row["id"]
+            if self.now - self.seen.get(mark, -REPEAT_MS - 1) <= REPEAT_MS:
+                return "duplicate"
+        reason = getattr(self, "apply_" + row["type"])(row, time)
+        if "source" in row and "id" in row and reason in (None, "superseded", "no_consent"):
+            self.seen[mark] = self.now
+        if row.get("sku") in self.products:
+            self.heard.add(row["sku"])
+        elif row["type"] in ("zone", "weather"):
+            self.heard.update(self.products)
+        return reason
+
+    @staticmethod
+    def superseded(record, kind, time):
+        """Is something newer of this kind known? Else this is the newest now."""
+        if time < record.times.get(kind, 0):
+            return True
+        record.times[kind] = time
+        return False
+
+    def place(self, model, zone):
+        """The zone of a cell: cut to the model's levels."""
+        around = self.zones.around(zone)
+        return around[max(0, len(around) - 1 - model.zone_levels):]
+
+    def model_of(self, sku, zone):
+        product = self.products[sku]
+        facts = self.nearest(product, zone, lambda cell: cell.facts)
+        return self.choose(product.category, sku, facts[2]) if facts else None
+
+    def choose(self, category, sku, currency):
+        claims = [(m.claim(category, sku), m) for m in self.models if currency in m.currencies]
+        claims = [(c, m) for c, m in claims if c is not None]
+        return max(claims, key=lambda c: c[0])[1] if claims else None
+
+    def nearest(self, product, zone, what):
+        """The first that is there, from the zone itself outwards."""
+        for around in self.zones.around(zone):
+            if around in product.cells:
+                found = what(product.cells[around])
+                if found is not None:
+                    return found
+        return None
+
+    def own_zone(self, name):
+        return self.zones.around(name)[0]
+
+    # -- signals about products --
+
+    def apply_product(self, row, time):
+        sku, zone = row["sku"], self.own_zone(row.get("zone", ""))
+        product = self.products.get(sku)
+        category = row.get("category", product.category if product else None)
+        if category is None:
+            return "no_category"
+        model = self.choose(category, sku, row["currency"])
+        if model is None:
+            return "no_model"
+        if product is None:
+            product = self.products[sku] = Product()
+            product.cell("")
+        cell = product.cell(zone)
+        if cell.facts and cell.facts[2] != row["currency"]:
+            return "other_currency"
+        if self.superseded(cell, "product", time):
+            return "superseded"
+        product.category = category
+        cell.facts = row["list"], row.get("cost"), row["currency"]
+        cell.promotion = (micro(row["promotion"]), row.get("until")) if "promotion" in row else None
+        return None
+
+    def known(self, row):
+        """(product, model, zones from the cell's own outwards) of a signal about a product, or a reason."""
+        product = self.products.get(row["sku"])
+        if product is None:
+            return None, "unknown_product"
+        model = self.model_of(row["sku"], row.get("zone", ""))
+        if model is None:
+            return None, "no_model"
+        return (product, model, self.place(model, row.get("zone", ""))), None
+
+    def apply_demand(self, row, time):
+        found, reason = self.known(row)
+        if reason:
+            return reason
+        product, model, around = found
+        for zone in around:
+            cell = product.cell(zone)
+            if cell.demand is None:
+                cell.demand = Demand(model)
+            cell.demand.add(row["event"], micro(row.get("quantity", 1)), time)
+            cell.event_count += 1
+        if "customer" not in row:
+            return None
+        customer = self.customers.get(row["customer"], Customer())
+        if row["event"] not in ("order", "return"):
+            return None if "behaviour" in customer.consent else "no_consent"
+        if "purchases" not in customer.consent:
+            return "no_consent"
+        if "amount" in row:
+            customer.spent(-row["amount"] if row["event"] == "return" else row["amount"], row["currency"])
+        return None
+
+    def apply_supply(self, row, time):
+        found, reason = self.known(row)
+        if reason:
+            return reason
+        product, _, around = found
+        cell = product.cell(around[0])
+        if self.superseded(cell, "supply", time):
+            return "superseded"
+        capacity = micro(row["capacity"]) if "capacity" in row else (cell.supply[1] if cell.supply else None)
+        cell.supply = micro(row["available"]), capacity, time
+        return None
+
+    def apply_competitor(self, row, time):
+        found, reason = self.known(row)
+        if reason:
+            return reason
+        product, _, around = found
+        facts = self.nearest(product, row.get("zone", ""), lambda cell: cell.facts)
+        if row["currency"] != facts[2]:
+            return "other_currency"
+        cell = product.cell(around[0])
+        if self.superseded(cell, ("competitor", row["competitor"]), time):
+            return "superseded"
+        cell.competitors[row["competitor"]] = row["amount"], time, row.get("until")
+        return None
+
+    # -- signals about zones --
+
+    def apply_zone(self, row, time):
+        zone = self.own_zone(row["zone"])
+        if time < self.zones.times.get(zone, 0):
+            return "superseded"
+        self.zones.times[zone] = time
+        if "parent" in row:
+            self.zones.parent[zone] = self.own_zone(row["parent"])
+        if "utc_offset_min" in row:
+            self.zones.offset_ms[zone] = row["utc_offset_min"] * 60000
+        return None
+
+    def apply_weather(self, row, time):
+        zone = self.own_zone(row["zone"])
+        known = self.zones.weather.get(zone)
+        if known and time < known["time"]:
+            return "superseded"
+        self.zones.weather[zone] = {"time": time, "until": row.get("until"), **{r: micro(row[r]) for r in READINGS if r in row}}
+        return None
+
+    # -- signals about customers --
+
+    def apply_customer(self, row, time):
+        customer = self.customers.get(row["customer"], Customer())
+        if self.superseded(customer, "customer", time):
+            return "superseded"
+        for kind, granted in row.get("consent", {}).items():
+            if granted:
+                customer.consent.add(kind)
+            else:
+                customer.consent.discard(kind)
+                self.withdraw(customer, kind)
+                for key, offer in list(self.offers.items()):
+                    if key[0] == row["customer"] and offer.kind and offer.basis == kind:
+                        offer.kind = None
+                        if offer.locked is None:
+                            del self.offers[key]
+        needs = {"tier": "profile", "segments": "profile", "spend": "purchases"}
+        for field, kind in needs.items():
+            if field in row and kind in customer.consent:
+                setattr(customer, field, (row["spend"], row["currency"]) if field == "spend" else row[field])
+        if customer.consent:
+            self.customers[row["customer"]] = customer
+        else:
+            self.customers.pop(row["customer"], None)  # nothing is kept of who permits nothing
+        return "no_consent" if any(field in row and kind not in customer.consent for field, kind in needs.items()) else None
+
+    @staticmethod
+    def withdraw(customer, kind):
+        """What rests on a kind of data goes with its consent."""
+        if kind == "profile":
+            customer.tier, customer.segments = "", []
+        elif kind == "purchases":
+            customer.spend = None
+        elif kind == "location":
+            customer.place = None
+
+    def apply_location(self, row, time):
+        customer = self.customers.get(row["customer"], Customer())
+        if "location" not in customer.consent:
+            return "no_consent"
+        until = time + 1000 * row.get("lease_s", LEASE_DEFAULT_S)
+        if until <= self.now and "left" not in row:
+            return "superseded"
+        if self.superseded(customer, "location", time):
+            return "superseded"
+        customer.place = None if row.get("left") else (row["zone"], until)
+        return None
+
+    def apply_receipt(self, row, _time):
+        customer = self.customers.get(row["customer"], Customer())
+        if "purchases" not in customer.consent:
+            return "no_consent"
+        customer.spent(row["amount"], row["currency"])
+        return None
+
+    def apply_offer(self, row, time):
+        key, kind = (row["customer"], row["sku"]), row["kind"]
+        if kind == "withdraw" and key not in self.offers:
+            return "superseded"
+        known = self.offers.get(key, Offer())
+        if time < known.time or row.get("until", self.now + 1) <= self.now:
+            return "superseded"
+        basis = row.get("basis", "profile")
+        if kind not in ("lock", "withdraw") and basis not in self.customers.get(row["customer"], Customer()).consent:
+            return "no_consent"
+        offer = self.offers[key] = known
+        offer.time = time
+        if kind == "lock":
+            offer.locked, offer.lock_until, offer.currency = row["amount"], row.get("until"), row["currency"]
+            return None
+        offer.kind, offer.basis, offer.stackable = None if kind == "withdraw" else kind, basis, row.get("stackable", False)
+        offer.begin, offer.until = row.get("from", time), row.get("until")
+        if kind == "withdraw" and offer.locked is None:
+            del self.offers[key]
+        if kind == "percent":
+            offer.value = micro(row["percent"]) // 10000  # in 1e-4, cut
+        elif kind != "withdraw":
+            offer.value, offer.currency = row["amount"], row["currency"]
+        return None
+
+    def apply_forget(self, row, _time):
+        self.customers.pop(row["customer"], None)
+        self.offers = {key: offer for key, offer in self.offers.items() if key[0] != row["customer"]}
+
+    # -- prices --
+
+    def open_cells(self):
+        """(sku, zone) of all cells that have a price of their own."""
+        for sku in sorted(self.products):
+            for zone, cell in sorted(self.products[sku].cells.items()):
+                if self.is_open(zone, cell):
+                    yield sku, zone
+
+    def is_open(self, zone, cell):
+        """Has the cell a price of its own?"""
+        return zone == "" or bool(cell.facts or cell.supply or cell.competitors or cell.event_count >= self.open_min)
+
+    def weather_at(self, model, zone, reading, now):
+        for around in self.zones.around(zone):
+            known = self.zones.weather.get(around)
+            if known and reading in known:
+                until = known["until"] if known["until"] is not None else known["time"] + model.age_ms["weather"]
+                if until > now:
+                    return known[reading]
+        return None
+
+    def lowest_competitor(self, cell, model, now):
+        current = [amount for amount, time, until in cell.competitors.values()
+                   if (until if until is not None else time + model.age_ms["competitor"]) > now]
+        return min(current, default=None)
+
+    def inputs(self, sku, zone, model, list_price, now):
+        """Section 2: name -> micro; what is missing is not in it."""
+        product, found = self.products[sku], {}
+
+        def running(cell):
+            return cell.promotion[0] if cell.promotion and (cell.promotion[1] is None or cell.promotion[1] > now) else None
+
+        found["demand_pressure"] = self.nearest(product, zone, lambda cell: cell.demand.pressure(now) if cell.demand and cell.demand.first
+                                                and cell.demand.events.at(now) >= model.min_events else None)
+        supply = product.cells[zone].supply if zone in product.cells else None
+        if supply and supply[2] + model.age_ms["supply"] > now:
+            found["available"] = supply[0]
+            if supply[1]:
+                found["available_ratio"] = clamp(half_even(supply[0] * MICRO, supply[1]), 0, MICRO)
+        for reading in READINGS:
+            found[reading] = self.weather_at(model, zone, reading, now)
+        local = now + next((self.zones.offset_ms[z] for z in self.zones.around(zone) if z in self.zones.offset_ms), 0)
+        found["hour"] = half_even(local % DAY_MS * 24 * MICRO, DAY_MS)
+        found["weekday"] = ((local // DAY_MS + 3) % 7 + 1) * MICRO  # 1970 began on a Thursday
+        lowest = self.nearest(product, zone, lambda cell: self.lowest_competitor(cell, model, now))
+        if lowest is not None:
+            found["competitor_ratio"] = half_even(lowest * MICRO, list_price)
+        found["promotion"] = self.nearest(product, zone, running)
+        return {name: value for name, value in found.items() if value is not None}
+
+    def wanted(self, sku, zone, now):
+        """Sections 2 and 3: what depends on the signals and now alone."""
+        product = self.products[sku]
+        facts = self.nearest(product, zone, lambda cell: cell.facts)
+        if facts is None:
+            raise NoPrice(f"{sku}: no list price")
+        list_price, cost, currency = facts
+        model = self.choose(product.category, sku, currency)
+        inputs = self.inputs(sku, zone, model, list_price, now)
+        amount, factors = list_price * MICRO, {}
+        for name, source, steps, rows in model.factors:
+            f = curve_at(steps, rows, inputs[source]) if source in inputs else MICRO
+            factors[name] = f
+            amount = half_even(amount * f, MICRO)
+            if amount > INT64_MAX * MICRO:
+                raise NoPrice(f"{sku}: overflow")
+        raw = half_even(amount, MICRO)
+        floor = ceil_div(list_price * model.floor_part, MICRO)
+        ceiling = min(list_price * model.ceiling_part // MICRO, BOUND)
+        if model.margin is not None and cost is not None:
+            floor = max(floor, ceil_div(cost * (MICRO + model.margin), MICRO))
+        if floor > BOUND:
+            raise NoPrice(f"{sku}: overflow")
+        ceiling = max(ceiling, floor)
+        return {"sku": sku, "zone": zone, "list": list_price, "currency": currency, "model": model.name, "floor": floor, "ceiling": ceiling,
+                "raw": raw, "wanted": model.ending(raw, floor, ceiling), "inputs": inputs, "factors": factors, "rules": model}
+
+    def follow(self, price, published, published_list, changed, now):
+        """Section 4: the baseline price after the two guards that remember."""
+        model, floor, ceiling = price["rules"], price["floor"], price["ceiling"]
+        if not (0 < published <= BOUND and published_list == price["list"]):
+            return price["wanted"]
+        lo, hi = floor, ceiling
+        if model.step:
+            of, per = model.step
+            reach = 0 if now - changed < per else max(published * of // MICRO, model.ending_step, 1)
+            lo, hi = clamp(published - reach, floor, ceiling), clamp(published + reach, floor, ceiling)
+        amount = model.ending(price["raw"], lo, hi)
+        if model.dead_band and floor <= published <= ceiling and amount != published:
+            of, settle = model.dead_band
+            if abs(amount - published) * MICRO < of * published and now - changed < settle:
+                amount = published
+        return amount
+
+    def reprice(self, sku):
+        """All cells of a product at this moment, on from what stands."""
+        for zone, cell in self.products[sku].cells.items():
+            if not self.is_open(zone, cell):
+                continue
+            try:
+                price = self.wanted(sku, zone, self.now)
+            except NoPrice:
+                continue
+            amount = self.follow(price, cell.published, cell.published_list, cell.changed, self.now)
+            if amount != cell.published:
+                cell.changed = self.now
+            cell.published, cell.published_list = amount, price["list"]
+
+    def prices(self, now=None):
+        """What must stand now: a dict per cell."""
+        self.close_batch()
+        for sku, zone in self.open_cells():
+            try:
+                price = self.wanted(sku, zone, self.now if now is None else now)
+            except NoPrice:
+                continue
+            cell = self.products[sku].cells[zone]
+            baseline = cell.published if now is None else self.follow(price, cell.published, cell.published_list, cell.changed, now)
+            yield {**price, "baseline": baseline}
+
+    def multipliers(self, name, now=None):
+        """price group -> multiplier in 1e-4; groups without personal rows are neutral."""
+        customer, now = self.customers[name], self.now if now is None else now
+        customer.zones = []
+        if customer.place and customer.place[1] > now:
+            customer.zones = self.zones.around(customer.place[0])[:-1]
+        return {m.group: m.multiplier(customer) for m in self.models if m.personal}
+
+
+def personal_amount(price, baseline, m, offer, now):
+    """Section 6 and pricing/quote.h: multiplier, offer, lock, never above the baseline."""
+    model, floor, ceiling = price["rules"], price["floor"], price["ceiling"]
+    amount = baseline if m == 10000 else model.ending(half_even(baseline * m, 10000), floor, ceiling)
+    if offer and offer.runs(now):
+        start = amount if offer.stackable else baseline
+        if offer.kind == "percent":
+            amount = clamp(half_even(start * (10000 - offer.value), 10000), floor, ceiling)
+        elif offer.currency == price["currency"]:
+            amount = clamp(offer.value if offer.kind == "fixed" else start - offer.value, floor, ceiling)
+    if offer and offer.is_locked(now) and offer.currency == price["currency"]:
+        amount = min(amount, offer.locked)
+    return min(amount, baseline) if model.never_above else amount
+
+
+def main():
+    parser = argparse.ArgumentParser(description="What the service must say after a recorded stream, computed anew.")
+    parser.add_argument("--models", required=True, metavar="DIR")
+    parser.add_argument("--signals", required=True, metavar="FILE.ndjson")
+    parser.add_argument("--at", type=int, metavar="MS", help="let time pass until then, at the end")
+    parser.add_argument("--config", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--explain", action="store_true", help="inputs and factors too")
+    options = parser.parse_args()
+    world = World(load_models(options.models), **dict(item.split("=", 1) for item in options.config))
+    with open(options.signals, encoding="utf-8") as lines:
+        for line in lines:
+            if line.strip():
+                world.line(read_json(line))
+    if options.at is not None:
+        world.tick(options.at)
+    keys = ["sku", "zone", "baseline", "floor", "ceiling", "list", "currency", "model"]
+    for price in world.prices():
+        row = {key: price[key] for key in keys + (["raw", "wanted", "inputs", "factors"] if options.explain else [])}
+        print(json.dumps(row, ensure_ascii=False))
+    for name in sorted(world.customers):
+        print(json.dumps({"customer": name, "multipliers": world.multipliers(name)}, ensure_ascii=False))
+    for reason, count in sorted(world.refused.items()):
+        print(f"{count} signals: {reason}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""A peer that connects to a Unix socket and hangs up at once stops NNG 1.5 from taking further connections there, for good.
+The gateway notices within seconds and opens the socket anew. NNG 1.10 has no such fault: then there is nothing to repair,
+and the same checks hold.
+"""
+from rialto_test import *  # noqa: F403: the words of these tests
+
+WITHIN_S = 6  # a look every second, one second of patience, and room
+
+
+def knock(url):
+    """Connect and hang up before a word is said."""
+    connection = socket_to(url)
+    connection.close()
+
+
+def is_deaf(url, patience=0.5):
+    """A listener that takes connections hangs up on a protocol that does not exist; a deaf one says nothing."""
+    with socket_to(url, patience) as connection:
+        try:
+            connection.sendall(handshake(0xFFFF))
+            while connection.recv(8):
+                pass
+        except ConnectionError:
+            return False
+        except OSError:
+            return True
+    return False
+
+
+def make_deaf(url):
+    """True if a knock did it."""
+    for _ in range(30):
+        knock(url)
+        if is_deaf(url):
+            return True
+    return False
+
+
+def hears_again(url):
+    wait_until(lambda: not is_deaf(url), WITHIN_S, f"{url} hearing again")
+
+
+with Service() as service:
+    service.accept(product("milk", 100))
+    seen = {}
+
+    @check("the push socket takes signals soon after it was made deaf")
+    def _():
+        seen["push"] = make_deaf(service.push_ipc)
+        hears_again(service.push_ipc)
+        with Pusher(service.push_ipc) as pusher:
+            pusher.push(product("pushed", 200))
+            wait_until(lambda: service.cli_quote("pushed")[0] == 0, 10, "the pushed product")
+
+    @check("the request socket answers soon after it was made deaf")
+    def _():
+        seen["request"] = make_deaf(service.request_ipc)
+        hears_again(service.request_ipc)
+        with Requester(service.request_ipc) as requester:
+            equal(requester.ask(product("asked", 300)).get("accepted"), 1)
+
+    @check("a worker that comes back finds the gateway, although its socket was made deaf meanwhile")
+    def _():
+        url = f"ipc://{service.data}/worker.0.ipc"
+        pid = service.children()["worker.0"]
+        os.kill(pid, signal.SIGSTOP)  # so that it does not come back before the knocks
+        os.kill(pid, signal.SIGKILL)
+        for _ in range(5):
+            knock(url)
+        wait_until(lambda: all(w["connected"] for w in service.ask({"control": "ping"})["workers"]), WITHIN_S + 10,
+                   "both workers connected")
+        service.accept(*[product(f"p{i}", 100 + i) for i in range(20)])
+
+    @check("what was repaired is counted and logged; nothing else was")
+    def _():
+        reopened = service.log().count("LISTENER-REOPENED")
+        require(reopened >= sum(seen.values()), f"{reopened} reopened, made deaf: {seen}")
+        if not any(seen.values()):
+            equal(reopened, 0, "sockets opened anew without need")
+        time.sleep(3)
+        equal(service.log().count("LISTENER-REOPENED"), reopened, "sockets opened anew while all is quiet")
+
+    note(f"made deaf by knocking: {seen}")
+finish()

@@ -1,0 +1,606 @@
+#!/usr/bin/env python3
+"""Every price twice: by the service, and by recompute.py out of the documents, from the same signals. Not one minor unit apart.
+
+1. Small cases whose numbers are worked out by hand, in the comments: both programs must find them.
+2. The beginning of the bundled recording, with the bundled models: every price on its way and where it comes to rest.
+3. Made-up streams of all kinds of signals, late, repeated and contradicting ones among them, under made-up models.
+
+The service reprices at the moment of a batch, some milliseconds after the tick before it. Where only signals and time make a price, the
+comparison takes place at ticks and is exact. Where the largest step or the dead band remember when a price last changed, ticks keep
+clear of the ends of those times, so that the milliseconds decide nothing.
+
+    test_recompute.py [SECONDS [SEED]]    SECONDS of made-up streams at least (default: 4 of them), the first of them from SEED
+"""
+import math
+import random
+
+import recompute
+from recompute import DAY_MS, MICRO, World, half_even, load_models, read_json
+from rialto_test import *
+
+MINUTE_MS, HOUR_MS, WEEK_MS = 60000, 3600000, 7 * DAY_MS
+LINES_A_MESSAGE = 250
+SHOWN_MAX = 4
+
+
+class Twice:
+    """A service and its recomputation, fed with the same lines."""
+
+    def __init__(self, service, walk=True):
+        self.service = service
+        config = {k: v for k, v in service.settings.items() if k in ("open_min", "geohash_lengths", "path_depths")}
+        self.world = World(load_models(service.models), walk=walk, **config)
+        self.library = Library(service.cache)
+        self.lines, self.rows = [], []
+        self.compared = self.sent = 0
+        self.tick((service.now_ms() // WEEK_MS + 1) * WEEK_MS)  # so that a stream plays alike whenever it is played
+
+    @property
+    def now(self):
+        return self.world.now
+
+    def say(self, *rows):
+        """Signals, kept until the next tick."""
+        for row in rows:
+            self.rows.append(row)
+            self.lines.append(json.dumps(row))
+
+    def flush(self):
+        """Send what was said; what the answers remark must be what the recomputation remarks."""
+        while self.lines:
+            part, self.lines = self.lines[:LINES_A_MESSAGE], self.lines[LINES_A_MESSAGE:]
+            answer = self.service.ask("\n".join(part))
+            remarks = {f["index"]: f["reason"] for f in answer.get("findings", [])}
+            for index, line in enumerate(part):
+                reason = self.world.signal(read_json(line))
+                require(reason == remarks.get(index), f"{line}: the service says {remarks.get(index)}, recomputed {reason}")
+            self.sent += len(part)
+        self.world.close_batch()
+        self.rows = []
+
+    def tick(self, ms):
+        self.flush()
+        answer = self.service.ask({"control": "tick", "time": ms})
+        require(answer.get("ok"), f"the clock does not move: {answer}")
+        self.world.tick(ms)
+
+    def pass_time(self, ms):
+        self.tick(self.now + ms)
+
+    # -- comparing --
+
+    def found(self, sku, zone):
+        status, quote = self.library.quote(sku, zone=zone)
+        if status == Library.UNKNOWN_PRODUCT:
+            return None
+        require(status == Library.OK, f"{sku} in {zone or 'world'}: {self.library.text(status)}")
+        return {"zone": quote.zone.decode(), "list": quote.list, "floor": quote.floor, "ceiling": quote.ceiling, "baseline": quote.baseline,
+                "currency": quote.currency.decode()}
+
+    @staticmethod
+    def wanted(price):
+        return price and {key: price[key] for key in ("zone", "list", "floor", "ceiling", "baseline", "currency")}
+
+    def answering(self, prices, sku, zone):
+        """The price that answers for a zone: its own, or the nearest around it."""
+        return next((prices[sku, z] for z in self.world.zones.around(zone) if (sku, z) in prices), None)
+
+    def check_prices(self, zones=()):
+        """All cells, and all products in these zones, which cells around them may answer for."""
+        prices = {(p["sku"], p["zone"]): p for p in self.world.prices()}
+        asked = sorted({*prices, *((sku, zone) for sku in self.world.products for zone in zones)})
+        wrong = []
+        for sku, zone in asked:
+            price = self.answering(prices, sku, zone)
+            found, wanted = self.found(sku, zone), self.wanted(price)
+            if found != wanted and not (price and found == self.wanted(self.a_moment_later(price))):
+                wrong.append(f"{sku} in {zone or 'world'}: found {found}, recomputed {wanted}" +
+                             (f" out of {price['inputs']}, factors {price['factors']}, raw {price['raw']}" if price else ""))
+        self.compared += len(asked)
+        require(not wrong, f"at {self.now}: {len(wrong)} of {len(asked)} differ: " + "; ".join(wrong[:SHOWN_MAX]))
+
+    def a_moment_later(self, price):
+        """Since the tick some milliseconds have passed, and the service may have priced once more: no other price is forgiven."""
+        cell = self.world.products[price["sku"]].cells[price["zone"]]
+        for later in range(self.now, self.service.now_ms() + 1, 100):
+            try:
+                moved = self.world.wanted(price["sku"], price["zone"], later)
+            except recompute.NoPrice:
+                continue
+            moved["baseline"] = self.world.follow(moved, cell.published, cell.published_list, cell.changed, later)
+            if moved["baseline"] != price["baseline"]:
+                note(f"{price['sku']} in {price['zone']} moved {later - self.now} ms after the tick")
+                return moved
+        return price
+
+    def check_terms(self, skus, zones=("",)):
+        """Multiplier and amount of every customer for these products, offers and locks included."""
+        prices = {(p["sku"], p["zone"]): p for p in self.world.prices()}
+        wrong, count = [], 0
+        for name in sorted(self.world.customers):
+            multipliers = self.world.multipliers(name)
+            for sku in skus:
+                for zone in zones:
+                    price = self.answering(prices, sku, zone)
+                    if price is None:
+                        continue
+                    status, quote = self.library.quote(sku, customer=name, zone=zone or "world")
+                    require(status == Library.OK, f"{sku} for {name}: {self.library.text(status)}")
+                    m = multipliers.get(price["rules"].group, 10000)
+                    offer = self.world.offers.get((name, sku))
+                    wanted = m, recompute.personal_amount(price, price["baseline"], m, offer, self.now)
+                    count += 1
+                    if (quote.multiplier_e4, quote.amount) != wanted:
+                        wrong.append(f"{name}, {sku}: found {quote.multiplier_e4}, {quote.amount}, recomputed {wanted}, "
+                                     f"baseline {quote.baseline}, {vars(self.world.customers[name])}")
+        self.compared += count
+        require(count and not wrong, f"at {self.now}: {len(wrong)} of {count} differ: " + "; ".join(wrong[:SHOWN_MAX]))
+
+
+# ---- 1. by hand -----------------------------------------------------------------------------------------------------------
+
+def model(name, factors=(), currency="EUR", **more):
+    return {"model": name, "version": "1", "scope": {"categories": [f"{name}/*"], "currencies": [currency]}, "zone_levels": 2,
+            "factors": list(factors), **more}
+
+
+def factor(source, points, kind="curve"):
+    return {"name": source, "input": source, kind: points}
+
+
+NINES = {"step": 10, "less": 1}  # 9, 19, 29, ...
+
+BY_HAND = {m["model"]: m for m in (
+    model("nines", [factor("available", [[0, 1.08], [10, 1]], "steps"), factor("precipitation_mm_h", [[0, 1], [0.6, 1.02]], "steps")],
+          rounding=NINES, guardrails={"ceiling": 1.15, "personal": [0.85, 1]},
+          personal=[{"name": "loyalty", "tier": {"gold": 0.95}}, {"name": "family", "segment": {"family": 0.97}},
+                    {"name": "spend", "spend": [[0, 1], [100, 1], [500, 0.9]]}]),
+    model("rival", [factor("competitor_ratio", [[0.8, 0.95], [1, 1], [1.25, 1.02]])], rounding=NINES),
+    model("margin", [], guardrails={"margin": 0.1}, rounding=NINES),
+    model("promo", [factor("promotion", [[0.1, 0.1], [1, 1]])], rounding=NINES),
+    model("even", [factor("available", [[0, 0.9], [10, 1]], "steps")]),
+    model("demand", [factor("demand_pressure", [[0.5, 0.9], [1, 1]])], rounding={"step": 10},
+          demand={"half_life": "1h", "slow_half_life": "1d", "prior_events": 5, "min_events": 3}),
+    model("clock", [factor("hour", [[0, 1], [19.5, 0.97], [22, 1]], "steps"), factor("weekday", [[1, 1], [6, 1.1]], "steps")]),
+    model("calm", [factor("promotion", [[0.1, 0.1], [1, 1]])], guardrails={"largest_step": {"of": 0.1, "per": "10m"}}),
+    model("band", [factor("available", [[0, 1.02], [10, 1.01], [20, 1]], "steps")],
+          guardrails={"dead_band": {"of": 0.015, "settle": "1h"}}),
+)}
+
+
+def by_hand(service):
+    twice = Twice(service)
+
+    def case(name, sku, zone, wanted):
+        """wanted: (baseline, floor, ceiling), worked out in the comment above the call."""
+        @check(f"by hand: {name}")
+        def _():
+            twice.flush()
+            found = twice.found(sku, zone)
+            equal((found["baseline"], found["floor"], found["ceiling"]), wanted, "the service")
+            prices = {(p["sku"], p["zone"]): p for p in twice.world.prices()}
+            price = twice.answering(prices, sku, zone)
+            equal((price["baseline"], price["floor"], price["ceiling"]), wanted, "recomputed")
+
+    def supply(sku, available, zone=""):
+        return {"type": "supply", "sku": sku, "zone": zone, "available": available}
+
+    def item(kind, list_price, sku=None, **more):
+        return product(sku or kind, list_price, category=f"{kind}/x", **more)
+
+    # 1000 x 1.08 = 1080; x 1.02 = 1101.6; raw 1102. Nearest of 1099 (3 away) and 1109 (7 away). Floor 0.5, ceiling 1.15.
+    twice.say(item("nines", 1000), supply("nines", 3), {"type": "weather", "zone": "world", "precipitation_mm_h": 0.7})
+    case("list 1000, scarce 1.08, rain 1.02, ending 10 less 1: 1099", "nines", "", (1099, 500, 1150))
+
+    # Of the three rows 0.95 x 0.97 = 0.9215; 300 spent lies half way from 1 to 0.9: x 0.95 = 0.875425, 8754 in 1e-4.
+    # 1099 x 0.8754 = 962.0646, 962; nearest of 959 (3) and 969 (7). The floor 500 is far.
+    twice.say(customer("anna", ["profile", "purchases"], tier="gold", segments=["sports", "family"], spend=30000, currency="EUR"))
+    # Without consent to purchases: 0.9215, 9215. 1099 x 0.9215 = 1012.7285, 1013; nearest of 1009 (4) and 1019 (6).
+    twice.say(customer("ben", ["profile"], tier="gold", segments=["family"]))
+    # 500 spent and more: 0.9215 x 0.9 = 0.82935 is cut to 0.85. 1099 x 0.85 = 934.15, 934; nearest of 929 (5) and 939 (5): the lower.
+    twice.say(customer("carl", ["profile", "purchases"], tier="gold", segments=["family"], spend=99900, currency="EUR"))
+
+    @check("by hand: three customers pay 959, 1009 and 929 instead of 1099")
+    def _():
+        twice.flush()
+        for who, m, amount in (("anna", 8754, 959), ("ben", 9215, 1009), ("carl", 8500, 929)):
+            quote = twice.library.quote("nines", customer=who)[1]
+            equal((quote.multiplier_e4, quote.amount), (m, amount), who)
+            equal(twice.world.multipliers(who)["nines"], m, f"{who}, recomputed")
+        twice.check_terms(["nines"])
+
+    # 1111 / 1234 = 0.900324 (0.90032415); 0.95 + 0.05 x 0.100324 / 0.2 = 0.975081; x 1234 = 1203.249954, raw 1203;
+    # nearest of 1199 (4) and 1209 (6). Floor 617, ceiling 1851.
+    twice.say(item("rival", 1234), {"type": "competitor", "sku": "rival", "competitor": "a", "amount": 1111, "currency": "EUR"},
+              {"type": "competitor", "sku": "rival", "competitor": "b", "amount": 1300, "currency": "EUR"})
+    case("the lowest competitor asks 1111 for what lists at 1234: 1199", "rival", "", (1199, 617, 1851))
+
+    # Cost 200 x 1.1 = 220 lies above the ceiling 150: both bounds are 220, and no k x 10 - 1 lies within.
+    twice.say(item("margin", 100, cost=200))
+    case("a margin above the ceiling wins, without an ending: 220", "margin", "", (220, 220, 220))
+
+    # 999 x 0.3 = 299.7, raw 300; the floor is 499.5 rounded inwards, 500; the first ending above is 509. Ceiling 1498.5 -> 1498.
+    twice.say(item("promo", 999, promotion=0.3))
+    case("a promotion of 0.3 ends at the first ending above the floor: 509", "promo", "", (509, 500, 1498))
+
+    # 1005 x 0.9 = 904.5 and 1015 x 0.9 = 913.5: ties to the even one. Bounds 502.5 -> 503 and 1507.5 -> 1507; 507.5 -> 508 and 1522.
+    twice.say(item("even", 1005, "even-a"), item("even", 1015, "even-b"), supply("even-a", 1), supply("even-b", 1))
+    case("904.5 is rounded to the even 904", "even-a", "", (904, 503, 1507))
+    case("913.5 is rounded to the even 914", "even-b", "", (914, 508, 1522))
+
+    # Ties of the ending: 1004 lies between 999 and 1009.
+    twice.say(item("margin", 1004, "tie"))
+    case("of two endings equally near the lower one: 1004 -> 999", "tie", "", (999, 502, 1506))
+
+    # Local time is UTC + 8 h: 20 o'clock in zone cn is 0.97, 20 o'clock UTC is 4 o'clock of the next day there: 1, and Saturday 1.1.
+    twice.say(item("clock", 1000), item("clock", 1000, zone="cn"), {"type": "zone", "zone": "cn", "utc_offset_min": 480})
+    noon = (twice.now // WEEK_MS + 1) * WEEK_MS + DAY_MS + 12 * HOUR_MS  # 1970 began on a Thursday
+    twice.tick(noon)
+    case("a Friday, 12:00 UTC, is 20:00 in cn: 970 there", "clock", "cn", (970, 500, 1500))
+    case("and 1000 in the world", "clock", "", (1000, 500, 1500))
+    twice.tick(noon + 8 * HOUR_MS)
+    case("at 20:00 UTC it is Saturday in cn: 1100", "clock", "cn", (1100, 500, 1500))
+    case("and a Friday evening in the world: 970", "clock", "", (970, 500, 1500))
+
+    # Eight orders at once. An hour later F = 8 / 2 = 4, a_f = 1 - 1/2: F / a_f = 8. Z = 8 x 2^(-1/24) = 7.772255, a_s = 0.028468:
+    # Z / a_s / 24 = 11.3755. (8 + 5) / (11.3755 + 5) = 0.79387. 0.9 + 0.2 x 0.29387 = 0.958774: raw 959, 960.
+    # Four events of the eight are left, at least three: the zone speaks for itself. In the zone fr nothing was heard: the world answers.
+    start = twice.now
+    twice.say(item("demand", 1000), *(demand("demand", zone="de", time=start) for _ in range(8)))
+    twice.tick(start + HOUR_MS)
+    case("eight orders an hour ago make a pressure of 0.794: 960", "demand", "de", (960, 500, 1500))
+    case("and the same in the world", "demand", "fr", (960, 500, 1500))
+
+    @check("by hand: the pressure itself is 0.79387, within 1e-4")
+    def _():
+        price = twice.world.wanted("demand", "de", twice.now)
+        require(abs(price["inputs"]["demand_pressure"] - 793870) < 80, f"{price['inputs']['demand_pressure']}")
+
+    # Another hour: two events are left, too few, everywhere: no opinion.
+    twice.tick(start + 2 * HOUR_MS)
+    case("too few events an hour later: 1000", "demand", "de", (1000, 500, 1500))
+
+    # A tenth at most in ten minutes: 1000 stays at first; 900; - 90 = 810; - 81 = 729; - 72 = 657; - 65 = 592; - 59 = 533; then 500, the floor.
+    twice.say(item("calm", 1000))
+    twice.pass_time(HOUR_MS)
+    twice.say(item("calm", 1000, promotion=0.4))
+    case("after an hour of rest the first step is taken at once: 900", "calm", "", (900, 500, 1500))
+    for wanted in (900, 810, 810, 729, 729, 657, 657, 592, 592, 533, 533, 500, 500):
+        twice.pass_time(6 * MINUTE_MS)
+        case(f"a tenth at a time, and only after ten minutes: {wanted}", "calm", "", (wanted, 500, 1500))
+
+    # 1.01 is a change of 1 %, less than 1.5 %: it waits for an hour of rest. 1.02 goes through at once. Back to 1.01: waits again.
+    twice.say(item("band", 1000))
+    twice.pass_time(MINUTE_MS)
+    twice.say(supply("band", 15))
+    case("a change of 1 % waits: 1000", "band", "", (1000, 500, 1500))
+    twice.pass_time(50 * MINUTE_MS)
+    case("and waits: 1000", "band", "", (1000, 500, 1500))
+    twice.pass_time(20 * MINUTE_MS)
+    case("and goes through after an hour: 1010", "band", "", (1010, 500, 1500))
+    twice.say(supply("band", 30))
+    case("back to 1000 waits too: 1010", "band", "", (1010, 500, 1500))
+    twice.say(supply("band", 5))
+    case("1020 is still less than 1.5 % away: 1010", "band", "", (1010, 500, 1500))
+    twice.pass_time(61 * MINUTE_MS)
+    case("an hour later: 1020", "band", "", (1020, 500, 1500))
+    twice.say(supply("band", 30))
+    case("from 1020 to 1000 are 2 %: at once", "band", "", (1000, 500, 1500))
+
+    @check("by hand: all of these prices are recomputed alike")
+    def _():
+        twice.tick(twice.now + MINUTE_MS)
+        twice.check_prices()
+
+
+# ---- numbers ----------------------------------------------------------------------------------------------------------------
+
+def numbers():
+    @check("E(x) is 2^30 x 2^(x / 65536) rounded down, by nested integer square roots")
+    def _():
+        for x in (0, 1, 2, 255, 4096, 32767, 32768, 65535, *(random.Random(1).sample(range(65536), 20))):
+            power = 1 << (x + 128)  # 2^x, of which 16 square roots are taken, with 128 binary places
+            for _ in range(16):
+                power = math.isqrt(power << 128)
+            equal(recompute.E(x), power >> (128 - 30), f"E({x})")
+        equal((recompute.E(0), recompute.E(32768)), (1073741824, 1518500249))
+
+    @check("half to even: 5/2 = 2, 7/2 = 4, -5/2 = -2, -7/2 = -4, 8/3 = 3, -8/3 = -3")
+    def _():
+        equal([half_even(n, 2) for n in (5, 7, -5, -7)] + [half_even(8, 3), half_even(-8, 3)], [2, 4, -2, -4, 3, -3])
+
+    @check("recomputed pressure follows the real-number definition to 1e-4")
+    def _():
+        dice = random.Random(2)
+        rules = type("Rules", (), {"half_life": 3600, "slow_half_life": 86400, "prior": 5 * MICRO, "weights": {"order": MICRO}})
+        for _ in range(50):
+            begin = 1795000000000 + dice.randrange(10**9)
+            events = [(begin + dice.randrange(2 * DAY_MS), dice.randrange(1, 5 * MICRO)) for _ in range(dice.randrange(1, 60))]
+            now = begin + 2 * DAY_MS + dice.randrange(DAY_MS)
+            measured = recompute.Demand(rules)
+            for t, q in events:
+                measured.add("order", q, t)
+            age = max(now - min(t for t, _ in events), 125 * 3600) / 1000
+
+            def rate(h):
+                return sum(q / MICRO * 2 ** (-(now - t) / 1000 / h) for t, q in events) / h / (1 - 2 ** (-age / h))
+            rho = 5 / 3600
+            wanted = (rate(3600) + rho) / (rate(86400) + rho)
+            require(abs(measured.pressure(now) / MICRO / wanted - 1) < 1e-4, f"{measured.pressure(now)} is not {wanted}")
+
+
+# ---- 2. the bundled recording ---------------------------------------------------------------------------------------------------
+
+def bundled(hours):
+    recorded = temporary_folder() / "recorded.ndjson"
+    status, _, err = run(BIN / "rialto", "replay", "--out", recorded, cwd=ROOT, timeout=60)
+    if status != 0:
+        return failed("the bundled recording can be written to a file", err)
+    models = {f.name: f.read_text() for f in (ROOT / "models").glob("*.json")}
+    with Service(models=models, products_max=8192, cells_max=32768, customers_max=8192, demo=1) as service:
+        twice = Twice(service)
+
+        @check(f"the first {hours} hours of the recording: every price at every recorded hour")
+        def _():
+            begin = shift = None
+            with open(recorded, encoding="utf-8") as lines:
+                for line in lines:
+                    row = json.loads(line)
+                    if begin is None:
+                        begin = row["time"]
+                        shift = ((twice.now - begin) // WEEK_MS + 1) * WEEK_MS
+                    if row["time"] > begin + hours * HOUR_MS:
+                        break
+                    for key in ("time", "until", "from"):
+                        if key in row:
+                            row[key] += shift
+                    if "control" not in row:
+                        twice.say(row)
+                        continue
+                    twice.tick(row["time"])
+                    if row["time"] % HOUR_MS == 0:
+                        twice.check_prices()
+            twice.flush()
+            require(twice.sent > 1000 and len(twice.world.products) > 400, f"{twice.sent} signals")
+
+        @check("every customer's multipliers and amounts, for groceries and gifts")
+        def _():
+            skus = sorted(twice.world.products)
+            twice.check_terms([s for s in skus if s[0] == "F"][:4] + [s for s in skus if s[0] == "G"][:4], ("", "c1/s25", "gb"))
+
+        @check("afterwards: every price as time passes, until all is calm")
+        def _():
+            for minutes in (14, 46, 61, 130, 130, 400, 740, 740, 1450, 1450, 4400):
+                twice.pass_time(minutes * MINUTE_MS)
+                twice.check_prices()
+        note(f"{twice.sent} signals, {twice.compared} prices compared")
+
+
+# ---- 3. made-up streams -----------------------------------------------------------------------------------------------------------
+
+def made_up_points(dice, low, high, low_y=0.7, high_y=1.4):
+    xs = sorted({round(dice.uniform(low, high), dice.choice((0, 2, 6))) for _ in range(dice.randrange(1, 7))})
+    return [[x, round(dice.uniform(low_y, high_y), dice.choice((2, 4, 6)))] for x in xs]
+
+
+INPUT_RANGES = {"demand_pressure": (0.3, 3), "available": (0, 50), "available_ratio": (0, 1), "temperature_c": (-10, 35),
+                "precipitation_mm_h": (0, 5), "wind_m_s": (0, 20), "humidity": (0, 1), "hour": (0, 24), "weekday": (1, 7),
+                "competitor_ratio": (0.7, 1.3), "promotion": (0.5, 1)}
+
+
+def made_up_model(dice, name, currencies, calm, **more):
+    sources = dice.sample(sorted(INPUT_RANGES), dice.randrange(3, 9))
+    if "demand_pressure" not in sources:
+        sources.append("demand_pressure")
+    factors = [factor(s, made_up_points(dice, *INPUT_RANGES[s]), dice.choice(("curve", "curve", "steps"))) for s in sources]
+    half_life = dice.choice((60, 600, 3600, 21600, 86400))
+    guard = {"floor": round(dice.uniform(0.4, 0.9), 3), "ceiling": round(dice.uniform(1.05, 1.8), 3)}
+    if dice.random() < 0.5:
+        guard["margin"] = round(dice.uniform(0, 0.3), 3)
+    if calm:
+        # Ticks come at multiples of 12 minutes: never near the ends of these times.
+        guard["largest_step"] = {"of": round(dice.uniform(0.01, 0.1), 3), "per": dice.choice(("5m", "30m", "54m"))}
+        guard["dead_band"] = {"of": round(dice.uniform(0.005, 0.05), 3), "settle": dice.choice(("17m", "90m"))}
+        half_life = 86400  # so that milliseconds of decay move nothing
+    step = dice.choice((1, 1, 5, 10, 100))
+    return {
+        "model": name, "version": "1", "scope": {"categories": [f"{name}/*"], "currencies": currencies}, "group": f"group-{name}",
+        "zone_levels": dice.randrange(4),
+        "demand": {"half_life": f"{half_life}s", "slow_half_life": f"{half_life * dice.choice((2, 7, 28))}s",
+                   "prior_events": dice.choice((0.001, 0.5, 5, 20)), "min_events": dice.choice((0, 1, 2.5, 6)),
+                   "weights": {e: dice.choice((0, 0.1, 0.333333, 1, 2.5)) for e in recompute.EVENTS}},
+        "factors": factors, "guardrails": guard,
+        "personal": dice.sample([
+            {"name": "loyalty", "tier": {"gold": 0.95, "silver": 0.97, "bronze": 0.987654}},
+            {"name": "groups", "segment": {"family": 0.97, "student": 0.9, "staff": 0.81}},
+            {"name": "spend", "spend": [[0, 1], [50.5, 0.99], [1000, 0.91]]},
+            {"name": "steps", "spend_steps": [[10, 1], [100, 0.955], [500, 0.9]]},
+            {"name": "near", "zone": {"de": 0.99, "de/south/s1": 0.93, "gh:u4p": 0.96}}], dice.randrange(1, 5)),
+        "rounding": {"step": step, "less": dice.randrange(step)},
+        "age_limits": {"weather": dice.choice(("30m", "3h")), "competitor": dice.choice(("1h", "1d")), "supply": dice.choice(("2h", "7d"))},
+        **more,
+    }
+
+
+ZONES = ["", "de", "de/south", "de/south/s1", "de/south/s2", "de/north", "fr", "fr/paris/x", "gh:u4pru", "gh:u4p", "gh:ezs42", "de/south/s1/dairy",
+         "gh:u4pruyd"]
+
+
+class MadeUp:
+    """A stream of signals that hang together just enough to be accepted, mostly."""
+
+    def __init__(self, dice, twice, kinds):
+        self.dice, self.twice, self.kinds = dice, twice, kinds  # kinds: category -> currencies
+        self.skus = {f"{kind}-{i}": kind for kind in kinds for i in range(4)}
+        self.lists = {sku: dice.choice((99, 100, 1000, 1234, 54321)) for sku in self.skus}
+        self.number = 0
+        self.counted = {}  # id -> when it counted, signal
+
+    def when(self):
+        dice, now = self.dice, self.twice.now
+        return now - dice.choice((0, 0, dice.randrange(1000), dice.randrange(600000), dice.randrange(2 * DAY_MS), -10000 - dice.randrange(20000)))
+
+    def signal(self):
+        dice = self.dice
+        # The same again counts once for at least ten minutes, and counts anew after at most twenty.
+        now = self.twice.now
+        again = [number for number, (when, _) in self.counted.items() if when == now or when < now - 1200000]
+        if again and dice.random() < 0.04:
+            number = dice.choice(again)
+            self.counted[number] = now, self.counted[number][1]
+            return self.counted[number][1]
+        kind = dice.choices(("demand", "product", "supply", "weather", "competitor", "zone", "customer", "location", "receipt",
+                             "offer"), (30, 8, 10, 4, 8, 1, 4, 3, 2, 3))[0]
+        row = {"type": kind, **getattr(self, "a_" + kind)()}
+        if kind == "offer":
+            row["time"] = now
+        elif kind == "demand" or dice.random() < 0.9:  # else the time of arrival, some milliseconds after the tick
+            row["time"] = self.when()
+        if dice.random() < 0.5:
+            self.number += 1
+            row["source"], row["id"] = "made-up", str(self.number)
+            self.counted[row["id"]] = now, row
+        return row
+
+    def sku(self):
+        return self.dice.choice(sorted(self.skus))
+
+    def zone(self):
+        return {"zone": self.dice.choice(ZONES)} if self.dice.random() < 0.8 else {}
+
+    def until(self):
+        return {"until": self.twice.now + self.dice.randrange(-HOUR_MS, 12 * HOUR_MS)} if self.dice.random() < 0.5 else {}
+
+    def first(self):
+        """Every product once, everywhere."""
+        return [{"type": "product", "sku": sku, "category": f"{kind}/x", "list": self.lists[sku], "currency": self.kinds[kind][0],
+                 "time": self.twice.now - 3 * DAY_MS} for sku, kind in self.skus.items()]
+
+    def a_product(self):
+        dice, sku = self.dice, self.sku()
+        list_price = self.lists[sku] if dice.random() < 0.7 else dice.randrange(1, 100000)
+        row = {"sku": sku, "list": list_price, "currency": self.kinds[self.skus[sku]][0], **self.zone()}
+        if row.get("zone") == "fr" or dice.random() < 0.05:  # abroad; elsewhere mostly refused
+            row["currency"] = self.kinds[self.skus[sku]][-1]
+        if dice.random() < 0.5:
+            row["cost"] = int(list_price * dice.uniform(0, 1.2))
+        if dice.random() < 0.5:
+            row["promotion"] = round(dice.uniform(0.4, 1), 3)
+            row.update(self.until())
+        return row
+
+    def a_demand(self):
+        dice = self.dice
+        row = {"sku": self.sku(), "event": dice.choice(recompute.EVENTS), **self.zone()}
+        if dice.random() < 0.5:
+            row["quantity"] = dice.choice((1, 2, 12, 0.25, 0.333333, 1000))
+        if dice.random() < 0.2:
+            row["customer"] = self.customer()
+            if row.get("zone") != "fr":  # the amount in the currency of the price there
+                row["amount"], row["currency"] = dice.randrange(20000), self.kinds[self.skus[row["sku"]]][0]
+        return row
+
+    def a_supply(self):
+        row = {"sku": self.sku(), "available": self.dice.choice((0, 1, 3.5, 12, 40, 1000)), **self.zone()}
+        if self.dice.random() < 0.6:
+            row["capacity"] = self.dice.choice((10, 33.3, 40, 100))
+        return row
+
+    def a_weather(self):
+        ranges = {"temperature_c": (-20, 40), "precipitation_mm_h": (0, 8), "wind_m_s": (0, 30), "humidity": (0, 1)}
+        some = self.dice.sample(sorted(ranges), self.dice.randrange(1, 5))
+        return {"zone": self.dice.choice(ZONES), **{r: round(self.dice.uniform(*ranges[r]), self.dice.randrange(7)) for r in some}, **self.until()}
+
+    def a_competitor(self):
+        sku = self.sku()
+        return {"sku": sku, "competitor": self.dice.choice(("a", "b", "c")), "amount": int(self.lists[sku] * self.dice.uniform(0.6, 1.4)),
+                "currency": self.kinds[self.skus[sku]][0], **self.zone(), **self.until()}
+
+    def a_zone(self):
+        return {"zone": self.dice.choice([z for z in ZONES if z]), "utc_offset_min": self.dice.choice((-300, 0, 60, 345, 480))}
+
+    def customer(self):
+        return f"c{self.dice.randrange(12)}"
+
+    def a_receipt(self):
+        return {"customer": self.customer(), "amount": self.dice.randrange(50000), "currency": self.dice.choice(("EUR", "EUR", "JPY"))}
+
+    def a_offer(self):
+        dice, sku = self.dice, self.sku()
+        row = {"customer": self.customer(), "sku": sku, "kind": dice.choice(("fixed", "percent", "amount_off", "lock", "withdraw"))}
+        if row["kind"] == "withdraw":
+            return row
+        if row["kind"] == "percent":
+            row["percent"] = dice.choice((1, 5, 12.34, 33.3, 90))
+        else:
+            row["amount"] = max(1, int(self.lists[sku] * dice.uniform(0.05, 1.2)))
+            row["currency"] = self.kinds[self.skus[sku]][0]
+        if row["kind"] in ("percent", "amount_off") and dice.random() < 0.5:
+            row["stackable"] = True
+        if row["kind"] != "lock" and dice.random() < 0.3:
+            row["basis"] = dice.choice(("location", "purchases"))
+        if dice.random() < 0.7:
+            row["until"] = self.twice.now + dice.randrange(MINUTE_MS, 12 * HOUR_MS)
+        return row
+
+    def a_customer(self):
+        dice = self.dice
+        row = {"customer": self.customer()}
+        if dice.random() < 0.6:
+            row["consent"] = {kind: dice.random() < 0.7 for kind in dice.sample(("location", "purchases", "profile", "behaviour"), 2)}
+        if dice.random() < 0.5:
+            row["tier"] = dice.choice(("gold", "silver", "bronze", "wood", ""))
+        if dice.random() < 0.5:
+            row["segments"] = dice.sample(("family", "student", "staff", "sports"), dice.randrange(3))
+        if dice.random() < 0.5:
+            row["spend"], row["currency"] = dice.randrange(200000), "EUR"
+        return row
+
+    def a_location(self):
+        dice = self.dice
+        row = {"customer": self.customer()}
+        if dice.random() < 0.2:
+            return {**row, "left": True}
+        if dice.random() < 0.5:
+            row["lease_s"] = dice.choice((60, 3600, 86400))
+        return {**row, "zone": dice.choice([z for z in ZONES if z])}
+
+
+def made_up(seed, calm):
+    dice = random.Random(seed)
+    kinds = {"aaa": ["EUR"], "bbb": ["EUR", "USD"], "ccc": ["JPY"]}
+    models = {f"{kind}.json": made_up_model(dice, kind, currencies, calm) for kind, currencies in kinds.items()}
+    models["own.json"] = made_up_model(dice, "own", ["EUR"], calm, scope={"skus": ["aaa-1", "aaa-3*"], "currencies": ["EUR"]})
+    what = f"made-up stream {seed}{', with calm prices' if calm else ''}"
+    with Service(models=models, open_min=dice.choice((1, 3)), signal_age_max_s=30 * 86400) as service:
+        twice = Twice(service)
+        stream = MadeUp(dice, twice, kinds)
+
+        @check(f"{what}: every price at every tick")
+        def _():
+            twice.say(*stream.first())
+            for _ in range(40):
+                twice.say(*(stream.signal() for _ in range(dice.randrange(60))))
+                twice.pass_time(12 * MINUTE_MS * dice.choice((1, 1, 2, 3, 10, 40)))
+                twice.check_prices(ZONES)
+                if twice.world.customers:
+                    twice.check_terms(sorted(stream.skus))
+        note(f"{twice.sent} signals, {sum(twice.world.refused.values())} without effect, {twice.compared} prices compared")
+
+
+def main():
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 0
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    numbers()
+    with Service(models={f"{name}.json": m for name, m in BY_HAND.items()}) as service:
+        by_hand(service)
+    bundled(24 if SLOW == 1 else 14)
+    begin, count = time.monotonic(), 0
+    while count < 4 or time.monotonic() < begin + seconds:
+        made_up(seed + count, calm=count % 2 == 1)
+        count += 1
+    finish()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+"""Stop and start: prices are the same before and after, whatever of the data is left; nothing is left running; bad
+configuration is refused whole."""
+from rialto_test import *
+
+PRODUCTS = [f"sku-{i}" for i in range(40)]
+PEOPLE = ["-", "anna", "ben", "cat", "nobody"]
+
+MODEL = simple_model(personal=[{"name": "loyalty", "tier": {"gold": 0.9, "silver": 0.95}},
+                               {"name": "spend", "spend": [[0, 1], [1000, 0.9]]}, {"name": "near", "zone": {"de": 0.95}}],
+                     factors=simple_model()["factors"] + [
+                         {"name": "demand", "input": "demand_pressure", "curve": [[0.5, 0.95], [1, 1], [3, 1.1]]}],
+                     demand={"half_life": "30d", "slow_half_life": "365d", "min_events": 1},
+                     guardrails={"floor": 0.5, "ceiling": 1.5, "personal": [0.5, 1], "largest_step": {"of": 0.5, "per": "30d"}})
+
+
+def fill(service):
+    """Something of every kind."""
+    now = service.now_ms()
+    service.accept(
+        *(product(sku, 1000 + 10 * i, title=f"Product {i}") for i, sku in enumerate(PRODUCTS)),
+        *(product(sku, 1500 + 10 * i, zone="de") for i, sku in enumerate(PRODUCTS[:10])),
+        {"type": "zone", "zone": "de", "utc_offset_min": 60, "currency": "EUR"},
+        {"type": "weather", "zone": "de", "temperature_c": 20},
+        {"type": "supply", "sku": "sku-1", "available": 3}, {"type": "supply", "sku": "sku-2", "zone": "de", "available": 3},
+        {"type": "competitor", "sku": "sku-3", "competitor": "x", "amount": 900, "currency": "EUR"},
+        product("sku-4", 2000, promotion=0.8, until=now + 86400000),
+        *(demand("sku-5", time=now - 1000 * i) for i in range(50)), *(demand("sku-6", zone="de", time=now - 1000 * i) for i in range(50)),
+        customer("anna", ["profile", "purchases", "location", "behaviour"], tier="gold", spend=50000, currency="EUR"),
+        customer("ben", ["profile"], tier="silver"), customer("cat", ["purchases"]),
+        {"type": "receipt", "customer": "cat", "amount": 30000, "currency": "EUR", "source": "post", "id": "1"},
+        {"type": "location", "customer": "anna", "zone": "de/south", "lease_s": 86400},
+        {"type": "offer", "customer": "ben", "sku": "sku-7", "kind": "percent", "percent": 30, "until": now + 86400000},
+        {"type": "offer", "customer": "cat", "sku": "sku-8", "kind": "lock", "amount": 111, "currency": "EUR"},
+        demand("sku-9", "view", customer="anna"))
+
+
+def picture(service):
+    """All prices, for all people, in three zones."""
+    fields = ("amount", "baseline", "list", "zone", "flags", "multiplier", "rests_on", "model", "version", "as_of")
+    return {(who, zone): [tuple(str(q.get(f)) for f in fields) for q in service.quotes(*PRODUCTS, customer=who, **zone_option(zone))]
+            for who in PEOPLE for zone in (None, "de", "fr/paris")}
+
+
+def zone_option(zone):
+    return {} if zone is None else {"zone": zone}
+
+
+def differences(before, after):
+    return [f"{key} {PRODUCTS[i]}: {a} -> {b}" for key in before for i, (a, b) in enumerate(zip(before[key], after[key])) if a != b]
+
+
+def same(before, service, what=""):
+    found = differences(before, picture(service))
+    require(not found, f"{what} {len(found)} of {sum(map(len, before.values()))} quotes differ: {found[:3]}")
+
+
+with Service(models={"shop.json": MODEL}, cache_on_stop="keep") as service:
+    fill(service)
+    service.pass_time(2)
+    first = picture(service)
+
+    @check("the picture to compare holds personal prices, offers, locks, zones and scarcity")
+    def _():
+        amounts = {row[0] for rows in first.values() for row in rows}
+        flags = " ".join(row[4] for rows in first.values() for row in rows)
+        require(len(amounts) > 60 and all(f in flags for f in ("PERSONAL", "OFFER", "LOCK", "WIDER_ZONE")), f"{len(amounts)} {flags[:200]}")
+
+    @check("SIGTERM: status 0, no process, no socket is left; the kept cache still answers")
+    def _():
+        equal(service.stop(), 0)
+        equal(service.left(), [])
+        equal([f.name for f in service.data.rglob("*") if f.is_socket()], [])
+        equal(service.amount("sku-10"), 1100)
+
+    @check("started again on the same data: every quote as before")
+    def _():
+        service.start()
+        same(first, service)
+
+    @check("what was counted once is not counted again after a restart")
+    def _():
+        answer = service.ask({"type": "receipt", "customer": "cat", "amount": 30000, "currency": "EUR", "source": "post", "id": "1"})
+        equal([f["reason"] for f in answer["findings"]], ["duplicate"])
+        same(first, service)
+
+    @check("without the cache: every quote as before")
+    def _():
+        equal(service.stop(), 0)
+        shutil.rmtree(service.cache)
+        service.start()
+        same(first, service)
+
+    @check("without state and cache, out of Redis alone: every quote as before")
+    def _():
+        equal(service.stop(), 0)
+        shutil.rmtree(service.cache)
+        shutil.rmtree(service.data / "state")
+        service.start()
+        same(first, service)
+
+    @check("the same, after all processes were killed at once: every quote as before")
+    def _():
+        equal(service.accept(product("sku-39", 4444))["durable"], "redis")
+        service.kill()
+        shutil.rmtree(service.cache)
+        shutil.rmtree(service.data / "state")
+        service.start()
+        equal(service.amount("sku-39"), 4444)
+        service.accept(product("sku-39", 1390))
+        found = [d for d in differences(first, picture(service)) if "sku-39" not in d]
+        require(not found, f"{len(found)} quotes differ: {found[:3]}")
+
+    now_picture = picture(service)
+
+    @check("killed at once, state and cache left: every quote as before, and no process is left to fight over the data")
+    def _():
+        service.kill()
+        equal(service.left(), [])
+        service.start()
+        same(now_picture, service)
+
+    for count in (3, 1):
+        @check(f"with {count} worker{'s' if count > 1 else ''} instead of two: every quote as before")
+        def _():
+            equal(service.stop(), 0)
+            service.settings["worker_count"] = count
+            service.start()
+            same(now_picture, service)
+            equal(len([name for name in service.children() if name.startswith("worker")]), count)
+    equal(service.stop(), 0)
+    service.settings["worker_count"] = 2
+    service.start()
+
+    @check("a second rialtod on the same data folder is refused, with a reason; the first goes on")
+    def _():
+        second = [a.replace(str(service.cache), str(service.shared / "second")) for a in service.arguments()]
+        status, _, err = run(*second, timeout=30)
+        equal(status, 1)
+        contains(err, "DATA-DIR-IN-USE")
+        same(now_picture, service)
+        require(not (service.shared / "second").exists(), "the refused one made a cache")
+
+    # ---- models ----
+
+    bad = json.dumps(MODEL, indent=1).replace('"ceiling": 1.5', '"ceiling": 0.2')
+    line = next(i for i, text in enumerate(bad.splitlines(), 1) if '"ceiling": 0.2' in text)
+
+    @check("a bad model keeps rialtod from starting: file, line, column and place are said, status 1")
+    def _():
+        equal(service.stop(), 0)
+        (service.models / "shop.json").write_text(bad)
+        status, _, err = run(*service.arguments(), timeout=30)
+        equal(status, 1)
+        require(re.search(r"shop\.json:%d:\d+: /guardrails/ceiling: " % line, err), f"{err[-600:]}")
+        equal(service.left(), [])
+
+    @check("--check says the same without starting anything")
+    def _():
+        status, _, err = run(*service.arguments(), "--check", timeout=30)
+        equal(status, 1)
+        require(re.search(r"shop\.json:%d:\d+: /guardrails/ceiling: " % line, err), err)
+
+    @check("an edit of a model under a running service harms nobody who is started again")
+    def _():
+        (service.models / "shop.json").write_text(json.dumps(MODEL))
+        service.start()
+        (service.models / "shop.json").write_text(bad)
+        worker = service.children()["worker.1"]
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: service.children().get("worker.1", worker) != worker, 10, "a new worker.1")
+        wait_until(lambda: service.status()["status"] == "healthy", 10, "healthy")
+        same(now_picture, service)
+
+    @check("a new version of a model holds after a restart, and quotes name it")
+    def _():
+        equal(service.stop(), 0)
+        (service.models / "shop.json").write_text(json.dumps({**MODEL, "version": "2", "factors": [], "guardrails": {}}))
+        service.start()
+        wait_until(lambda: service.quote("sku-1")["version"] == "2", 5, "version 2")
+        equal(service.amount("sku-1"), 1010)
+
+    @check("bad settings are refused with the key: unknown, out of bounds, not a number")
+    def _():
+        for setting, word in (("colour=red", "colour"), ("worker_count=100", "worker_count"), ("tick_ms=soon", "tick_ms"), ("nothing", "nothing")):
+            status, _, err = run(BIN / "rialtod", "--check", "--set", setting)
+            require(status in (1, 2) and word in err, f"{setting}: status {status}: {err}")
+
+    @check("a configuration file with a fault is refused with line and column")
+    def _():
+        file = service.folder / "bad.json"
+        file.write_text('{\n  "instance": "x",\n  "tick_ms": 7\n}\n')
+        status, _, err = run(BIN / "rialtod", "--check", "--config", file)
+        equal(status, 1)
+        require(re.search(r"bad\.json:3:\d+: /tick_ms: ", err), err)
+
+    # ---- the end ----
+
+    @check("Ctrl-C with cache_on_stop=remove: status 0; no process, no socket, no cache folder, no lock is left")
+    def _():
+        equal(service.stop(), 0)
+        service.settings["cache_on_stop"] = "remove"
+        service.start()
+        equal(service.stop(number=signal.SIGINT), 0)
+        equal(service.left(), [])
+        equal([f.name for f in service.data.rglob("*") if f.is_socket()], [])
+        require(not service.cache.exists() or not list(service.cache.iterdir()), f"left: {list(service.cache.iterdir()) if service.cache.exists() else ''}")
+
+    @check("Ctrl-C while it is still starting leaves nothing behind either")
+    def _():
+        for wait in (0.0, 0.02, 0.05, 0.1, 0.2):
+            service.spawn()
+            time.sleep(wait)
+            status = service.stop(number=signal.SIGINT)
+            require(status in (0, -signal.SIGINT), f"status {status} after {wait} s")
+            wait_until(lambda: not service.left(), 10, f"no process after {wait} s")
+    service.start()
+finish()

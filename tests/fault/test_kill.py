@@ -1,0 +1,380 @@
+#!/usr/bin/env python3
+"""Processes are killed at random under load: what was acknowledged had its effect exactly once, and quotes never failed.
+
+  senders (3)   product prices, orders of customers, tiers, in messages with ids; a message is sent again until it is answered
+  reader        quotes through librialto without a pause; each must make sense by itself and against what was acknowledged
+  killer        kill -9 of worker, gateway, redis-server, several, all and the supervisor too; now and then a SIGSTOP
+
+What can be counted:
+  list price    1000 k + k mod 7 with k = 1000 (product + 1) + version: a mixed or invented amount is no such number
+  spend         every unit of spend lowers a multiplier by exactly 1e-4: the sum of a customer's orders can be read off a quote
+  tier          the last one acknowledged must hold
+
+FAULT_SEED and FAULT_SECONDS choose another run and its length."""
+import random
+import sys
+import threading
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
+from rialto_test import *
+
+SEED = int(os.environ.get("FAULT_SEED", int.from_bytes(os.urandom(4), "big")))
+SECONDS = float(os.environ.get("FAULT_SECONDS", 80))
+SENDERS, PRODUCTS, CUSTOMERS = 3, 48, 48  # products and customers are shared out to the senders: one writer each
+TIERS = 20
+
+LIMITS = {"version": "1", "zone_levels": 0, "rounding": {"step": 1}, "stale_limit": "1h"}
+MODELS = {
+    # The baseline is the list price, or 1.1 times it while it is scarce; nothing else.
+    "exact": {"model": "exact", "scope": {"categories": ["exact"], "currencies": ["EUR"]}, "group": "exact",
+              "factors": [{"name": "scarcity", "input": "available", "steps": [[0, 1.1], [10, 1]]}],
+              "guardrails": {"floor": 0.2, "ceiling": 1.3}, **LIMITS},
+    # Moves with demand: only its bounds are known.
+    "market": {"model": "market", "scope": {"categories": ["market"], "currencies": ["EUR"]}, "group": "market",
+               "factors": [{"name": "demand", "input": "demand_pressure", "curve": [[0.1, 0.5], [1, 1], [2, 3]]}],
+               "demand": {"half_life": "5s", "slow_half_life": "60s", "min_events": 0},
+               "guardrails": {"floor": 0.8, "ceiling": 1.25}, **LIMITS},
+    # 1 - 1e-4 for each unit of money spent.
+    "spend": {"model": "spend", "scope": {"categories": ["spend"], "currencies": ["EUR"]}, "group": "spend", "factors": [],
+              "personal": [{"name": "spend", "spend": [[0, 1], [9000, 0.1]]}],
+              "guardrails": {"floor": 0.05, "ceiling": 1, "personal": [0.1, 1]}, **LIMITS},
+    "tier": {"model": "tier", "scope": {"categories": ["tier"], "currencies": ["EUR"]}, "group": "tier", "factors": [],
+             "personal": [{"name": "tier", "tier": {f"t{i}": round(1 - i / 100, 2) for i in range(1, TIERS + 1)}}],
+             "guardrails": {"floor": 0.05, "ceiling": 1, "personal": [0.1, 1]}, **LIMITS},
+}
+METER = 1_000_000  # list price of the two products whose price shows a multiplier: amount = 100 x multiplier in 1e-4
+
+
+def list_price(number, version):
+    k = 1000 * (number + 1) + version
+    return 1000 * k + k % 7
+
+
+class Ledger:
+    """What has been sent and what has been acknowledged; each entry has one writer."""
+
+    def __init__(self):
+        self.version_sent, self.version_acked = [0] * PRODUCTS, [0] * PRODUCTS
+        self.spend_sent, self.spend_acked = [0] * CUSTOMERS, [0] * CUSTOMERS
+        self.tier_sent, self.tier_acked = [0] * CUSTOMERS, [0] * CUSTOMERS
+
+
+class Sender(threading.Thread):
+    """Messages, one at a time, each until it is answered."""
+
+    def __init__(self, service, ledger, index, stop):
+        super().__init__(daemon=True)
+        self.service, self.ledger, self.index, self.stop = service, ledger, index, stop
+        self.dice = random.Random(f"{SEED}.{index}")
+        self.connection = None
+        self.acked = self.messages = self.repeats = self.duplicates = self.serial = self.not_durable = 0
+        self.durable = ""
+        self.problems = []
+
+    def run(self):
+        try:
+            while not self.stop.is_set() and not self.problems:
+                self.message()
+        except Exception as error:
+            self.problems.append(f"{type(error).__name__}: {error}")
+        if self.connection is not None:
+            self.connection.close()
+
+    def message(self):
+        ledger, dice = self.ledger, self.dice
+        signals, effects = [], []
+        for _ in range(dice.randrange(1, 12)):
+            self.serial += 1
+            identity = {"source": f"sender-{self.index}", "id": f"{SEED}-{self.serial}"}
+            mine = range(self.index, PRODUCTS, SENDERS)
+            kind = dice.random()
+            who = dice.choice(range(self.index, CUSTOMERS, SENDERS))
+            if kind < 0.2:
+                number = dice.choice(mine)
+                if ledger.version_sent[number] >= 990:
+                    continue
+                ledger.version_sent[number] += 1
+                version = ledger.version_sent[number]
+                category = "exact" if number % 2 == 0 else "market"
+                signals.append(product(f"p{number}", list_price(number, version), category=category, **identity))
+                effects.append((ledger.version_acked, number, version))
+            elif kind < 0.85:
+                units = dice.randrange(0, 4)
+                if ledger.spend_sent[who] + units > 8900:
+                    continue
+                ledger.spend_sent[who] += units
+                signals.append(demand(f"p{dice.randrange(PRODUCTS)}", customer=f"c{who}", amount=100 * units, currency="EUR", **identity))
+                effects.append((ledger.spend_acked, who, ledger.spend_sent[who]))
+            elif kind < 0.95:
+                ledger.tier_sent[who] = dice.randrange(1, TIERS + 1)
+                signals.append(customer(f"c{who}", tier=f"t{ledger.tier_sent[who]}", **identity))
+                effects.append((ledger.tier_acked, who, ledger.tier_sent[who]))
+            else:
+                signals.append({"type": "supply", "sku": f"p{dice.randrange(PRODUCTS)}", "available": dice.choice((1, 100)), **identity})
+        left = signals
+        while left and not self.problems:
+            left = self.send(left)
+        for table, at, value in effects:
+            table[at] = value
+
+    def send(self, signals):
+        """Returns what must be sent again."""
+        try:
+            if self.connection is None:
+                self.connection = Requester(self.dice.choice((self.service.request_tcp, self.service.request_ipc)), timeout=6)
+            answer = self.connection.ask(signals)
+        except (Closed, OSError):
+            if self.connection is not None:
+                self.connection.close()
+            self.connection = None
+            self.repeats += 1
+            time.sleep(0.02)
+            return signals
+        self.messages += 1
+        again = sorted({f["index"] for f in answer["findings"] if f["reason"] == "no_answer"})
+        self.duplicates += sum(f["reason"] == "duplicate" for f in answer["findings"])
+        for finding in answer["findings"]:
+            if finding["reason"] not in ("no_answer", "duplicate"):
+                self.problems.append(f"{signals[finding['index']]}: {finding}")
+        self.acked += len(signals) - len(again)
+        self.durable = answer.get("durable", "")
+        self.not_durable += self.durable != "redis"
+        if again:
+            self.repeats += 1
+        return [signals[i] for i in again]
+
+
+class Reader(threading.Thread):
+    """One quote after the other; keeps the first few that are wrong."""
+
+    def __init__(self, library, ledger, stop):
+        super().__init__(daemon=True)
+        self.library, self.ledger, self.stop = library, ledger, stop
+        self.dice = random.Random(f"{SEED}.reader")
+        self.quotes = self.reopened = 0
+        self.slowest = 0.0
+        self.problems = []
+
+    def run(self):
+        while not self.stop.is_set() and len(self.problems) < 20:
+            if self.dice.random() < 0.6:
+                self.read_product()
+            else:
+                self.read_customer()
+            if self.quotes % 8 == 0:
+                time.sleep(0.0005)
+
+    def quote(self, sku, who=None):
+        began = time.monotonic()
+        status, quote = self.library.quote(sku, who)
+        self.slowest = max(self.slowest, time.monotonic() - began)
+        self.quotes += 1
+        if status == self.library.RETIRED:
+            self.reopened += 1
+            self.library.close()
+            self.library.open()
+            status, quote = self.library.quote(sku, who)
+        if status != self.library.OK:
+            self.problems.append(f"{sku} {who}: {self.library.text(status)}")
+            return None
+        if not quote.floor <= quote.amount <= quote.ceiling or not quote.floor <= quote.baseline <= quote.ceiling:
+            self.problems.append(f"{sku} {who}: {quote.amount}, {quote.baseline} not within {quote.floor}..{quote.ceiling}")
+        return quote
+
+    def read_product(self):
+        number = self.dice.randrange(PRODUCTS)
+        at_least = self.ledger.version_acked[number]
+        quote = self.quote(f"p{number}")
+        at_most = self.ledger.version_sent[number]
+        if quote is None:
+            return
+        k, check = divmod(quote.list, 1000)
+        if k // 1000 != number + 1 or check != k % 7 or not at_least <= k % 1000 <= at_most:
+            self.problems.append(f"p{number}: list {quote.list} was never published (versions {at_least}..{at_most})")
+        low, high = (0.2, 1.3) if number % 2 == 0 else (0.8, 1.25)
+        if (quote.floor, quote.ceiling) != (-int(-quote.list * round(low * 10) // 10), quote.list * round(high * 100) // 100):
+            self.problems.append(f"p{number}: bounds {quote.floor}..{quote.ceiling} do not belong to list {quote.list}")
+        if number % 2 == 0 and quote.baseline not in (quote.list, half_even(quote.list * 11, 10)):
+            self.problems.append(f"p{number}: baseline {quote.baseline} does not belong to list {quote.list}")
+        if quote.amount != quote.baseline and not (quote.flags & self.library.FLAG["STALE"] and quote.amount == quote.list):
+            self.problems.append(f"p{number}: amount {quote.amount}, baseline {quote.baseline} for nobody in particular")
+
+    def read_customer(self):
+        who = self.dice.randrange(CUSTOMERS)
+        at_least = self.ledger.spend_acked[who]
+        quote = self.quote("spend-meter", f"c{who}")
+        at_most = self.ledger.spend_sent[who]
+        if quote is None:
+            return
+        spend, rest = divmod(METER - quote.amount, 100)
+        if rest or not at_least <= spend <= at_most:
+            self.problems.append(f"c{who}: spend {spend}, rest {rest}, not within {at_least}..{at_most}; flags {self.library.flags(quote)}")
+
+
+def half_even(n, d):
+    quotient, rest = divmod(n, d)
+    return quotient + (2 * rest > d or (2 * rest == d and quotient % 2))
+
+
+def heartbeats(path):
+    """worker -> oldest CLOCK_MONOTONIC ms at which its partitions were last seen to by it."""
+    data = path.read_bytes()
+    beats = {}
+    for partition in range(64):
+        beat, owner = struct.unpack_from("<q16xI", data, 4096 + 64 * partition)
+        beats[owner] = min(beat, beats.get(owner, beat))
+    return beats
+
+
+class Killer:
+    """The main thread."""
+
+    def __init__(self, service):
+        self.service = service
+        self.dice = random.Random(f"{SEED}.killer")
+        self.kills = {}
+        self.back_ms = []
+
+    def storm(self, seconds, goes_on):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and goes_on():
+            time.sleep(self.dice.uniform(0.2, 1.2))
+            self.strike(self.dice.choices(("worker", "gateway", "redis-server", "stop", "both workers", "gateway and worker", "all children",
+                                           "everything"), (8, 5, 3, 2, 2, 2, 1, 1))[0])
+
+    def strike(self, what):
+        children = self.service.children()
+        workers = sorted(name for name in children if name.startswith("worker"))
+        names = {"worker": self.dice.sample(workers, min(1, len(workers))), "stop": self.dice.sample(sorted(children), min(1, len(children))),
+                 "both workers": workers, "gateway and worker": ["gateway", *workers[:1]],
+                 "all children": list(children), "everything": list(children)}.get(what, [what])
+        pids = [children[name] for name in names if name in children]
+        if not pids:
+            return
+        self.kills[what] = self.kills.get(what, 0) + 1
+        if what == "stop":
+            self.pause(pids[0])
+            return
+        at_ms = time.monotonic_ns() // 1_000_000
+        if what == "everything":
+            self.service.process.kill()
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if what == "everything":
+            self.service.process.wait()
+            self.service.start(60)
+        elif what == "worker":
+            self.wait_for_worker(int(names[0].split(".")[1]), at_ms)
+
+    def pause(self, pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(self.dice.uniform(0.1, 0.5))
+            os.kill(pid, signal.SIGCONT)
+
+    def wait_for_worker(self, worker, at_ms):
+        wait_until(lambda: heartbeats(self.service.cache / "control.v1").get(worker, 0) > at_ms, 20, f"worker {worker}")
+        self.back_ms.append(time.monotonic_ns() // 1_000_000 - at_ms)
+
+
+def differences(library, ledger):
+    """What shared memory says against what was acknowledged."""
+    wrong = []
+    for number in range(PRODUCTS):
+        status, quote = library.quote(f"p{number}")
+        if status != library.OK or quote.list != list_price(number, ledger.version_acked[number]):
+            wrong.append(f"p{number}: list {quote.list}, acknowledged {list_price(number, ledger.version_acked[number])}")
+    for who in range(CUSTOMERS):
+        _, quote = library.quote("spend-meter", f"c{who}")
+        if quote.amount != METER - 100 * ledger.spend_acked[who]:
+            wrong.append(f"c{who}: spend {(METER - quote.amount) / 100}, acknowledged {ledger.spend_acked[who]}")
+        _, quote = library.quote("tier-meter", f"c{who}")
+        if quote.amount != METER - METER // 100 * ledger.tier_acked[who]:
+            wrong.append(f"c{who}: tier multiplier {quote.multiplier_e4}, acknowledged t{ledger.tier_acked[who]}")
+    return wrong
+
+
+note(f"FAULT_SEED={SEED} FAULT_SECONDS={SECONDS:g}")
+with Service(models={f"{name}.json": model for name, model in MODELS.items()}, cache_on_stop="keep",
+             restart_backoff_ms=20, restart_backoff_max_ms=200, answer_timeout_ms=3000, durable_timeout_ms=1000,
+             stale_after_ms=60000, personal_stale_ms=60000) as service:
+    ledger, stop = Ledger(), threading.Event()
+    service.accept(*(product(f"p{i}", list_price(i, 0), category="exact" if i % 2 == 0 else "market") for i in range(PRODUCTS)),
+                   product("spend-meter", METER, category="spend"), product("tier-meter", METER, category="tier"),
+                   *(customer(f"c{i}", ["purchases", "profile"]) for i in range(CUSTOMERS)))
+    library = Library(service.cache)
+    reader = Reader(library, ledger, stop)
+    senders = [Sender(service, ledger, i, stop) for i in range(SENDERS)]
+    killer = Killer(service)
+    for thread in (reader, *senders):
+        thread.start()
+
+    @check("the storm: processes are killed and the service comes back each time")
+    def _():
+        killer.storm(SECONDS, lambda: not reader.problems and not any(s.problems for s in senders))
+        note(f"killed: {killer.kills}")
+        require(sum(killer.kills.values()) >= SECONDS / 6, f"only {killer.kills}")
+
+    @check("every sender gets every message acknowledged in the end")
+    def _():
+        stop.set()
+        for sender in senders:
+            sender.join(60)
+        reader.join(10)
+        note(f"{sum(s.acked for s in senders)} signals acknowledged in {sum(s.messages for s in senders)} messages, "
+             f"{sum(s.repeats for s in senders)} messages sent again, {sum(s.duplicates for s in senders)} parts found to be duplicates, "
+             f"{sum(s.not_durable for s in senders)} answers not durable")
+        require(not any(s.is_alive() for s in senders), "a sender waits without end")
+        problems = [p for s in senders for p in s.problems]
+        require(not problems, f"{len(problems)}: {problems[:3]}")
+        require(sum(s.acked for s in senders) > 100 * SECONDS, "hardly any load")
+
+    @check("the reader got a price each time: right product, within bounds, never one that was not published, never an older one")
+    def _():
+        note(f"{reader.quotes} quotes, slowest {reader.slowest * 1000:.1f} ms seen from Python, tables reopened {reader.reopened} times")
+        require(not reader.problems, f"{len(reader.problems)}: {reader.problems[:3]}")
+        require(reader.quotes > 100 * SECONDS, f"only {reader.quotes} quotes")
+
+    @check("a killed worker is back within a second")
+    def _():
+        back = sorted(killer.back_ms)
+        require(back, "no worker was killed alone")
+        note(f"{len(back)} times alone, ms until its partitions beat again: median {back[len(back) // 2]}, most {back[-1]}")
+        require(back[-1] <= 1000 * SLOW, f"{back}")
+
+    service.forget_connections()
+
+    @check("after the storm the service calls itself healthy")
+    def _():
+        wait_until(lambda: service.status()["status"] == "healthy", 30, "healthy")
+        service.wait_durable()
+
+    @check("every acknowledged signal had its effect exactly once: prices, sums of spend, tiers")
+    def _():
+        wrong = differences(library, ledger)
+        note(f"{sum(ledger.spend_acked)} units of spend of {CUSTOMERS} customers, {sum(ledger.version_acked)} versions of {PRODUCTS} products")
+        require(not wrong, f"{len(wrong)}: {wrong[:4]}")
+
+    @check("what was answered durable: redis survives the loss of everything else, killed right after the answer")
+    def _():
+        for _ in range(3):
+            last = Sender(service, ledger, 0, threading.Event())
+            last.serial = senders[0].serial
+            for _ in range(20):
+                last.message()
+                require(not last.problems and last.durable == "redis", f"durable {last.durable} {last.problems}")
+            senders[0].serial = last.serial
+            library.close()
+            service.kill()
+            last.connection.close()
+            shutil.rmtree(service.data / "state")
+            shutil.rmtree(service.cache)
+            service.start()
+            library.open()
+            wrong = differences(library, ledger)
+            require(not wrong, f"{len(wrong)}: {wrong[:4]}")
+            service.wait_durable()
+    library.close()
+finish()

@@ -1,0 +1,217 @@
+/* test_terms.c - personal multipliers: each behind its consent, clamped, and neutral wherever nothing may be said. */
+#include "pricing/model.h"
+#include "tests/pricing/random.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ALL_KINDS 0xFFu
+
+static const char text[] =
+    "{\"model\": \"shop\", \"version\": \"1\", \"scope\": {\"categories\": [\"*\"], \"currencies\": [\"EUR\"]}, "
+    "\"factors\": [],"
+    "\"personal\": ["
+    "{\"name\": \"loyalty\", \"tier\": {\"gold\": 0.95, \"silver\": 0.97}},"
+    "{\"name\": \"people\", \"segment\": {\"family\": 0.96, \"student\": 0.92, \"press\": 1.05}},"
+    "{\"name\": \"spend\", \"spend\": [[100, 1], [500, 0.9]]},"
+    "{\"name\": \"near\", \"zone\": {\"c1\": 0.99, \"c1/s25\": 0.98}}],"
+    "\"guardrails\": {\"personal\": [0.85, 1.02], \"never_above_baseline\": false}}";
+
+/* One model in a set, with group 3. */
+static struct model_set *one_model_set(void)
+{
+    struct model_set *set = calloc(1, sizeof *set + sizeof set->model[0]);
+    struct fault fault;
+    cr_assert_eq(model_parse(text, strlen(text), "", &set->model[0], &fault), RIALTO_OK, "%s", fault.reason);
+    set->model[0].group = 3;
+    set->count = 1;
+    return set;
+}
+
+static uint16_t multiplier(const struct terms_inputs *in, uint16_t *ret_kinds)
+{
+    struct model_set *set = one_model_set();
+    uint16_t multipliers[RIALTO_GROUPS_MAX], kinds;
+    model_terms(set, in, multipliers, &kinds);
+    for (uint32_t g = 0; g < RIALTO_GROUPS_MAX; g++)
+        cr_assert(g == 3 || multipliers[g] == 10000, "group %u is nobody's", g);
+    model_set_free(set);
+    if (ret_kinds != NULL)
+        *ret_kinds = kinds;
+    return multipliers[3];
+}
+
+static struct terms_inputs everything(void)
+{
+    return (struct terms_inputs){ .consent = ALL_KINDS,
+                                  .tier = "gold",
+                                  .segment_count = 2,
+                                  .segment = { "family", "student" },
+                                  .spend_currency = "EUR",
+                                  .spend_micro = 300 * MICRO,
+                                  .zone_count = 2,
+                                  .zone = { "c1/s25", "c1" } };
+}
+
+/* ---- single rows ------------------------------------------------------------------------------------------ */
+
+Test(terms, tiers_multiply_by_their_row)
+{
+    struct terms_inputs in = { .consent = RIALTO_KIND_PROFILE, .tier = "gold" };
+    cr_assert_eq(multiplier(&in, NULL), 9500);
+    (void)strcpy(in.tier, "silver");
+    cr_assert_eq(multiplier(&in, NULL), 9700);
+    (void)strcpy(in.tier, "Gold");
+    cr_assert_eq(multiplier(&in, NULL), 10000, "names are compared as they are written");
+    in.tier[0] = '\0';
+    cr_assert_eq(multiplier(&in, NULL), 10000);
+}
+
+Test(terms, the_most_favourable_segment_counts)
+{
+    struct terms_inputs in = { .consent = RIALTO_KIND_PROFILE,
+                               .segment_count = 3,
+                               .segment = { "press", "student", "family" } };
+    cr_assert_eq(multiplier(&in, NULL), 9200);
+    in.segment_count = 1;
+    cr_assert_eq(multiplier(&in, NULL), 10200, "1.05, clamped to the largest personal multiplier");
+    (void)strcpy(in.segment[0], "unheard-of");
+    cr_assert_eq(multiplier(&in, NULL), 10000);
+    in.segment_count = UINT32_MAX; /* a damaged count reads no further than the array */
+    cr_assert_eq(multiplier(&in, NULL), 9200);
+}
+
+Test(terms, money_spent_in_another_currency_says_nothing)
+{
+    struct terms_inputs in = { .consent = RIALTO_KIND_PURCHASES, .spend_currency = "GBP", .spend_micro = 500 * MICRO };
+    uint16_t kinds = 0;
+    cr_assert_eq(multiplier(&in, &kinds), 10000);
+    cr_assert_eq(kinds, 0);
+}
+
+Test(terms, spend_runs_along_its_curve)
+{
+    struct terms_inputs in = { .consent = RIALTO_KIND_PURCHASES, .spend_currency = "EUR" };
+    const int64_t spends[] = { -5, 0, 100, 200, 300, 500, 1000000 },
+                  expected[] = { 10000, 10000, 10000, 9750, 9500, 9000, 9000 };
+    for (size_t i = 0; i < sizeof spends / sizeof spends[0]; i++) {
+        in.spend_micro = spends[i] * MICRO;
+        cr_assert_eq(multiplier(&in, NULL), expected[i], "spent %ld", (long)spends[i]);
+    }
+    in.spend_micro = INT64_MAX;
+    cr_assert_eq(multiplier(&in, NULL), 9000);
+    in.spend_currency[0] = '\0';
+    cr_assert_eq(multiplier(&in, NULL), 10000);
+}
+
+Test(terms, the_nearest_named_zone_counts)
+{
+    struct terms_inputs in = { .consent = RIALTO_KIND_LOCATION, .zone_count = 2, .zone = { "c1/s25", "c1" } };
+    cr_assert_eq(multiplier(&in, NULL), 9800);
+    (void)strcpy(in.zone[0], "c1/s26");
+    cr_assert_eq(multiplier(&in, NULL), 9900, "the zone around it");
+    (void)strcpy(in.zone[1], "c10");
+    cr_assert_eq(multiplier(&in, NULL), 10000, "c1 is no prefix of names, it is a zone");
+    in.zone_count = 0;
+    cr_assert_eq(multiplier(&in, NULL), 10000);
+}
+
+Test(terms, rows_multiply_and_are_clamped)
+{
+    struct terms_inputs in = everything();
+    in.segment_count = 1; /* 0.95 x 0.96 x 0.95 x 0.98 = 0.849072 */
+    cr_assert_eq(multiplier(&in, NULL), 8500);
+    in.zone_count = 0; /* 0.8664 */
+    cr_assert_eq(multiplier(&in, NULL), 8664);
+    (void)strcpy(in.tier, "silver"); /* 0.97 x 0.96 x 0.95 = 0.88464, half to even at 1e-4 */
+    cr_assert_eq(multiplier(&in, NULL), 8846);
+}
+
+/* ---- consent ---------------------------------------------------------------------------------------------- */
+
+Test(terms, without_consent_everything_is_neutral)
+{
+    struct terms_inputs in = everything();
+    in.consent = 0;
+    uint16_t kinds = 77;
+    cr_assert_eq(multiplier(&in, &kinds), 10000);
+    cr_assert_eq(kinds, 0);
+    in.consent = RIALTO_KIND_BEHAVIOUR | RIALTO_KIND_PARTNER; /* permitted, but nothing reads them */
+    cr_assert_eq(multiplier(&in, &kinds), 10000);
+    cr_assert_eq(kinds, 0);
+}
+
+Test(terms, kinds_say_what_was_read)
+{
+    const uint8_t kinds_of_rows[] = { RIALTO_KIND_PROFILE, RIALTO_KIND_PURCHASES, RIALTO_KIND_LOCATION };
+    for (unsigned choice = 0; choice < 8; choice++) {
+        struct terms_inputs in = everything();
+        in.consent = 0;
+        for (unsigned i = 0; i < 3; i++)
+            in.consent |= (uint8_t)((choice >> i) & 1u ? kinds_of_rows[i] : 0);
+        uint16_t kinds;
+        uint16_t m = multiplier(&in, &kinds);
+        cr_assert_eq(kinds, in.consent);
+        cr_assert_eq(m == 10000, choice == 0);
+    }
+    struct terms_inputs nothing = { .consent = ALL_KINDS };
+    uint16_t kinds;
+    cr_assert_eq(multiplier(&nothing, &kinds), 10000);
+    cr_assert_eq(kinds, 0, "permitted, but there was nothing to read");
+}
+
+static void scramble_word(uint64_t *seed, char *word, size_t size)
+{
+    static const char *const words[] = { "", "gold", "silver", "family", "student", "press", "c1", "c1/s25", "x" };
+    (void)snprintf(word, size, "%s", words[random_next(seed) % 9]);
+}
+
+/* Everything that belongs to one kind becomes something else, or nothing. */
+static void scramble_kind(uint64_t *seed, struct terms_inputs *in, uint8_t kind)
+{
+    if (kind == RIALTO_KIND_PROFILE) {
+        scramble_word(seed, in->tier, sizeof in->tier);
+        in->segment_count = (uint32_t)random_between(seed, 0, TERMS_SEGMENTS_MAX);
+        for (uint32_t i = 0; i < TERMS_SEGMENTS_MAX; i++)
+            scramble_word(seed, in->segment[i], sizeof in->segment[i]);
+    } else if (kind == RIALTO_KIND_PURCHASES) {
+        memcpy(in->spend_currency, random_next(seed) % 2 ? "EUR" : "GBP", 4);
+        if (random_next(seed) % 4 == 0)
+            in->spend_currency[0] = 0;
+        in->spend_micro = random_between(seed, -MICRO, 1000 * MICRO);
+    } else {
+        in->zone_count = (uint32_t)random_between(seed, 0, RIALTO_ZONE_LEVELS - 1);
+        for (uint32_t i = 0; i < RIALTO_ZONE_LEVELS - 1; i++)
+            scramble_word(seed, in->zone[i], sizeof in->zone[i]);
+    }
+}
+
+/* Goal: who a customer is and what is known about them never moves a price without consent for that kind of data. */
+Test(terms, data_that_are_not_permitted_change_nothing)
+{
+    struct model_set *set = one_model_set();
+    const uint8_t kinds_of_rows[] = { RIALTO_KIND_PROFILE, RIALTO_KIND_PURCHASES, RIALTO_KIND_LOCATION };
+    uint64_t seed = 41;
+    int moved = 0;
+    for (int round = 0; round < 100000; round++) {
+        struct terms_inputs in = { .consent = (uint8_t)random_next(&seed) };
+        for (int i = 0; i < 3; i++)
+            scramble_kind(&seed, &in, kinds_of_rows[i]);
+        struct terms_inputs other = in;
+        for (int i = 0; i < 3; i++)
+            if (!(in.consent & kinds_of_rows[i]))
+                scramble_kind(&seed, &other, kinds_of_rows[i]);
+        uint16_t a[RIALTO_GROUPS_MAX], b[RIALTO_GROUPS_MAX], kinds_a, kinds_b;
+        model_terms(set, &in, a, &kinds_a);
+        model_terms(set, &other, b, &kinds_b);
+        cr_assert_arr_eq(a, b, sizeof a);
+        cr_assert_eq(kinds_a, kinds_b);
+        cr_assert_eq(kinds_a & ~in.consent, 0, "no kind is read that is not permitted");
+        cr_assert(a[3] >= 8500 && a[3] <= 10200, "%u is outside the personal bounds", a[3]);
+        moved += a[3] != 10000;
+    }
+    cr_assert_gt(moved, 10000);
+    model_set_free(set);
+}

@@ -1,0 +1,229 @@
+#!/bin/bash
+# run.sh - build and run the tests, stage after stage, and count them.
+#
+#   tests/run.sh [-m MINUTES] [STAGE...]     all stages when none is named
+#   tests/run.sh -l                          list the stages
+#
+#   -m   go round the stages until MINUTES have passed or something failed, with longer races and fuzzing
+#
+# A unit test is a Criterion test. Any other test is a program that prints one line for each thing it checked,
+# "ok - what" or "not ok - what", and ends with 0 only if all was well; "ok - what # SKIP why" counts as neither.
+# It finds   RIALTO_BIN, RIALTO_LIB   what to test            TMPDIR           an empty folder of its own
+#            RIALTO_VARIANT           how that was built      RIALTO_SECONDS   how long a race program should run
+# A program that checks nothing, leaves a process behind, or makes a sanitizer speak has failed.
+# Logs stay in build/test/STAGE. The last line is "N passed, N failed".
+set -u
+cd "$(dirname "$0")/.." || exit
+
+table=(
+#   stage          variant  kind     limit_s  files                        (limit for one program)
+    "units-release release  units    120      tests/*/test_*.c"
+    "units-clang   clang    units    120      tests/*/test_*.c"
+    "units-asan    asan     units    300      tests/*/test_*.c"
+    "race-release  release  race     120      tests/race/*.c"
+    "race-tsan     tsan     race     240      tests/race/*.c"
+    "e2e-release   release  script   180      tests/e2e/test_*"
+    "fault         release  script   300      tests/fault/test_*"
+    "e2e-asan      asan     script   360      tests/e2e/test_*"
+    "fuzz          fuzz     fuzz     120      tests/fuzz/fuzz_*.c"
+    "compose       release  script   1500     tests/compose/run.sh"
+)
+
+minutes=0
+while getopts "m:l" option; do
+    case $option in
+    m) minutes=$OPTARG ;;
+    l) printf '%s\n' "${table[@]}"; exit 0 ;;
+    *) exit 2 ;;
+    esac
+done
+shift $((OPTIND - 1))
+if [ "$minutes" -gt 0 ]; then
+    race_seconds=${RACE_SECONDS:-30} fuzz_seconds=${FUZZ_SECONDS:-60}
+else
+    race_seconds=${RACE_SECONDS:-5} fuzz_seconds=${FUZZ_SECONDS:-10}
+fi
+for name in "$@"; do
+    case " $(printf '%s\n' "${table[@]}" | awk '{ printf "%s ", $1 }')" in
+    *" $name "*) ;;
+    *) echo "no stage is called $name; tests/run.sh -l lists them" >&2; exit 2 ;;
+    esac
+done
+
+passed=0 failed=0
+skipped=()
+tmp=$(mktemp -d /tmp/rialto-test.XXXXXX)
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 130' INT TERM
+
+# Sanitizers want addresses that are not spread too widely; where that cannot be asked for, they are tried as it is.
+calm=
+if setarch -R true 2>/dev/null; then calm="setarch -R"; fi
+
+now_ms() { date +%s%3N; }
+indent() { sed 's/^/        /'; }
+
+# report STAGE NAME PASSED FAILED START_MS REMARK - one line of progress, and the count
+report() {
+    local took=$(($(now_ms) - $5)) verdict=ok
+    [ "$4" = 0 ] || verdict=FAILED
+    passed=$((passed + $3)) failed=$((failed + $4))
+    printf '%-6s %-14s %-30s %4d passed %s%6d.%d s%s\n' "$verdict" "$1" "$2" "$3" \
+        "$([ "$4" = 0 ] || printf '%d failed ' "$4")" $((took / 1000)) $((took % 1000 / 100)) "${6:+  $6}"
+}
+
+# build STAGE VARIANT GOAL... - quiet when it works
+build() {
+    local stage=$1 variant=$2 start; shift 2
+    start=$(now_ms)
+    if env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make VARIANT="$variant" "$@" > "$logs/build.log" 2>&1; then
+        printf '%-6s %-14s %-30s %s%17d s\n' built "$stage" "$variant" "" $((($(now_ms) - start) / 1000))
+        return 0
+    fi
+    report "$stage" "build $variant" 0 1 "$start"
+    grep -E 'error|Error|undefined|setup:' "$logs/build.log" | head -n 30 | indent
+    return 1
+}
+
+# left_behind MARK - processes that still carry the mark of a finished test
+left_behind() {
+    grep -lzs "^RIALTO_TEST_MARK=$1\$" /proc/[0-9]*/environ | cut -d/ -f3
+}
+
+# execute LOG LIMIT_S COMMAND... - run one test program; prints why it must be called failed, if so beyond its own words
+execute() {
+    local log=$1 limit=$2 mark status pids; shift 2
+    mark=$$.$RANDOM$RANDOM
+    rm -rf "$tmp/own" "$log".sanitizer.*
+    mkdir -p "$tmp/own"
+    local options="log_path=$PWD/$log.sanitizer:exitcode=99:detect_leaks=1:print_stacktrace=1"
+    RIALTO_BIN=$PWD/build/$variant/bin RIALTO_LIB=$PWD/build/$variant/lib RIALTO_VARIANT=$variant \
+    RIALTO_SECONDS=$race_seconds RIALTO_TEST_MARK=$mark TMPDIR=$tmp/own \
+    ASAN_OPTIONS=$options:detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=$options \
+    TSAN_OPTIONS=$options:second_deadlock_stack=1 LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0 \
+        $calm timeout -k 30 "$limit" "$@" > "$log" 2>&1 < /dev/null
+    status=$?
+    case $status in
+    0) ;;
+    124 | 137) echo "not done after $limit s" ;;
+    *) echo "exit status $status" ;;
+    esac
+    pids=$(left_behind "$mark")
+    if [ -n "$pids" ]; then
+        echo "left processes behind:" $(for p in $pids; do tr '\0' ' ' < "/proc/$p/cmdline" | cut -c1-60; done)
+        kill -KILL $pids 2> /dev/null
+    fi
+    if compgen -G "$log.sanitizer.*" > /dev/null ||
+        grep -qE 'LeakSanitizer|AddressSanitizer|ThreadSanitizer|runtime error:' "$log"; then
+        echo "a sanitizer spoke: $(cat "$log" "$log".sanitizer.* 2> /dev/null | grep -E -m 1 'Sanitizer|runtime error:')"
+    fi
+}
+
+# judge STAGE NAME LOG START_MS WHY OK NOT_OK - report, and show what is worth seeing of a failure
+judge() {
+    local not_ok=$7
+    # What went wrong beyond a test's own words is one failure more, unless they say it already.
+    if [ -n "$5" ] && { [ "$not_ok" = 0 ] || [[ $5 != "exit status "* ]]; }; then not_ok=$((not_ok + 1)); fi
+    report "$1" "$2" "$6" "$not_ok" "$4"
+    if [ "$not_ok" != 0 ]; then
+        printf '%s\n' "$5" | indent
+        head -n -15 "$3" | grep -E '^(not ok|\[FAIL\]|\[----\])' | head -n 20 | indent
+        tail -n 15 "$3" | indent
+        cat "$3".sanitizer.* 2> /dev/null | head -n 40 | indent
+        echo "        log: $3"
+    fi
+}
+
+# stage_units - all unit tests of a variant in one runner
+stage_units() {
+    local start log=$logs/units.log why written ok not_ok
+    build "$stage" "$variant" units || return
+    start=$(now_ms)
+    why=$(execute "$log" "$limit" "build/$variant/tests/units" "--output=tap:$PWD/$logs/units.tap")
+    ok=$(grep -cE '^ok' "$logs/units.tap" 2> /dev/null)
+    not_ok=$(grep -cE '^not ok' "$logs/units.tap" 2> /dev/null)
+    written=$(cat $files | grep -cE '^(Test|ParameterizedTest|Theory)\(')
+    if [ "$((${ok:-0} + ${not_ok:-0}))" -lt "$written" ]; then
+        why="$why${why:+; }$written tests are written, $((${ok:-0} + ${not_ok:-0})) ran"
+    fi
+    judge "$stage" "$variant" "$log" "$start" "$why" "${ok:-0}" "${not_ok:-0}"
+}
+
+# stage_programs - scripts, and race programs that were built for it
+stage_programs() {
+    local file program name start log why ok not_ok
+    case $kind in
+    race) build "$stage" "$variant" race || return ;;
+    *) build "$stage" "$variant" all || return ;;
+    esac
+    for file in $files; do
+        name=$(basename "${file%.c}")
+        program=$file
+        if [ "$kind" = race ]; then program=build/$variant/tests/race/$name; fi
+        log=$logs/$name.log
+        start=$(now_ms)
+        why=$(execute "$log" "$limit" "$program" "$race_seconds")
+        not_ok=$(grep -cE '^not ok' "$log")
+        ok=$(grep -E '^ok' "$log" | grep -vcE '# SKIP')
+        while read -r line; do skipped+=("$stage: ${line##*# SKIP }"); done < <(grep -E '^ok.*# SKIP' "$log")
+        if [ "$ok" = 0 ] && [ "$not_ok" = 0 ] && [ -z "$why" ] && ! grep -qE '^ok.*# SKIP' "$log"; then
+            why="checked nothing"
+        fi
+        judge "$stage" "$name" "$log" "$start" "$why" "$ok" "$not_ok"
+    done
+}
+
+# stage_fuzz - each fuzzer for a while, from its seeds and what earlier runs found
+stage_fuzz() {
+    local file name start log why runs corpus seeds
+    build "$stage" "$variant" fuzz || return
+    for file in $files; do
+        name=$(basename "${file%.c}")
+        log=$logs/$name.log
+        corpus=build/fuzz/corpus/$name
+        mkdir -p "$corpus"
+        seeds=tests/fuzz/corpus/$name
+        if [ ! -d "$seeds" ]; then seeds=; fi
+        start=$(now_ms)
+        why=$(execute "$log" $((fuzz_seconds + limit)) "build/$variant/tests/fuzz/$name" -max_total_time="$fuzz_seconds" \
+            -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$logs/$name-" \
+            "$corpus" $seeds)
+        runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+        if [ -z "$why" ] && [ "${runs:-0}" -lt 100 ]; then why="only ${runs:-0} inputs tried"; fi
+        if [ -z "$why" ]; then
+            report "$stage" "$name" 1 0 "$start" "$runs inputs"
+        else
+            judge "$stage" "$name" "$log" "$start" "$why" 0 0
+        fi
+    done
+}
+
+# go_round STAGE... - the named stages of the table once, or all
+go_round() {
+    local row
+    for row in "${table[@]}"; do
+        read -r stage variant kind limit files <<< "$row"
+        if [ $# != 0 ] && [[ " $* " != *" $stage "* ]]; then continue; fi
+        files=$(compgen -G "$files" | grep -E '\.(c|py|sh)$' | LC_ALL=C sort)
+        if [ "$kind" = units ]; then files=$(printf '%s\n' $files | grep -vE '^tests/(race|fuzz|e2e|fault|compose)/'); fi
+        logs=build/test/$stage
+        rm -rf "$logs"
+        mkdir -p "$logs"
+        if [ -z "$files" ]; then report "$stage" "no test files" 0 1 "$(now_ms)"; continue; fi
+        case $kind in
+        units) stage_units ;;
+        fuzz) stage_fuzz ;;
+        *) stage_programs ;;
+        esac
+    done
+}
+
+begin=$(date +%s)
+end=$((begin + minutes * 60))
+go_round "$@"
+while [ "$minutes" -gt 0 ] && [ $failed = 0 ] && [ "$(date +%s)" -lt $end ]; do go_round "$@"; done
+
+printf 'all stages: %d s\n' $(($(date +%s) - begin))
+for line in "${skipped[@]+"${skipped[@]}"}"; do echo "skipped: $line"; done
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]

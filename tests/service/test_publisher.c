@@ -1,0 +1,300 @@
+/* test_publisher.c - prices in a real cache, changed as a worker changes them, must show in a real redis-server: in time, with an end,
+ * and again after whatever happened to it. */
+#include "service/metrics.h"
+#include "service/publisher.h"
+#include "tests/cache/fixture.h"
+#include "tests/service/redis_fixture.h"
+
+#include <sys/time.h>
+
+#define WAIT_MS    8000
+#define REFRESH_MS 50
+
+struct shop {
+    struct fixture cache;
+    struct redis_fixture redis;
+    struct publisher *publisher;
+};
+
+static void shop_open(struct shop *s)
+{
+    memset(s, 0, sizeof *s);
+    fixture_setup(&s->cache);
+    struct timeval wall;
+    (void)gettimeofday(&wall, NULL);
+    atomic_store(&cache_control(s->cache.cache)->clock_offset_ms,
+                 (int64_t)wall.tv_sec * 1000 + wall.tv_usec / 1000 - fixture_mono_ms());
+    redis_fixture_setup(&s->redis);
+    (void)snprintf(s->redis.config.cache_dir, sizeof s->redis.config.cache_dir, "%s", s->cache.folder);
+    s->redis.config.quote_refresh_ms = REFRESH_MS;
+    s->redis.config.watch_skus_max = 3;
+    cr_assert_eq(publisher_start(&s->redis.config, 0, &s->publisher), RIALTO_OK);
+}
+
+static void shop_close(struct shop *s)
+{
+    publisher_stop(s->publisher);
+    redis_fixture_teardown(&s->redis);
+    fixture_teardown(&s->cache);
+}
+
+static void announce(struct shop *s, enum rialto_table table, uint32_t partition, uint64_t slot)
+{
+    ring_append(s->cache.cache, 0, &(struct rialto_ring_entry){ .slot = (uint32_t)slot, .partition = (uint8_t)partition,
+                                                                .table = (uint8_t)table });
+}
+
+/* A price as a worker publishes it: product line, zone line, cell, word of it. */
+static void price(struct shop *s, const char *sku, const char *zone, int64_t baseline)
+{
+    uint32_t partition = key_partition(fixture_key(&s->cache, sku));
+    struct rialto_product_line product = { .key = fixture_key(&s->cache, sku) };
+    (void)snprintf(product.sku, sizeof product.sku, "%s", sku);
+    uint64_t product_slot = fixture_put(&s->cache, RIALTO_TABLE_PRODUCTS, partition, &product);
+    uint64_t zone_slot = zone[0] == '\0' ? 0 : fixture_zone(&s->cache, sku, zone, 0, NULL, 0);
+    struct rialto_cell_line cell = fixture_cell_line(&s->cache, sku, zone, baseline);
+    cell.lo_product |= product_slot << 48;
+    cell.hi_place |= zone_slot << 50;
+    fixture_beat(&s->cache);
+    announce(s, RIALTO_TABLE_CELLS, partition, fixture_put(&s->cache, RIALTO_TABLE_CELLS, partition, &cell));
+}
+
+static void terms(struct shop *s, const char *customer, uint16_t multiplier_e4, uint32_t until_s)
+{
+    struct rialto_terms_line line = fixture_terms_line(&s->cache, customer, multiplier_e4);
+    line.until_s = until_s;
+    line.group_map = cache_control(s->cache.cache)->group_map;
+    announce(s, RIALTO_TABLE_TERMS, key_partition(line.key), fixture_terms(&s->cache, &line));
+}
+
+static bool field_has(struct shop *s, const char *key, const char *sku, const char *text)
+{
+    char command[256];
+    (void)snprintf(command, sizeof command, "HGET %s %s", key, sku);
+    redisReply *reply = redis_do(&s->redis, command);
+    bool has = text == NULL ? reply->type == REDIS_REPLY_NIL
+                            : reply->type == REDIS_REPLY_STRING && strstr(reply->str, text) != NULL;
+    freeReplyObject(reply);
+    return has;
+}
+
+/* Until the field holds the text; NULL: until it is gone. */
+static bool comes(struct shop *s, const char *key, const char *sku, const char *text)
+{
+    int64_t limit = test_ms() + WAIT_MS;
+    while (!field_has(s, key, sku, text)) {
+        if (test_ms() > limit)
+            return false;
+        fixture_beat(&s->cache);
+        test_sleep(5);
+    }
+    return true;
+}
+
+static void empty_redis(struct shop *s)
+{
+    freeReplyObject(redis_do(&s->redis, "FLUSHALL"));
+}
+
+Test(publisher, baselines_follow_every_change, .timeout = 60)
+{
+    static struct shop s;
+    shop_open(&s);
+    price(&s, "milk", "", 120);
+    price(&s, "milk", "de/berlin", 130);
+    cr_assert(comes(&s, "rialto:cell:{world}", "milk", "\"amount\":120,"));
+    cr_assert(comes(&s, "rialto:cell:{de/berlin}", "milk", "\"amount\":130,"));
+    cr_assert(field_has(&s, "rialto:cell:{de/berlin}", "milk", "\"zone\":\"de/berlin\""));
+    for (int64_t p = 140; p <= 1140; p++)
+        price(&s, "milk", "", p);
+    cr_assert(comes(&s, "rialto:cell:{world}", "milk", "\"amount\":1140,"));
+    shop_close(&s);
+}
+
+Test(publisher, a_watch_brings_a_quote_that_follows_price_and_terms_and_ends, .timeout = 60)
+{
+    static struct shop s;
+    shop_open(&s);
+    price(&s, "milk", "", 120);
+    publisher_watch(s.publisher, "C123", "milk", 60);
+    cr_assert(comes(&s, "rialto:quote:{C123}", "milk", "\"amount\":120,"));
+    long long ttl = redis_number(&s.redis, "PTTL rialto:quote:{C123}");
+    cr_assert(ttl > 50000 && ttl <= 60000, "ttl %lld", ttl);
+    price(&s, "milk", "", 200);
+    cr_assert(comes(&s, "rialto:quote:{C123}", "milk", "\"amount\":200,"));
+    terms(&s, "C123", 9000, 0);
+    cr_assert(comes(&s, "rialto:quote:{C123}", "milk", "\"amount\":180,\"baseline\":200,"));
+    cr_assert(field_has(&s, "rialto:quote:{C123}", "milk", "\"rests_on\":[\"purchases\"]"));
+    publisher_watch(s.publisher, "C9", "milk", 1);
+    cr_assert(comes(&s, "rialto:quote:{C9}", "milk", "\"amount\":200,"));
+    cr_assert(comes(&s, "rialto:quote:{C9}", "milk", NULL));
+    shop_close(&s);
+}
+
+/* Goal: when what a quote rests on ends, so does the quote, and the baseline takes its place. */
+Test(publisher, a_personal_quote_does_not_outlive_its_terms, .timeout = 60)
+{
+    static struct shop s;
+    shop_open(&s);
+    price(&s, "milk", "", 200);
+    terms(&s, "C123", 9000, (uint32_t)(rialto_now_ms(s.cache.reader) / 1000 + 2));
+    publisher_watch(s.publisher, "C123", "milk", 60);
+    cr_assert(comes(&s, "rialto:quote:{C123}", "milk", "\"amount\":180,"));
+    cr_assert_leq(redis_number(&s.redis, "PTTL rialto:quote:{C123}"), 2000);
+    cr_assert(comes(&s, "rialto:quote:{C123}", "milk", "\"amount\":200,"));
+    cr_assert_gt(redis_number(&s.redis, "PTTL rialto:quote:{C123}"), 40000);
+    shop_close(&s);
+}
+
+/* Goal: the end of one offer takes nothing else with it for longer than a moment. */
+Test(publisher, when_an_offer_ends_the_other_products_stay, .timeout = 60)
+{
+    static struct shop s;
+    shop_open(&s);
+    price(&s, "milk", "", 200);
+    price(&s, "tea", "", 300);
+    struct rialto_terms_line line = fixture_terms_line(&s.cache, "C123", 10000);
+    line.kinds |= RIALTO_TERMS_HAS_OFFERS;
+    (void)fixture_terms(&s.cache, &line);
+    struct rialto_offer_line offer = {
+        .until_s = (uint32_t)(rialto_now_ms(s.cache.reader) / 1000 + 2),
+        .key = key_pair(fixture_key(&s.cache, "C123"), fixture_key(&s.cache, "milk")),
+        .value = 150, .kind = RIALTO_OFFER_FIXED, .currency = 826, .kinds = RIALTO_KIND_PURCHASES,
+    };
+    (void)fixture_put(&s.cache, RIALTO_TABLE_OFFERS, key_partition(line.key), &offer);
+    publisher_watch(s.publisher, "C123", "milk", 60);
+    publisher_watch(s.publisher, "C123", "tea", 60);
+    cr_assert(comes(&s, "rialto:quote:{C123}", "milk", "\"amount\":150,"));
+    cr_assert(comes(&s, "rialto:quote:{C123}", "tea", "\"amount\":300,"));
+    cr_assert_leq(redis_number(&s.redis, "PTTL rialto:quote:{C123}"), 2000);
+    cr_assert(comes(&s, "rialto:quote:{C123}", "milk", "\"amount\":200,"));
+    cr_assert(comes(&s, "rialto:quote:{C123}", "tea", "\"amount\":300,"));
+    shop_close(&s);
+}
+
+/* Goal: a line that went away cannot say whose it was; its customer is refreshed all the same. */
+Test(publisher, a_deleted_line_refreshes_its_customer, .timeout = 60)
+{
+    static struct shop s;
+    shop_open(&s);
+    price(&s, "milk", "", 200);
+    terms(&s, "C123", 9000, 0);
+    publisher_watch(s.publisher, "C123", "milk", 60);
+    cr_assert(comes(&s, "rialto:quote:{C123}", "milk", "\"amount\":180,"));
+    struct rialto_key key = fixture_key(&s.cache, "C123");
+    uint64_t slot = table_find(s.cache.cache, RIALTO_TABLE_TERMS, key_partition(key), key);
+    table_delete(s.cache.cache, RIALTO_TABLE_TERMS, key_partition(key), slot);
+    announce(&s, RIALTO_TABLE_TERMS, key_partition(key), slot);
+    cr_assert(comes(&s, "rialto:quote:{C123}", "milk", "\"amount\":200,"));
+    shop_close(&s);
+}
+
+Test(publisher, one_pair_is_refreshed_at_most_once_in_its_interval, .timeout = 60)
+{
+    static struct shop s;
+    shop_open(&s);
+    price(&s, "milk", "", 100);
+    publisher_watch(s.publisher, "C123", "milk", 60);
+    cr_assert(comes(&s, "rialto:quote:{C123}", "milk", "\"amount\":100,"));
+    uint64_t before = atomic_load(&metrics_own->word[METRIC_quotes_published_total]);
+    int64_t began = test_ms();
+    for (int64_t p = 101; p <= 400; p++) {
+        price(&s, "milk", "", p);
+        test_sleep(1);
+    }
+    cr_assert(comes(&s, "rialto:quote:{C123}", "milk", "\"amount\":400,"));
+    uint64_t most = (uint64_t)(test_ms() - began) / REFRESH_MS + 2;
+    uint64_t refreshes = atomic_load(&metrics_own->word[METRIC_quotes_published_total]) - before;
+    cr_assert_leq(refreshes, most, "%llu refreshes", (unsigned long long)refreshes);
+    shop_close(&s);
+}
+
+Test(publisher, the_product_looked_at_longest_ago_makes_room, .timeout = 60)
+{
+    static struct shop s;
+    shop_open(&s);
+    const char *skus[] = { "a", "b", "c", "d" };
+    for (uint32_t i = 0; i < 4; i++) {
+        price(&s, skus[i], "", 100 + i);
+        publisher_watch(s.publisher, "C123", skus[i], 60 + i);
+    }
+    cr_assert(comes(&s, "rialto:quote:{C123}", "d", "\"amount\":103,"));
+    cr_assert(comes(&s, "rialto:quote:{C123}", "a", NULL));
+    cr_assert_eq(redis_number(&s.redis, "HLEN rialto:quote:{C123}"), 3);
+    shop_close(&s);
+}
+
+Test(publisher, redis_comes_back_empty_and_is_filled, .timeout = 60)
+{
+    static struct shop s;
+    shop_open(&s);
+    price(&s, "milk", "", 120);
+    publisher_watch(s.publisher, "C123", "milk", 60);
+    cr_assert(comes(&s, "rialto:quote:{C123}", "milk", "\"amount\":120,"));
+    redis_fixture_end(&s.redis, SIGKILL);
+    price(&s, "milk", "", 130);
+    cr_assert_eq(test_shell("rm -rf '%s/appendonlydir'", s.redis.folder), 0);
+    redis_fixture_start(&s.redis);
+    cr_assert(comes(&s, "rialto:quote:{C123}", "milk", "\"amount\":130,"));
+    cr_assert(comes(&s, "rialto:cell:{world}", "milk", "\"amount\":130,"));
+    empty_redis(&s); /* and once more, without the link noticing */
+    cr_assert(comes(&s, "rialto:quote:{C123}", "milk", "\"amount\":130,"));
+    cr_assert(comes(&s, "rialto:cell:{world}", "milk", "\"amount\":130,"));
+    shop_close(&s);
+}
+
+Test(publisher, a_new_process_takes_up_the_watches_that_stand_in_redis, .timeout = 60)
+{
+    static struct shop s;
+    shop_open(&s);
+    price(&s, "milk", "", 120);
+    publisher_watch(s.publisher, "C123", "milk", 30);
+    cr_assert(comes(&s, "rialto:quote:{C123}", "milk", "\"amount\":120,"));
+    publisher_stop(s.publisher);
+    price(&s, "milk", "", 140);
+    cr_assert_eq(publisher_start(&s.redis.config, 0, &s.publisher), RIALTO_OK);
+    cr_assert(comes(&s, "rialto:quote:{C123}", "milk", "\"amount\":140,"));
+    price(&s, "milk", "", 150);
+    cr_assert(comes(&s, "rialto:quote:{C123}", "milk", "\"amount\":150,"));
+    long long ttl = redis_number(&s.redis, "PTTL rialto:quote:{C123}");
+    cr_assert(ttl > 0 && ttl <= 30000, "taking up gives no new life: %lld", ttl);
+    shop_close(&s);
+}
+
+/* Goal: an erasure that meets a dead Redis is made good when it is back. */
+Test(publisher, forget_outlives_an_outage, .timeout = 60)
+{
+    static struct shop s;
+    shop_open(&s);
+    price(&s, "milk", "", 120);
+    publisher_watch(s.publisher, "C123", "milk", 60);
+    publisher_watch(s.publisher, "C9", "milk", 60);
+    cr_assert(comes(&s, "rialto:quote:{C123}", "milk", "\"amount\":120,"));
+    redis_fixture_end(&s.redis, SIGTERM);
+    publisher_forget(s.publisher, "C123");
+    test_sleep(50);
+    redis_fixture_start(&s.redis);
+    cr_assert(comes(&s, "rialto:quote:{C123}", "milk", NULL));
+    cr_assert(comes(&s, "rialto:quote:{C9}", "milk", "\"amount\":120,"));
+    test_sleep(3 * REFRESH_MS);
+    cr_assert_eq(redis_number(&s.redis, "EXISTS rialto:quote:{C123}"), 0);
+    shop_close(&s);
+}
+
+Test(publisher, a_ring_that_ran_over_is_answered_with_a_sweep, .timeout = 60)
+{
+    static struct shop s;
+    shop_open(&s);
+    price(&s, "milk", "", 120);
+    cr_assert(comes(&s, "rialto:cell:{world}", "milk", "\"amount\":120,"));
+    (void)kill(s.redis.pid, SIGSTOP);
+    price(&s, "tea", "", 99); /* the publisher waits for the answer to this one */
+    test_sleep(100);
+    price(&s, "milk", "", 130);
+    for (uint32_t i = 0; i < RIALTO_RING_ENTRIES + 10; i++)
+        announce(&s, RIALTO_TABLE_PRODUCTS, 0, 0);
+    (void)kill(s.redis.pid, SIGCONT);
+    cr_assert(comes(&s, "rialto:cell:{world}", "milk", "\"amount\":130,"));
+    cr_assert_geq(atomic_load(&metrics_own->word[METRIC_ring_overruns_total]), 1);
+    shop_close(&s);
+}

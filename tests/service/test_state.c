@@ -1,0 +1,213 @@
+/* Goal: committed batches stay, open ones are undone, and the private indexes always agree with the records. */
+#include "service/state.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct config config;
+
+static void setup(void)
+{
+    memset(&config, 0, sizeof config);
+    strcpy(config.data_dir, "/tmp/rialto-state-XXXXXX");
+    cr_assert_not_null(mkdtemp(config.data_dir));
+    config.products_max = config.cells_max = config.customers_max = config.offers_max = 64;
+    config.zones_max = 64;
+}
+
+static void teardown(void)
+{
+    char command[CONFIG_TEXT_MAX + 16];
+    (void)snprintf(command, sizeof command, "rm -rf '%s'", config.data_dir);
+    cr_assert_eq(system(command), 0);
+}
+
+TestSuite(state, .init = setup, .fini = teardown);
+
+static struct state *open_partition(bool *ret_fresh)
+{
+    struct state *state = NULL;
+    cr_assert_eq(state_open(&config, 3, 0, &state, ret_fresh), RIALTO_OK);
+    return state;
+}
+
+static struct rialto_key key(uint64_t n)
+{
+    return (struct rialto_key){ n * UINT64_C(0x9E3779B97F4A7C15), n };
+}
+
+static void put(struct state *state, uint64_t n, const char *sku)
+{
+    uint32_t at = state_insert(state, POOL_PRODUCTS, key(n));
+    cr_assert_neq(at, STATE_NONE);
+    struct product_record *record = state_touch(state, POOL_PRODUCTS, at);
+    strcpy(record->sku, sku);
+}
+
+static const char *sku_of(struct state *state, uint64_t n)
+{
+    uint32_t at = state_find(state, POOL_PRODUCTS, key(n));
+    return at == STATE_NONE ? NULL : ((struct product_record *)state_at(state, POOL_PRODUCTS, at))->sku;
+}
+
+Test(state, what_was_committed_is_there_after_reopening)
+{
+    bool fresh;
+    struct state *state = open_partition(&fresh);
+    cr_assert(fresh);
+    state_begin(state, 7);
+    put(state, 1, "milk");
+    state_commit(state);
+    state_close(state);
+
+    state = open_partition(&fresh);
+    cr_assert_not(fresh);
+    cr_assert_eq(state_applied(state), 7);
+    cr_assert_str_eq(sku_of(state, 1), "milk");
+    state_close(state);
+}
+
+Test(state, an_open_batch_is_undone_whatever_it_did)
+{
+    bool fresh;
+    struct state *state = open_partition(&fresh);
+    state_begin(state, 7);
+    put(state, 1, "milk");
+    put(state, 2, "bread");
+    state_remember(state, 99, 1000);
+    state_commit(state);
+
+    state_begin(state, 9); /* the owner dies inside this one */
+    strcpy(((struct product_record *)state_touch(state, POOL_PRODUCTS, state_find(state, POOL_PRODUCTS, key(1))))->sku, "cream");
+    state_delete(state, POOL_PRODUCTS, state_find(state, POOL_PRODUCTS, key(2)));
+    put(state, 3, "eggs");
+    state_remember(state, 100, 1000);
+    state_remember(state, 101, 1000);
+    state_close(state);
+
+    state = open_partition(&fresh);
+    cr_assert_eq(state_applied(state), 7);
+    cr_assert_str_eq(sku_of(state, 1), "milk");
+    cr_assert_str_eq(sku_of(state, 2), "bread");
+    cr_assert_null(sku_of(state, 3));
+    cr_assert(state_seen(state, 99, 1000));
+    cr_assert_not(state_seen(state, 100, 1000));
+    cr_assert_not(state_seen(state, 101, 1000));
+    cr_assert_eq(state_used(state, POOL_PRODUCTS), 2);
+    state_close(state);
+}
+
+Test(state, a_batch_lists_what_it_changed_with_the_images_before)
+{
+    bool fresh;
+    struct state *state = open_partition(&fresh);
+    state_begin(state, 1);
+    put(state, 1, "milk");
+    state_commit(state);
+    state_begin(state, 2);
+    state_delete(state, POOL_PRODUCTS, state_find(state, POOL_PRODUCTS, key(1)));
+    put(state, 2, "bread"); /* takes the same place */
+    state_commit(state);
+
+    uint64_t at = 0;
+    enum state_pool pool;
+    uint32_t index;
+    const struct state_head *old;
+    cr_assert(state_changed(state, &at, &pool, &index, &old));
+    cr_assert_eq(old->key.hi, 1);
+    cr_assert_eq(((struct state_head *)state_at(state, pool, index))->key.hi, 2);
+    cr_assert_not(state_changed(state, &at, &pool, &index, &old), "one record, listed once");
+    cr_assert_eq(state_deleted(state), 2);
+    state_close(state);
+}
+
+Test(state, a_wiped_journal_holds_no_old_image)
+{
+    bool fresh;
+    struct state *state = open_partition(&fresh);
+    state_begin(state, 1);
+    put(state, 1, "SECRETMILK");
+    state_commit(state);
+    state_begin(state, 2);
+    state_delete(state, POOL_PRODUCTS, state_find(state, POOL_PRODUCTS, key(1)));
+    state_commit(state);
+    state_wipe_journal(state);
+    state_close(state);
+    char command[CONFIG_TEXT_MAX + 64];
+    (void)snprintf(command, sizeof command, "! grep -rq SECRETMILK '%s'", config.data_dir);
+    cr_assert_eq(system(command), 0);
+}
+
+Test(state, ids_are_remembered_for_a_window_and_not_for_ever)
+{
+    bool fresh;
+    struct state *state = open_partition(&fresh);
+    int64_t now = INT64_C(1700000000000);
+    state_begin(state, 1);
+    state_remember(state, 42, now);
+    state_commit(state);
+    cr_assert(state_seen(state, 42, now));
+    cr_assert(state_seen(state, 42, now + 599999), "ten minutes, at least");
+    cr_assert_not(state_seen(state, 42, now + 1200000), "twenty, at most");
+    cr_assert_not(state_seen(state, 43, now));
+    state_close(state);
+}
+
+Test(state, random_changes_and_deaths_agree_with_a_reference_map)
+{
+    enum { KEYS = 60, STEPS = 4000 };
+    char committed[KEYS][16] = {{0}}, open[KEYS][16];
+    bool fresh;
+    struct state *state = open_partition(&fresh);
+    uint64_t batch = 0;
+    srand(12345);
+    for (int step = 0; step < STEPS; step++) {
+        memcpy(open, committed, sizeof open);
+        state_begin(state, ++batch);
+        for (int change = rand() % 8; change >= 0; change--) {
+            uint64_t n = (uint64_t)(rand() % KEYS);
+            uint32_t at = state_find(state, POOL_PRODUCTS, key(n + 1));
+            cr_assert_eq(at != STATE_NONE, open[n][0] != '\0');
+            if (at != STATE_NONE && rand() % 2) {
+                state_delete(state, POOL_PRODUCTS, at);
+                open[n][0] = '\0';
+                continue;
+            }
+            (void)snprintf(open[n], sizeof open[n], "v%d", step);
+            if (at == STATE_NONE)
+                put(state, n + 1, open[n]);
+            else
+                strcpy(((struct product_record *)state_touch(state, POOL_PRODUCTS, at))->sku, open[n]);
+        }
+        if (rand() % 4 == 0) { /* dies */
+            state_close(state);
+            state = open_partition(&fresh);
+        } else {
+            state_commit(state);
+            memcpy(committed, open, sizeof open);
+        }
+        for (uint64_t n = 0; n < KEYS; n++) {
+            const char *sku = sku_of(state, n + 1);
+            cr_assert_str_eq(sku == NULL ? "" : sku, committed[n]);
+        }
+    }
+    state_close(state);
+}
+
+Test(state, a_full_pool_refuses_and_goes_on)
+{
+    bool fresh;
+    struct state *state = open_partition(&fresh);
+    state_begin(state, 1);
+    uint32_t capacity = state_capacity(state, POOL_PRODUCTS);
+    for (uint64_t n = 1; n <= capacity; n++)
+        cr_assert_neq(state_insert(state, POOL_PRODUCTS, key(n)), STATE_NONE);
+    cr_assert_eq(state_insert(state, POOL_PRODUCTS, key(capacity + 1)), STATE_NONE);
+    state_delete(state, POOL_PRODUCTS, state_find(state, POOL_PRODUCTS, key(1)));
+    cr_assert_neq(state_insert(state, POOL_PRODUCTS, key(capacity + 1)), STATE_NONE);
+    state_commit(state);
+    state_close(state);
+}
