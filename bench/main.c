@@ -25,7 +25,7 @@ static int usage(FILE *to, int status)
             "usage: rialto-bench [MEASUREMENT...] [--customers N] [--cells N] [--seconds S] [--json] [--no-peers]\n\n");
     for (size_t i = 0; i < MEASUREMENT_COUNT; i++)
         fprintf(to, "  %-12s %s\n", MEASUREMENTS[i].name, MEASUREMENTS[i].what);
-    fprintf(to, "\nWithout a name all are made. Defaults: 1000000 customers, 1000000 cells, 3 s for each row.\n");
+    fprintf(to, "\nWithout a name all are made. Defaults: 1000000 customers, 1000000 cells, 3 s of answers a row.\n");
     return status;
 }
 

@@ -93,7 +93,7 @@ void cli_clock_text(int64_t unix_ms, char ret[32])
     strftime(ret, 32, "%Y-%m-%d %H:%M:%S", &tm);
 }
 
-/* ---- options --------------------------------------------------------------------------------------------------------- */
+/* ---- options ---------------------------------------------------------------------------------------------------- */
 
 struct taken { /* options that make the configuration: applied when all are known */
     const char *config_file;
@@ -169,7 +169,7 @@ int cli_parse(struct cli *cli, int argc, char *argv[], const struct option own[]
     return cli->help ? CLI_OK : find_instance(cli, &taken);
 }
 
-/* ---- the instance ---------------------------------------------------------------------------------------------------- */
+/* ---- the instance ----------------------------------------------------------------------------------------------- */
 
 enum rialto_status cli_open_cache(const struct cli *cli, struct rialto **ret)
 {

@@ -62,7 +62,7 @@ static bool take(void *user, int option, const char *argument)
     }
 }
 
-/* ---- to a file, or nowhere ------------------------------------------------------------------------------------------- */
+/* ---- to a file, or nowhere -------------------------------------------------------------------------------------- */
 
 static int write_tape(const struct options *options, const struct tape_survey *survey)
 {
@@ -134,7 +134,7 @@ static int survey_tape(const struct cli *cli, const struct options *options, str
     return CLI_OK;
 }
 
-/* ---- to a service ---------------------------------------------------------------------------------------------------- */
+/* ---- to a service ----------------------------------------------------------------------------------------------- */
 
 struct player {
     struct replay_settings settings;

@@ -79,7 +79,8 @@ static char *read_input(const struct options *options, const char *path, size_t 
     return text;
 }
 
-/* Where the message that begins at `text` ends: the whole input when it is one JSON value, else at most LINES_MAX lines. */
+/* Where the message that begins at `text` ends: the whole input when it is one JSON value, else at most LINES_MAX
+ * lines. */
 static size_t message_bytes(const char *text, size_t bytes, uint32_t *ret_lines)
 {
     uint32_t lines = 0;

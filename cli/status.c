@@ -78,7 +78,7 @@ static int64_t now_ns(clockid_t clock)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* ---- gathering ------------------------------------------------------------------------------------------------------- */
+/* ---- gathering -------------------------------------------------------------------------------------------------- */
 
 static void gather_heartbeats(struct health *health, const struct rialto_control *control)
 {
@@ -146,8 +146,8 @@ static void gather_cache(struct health *health, const char *path)
     folder_close(&folder);
 }
 
-/* A line of /proc/PID/maps that names the allocator; the pid is good only in rialtod's own pid namespace, so the program's
- * name is compared first. */
+/* A line of /proc/PID/maps that names the allocator; the pid is good only in rialtod's own pid namespace, so the
+ * program's name is compared first. */
 static void gather_proc(struct process *process)
 {
     char path[64], text[4096];
@@ -266,7 +266,7 @@ static const char *verdict_text(int result)
     return result == CLI_OK ? "healthy" : result == CLI_NO ? "degraded" : "not running";
 }
 
-/* ---- printing -------------------------------------------------------------------------------------------------------- */
+/* ---- printing --------------------------------------------------------------------------------------------------- */
 
 static void duration_text(int64_t ms, char ret[32])
 {
@@ -374,7 +374,7 @@ static void print_json(const struct cli *cli, const struct health *health, int r
     printf("}}\n");
 }
 
-/* ---- the command ----------------------------------------------------------------------------------------------------- */
+/* ---- the command ------------------------------------------------------------------------------------------------ */
 
 enum { OWN_WAIT = CLI_OWN };
 

@@ -33,7 +33,7 @@ static int64_t now_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* ---- one line -------------------------------------------------------------------------------------------------------- */
+/* ---- one line --------------------------------------------------------------------------------------------------- */
 
 static void put(struct board *board, const char *text, size_t bytes)
 {
@@ -76,7 +76,7 @@ __attribute__((format(printf, 2, 3))) static void line(struct board *board, cons
     put(board, "\033[K", 3);
 }
 
-/* ---- texts ----------------------------------------------------------------------------------------------------------- */
+/* ---- texts ------------------------------------------------------------------------------------------------------ */
 
 /* 1234567 as "1,234,567". */
 static const char *grouped(uint64_t number, char ret[32])
@@ -135,7 +135,7 @@ static const char *phase_text(enum board_phase phase)
     return "";
 }
 
-/* ---- parts ----------------------------------------------------------------------------------------------------------- */
+/* ---- parts ------------------------------------------------------------------------------------------------------ */
 
 static void update_rates(struct board *board)
 {
@@ -206,8 +206,8 @@ static void draw_system(struct board *board, const struct board_system *system)
     char cells[32], customers[32];
     const char *redis = system->workers_with_redis == system->workers ? "up" : DOWN "down" PLAIN;
     line(board, "service   %u worker%s, %" PRIu64 " restart%s, Redis %s; %s prices; %s customers", system->workers,
-         system->workers == 1 ? "" : "s", system->restarts, system->restarts == 1 ? "" : "s", redis, grouped(system->cells, cells),
-         grouped(system->customers, customers));
+         system->workers == 1 ? "" : "s", system->restarts, system->restarts == 1 ? "" : "s", redis,
+         grouped(system->cells, cells), grouped(system->customers, customers));
 }
 
 static void draw_mover(struct board *board, const struct mover *mover)
@@ -291,7 +291,7 @@ static void draw_people(struct board *board)
     draw_person(board, &board->sample->nobody, "permits nothing");
 }
 
-/* ---- the whole ------------------------------------------------------------------------------------------------------- */
+/* ---- the whole -------------------------------------------------------------------------------------------------- */
 
 static void measure_terminal(struct board *board)
 {

@@ -21,7 +21,7 @@ struct board {
     const struct sample *sample;
     const struct rialto *prices; /* NULL while there is none */
     struct movers movers;
-    const char *found;         /* what an earlier run left */
+    const char *found;         /* what an earlier run left, or what has gone wrong */
     const char *instance_note; /* how to ask from another terminal */
     bool terminal, colours;
     /* drawing */

@@ -1,5 +1,5 @@
-/* daemon.c - fork, execute, wait. In a process group of its own, so that a Ctrl-C in the terminal reaches only the demonstration, which
- * then ends it in order: a second signal would make rialtod hurry. */
+/* daemon.c - fork, execute, wait. In a process group of its own, so that a Ctrl-C in the terminal reaches only the
+ * demonstration, which then ends it in order: a second signal would make rialtod hurry. */
 #include "demo/daemon.h"
 
 #include <errno.h>

@@ -15,14 +15,16 @@ struct daemon {
     char log[4096]; /* where it writes */
 };
 
-/* daemon_start - run rialtod from this program's folder with these settings ("key=value"), its output in DIR/rialtod.log (the folder is
- * made if missing). It ends when this process ends. Call from the main thread. False with `why`. */
+/* daemon_start - run rialtod from this program's folder with these settings ("key=value"), its output in
+ * DIR/rialtod.log (the folder is made if missing). It ends when this process ends. Call from the main thread. False
+ * with `why`. */
 bool daemon_start(struct daemon *daemon, const char *data_dir, uint32_t count, const char *const set[], char *why);
 
 /* daemon_runs - false once it has ended. */
 bool daemon_runs(struct daemon *daemon);
 
-/* daemon_stop - SIGTERM, and SIGKILL when it does not end within limit_ms. Returns true if it ended by itself, with status 0. */
+/* daemon_stop - SIGTERM, and SIGKILL when it does not end within limit_ms. Returns true if it ended by itself, with
+ * status 0. */
 bool daemon_stop(struct daemon *daemon, uint32_t limit_ms);
 
 /* daemon_print_log - the last lines of its log on standard error. */

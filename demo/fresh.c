@@ -67,7 +67,7 @@ struct place { /* whose row it is */
     char zone[RIALTO_ID_MAX], sku[RIALTO_ID_MAX];
 };
 
-/* ---- small things ---------------------------------------------------------------------------------------------------- */
+/* ---- small things ----------------------------------------------------------------------------------------------- */
 
 int64_t fresh_list_price(int first_category, int product)
 {
@@ -133,7 +133,7 @@ static void set_row_id(struct fresh *fresh, struct recorded *item, enum file fil
     snprintf(item->id, sizeof item->id, "%c%" PRIu64 "%c", letter[file], csv_row(fresh->cursor[file].csv), what);
 }
 
-/* ---- announcements --------------------------------------------------------------------------------------------------- */
+/* ---- announcements ---------------------------------------------------------------------------------------------- */
 
 static void announce_zone(struct fresh *fresh, int64_t at_ms, const char *zone)
 {
@@ -182,7 +182,7 @@ static void announce_product(struct fresh *fresh, int64_t at_ms, const struct pl
                       list * COST_PERCENT / 100);
 }
 
-/* ---- rows ------------------------------------------------------------------------------------------------------------ */
+/* ---- rows ------------------------------------------------------------------------------------------------------- */
 
 static enum account_rule use_daily(struct fresh *fresh, const struct cursor *row)
 {
@@ -258,8 +258,8 @@ static bool add_supply(struct fresh *fresh, const struct place *place, int64_t h
     return true;
 }
 
-/* The data give one sum an hour. It goes out as one order at a second of that hour that depends on the series and the hour
- * only, so that not everybody buys on the hour. */
+/* The data give one sum an hour. It goes out as one order at a second of that hour that depends on the series and
+ * the hour only, so that not everybody buys on the hour. */
 static void add_order(struct fresh *fresh, const struct place *place, int64_t hour, double sale)
 {
     char salt[32];
@@ -292,7 +292,7 @@ static enum account_rule use_hourly(struct fresh *fresh, const struct cursor *ro
     return changed || sold ? ACCOUNT_emitted : ACCOUNT_no_event;
 }
 
-/* ---- files ----------------------------------------------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------------------------------------------ */
 
 static bool row_hour(enum file file, const char *const field[], int64_t *ret)
 {

@@ -1,4 +1,5 @@
-/* main.c - rialto-demo: the whole service on recorded data, with a storefront that reads prices and a board that shows them.
+/* main.c - rialto-demo: the whole service on recorded data, with a storefront that reads prices and a board that shows
+ * them.
  *
  *   rialto-demo --child--> rialtod (gateway, workers, redis-server)
  *     replay thread  ----signals, ticks---->  gateway
@@ -93,7 +94,7 @@ __attribute__((format(printf, 2, 3))) static bool failed(struct demo *demo, cons
     return false;
 }
 
-/* ---- options --------------------------------------------------------------------------------------------------------- */
+/* ---- options ---------------------------------------------------------------------------------------------------- */
 
 static const char help[] =
     "rialto-demo - Rialto on recorded data: a gift shop's invoices and a city's groceries, 28 days in a minute\n"
@@ -202,7 +203,7 @@ static bool configure(struct demo *demo)
     return true;
 }
 
-/* ---- the service ----------------------------------------------------------------------------------------------------- */
+/* ---- the service ------------------------------------------------------------------------------------------------ */
 
 /* Somebody else's tables under the same name would be replaced under their feet. */
 static bool is_place_free(struct demo *demo)
@@ -316,7 +317,7 @@ static void find_again(struct demo *demo)
     fflush(stdout);
 }
 
-/* ---- the replay ------------------------------------------------------------------------------------------------------ */
+/* ---- the replay ------------------------------------------------------------------------------------------------- */
 
 static void *play(void *user)
 {
@@ -348,6 +349,8 @@ static void judge_replay(struct demo *demo)
         failed(demo, "replay: %s", demo->progress.why);
     else if (!demo->replay_good)
         failed(demo, "%" PRIu64 " signals were lost", demo->progress.lost);
+    if (demo->why[0])
+        demo->board.found = demo->why;
 }
 
 /* All workers have Redis, and nothing waits for it. */
@@ -357,7 +360,7 @@ static bool is_saved(const struct demo *demo)
     return system.workers > 0 && system.workers_with_redis == system.workers && system.lag_batches == 0;
 }
 
-/* ---- the board ------------------------------------------------------------------------------------------------------- */
+/* ---- the board -------------------------------------------------------------------------------------------------- */
 
 static void draw(struct demo *demo, enum board_phase phase)
 {
@@ -396,7 +399,7 @@ static void watch(struct demo *demo)
         failed(demo, "stopped");
 }
 
-/* ---- the end --------------------------------------------------------------------------------------------------------- */
+/* ---- the end ---------------------------------------------------------------------------------------------------- */
 
 static void stop_all(struct demo *demo)
 {
@@ -412,7 +415,8 @@ static void stop_all(struct demo *demo)
         failed(demo, "rialtod did not end cleanly");
     }
     struct stat info;
-    if (demo->daemon.log[0] && demo->metrics != NULL && stat(demo->config.cache_dir, &info) == 0)
+    if (strcmp(demo->config.cache_on_stop, "remove") == 0 && demo->metrics != NULL &&
+        stat(demo->config.cache_dir, &info) == 0)
         failed(demo, "%s was left behind", demo->config.cache_dir);
 }
 

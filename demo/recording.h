@@ -4,11 +4,12 @@
  *   online_retail.csv.gz-retail.c--merge.c--> struct recorded --recorded_line()--> {"type":"demand",...}
  *                     shoppers.c--/           (made-up consents, places and looks; no recorded data)
  *
- * The axis is Unix milliseconds as if every shop's wall clock were true. The gift shop's rows are moved by whole weeks, so
- * that both sets begin in the same week and weekdays and hours stay what they were.
+ * The axis is Unix milliseconds as if every shop's wall clock were true. The gift shop's rows are moved by whole
+ * weeks, so that both sets begin in the same week and weekdays and hours stay what they were.
  *
- * Every row of every file is accounted for under exactly one rule of ACCOUNT_RULES: made into signals, or passed over for
- * a stated reason. A row may become more than one signal (a product's first order is preceded by the product itself). */
+ * Every row of every file is accounted for under exactly one rule of ACCOUNT_RULES: made into signals, or passed
+ * over for a stated reason. A row may become more than one signal (a product's first order is preceded by the
+ * product itself). */
 #ifndef DEMO_RECORDING_H
 #define DEMO_RECORDING_H
 
@@ -84,15 +85,16 @@ bool account_adds_up(const struct account *account);
 
 enum recorded_next { RECORDED_ITEM, RECORDED_END, RECORDED_BROKEN };
 
-/* recorded_line - the signal as one line of JSON with a newline, moved by `shift_ms`. Ids carry the shift, so that the same
- * recording played again later is not taken for a repetition. Returns its length; ret holds RECORDED_LINE_MAX bytes. */
+/* recorded_line - the signal as one line of JSON with a newline, moved by `shift_ms`. Ids carry the shift, so that
+ * the same recording played again later is not taken for a repetition. Returns its length; ret holds
+ * RECORDED_LINE_MAX bytes. */
 size_t recorded_line(const struct recorded *item, int64_t shift_ms, char *ret);
 
 /* recorded_set_body - printf into the body; asserts that it fits. */
 __attribute__((format(printf, 2, 3))) void recorded_set_body(struct recorded *item, const char *format, ...);
 
-/* json_escaped - text as the inside of a JSON string: quotes escaped, control characters and broken UTF-8 dropped, white
- * space at both ends dropped, cut at `n` - 1 bytes at a character's border. */
+/* json_escaped - text as the inside of a JSON string: quotes escaped, control characters and broken UTF-8 dropped,
+ * white space at both ends dropped, cut at `n` - 1 bytes at a character's border. */
 void json_escaped(const char *text, size_t n, char *ret);
 
 /* text_hash - FNV-1a, 64 bit, with a salt ahead: where the demonstration makes something up, it is always the same. */
@@ -104,7 +106,7 @@ bool text_number(const char *text, double *ret);
 /* text_time - "2024-04-01" or "2024-04-01 08:26:00" as Unix ms, taken as UTC. */
 bool text_time(const char *text, int64_t *ret_ms);
 
-/* ---- the merged stream ---------------------------------------------------------------------------------------------- */
+/* ---- the merged stream ------------------------------------------------------------------------------------------ */
 
 struct recording;
 

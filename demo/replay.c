@@ -54,7 +54,7 @@ static const char *text_of(const cJSON *object, const char *name)
     return cJSON_IsString(item) ? item->valuestring : "";
 }
 
-/* ---- what answers say ------------------------------------------------------------------------------------------------ */
+/* ---- what answers say ------------------------------------------------------------------------------------------- */
 
 static bool reason_rejects(const char *name)
 {
@@ -134,7 +134,7 @@ static void note_durable(struct replay *replay, const cJSON *answer)
         atomic_fetch_add(&replay->progress->not_durable, 1);
 }
 
-/* ---- sending --------------------------------------------------------------------------------------------------------- */
+/* ---- sending ---------------------------------------------------------------------------------------------------- */
 
 static cJSON *ask(struct replay *replay, const char *text, size_t bytes)
 {
@@ -181,8 +181,9 @@ static void count_answer(struct replay *replay, const cJSON *answer, const struc
     atomic_fetch_add(&progress->rejected, verdict->rejected - verdict->unanswered);
 }
 
-/* Sends signals first .. first + count - 1 of the batch until each has a verdict. A span whose rejections are not all named is
- * sent again in halves, small enough in the end; what had its effect before is known by its id and has it once. */
+/* Sends signals first .. first + count - 1 of the batch until each has a verdict. A span whose rejections are not
+ * all named is sent again in halves, small enough in the end; what had its effect before is known by its id and has
+ * it once. */
 static bool send_span(struct replay *replay, uint32_t first, uint32_t count, uint32_t round)
 {
     if (round > REPLAY_ATTEMPTS || (round > 1 && stopped(replay)))
@@ -288,7 +289,7 @@ static bool play(struct replay *replay)
     return !stopped(replay) || fail(replay, "stopped");
 }
 
-/* ---- before and after ------------------------------------------------------------------------------------------------ */
+/* ---- before and after ------------------------------------------------------------------------------------------- */
 
 /* Where the service's clock stands. */
 static bool ping(struct replay *replay, int64_t *ret_ms)
@@ -344,8 +345,8 @@ static struct gateway_count gateway_count(const struct metrics_file *metrics)
                                    atomic_load(&gateway->word[METRIC_started_unix_ms]) };
 }
 
-/* Lost is what has no verdict, or what the answers call accepted and the gateway did not count. The second can only be told
- * when one gateway ran all the time; others may send meanwhile, so more is no fault. */
+/* Lost is what has no verdict, or what the answers call accepted and the gateway did not count. The second can only
+ * be told when one gateway ran all the time; others may send meanwhile, so more is no fault. */
 static void count_lost(struct replay_progress *progress, const struct metrics_file *metrics,
                        struct gateway_count before)
 {

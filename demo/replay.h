@@ -3,9 +3,9 @@
  *   tape --lines--> batch (one recorded quarter of an hour, at most REPLAY_BATCH_SIGNALS) --REQ--> gateway
  *        --tick---> {"control":"tick","time":MS}                                         <--answer--
  *
- * One message is in flight; the next one waits for its answer, so the recorded order holds. After a time-out the same message
- * goes again with the same ids; signals that no worker answered for go again alone. What is neither accepted nor rejected in
- * the end is lost, and there must be none. */
+ * One message is in flight; the next one waits for its answer, so the recorded order holds. After a time-out the
+ * same message goes again with the same ids; signals that no worker answered for go again alone. What is neither
+ * accepted nor rejected in the end is lost, and there must be none. */
 #ifndef DEMO_REPLAY_H
 #define DEMO_REPLAY_H
 
@@ -59,11 +59,12 @@ struct replay_progress { /* written by the replay's thread; others may read the 
     char why[REQUEST_WHY_MAX]; /* why it ended early, "" if it did not */
 };
 
-/* replay_run - play it all. Returns true when the whole tape was sent and answered and nothing was lost (rejections allowed). */
+/* replay_run - play it all. Returns true when the whole tape was sent and answered and nothing was lost (rejections
+ * allowed). */
 bool replay_run(const struct replay_settings *settings, struct replay_progress *progress);
 
-/* replay_bundled - the bundled recordings, looked for below the working folder, beside the program and where make install puts
- * things. False if they are nowhere. The texts are the callee's, valid until the program ends. */
+/* replay_bundled - the bundled recordings, looked for below the working folder, beside the program and where make
+ * install puts things. False if they are nowhere. The texts are the callee's, valid until the program ends. */
 bool replay_bundled(struct tape_source *ret);
 
 /* find_beside_program - NAME below the working folder, the program's folder and its parents, or PREFIX/share/rialto. */

@@ -1,7 +1,7 @@
 /* request.h - questions and signals to a running rialtod over its answered endpoint (NNG REQ), with bounded retries.
  *
- * One question at a time per requester; a question that is asked again carries the same ids, so that the service can tell a
- * repetition. Order holds because the next question waits for this one's answer. */
+ * One question at a time per requester; a question that is asked again carries the same ids, so that the service
+ * can tell a repetition. Order holds because the next question waits for this one's answer. */
 #ifndef DEMO_REQUEST_H
 #define DEMO_REQUEST_H
 

@@ -1,4 +1,5 @@
-/* sample.h - products, shops and customers that the storefront asks for: filled by the replay, read by others meanwhile.
+/* sample.h - products, shops and customers that the storefront asks for: filled by the replay, read by others
+ * meanwhile.
  *
  * One writer appends; what is acknowledged by the service is published with a count, so that a reader never asks for a
  * product before the service has said that it knows it. */

@@ -113,7 +113,8 @@ static void add_location(struct shoppers *shoppers, struct block *block, int64_t
     recorded_set_body(item, "\"lease_s\":%d", LEASE_S);
 }
 
-/* One in six of those who permit their profile: 15 % off a grocery for a week, or (one in eighteen) a price that holds. */
+/* One in six of those who permit their profile: 15 % off a grocery for a week, or (one in eighteen) a price that
+ * holds. */
 static void add_offer(struct shoppers *shoppers, struct block *block, int64_t at_ms, const char *customer)
 {
     unsigned chance = (unsigned)(text_hash("offer", customer) % 18);

@@ -2,7 +2,7 @@
  *
  * All of it is MADE UP, always the same for the same customer id (a fixed hash), and stated in demo/README.md:
  *
- *   first seen    consents (60 % profile, 50 % purchases, 40 % behaviour, 30 % location), a tier, perhaps the segment "family";
+ *   first seen    consents (60 % profile, 50 % purchases, 40 % behaviour, 30 % location), a tier, perhaps "family";
  *                 with profile: some get an offer or a price lock on a grocery
  *   location      with that consent: in one of the shops for 12 hours, from 9 h shop time every day
  *   looks         on a day with an order: two groceries, seen in no particular shop
@@ -31,7 +31,8 @@ void shoppers_destroy(struct shoppers *shoppers);
 /* shoppers_order - a customer's order is about to go out: add what goes with it to the block. */
 void shoppers_order(struct shoppers *shoppers, const struct recorded *order, struct block *block);
 
-/* shoppers_due_ms - when the next daily round of locations is; INT64_MAX = none. shoppers_round - add it to the block. */
+/* shoppers_due_ms - when the next daily round of locations is; INT64_MAX = none. shoppers_round - add it to the
+ * block. */
 int64_t shoppers_due_ms(const struct shoppers *shoppers);
 void shoppers_round(struct shoppers *shoppers, struct block *block);
 #endif

@@ -1,4 +1,5 @@
-/* storefront.h - a storefront for the demonstration: reads prices of random customers out of shared memory all the time.
+/* storefront.h - a storefront for the demonstration: reads prices of random customers out of shared memory all the
+ * time.
  *
  * Bursts of single quotes with pauses between them, each one timed and checked:
  *   floor <= amount <= ceiling, but for a price lock, which may lie lower

@@ -93,7 +93,7 @@ void tape_move(struct tape *tape, int64_t shift_ms)
     tape->shift_ms = shift_ms;
 }
 
-/* ---- recorded data --------------------------------------------------------------------------------------------------- */
+/* ---- recorded data ---------------------------------------------------------------------------------------------- */
 
 static enum recorded_next recorded_tick(struct tape *tape, struct tape_line *ret)
 {
@@ -124,7 +124,7 @@ static enum recorded_next next_recorded(struct tape *tape, struct tape_line *ret
     return tape->item.at_ms > tape->tick_ms ? recorded_tick(tape, ret) : recorded_signal(tape, ret, fault);
 }
 
-/* ---- a file of lines ------------------------------------------------------------------------------------------------- */
+/* ---- a file of lines -------------------------------------------------------------------------------------------- */
 
 /* The value behind "name": in a line of JSON, or NULL. Within a string a quotation mark is escaped, so that the
  * name with both of its marks cannot stand there. */
@@ -230,7 +230,7 @@ enum recorded_next tape_next(struct tape *tape, struct tape_line *ret, struct fa
     return tape->recording != NULL ? next_recorded(tape, ret, fault) : next_line(tape, ret, fault);
 }
 
-/* ---- a tape as a whole ----------------------------------------------------------------------------------------------- */
+/* ---- a tape as a whole ------------------------------------------------------------------------------------------ */
 
 enum rialto_status tape_measure(const struct tape_source *source, struct tape_survey *ret, struct fault *fault)
 {

@@ -1,6 +1,6 @@
 /* tape.h - what a replay plays: lines of JSON, signals and clock ticks, in the order in which they are to be sent.
  *
- *   recorded data --> tick, signals up to it, tick, ...      a tick every 15 recorded minutes: time first, then what happened
+ *   recorded data --> tick, signals up to it, tick, ...      a tick every 15 minutes: time first, then what happened
  *   a file of lines --> as it stands                         its times and ids moved, if the tape is moved
  *
  * Times on a tape are absolute. tape_move() shifts all of them. */
@@ -14,8 +14,8 @@
 struct tape_source {
     const char *fresh_dir;   /* NULL = none */
     const char *retail_file; /* NULL = none */
-    const char *
-        signals_file; /* NULL = none; excludes the others. Plain or gzip; NDJSON of signals and {"control":"tick",...} */
+    /* NULL = none; excludes the others. Plain or gzip; lines of signals and {"control":"tick",...}. */
+    const char *signals_file;
 };
 
 struct tape_line {
@@ -49,7 +49,8 @@ enum rialto_status tape_measure(const struct tape_source *source, struct tape_su
 /* tape_print_survey - the accounting as text, on `out` (FILE*): rows read = the sum of its rules, signals by kind. */
 void tape_print_survey(const struct tape_survey *survey, void *out);
 
-/* tape_shift - by how much to move a tape that begins at begin_ms so that it can be played to a service whose time is now_ms: whole
- * weeks, so that weekdays and hours stay; the beginning comes to lie less than a week ahead, or at most 6 hours back. */
+/* tape_shift - by how much to move a tape that begins at begin_ms so that it can be played to a service whose time
+ * is now_ms: whole weeks, so that weekdays and hours stay; the beginning comes to lie less than a week ahead, or at
+ * most 6 hours back. */
 int64_t tape_shift(int64_t begin_ms, int64_t now_ms);
 #endif

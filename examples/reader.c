@@ -41,7 +41,7 @@ static size_t first_products(const struct rialto *prices, char sku[PAGE_MAX][RIA
         enum rialto_status s = RIALTO_OK;
         for (uint64_t slot = 0; s != RIALTO_BAD_INPUT && n < PAGE_MAX; slot++) {
             s = rialto_cell_at(prices, partition, slot, &cell);
-            if (s == RIALTO_OK && cell.zone[0] == 0)
+            if (s == RIALTO_OK && cell.sku[0] != 0 && cell.zone[0] == 0)
                 memcpy(sku[n++], cell.sku, RIALTO_ID_MAX);
         }
     }

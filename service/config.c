@@ -2,8 +2,8 @@
  *
  *   defaults --> file (JSON with comments) --> --set key=value ... --> config_finish(): what depends on several keys
  *
- * Each value is checked where it is set, so that a fault names the line it stands on. Nothing is read or written here but the
- * configuration file itself: whether folders exist is found out by who uses them. */
+ * Each value is checked where it is set, so that a fault names the line it stands on. Nothing is read or written here
+ * but the configuration file itself: whether folders exist is found out by who uses them. */
 #include "service/config.h"
 
 #include <ctype.h>
@@ -32,7 +32,7 @@ struct source { /* where a value came from, for messages */
 
 typedef enum rialto_status (*text_check)(const char *value, const struct source *source);
 
-/* ---- what a text must look like ------------------------------------------------------------------------------------ */
+/* ---- what a text must look like --------------------------------------------------------------------------------- */
 
 static enum rialto_status check_none(const char *value, const struct source *source)
 {
@@ -145,7 +145,7 @@ static enum rialto_status check_log_level(const char *value, const struct source
     return RIALTO_OK;
 }
 
-/* ---- the rows ------------------------------------------------------------------------------------------------------ */
+/* ---- the rows --------------------------------------------------------------------------------------------------- */
 
 #define check_cache_dir           check_none
 #define check_models_dir          check_not_empty
@@ -172,7 +172,8 @@ static const struct number_row {
     const char *unit, *text;
     size_t offset;
 } number_rows[] = {
-#define CONFIG_NUMBER_ROW_(key, value, low, high, unit, text) { #key, value, low, high, unit, text, offsetof(struct config, key) },
+#define CONFIG_NUMBER_ROW_(key, value, low, high, unit, text)                                                          \
+    { #key, value, low, high, unit, text, offsetof(struct config, key) },
     CONFIG_NUMBERS(CONFIG_NUMBER_ROW_)
 #undef CONFIG_NUMBER_ROW_
 };
@@ -242,7 +243,7 @@ void config_defaults(struct config *config)
         memcpy((char *)config + number_rows[i].offset, &number_rows[i].value, sizeof(uint32_t));
 }
 
-/* ---- file and command line ------------------------------------------------------------------------------------------ */
+/* ---- file and command line -------------------------------------------------------------------------------------- */
 
 static enum rialto_status refuse_key(const struct source *source)
 {
@@ -352,7 +353,7 @@ enum rialto_status config_set(struct config *config, const char *assignment, str
     return number != NULL ? number_parse(config, number, equals + 1, &source) : refuse_key(&source);
 }
 
-/* ---- what depends on more than one key ------------------------------------------------------------------------------ */
+/* ---- what depends on more than one key -------------------------------------------------------------------------- */
 
 static uint32_t workers_of(const struct config *config)
 {
@@ -391,7 +392,8 @@ static enum rialto_status relations_check(const struct config *config, struct fa
     if (config->restart_backoff_max_ms < config->restart_backoff_ms)
         return finish_refuse(fault, "restart_backoff_max_ms", "may not be less than restart_backoff_ms");
     if (config->cells_max < config->products_max)
-        return finish_refuse(fault, "cells_max", "may not be less than products_max: each product has at least one price");
+        return finish_refuse(fault, "cells_max",
+                             "may not be less than products_max: each product has at least one price");
     return RIALTO_OK;
 }
 
@@ -413,7 +415,7 @@ enum rialto_status config_finish(struct config *config, struct fault *fault)
     return RIALTO_OK;
 }
 
-/* ---- written out ------------------------------------------------------------------------------------------------------ */
+/* ---- written out ------------------------------------------------------------------------------------------------ */
 
 static void json_string_write(FILE *out, const char *text)
 {

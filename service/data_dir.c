@@ -50,7 +50,7 @@ bool data_dir_make(const struct config *config)
     return (info.st_mode & 077) == 0 || chmod(path, 0700) == 0;
 }
 
-/* ---- lock ------------------------------------------------------------------------------------------------------------ */
+/* ---- lock ------------------------------------------------------------------------------------------------------- */
 
 static long holder_of(int fd)
 {
@@ -85,8 +85,10 @@ int data_dir_lock(const struct config *config)
     }
     if (!lock_wait(fd)) {
         if (errno == EWOULDBLOCK)
-            log_line(LOG_ERROR, "DATA-DIR-IN-USE", "data_dir=%s pid=%ld: another rialtod (or a child of it) works with these "
-                     "data; give each instance a data_dir of its own", config->data_dir, holder_of(fd));
+            log_line(LOG_ERROR, "DATA-DIR-IN-USE",
+                     "data_dir=%s pid=%ld: another rialtod (or a child of it) works with these "
+                     "data; give each instance a data_dir of its own",
+                     config->data_dir, holder_of(fd));
         else
             log_line(LOG_ERROR, "DATA-DIR", "lock=%s error=\"%s\"", path, strerror(errno));
         (void)close(fd);
@@ -98,7 +100,7 @@ int data_dir_lock(const struct config *config)
     return fd;
 }
 
-/* ---- files as a whole ------------------------------------------------------------------------------------------------ */
+/* ---- files as a whole ------------------------------------------------------------------------------------------- */
 
 static bool bytes_write(int fd, const void *bytes, size_t count)
 {
@@ -138,7 +140,7 @@ bool file_replace(const char *path, const void *bytes, size_t count)
     return false;
 }
 
-/* ---- secret ---------------------------------------------------------------------------------------------------------- */
+/* ---- secret ----------------------------------------------------------------------------------------------------- */
 
 static bool secret_make(const char *path, uint8_t ret[RIALTO_SECRET_BYTES])
 {
@@ -169,12 +171,14 @@ bool secret_load(const struct config *config, uint8_t ret[RIALTO_SECRET_BYTES])
     if (n == -1)
         log_line(LOG_ERROR, "SECRET", "path=%s error=\"%s\"", path, strerror(errno));
     else
-        log_line(LOG_ERROR, "SECRET", "path=%s is not %u bytes long: restore it; without it, state and cache of this folder are of no "
-                 "use and have to be removed with it", path, RIALTO_SECRET_BYTES);
+        log_line(LOG_ERROR, "SECRET",
+                 "path=%s is not %u bytes long: restore it; without it, state and cache of this folder are of no "
+                 "use and have to be removed with it",
+                 path, RIALTO_SECRET_BYTES);
     return false;
 }
 
-/* ---- price groups ---------------------------------------------------------------------------------------------------- */
+/* ---- price groups ----------------------------------------------------------------------------------------------- */
 
 static bool groups_parse(char *text, char ret[RIALTO_GROUPS_MAX][RIALTO_NAME_MAX], uint8_t *ret_count)
 {
@@ -227,7 +231,7 @@ bool groups_save(const struct config *config, char groups[RIALTO_GROUPS_MAX][RIA
     return false;
 }
 
-/* ---- models ---------------------------------------------------------------------------------------------------------- */
+/* ---- models ----------------------------------------------------------------------------------------------------- */
 
 static bool is_model_name(const char *name)
 {

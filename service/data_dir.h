@@ -4,7 +4,8 @@
  *   DATA_DIR/secret       192 random bytes that key all hashes: made once, never changed
  *   DATA_DIR/groups       names of the price groups, one a line; the line's place is the group's number, for good
  *   DATA_DIR/config.json  the settings that the running processes share
- *   DATA_DIR/models/      the models that they share: copies, so that an edit cannot reach a process that is started again
+ *   DATA_DIR/models/      the models that they share: copies, so that an edit cannot reach a process that is started
+ *                         again
  */
 #ifndef SERVICE_DATA_DIR_H
 #define SERVICE_DATA_DIR_H
@@ -21,11 +22,13 @@ void data_path(const struct config *config, const char *name, char ret[DATA_PATH
 /* data_dir_make - the folder and those around it that are missing, mode 0700. False with errno set. */
 bool data_dir_make(const struct config *config);
 
-/* data_dir_lock - take the lock; the descriptor is inherited by children, so that it is free only when the last of them has
- * ended. Children of a rialtod that died get a few seconds to follow it. Returns the descriptor, or -1 after a log line. */
+/* data_dir_lock - take the lock; the descriptor is inherited by children, so that it is free only when the last of
+ * them has ended. Children of a rialtod that died get a few seconds to follow it. Returns the descriptor, or -1 after
+ * a log line. */
 int data_dir_lock(const struct config *config);
 
-/* file_replace - write a whole file of mode 0600 so that a crash leaves the old one or the new one. False with errno set. */
+/* file_replace - write a whole file of mode 0600 so that a crash leaves the old one or the new one. False with errno
+ * set. */
 bool file_replace(const char *path, const void *bytes, size_t count);
 
 /* secret_load - read the secret, or make it. False after a log line. */
@@ -35,8 +38,8 @@ bool secret_load(const struct config *config, uint8_t ret[RIALTO_SECRET_BYTES]);
 bool groups_load(const struct config *config, char ret[RIALTO_GROUPS_MAX][RIALTO_NAME_MAX], uint8_t *ret_count);
 bool groups_save(const struct config *config, char groups[RIALTO_GROUPS_MAX][RIALTO_NAME_MAX], uint8_t count);
 
-/* models_copy - models_dir/ *.json into the empty folder DATA_DIR/models.new. models_accept - it becomes DATA_DIR/models. False after
- * a log line. */
+/* models_copy - models_dir/ *.json into the empty folder DATA_DIR/models.new. models_accept - it becomes
+ * DATA_DIR/models. False after a log line. */
 bool models_copy(const struct config *config);
 bool models_accept(const struct config *config);
 #endif

@@ -1,6 +1,8 @@
-/* embedded_redis.c - a redis-server of our own behind a private Unix socket, for who has none: state survives all our processes.
+/* embedded_redis.c - a redis-server of our own behind a private Unix socket, for who has none: state survives all our
+ * processes.
  *
- *   DATA_DIR/redis.sock   mode 0700 in a folder of mode 0700: nobody else can reach it, so it has no password and no TCP port
+ *   DATA_DIR/redis.sock   mode 0700 in a folder of mode 0700: nobody else can reach it, so it has no password and no
+ *                         TCP port
  *   DATA_DIR/redis/       append-only files, fsynced every second
  *   DATA_DIR/redis.log    warnings
  *
@@ -36,9 +38,28 @@ bool embedded_redis_prepare(struct child *child, const struct config *config)
         (void)snprintf(child->text[1], sizeof child->text[1], ".");
     else
         memcpy(child->text[1], full, strlen(full) + 1);
-    const char *argv[] = { "redis-server", "--port", "0", "--unixsocket", "../redis.sock", "--unixsocketperm", "700",
-                           "--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--dir", child->text[1],
-                           "--daemonize", "no", "--loglevel", "warning", "--logfile", "../redis.log", NULL };
+    const char *argv[] = { "redis-server",
+                           "--port",
+                           "0",
+                           "--unixsocket",
+                           "../redis.sock",
+                           "--unixsocketperm",
+                           "700",
+                           "--appendonly",
+                           "yes",
+                           "--appendfsync",
+                           "everysec",
+                           "--save",
+                           "",
+                           "--dir",
+                           child->text[1],
+                           "--daemonize",
+                           "no",
+                           "--loglevel",
+                           "warning",
+                           "--logfile",
+                           "../redis.log",
+                           NULL };
     _Static_assert(sizeof argv <= sizeof child->argv, "more arguments than room");
     memcpy(child->argv, argv, sizeof argv);
     child->program = "redis-server";

@@ -1,9 +1,10 @@
 /* gateway.c - the gateway's main loop: take signals, fix their order, hand them to workers, answer.
  *
- *   round: links (acknowledgements in, batches out) -> clock (a new tick?) -> signals (a bounded number) -> seal -> answers -> wait
+ *   round: links (acknowledgements in, batches out) -> clock (a new tick?) -> signals (a bounded number) -> seal ->
+ *   answers -> wait
  *
- * A round does a bounded amount of work; whoever has something for the main thread wakes it (inbox_wake). At the end: nothing
- * further is received, what is in goes to the workers, what waits is answered, for a second at most. */
+ * A round does a bounded amount of work; whoever has something for the main thread wakes it (inbox_wake). At the end:
+ * nothing further is received, what is in goes to the workers, what waits is answered, for a second at most. */
 #include "service/gateway.h"
 
 #include "service/log.h"
@@ -85,7 +86,8 @@ static bool wait_for_work(struct gateway *gateway, int timeout_ms)
     return (wait[1].revents & POLLIN) != 0;
 }
 
-/* ---- life --------------------------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------------------------------
+ */
 
 static bool all_said_hello(const struct gateway *gateway)
 {

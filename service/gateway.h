@@ -86,7 +86,8 @@ void inbox_stop(struct inbox *inbox);                               /* no furthe
 void inbox_teardown(struct inbox *inbox);
 /* inbox_take - the oldest message, push or request. False: none. The message is the caller's. */
 bool inbox_take(struct inbox *inbox, struct received *ret);
-/* inbox_take_request - the same, out of turn, of one slot, if a request waits there. inbox_return_request - it keeps its turn. */
+/* inbox_take_request - the same, out of turn, of one slot, if a request waits there. inbox_return_request - it keeps
+ * its turn. */
 bool inbox_take_request(struct inbox *inbox, uint32_t slot, struct received *ret);
 void inbox_return_request(struct inbox *inbox, const struct received *received);
 bool inbox_empty(struct inbox *inbox);
@@ -140,8 +141,8 @@ void link_teardown(struct link *link);
 bool link_step(struct link *link);
 /* link_has_room - may another record be put into the open batch for this worker? */
 bool link_has_room(const struct link *link);
-/* link_put - a sealed batch for this worker; the message becomes the link's. A tick that finds no room is dropped: the next
- * batch carries a newer one. */
+/* link_put - a sealed batch for this worker; the message becomes the link's. A tick that finds no room is dropped: the
+ * next batch carries a newer one. */
 void link_put(struct link *link, nng_msg *message, uint64_t seq, bool is_tick);
 
 /* ---- requests (gateway_answer.c) ------------------------------------------------------------------------ */
@@ -239,13 +240,15 @@ bool ingest_step(struct gateway *gateway);
 void ingest_report(struct gateway *gateway, bool now); /* rejections to the log, seldom */
 void ingest_teardown(struct gateway *gateway);
 
-/* batch_route - put a signal's parts into the open batch. False: a worker that must get one has no room; nothing was done. */
+/* batch_route - put a signal's parts into the open batch. False: a worker that must get one has no room; nothing was
+ * done. */
 bool batch_route(struct gateway *gateway, const struct signal *signal, struct request *request, uint32_t index);
 void batch_seal(struct gateway *gateway); /* the open batch goes to the links, if it holds anything */
 void batch_tick(struct gateway *gateway); /* every worker gets an empty batch of the current tick */
 void batch_teardown(struct gateway *gateway);
 
-/* control_take - if the message is a control that may be acted on, do so and return true: the request is answered or will be. */
+/* control_take - if the message is a control that may be acted on, do so and return true: the request is answered or
+ * will be. */
 enum control_which { CONTROL_ALL, CONTROL_PING, CONTROL_REFUSE /* all: their time is up */ };
 bool control_take(struct gateway *gateway, const struct received *received, enum control_which which);
 

@@ -3,8 +3,8 @@
  *   taken --> routed --> every part applied --> in Redis, or durable_timeout_ms over --> answered
  *                   \--> answer_timeout_ms over: what is not applied counts as rejected, no_answer --> answered
  *
- * Nothing waits for ever, and nothing hangs on the requester: a slot is answered in time even when nobody listens any more. A
- * finding that comes after its answer is dropped; the worker has counted it. */
+ * Nothing waits for ever, and nothing hangs on the requester: a slot is answered in time even when nobody listens any
+ * more. A finding that comes after its answer is dropped; the worker has counted it. */
 #include "service/gateway.h"
 
 #include "service/metrics.h"
@@ -169,7 +169,8 @@ void request_reject(struct request *request, uint32_t index, enum signal_reason 
     list_finding(request, index, reason, fault->pointer, fault->reason);
 }
 
-/* ---- what workers find --------------------------------------------------------------------------------------------- */
+/* ---- what workers find ---------------------------------------------------------------------------------------------
+ */
 
 static const char *pointer_of(enum signal_reason reason)
 {
@@ -233,7 +234,8 @@ void answers_findings(struct gateway *gateway, const struct wire_finding *findin
         take_finding(gateway, &finding[i]);
 }
 
-/* ---- waiting --------------------------------------------------------------------------------------------------------- */
+/* ---- waiting
+ * --------------------------------------------------------------------------------------------------------- */
 
 static bool all_applied(const struct gateway *gateway, const struct request *request)
 {

@@ -1,10 +1,11 @@
 /* gateway_clock.c - service time, and the number of the next batch.
  *
- *   service time = CLOCK_MONOTONIC + offset; the offset is published in control and only grows, so time never goes back:
- *   not over a restart of the gateway, not when somebody sets the wall clock, not after a recording moved it ahead.
+ *   service time = CLOCK_MONOTONIC + offset; the offset is published in control and only grows, so time never goes
+ *   back: not over a restart of the gateway, not when somebody sets the wall clock, not after a recording moved it
+ *   ahead.
  *
- * Numbers    DATA_DIR/gateway.seq is one mapped word: the newest number given out, stored before the batch is sent. After a
- *            crash the next gateway goes on behind it, so that no number ever names two batches.
+ * Numbers    DATA_DIR/gateway.seq is one mapped word: the newest number given out, stored before the batch is sent.
+ *            After a crash the next gateway goes on behind it, so that no number ever names two batches.
  * Owner      one gateway per data folder: the file is locked. */
 #include "service/gateway.h"
 
@@ -87,8 +88,9 @@ uint64_t clock_take_seq(struct gateway *gateway)
     return seq;
 }
 
-/* A worker has applied a batch that this gateway has not given out: the file of numbers is older than the worker's state.
- * Batches numbered below would be taken for repeats, so this life ends; the next one begins behind the worker. */
+/* A worker has applied a batch that this gateway has not given out: the file of numbers is older than the worker's
+ * state. Batches numbered below would be taken for repeats, so this life ends; the next one begins behind the worker.
+ */
 void clock_seen_seq(struct gateway *gateway, uint64_t applied)
 {
     if (applied < gateway->clock.next_seq)

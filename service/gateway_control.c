@@ -130,7 +130,8 @@ static void watch(struct gateway *gateway, const struct received *received, cons
     request_wait(gateway, slot);
 }
 
-/* ---- which one ---------------------------------------------------------------------------------------------------- */
+/* ---- which one ----------------------------------------------------------------------------------------------------
+ */
 
 static cJSON *control_parse(const nng_msg *const_message)
 {

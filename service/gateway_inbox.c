@@ -6,8 +6,10 @@
  *
  * Order      NNG runs the callbacks of two messages of one sender on two threads, in any order; receives are therefore
  *            delivered in the order in which they were asked for, which is the order in which NNG filled them.
- * Full       a receive that finds the ring full keeps its message and is not asked again: NNG stops reading, senders wait.
- * NNG        is never asked to send or receive under the lock: it may complete an aio on the spot, and then calls back. */
+ * Full       a receive that finds the ring full keeps its message and is not asked again: NNG stops reading, senders
+ *            wait.
+ * NNG        is never asked to send or receive under the lock: it may complete an aio on the spot, and then calls back.
+ */
 #include "service/gateway.h"
 
 #include "service/log.h"
@@ -41,7 +43,8 @@ static void ring_put(struct inbox *inbox, nng_msg *message)
     inbox->push[at].arrival = inbox->arrivals++;
 }
 
-/* The next completed receive goes into the ring. Returns its aio, to be asked again, or NULL: none is due, or no room. */
+/* The next completed receive goes into the ring. Returns its aio, to be asked again, or NULL: none is due, or no room.
+ */
 static nng_aio *deliver_one(struct inbox *inbox)
 {
     uint32_t at = inbox->receive_next;
@@ -112,8 +115,8 @@ static bool request_received(struct inbox *inbox, struct inbox_slot *slot, int e
     return false;
 }
 
-/* A slot's aio either receives or sends; here one of the two has ended. As soon as the lock is released the main thread may
- * use the aio to answer, so it is left clean before. */
+/* A slot's aio either receives or sends; here one of the two has ended. As soon as the lock is released the main thread
+ * may use the aio to answer, so it is left clean before. */
 static void on_request(void *user)
 {
     struct inbox_slot *slot = user;
@@ -240,7 +243,8 @@ bool inbox_replies_pending(struct inbox *inbox)
     return pending;
 }
 
-/* ---- life ----------------------------------------------------------------------------------------------------------- */
+/* ---- life -----------------------------------------------------------------------------------------------------------
+ */
 
 static bool sockets_open(struct inbox *inbox, const struct config *config)
 {

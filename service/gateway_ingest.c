@@ -50,7 +50,8 @@ void ingest_report(struct gateway *gateway, bool now)
     }
 }
 
-/* ---- one message -------------------------------------------------------------------------------------------------- */
+/* ---- one message --------------------------------------------------------------------------------------------------
+ */
 
 /* The next message that holds signals; controls on the way are acted on. False: none is there. */
 static bool open_next(struct gateway *gateway)
@@ -159,7 +160,8 @@ static void refuse_late(struct gateway *gateway, const struct received *received
     request_wait(gateway, (uint32_t)received->slot);
 }
 
-/* While nothing can be taken, requests that wait in the inbox are still owed a word: a ping its answer, the others an end. */
+/* While nothing can be taken, requests that wait in the inbox are still owed a word: a ping its answer, the others an
+ * end. */
 static void serve_waiting_requests(struct gateway *gateway)
 {
     struct received received;

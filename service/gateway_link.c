@@ -5,8 +5,8 @@
  *   HELLO(applied): drop what is applied, cursor back to the first: everything after it is sent again, in order
  *   ACK(applied):   drop what is applied
  *
- * Invariant  the chain of `prev`: an entry's prev is the entry before it, or older. A worker that has applied at least prev may
- *            apply the batch; so an empty tick at the end of the window can be replaced by a newer one.
+ * Invariant  the chain of `prev`: an entry's prev is the entry before it, or older. A worker that has applied at least
+ *            prev may apply the batch; so an empty tick at the end of the window can be replaced by a newer one.
  * Threads    NNG's only fill the locked part and wake the main thread. */
 #include "service/gateway.h"
 
@@ -60,7 +60,8 @@ static void on_sent(void *user)
     inbox_wake(&link->gateway->inbox);
 }
 
-/* ---- the window ---------------------------------------------------------------------------------------------------- */
+/* ---- the window ----------------------------------------------------------------------------------------------------
+ */
 
 static struct window_entry *entry_at(const struct link *link, uint32_t index)
 {
@@ -118,7 +119,8 @@ static void rewind_window(struct link *link)
     link->send_stale = link->sending;
 }
 
-/* The worker has less than what was acknowledged (its state was lost, or Redis was behind): it must still be able to go on. */
+/* The worker has less than what was acknowledged (its state was lost, or Redis was behind): it must still be able to go
+ * on. */
 static void bridge_gap(struct link *link, uint64_t applied)
 {
     if (link->count == 0) {
@@ -173,7 +175,8 @@ static void take_message(struct link *link, nng_msg *message)
         take_hello(link, header, (uint32_t)nng_pipe_id(nng_msg_get_pipe(message)));
 }
 
-/* ---- the main thread's round --------------------------------------------------------------------------------------- */
+/* ---- the main thread's round ---------------------------------------------------------------------------------------
+ */
 
 static void pipe_changed(struct link *link, uint32_t live)
 {
@@ -241,7 +244,8 @@ bool link_step(struct link *link)
     return moved;
 }
 
-/* ---- life -------------------------------------------------------------------------------------------------------------- */
+/* ---- life
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static int socket_open(struct link *link)
 {

@@ -1,9 +1,9 @@
 /* gateway_listen.c - the sockets that others dial, and a thread that notices when one has gone deaf.
  *
- * NNG 1.5 stops taking pipes from an ipc listener for good after a peer that connects and closes at once: the broken pipe of the
- * greeting is taken for a closed listener. Connections are still greeted, but no pipe comes of them. So each ipc listener is tried
- * once a second: greet it as a protocol that does not exist. A listener that hears hangs up; one that is deaf leaves us waiting,
- * and is closed and opened anew, which costs its pipes and is counted.
+ * NNG 1.5 stops taking pipes from an ipc listener for good after a peer that connects and closes at once: the broken
+ * pipe of the greeting is taken for a closed listener. Connections are still greeted, but no pipe comes of them. So
+ * each ipc listener is tried once a second: greet it as a protocol that does not exist. A listener that hears hangs up;
+ * one that is deaf leaves us waiting, and is closed and opened anew, which costs its pipes and is counted.
  * A worker's listener is left alone while its pipe is there: nobody else is to come.
  *
  * Threads    open and stop: main. Everything in between: the watching thread alone. */

@@ -1,8 +1,8 @@
 /* gateway_message.c - one message as a row of JSON values: an object, an array of them, or lines of them.
  *
- * Lines are parsed one by one, so that a bad line costs only itself; an array is one text, so a fault in it costs all of it.
- * An object may run over several lines: what begins with "{" is lines only if the first line is a whole value, or if the text as
- * a whole is not one. */
+ * Lines are parsed one by one, so that a bad line costs only itself; an array is one text, so a fault in it costs all
+ * of it. An object may run over several lines: what begins with "{" is lines only if the first line is a whole value,
+ * or if the text as a whole is not one. */
 #include "service/gateway.h"
 
 #include <string.h>
@@ -25,7 +25,8 @@ static size_t line_end(const char *text, size_t bytes, size_t at)
     return end == NULL ? bytes : (size_t)(end - text);
 }
 
-/* RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. Only asked when a text was refused, to say why. */
+/* RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. Only asked when a text was refused, to say why.
+ */
 static bool is_utf8(const unsigned char *text, size_t bytes)
 {
     for (size_t at = 0; at < bytes;) {

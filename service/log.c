@@ -11,7 +11,7 @@
 
 static const char *const level_names[] = { "debug", "info", "warning", "error" };
 
-static char           log_speaker[64] = "rialtod";
+static char log_speaker[64] = "rialtod";
 static enum log_level log_from = LOG_INFO;
 
 void log_setup(const char *speaker, const char *level)

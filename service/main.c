@@ -18,8 +18,8 @@
 #define ASSIGNMENTS_MAX 64
 #define EXIT_USAGE      2
 
-/* Read by jemalloc where it is linked: without this an idle process never gives memory back. Its thread does not live on in a
- * forked child, but every child of ours is executed anew. */
+/* Read by jemalloc where it is linked: without this an idle process never gives memory back. Its thread does not live
+ * on in a forked child, but every child of ours is executed anew. */
 __attribute__((visibility("default"))) extern const char *malloc_conf;
 const char *malloc_conf = "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:1000";
 
@@ -29,11 +29,13 @@ static const char help_text[] =
     "  rialtod [--config FILE] [--set KEY=VALUE]...    run until SIGTERM or Ctrl-C\n"
     "  rialtod --check [--config FILE] ...             check configuration and models, and end\n"
     "\n"
-    "rialtod needs no configuration: it reads models/*.json, keeps its data in ./run and prices in /dev/shm/rialto, and\n"
+    "rialtod needs no configuration: it reads models/*.json, keeps its data in ./run and prices in /dev/shm/rialto, "
+    "and\n"
     "runs a redis-server of its own when it is told of none. A first try, in three terminals:\n"
     "\n"
     "  rialtod\n"
-    "  rialto signal --json-text '{\"type\":\"product\",\"sku\":\"milk-1l\",\"category\":\"fresh/dairy\",\"list\":189,\"currency\":\"CNY\"}'\n"
+    "  rialto signal --json-text "
+    "'{\"type\":\"product\",\"sku\":\"milk-1l\",\"category\":\"fresh/dairy\",\"list\":189,\"currency\":\"CNY\"}'\n"
     "  rialto quote milk-1l\n"
     "\n"
     "Options\n"
@@ -54,7 +56,8 @@ static const char help_text[] =
     "  instance=NAME           a second rialtod on this machine      rialto\n"
     "  cache_on_stop=remove    leave no tables behind                keep\n"
     "\n"
-    "Signals: SIGTERM, SIGINT end it cleanly; a second one kills.   Exit: 0 clean, 1 refused or failed, 2 wrong arguments.\n"
+    "Signals: SIGTERM, SIGINT end it cleanly; a second one kills.   Exit: 0 clean, 1 refused or failed, 2 wrong "
+    "arguments.\n"
     "The log goes to standard error, one event a line. Manual: man rialtod.\n";
 
 enum { OPTION_CHECK = 256, OPTION_DESCRIBE_CONFIG, OPTION_DESCRIBE_METRICS, OPTION_ROLE, OPTION_INDEX };
@@ -75,11 +78,11 @@ static const struct option options[] = {
 struct arguments {
     const char *config;
     const char *assignment[ASSIGNMENTS_MAX];
-    int         assignment_count;
+    int assignment_count;
     const char *role; /* NULL = supervisor */
-    uint32_t    index;
-    int         show; /* an option that only prints; 0 = none */
-    bool        check;
+    uint32_t index;
+    int show; /* an option that only prints; 0 = none */
+    bool check;
 };
 
 static bool index_parse(const char *text, uint32_t *ret)
@@ -95,9 +98,7 @@ static bool index_parse(const char *text, uint32_t *ret)
 static bool option_take(struct arguments *arguments, int option)
 {
     switch (option) {
-    case 'c':
-        arguments->config = optarg;
-        return true;
+    case 'c': arguments->config = optarg; return true;
     case 's':
         if (arguments->assignment_count == ASSIGNMENTS_MAX) {
             (void)fprintf(stderr, "rialtod: more than %d --set; use a file\n", ASSIGNMENTS_MAX);
@@ -105,22 +106,14 @@ static bool option_take(struct arguments *arguments, int option)
         }
         arguments->assignment[arguments->assignment_count++] = optarg;
         return true;
-    case OPTION_CHECK:
-        arguments->check = true;
-        return true;
-    case OPTION_ROLE:
-        arguments->role = optarg;
-        return true;
-    case OPTION_INDEX:
-        return index_parse(optarg, &arguments->index);
+    case OPTION_CHECK: arguments->check = true; return true;
+    case OPTION_ROLE: arguments->role = optarg; return true;
+    case OPTION_INDEX: return index_parse(optarg, &arguments->index);
     case 'V':
     case 'h':
     case OPTION_DESCRIBE_CONFIG:
-    case OPTION_DESCRIBE_METRICS:
-        arguments->show = option;
-        return true;
-    default:
-        return false;
+    case OPTION_DESCRIBE_METRICS: arguments->show = option; return true;
+    default: return false;
     }
 }
 
@@ -177,8 +170,8 @@ static int check(const struct config *config)
         (void)fprintf(stderr, "rialtod: %s\n", text);
         return EXIT_FAILURE;
     }
-    (void)printf("configuration: ok (instance %s, %u workers, data in %s, prices in %s)\n", config->instance, config->workers,
-                 config->data_dir, config->cache_dir);
+    (void)printf("configuration: ok (instance %s, %u workers, data in %s, prices in %s)\n", config->instance,
+                 config->workers, config->data_dir, config->cache_dir);
     for (uint32_t m = 0; m < set->count; m++)
         (void)printf("model %s %s: ok (%s)\n", set->model[m].name, set->model[m].version, set->model[m].file);
     model_set_free(set);

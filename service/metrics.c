@@ -1,4 +1,5 @@
-/* metrics.c - the metrics file: made by prepare, one block per process, counted in with relaxed adds, read by anybody allowed.
+/* metrics.c - the metrics file: made by prepare, one block per process, counted in with relaxed adds, read by anybody
+ * allowed.
  *
  * Owner      prepare makes the file (or empties the one that is there), then each process writes only its own block.
  * Restart    a process that is started again goes on counting in its block; its gauges start at 0.

@@ -3,8 +3,8 @@
  *   worker: mirror_put()... --> staging --mirror_commit()--> queue --thread, up to 2 flushes on their way--> Redis
  *                                                                <-- replies to EXEC: mark moved, durable seq
  *
- * A partition's mark in Redis promises: every record of the partition as of that batch, or newer, is there. Each partition that we
- * own is in one of these conditions, and only SYNCED ones are covered by what we call durable:
+ * A partition's mark in Redis promises: every record of the partition as of that batch, or newer, is there. Each
+ * partition that we own is in one of these conditions, and only SYNCED ones are covered by what we call durable:
  *
  *   BEHIND     Redis may lack records newer than its mark. Commits are dropped: a sweep will carry them.
  *      | the thread reads the mark (and makes it, as 0, where there is none). Up to date: SYNCED. Else:
@@ -14,22 +14,23 @@
  *      | mirror_swept(): behind them in the queue, the mark moves
  *   SYNCED     commits are queued and move the mark.
  *
- * Why a sweep is whole: a record that changed before its slice was read is read in its newest version; one that changed after it
- * is in a normal commit behind that slice. Both ways the version that reaches Redis last is the newest. Nothing is queued before
- * SWEEPING, so nothing older can come after.
+ * Why a sweep is whole: a record that changed before its slice was read is read in its newest version; one that
+ * changed after it is in a normal commit behind that slice. Both ways the version that reaches Redis last is the
+ * newest. Nothing is queued before SWEEPING, so nothing older can come after.
  *
- * Back to BEHIND: the link is lost (all partitions; what was on its way is unknown, and the mark tells when it is back), the
- * queue is over mirror_bytes_max (the partitions of the dropped commit), or the mark is not what we set it to (Redis was emptied or
- * replaced, or executed late what a broken connection had left in its buffers): seen by the next transaction of the partition,
- * and every CHECK_MS. Then the mark is first put back to what stood there, so that the sweep begins there even if it is the next process
- * that makes it. A sweep that is running ends for nothing, and mirror_swept() is not believed, because the condition is no longer
- * SWEEPING.
+ * Back to BEHIND: the link is lost (all partitions; what was on its way is unknown, and the mark tells when it is
+ * back), the queue is over mirror_bytes_max (the partitions of the dropped commit), or the mark is not what we set it
+ * to (Redis was emptied or replaced, or executed late what a broken connection had left in its buffers): seen by the
+ * next transaction of the partition, and every CHECK_MS. Then the mark is first put back to what stood there, so that
+ * the sweep begins there even if it is the next process that makes it. A sweep that is running ends for nothing, and
+ * mirror_swept() is not believed, because the condition is no longer SWEEPING.
  *
- * Durable seq: a commit made while all partitions are SYNCED claims its seq; the claim holds when its flush is confirmed, since the
- * queue is in order. While any partition is behind no commit claims anything; the last mirror_swept() claims what was committed.
+ * Durable seq: a commit made while all partitions are SYNCED claims its seq; the claim holds when its flush is
+ * confirmed, since the queue is in order. While any partition is behind no commit claims anything; the last
+ * mirror_swept() claims what was committed.
  *
- * Locking    `mutex` guards conditions, newest, queue; Redis is only talked to without it, so the worker waits for memory
- *            copies at most. `marks` and the link belong to the thread, staging to the worker.
+ * Locking    `mutex` guards conditions, newest, queue; Redis is only talked to without it, so the worker waits for
+ *            memory copies at most. `marks` and the link belong to the thread, staging to the worker.
  * Not here   transactions and replies (mirror_flush.c), reading state back (mirror_load.c). */
 #include "service/mirror_parts.h"
 
@@ -47,7 +48,7 @@
 #define FLUSHES_MAX       2u
 #define FLUSH_BYTES_MAX   (1u << 20)
 #define FLUSH_RECORDS_MAX 16384u
-#define CHECK_MS          3000  /* marks are read again this often, in case Redis was emptied */
+#define CHECK_MS          3000 /* marks are read again this often, in case Redis was emptied */
 #define RECONNECT_MS      100
 #define RECONNECT_MAX_MS  1000
 #define STAGING_BYTES     65536u
@@ -58,43 +59,43 @@ enum condition { NOT_OURS, BEHIND, WANTED, SWEEPING, SYNCED };
 
 struct mirror {
     const struct config *config;
-    struct mirror_hooks  hooks;
-    uint32_t             worker;
-    pthread_t            thread;
-    pthread_mutex_t      mutex;
-    pthread_cond_t       news;        /* for the thread: queue or stopping */
+    struct mirror_hooks hooks;
+    uint32_t worker;
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t news; /* for the thread: queue or stopping */
 
-    bool                 own[MIRROR_SLOTS];      /* constant */
+    bool own[MIRROR_SLOTS]; /* constant */
 
     /* under the mutex */
-    enum condition       condition[MIRROR_SLOTS];
-    uint64_t             newest[MIRROR_SLOTS];   /* seq of the newest commit with records of it; UINT64_MAX = not known */
-    uint64_t             wanted_from[MIRROR_SLOTS];
-    uint32_t             unsynced;               /* partitions of ours that are not SYNCED */
-    uint64_t             committed;              /* newest seq */
+    enum condition condition[MIRROR_SLOTS];
+    uint64_t newest[MIRROR_SLOTS]; /* seq of the newest commit with records of it; UINT64_MAX = not known */
+    uint64_t wanted_from[MIRROR_SLOTS];
+    uint32_t unsynced;  /* partitions of ours that are not SYNCED */
+    uint64_t committed; /* newest seq */
     struct mirror_commit *head, *tail;
-    uint64_t             queued_bytes;
-    bool                 stopping;
-    int64_t              stop_limit_ms;
+    uint64_t queued_bytes;
+    bool stopping;
+    int64_t stop_limit_ms;
 
-    _Atomic uint64_t     durable;
-    atomic_bool          up;
+    _Atomic uint64_t durable;
+    atomic_bool up;
 
     /* the thread's */
-    struct redis_link    link;
-    uint64_t             marks[MIRROR_SLOTS];    /* in Redis, once all that was sent has been executed */
-    uint64_t             held[MIRROR_SLOTS];     /* put the mark back to this before a sweep; MARK_NONE = it is right */
-    struct mirror_flush  flush[FLUSHES_MAX];     /* on their way, oldest first */
-    uint32_t             flushes;
-    int64_t              check_at_ms;
-    uint32_t             connects;
-    bool                 disk;
+    struct redis_link link;
+    uint64_t marks[MIRROR_SLOTS];           /* in Redis, once all that was sent has been executed */
+    uint64_t held[MIRROR_SLOTS];            /* put the mark back to this before a sweep; MARK_NONE = it is right */
+    struct mirror_flush flush[FLUSHES_MAX]; /* on their way, oldest first */
+    uint32_t flushes;
+    int64_t check_at_ms;
+    uint32_t connects;
+    bool disk;
 
     /* the worker's */
-    char                *staging;
-    size_t               staged_bytes, staging_room;
-    uint32_t             staged;
-    bool                 staging_failed;         /* out of memory: this commit is lost, all its partitions are behind */
+    char *staging;
+    size_t staged_bytes, staging_room;
+    uint32_t staged;
+    bool staging_failed; /* out of memory: this commit is lost, all its partitions are behind */
 };
 
 static int64_t now_ms(void)
@@ -104,7 +105,7 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* ---- conditions: all under the mutex ------------------------------------------------------------------------------------ */
+/* ---- conditions: all under the mutex ---------------------------------------------------------------------------- */
 
 static void condition_set(struct mirror *mirror, uint32_t partition, enum condition condition)
 {
@@ -157,11 +158,13 @@ static void commits_free(struct mirror_commit *commit)
     }
 }
 
-/* ---- the worker's side --------------------------------------------------------------------------------------------------- */
+/* ---- the worker's side ------------------------------------------------------------------------------------------ */
 
 static struct mirror_record *stage(struct mirror *mirror, uint32_t partition, enum mirror_op op, size_t value_bytes)
 {
-    struct mirror_record record = { .value_bytes = (uint32_t)value_bytes, .partition = (uint8_t)partition, .op = (uint8_t)op };
+    struct mirror_record record = { .value_bytes = (uint32_t)value_bytes,
+                                    .partition = (uint8_t)partition,
+                                    .op = (uint8_t)op };
     size_t bytes = mirror_record_bytes(&record);
     if (mirror->staged_bytes + bytes > mirror->staging_room) {
         size_t room = (mirror->staged_bytes + bytes) * 2;
@@ -325,7 +328,7 @@ uint64_t mirror_durable(const struct mirror *mirror)
     return atomic_load_explicit(&mirror->durable, memory_order_acquire);
 }
 
-/* ---- the thread: marks ----------------------------------------------------------------------------------------------------- */
+/* ---- the thread: marks ------------------------------------------------------------------------------------------ */
 
 static bool append_words(struct redis_link *link, int count, const char *const words[])
 {
@@ -423,7 +426,7 @@ static bool marks_read(struct mirror *mirror)
     return true;
 }
 
-/* ---- the thread: connecting -------------------------------------------------------------------------------------------------- */
+/* ---- the thread: connecting ------------------------------------------------------------------------------------- */
 
 static void link_lost(struct mirror *mirror)
 {
@@ -448,8 +451,8 @@ static bool setting_is(struct mirror *mirror, const char *name, const char *valu
     redisReply *reply = redis_link_call(&mirror->link, (const char *const[]){ "CONFIG", "GET", name, NULL });
     if (reply == NULL)
         return false;
-    bool is = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && reply->element[1]->type == REDIS_REPLY_STRING &&
-              strcmp(reply->element[1]->str, value) == 0;
+    bool is = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+              reply->element[1]->type == REDIS_REPLY_STRING && strcmp(reply->element[1]->str, value) == 0;
     freeReplyObject(reply);
     return is;
 }
@@ -494,7 +497,7 @@ static bool wait_for_stop(struct mirror *mirror, int64_t ms)
     return !stopping;
 }
 
-/* ---- the thread: flushes ----------------------------------------------------------------------------------------------------- */
+/* ---- the thread: flushes ---------------------------------------------------------------------------------------- */
 
 /* Take commits off the queue, as many as one flush may hold. */
 static struct mirror_commit *queue_take(struct mirror *mirror)
@@ -609,7 +612,8 @@ static bool queue_is_empty(struct mirror *mirror, bool *ret_stopping, int64_t *r
     return empty;
 }
 
-/* One step while the link is up: send if there is something and room, else read replies, else wait. False: the link is dead. */
+/* One step while the link is up: send if there is something and room, else read replies, else wait. False: the link is
+ * dead. */
 static bool work(struct mirror *mirror, bool empty)
 {
     if (mirror->flushes == 0 && marks_due(mirror))
@@ -651,7 +655,7 @@ static void *mirror_thread(void *argument)
     return NULL;
 }
 
-/* ---- start and stop ---------------------------------------------------------------------------------------------------------- */
+/* ---- start and stop --------------------------------------------------------------------------------------------- */
 
 static void conditions_setup(struct mirror *mirror)
 {
@@ -672,7 +676,8 @@ static bool sync_setup(struct mirror *mirror)
         return false;
     bool good = pthread_condattr_init(&attributes) == 0;
     if (good) {
-        good = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 && pthread_cond_init(&mirror->news, &attributes) == 0;
+        good = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
+               pthread_cond_init(&mirror->news, &attributes) == 0;
         (void)pthread_condattr_destroy(&attributes);
     }
     if (!good)

@@ -1,12 +1,14 @@
 /* mirror.h - state to Redis and back: a thread beside each worker, so that a slow or dead Redis never holds up pricing.
  *
- *   worker --mirror_put()...mirror_commit(seq)--> queue --hiredis, MULTI/EXEC pipelined--> PREFIX:state:{pNN}, PREFIX:mark:{pNN}
+ *   worker --mirror_put()...mirror_commit(seq)--> queue --hiredis, MULTI/EXEC pipelined--> PREFIX:state:{pNN},
+ *   PREFIX:mark:{pNN}
  *
- * One transaction per partition and flush: MULTI; GET mark; HSET PREFIX:state:{pNN} field value ...; HDEL ...; SET PREFIX:mark:{pNN}
- * seq XX; EXEC. The reply to EXEC is what makes everything up to seq durable. Each record carries the batch of its last change; the
- * thread looks at the marks at each (re)connect, every few seconds, and in each transaction, and asks the worker for all newer
- * records where a mark is not what it should be: that covers an outage, an emptied Redis and one that came back older. Only
- * inputs are stored: prices are computed again. How and why: the head of mirror.c. */
+ * One transaction per partition and flush: MULTI; GET mark; HSET PREFIX:state:{pNN} field value ...; HDEL ...; SET
+ * PREFIX:mark:{pNN} seq XX; EXEC. The reply to EXEC is what makes everything up to seq durable. Each record carries
+ * the batch of its last change; the thread looks at the marks at each (re)connect, every few seconds, and in each
+ * transaction, and asks the worker for all newer records where a mark is not what it should be: that covers an outage,
+ * an emptied Redis and one that came back older. Only inputs are stored: prices are computed again. How and why: the
+ * head of mirror.c. */
 #ifndef SERVICE_MIRROR_H
 #define SERVICE_MIRROR_H
 
@@ -31,25 +33,26 @@ enum rialto_status mirror_start(const struct config *config, uint32_t worker, co
 /* mirror_stop - sends what is queued (bounded by redis_timeout_ms), ends the thread, frees. */
 void mirror_stop(struct mirror *mirror);
 
-/* The next four: worker thread only. Field: "<kind letter>:<32 hex digits of the key>". value_bytes 0 deletes the field. */
+/* The next four: worker thread only. Field: "<kind letter>:<32 hex digits of the key>". value_bytes 0 deletes the
+ * field. */
 void mirror_put(struct mirror *mirror, uint32_t partition, char kind, struct rialto_key key, const void *value,
                 size_t value_bytes);
-/* mirror_clear - before the first put of a transaction: the partition's whole hash is deleted in it first. A sweep begins with this
- * when records were deleted that Redis may still hold. */
+/* mirror_clear - before the first put of a transaction: the partition's whole hash is deleted in it first. A sweep
+ * begins with this when records were deleted that Redis may still hold. */
 void mirror_clear(struct mirror *mirror, uint32_t partition);
 /* mirror_commit - queue what was put since the last commit as of batch seq. False when it was dropped (queue over
  * mirror_bytes_max, or Redis away): the thread will ask for a sweep when it can. */
 bool mirror_commit(struct mirror *mirror, uint64_t seq);
-/* mirror_wanted - a partition whose records newer than *ret_mark Redis lacks; the worker answers by putting them in slices, each
- * committed, the last by mirror_swept(). False: none now. */
+/* mirror_wanted - a partition whose records newer than *ret_mark Redis lacks; the worker answers by putting them in
+ * slices, each committed, the last by mirror_swept(). False: none now. */
 bool mirror_wanted(struct mirror *mirror, uint32_t *ret_partition, uint64_t *ret_mark);
 void mirror_swept(struct mirror *mirror, uint32_t partition, uint64_t seq);
 
 bool     mirror_up(const struct mirror *mirror);
 uint64_t mirror_durable(const struct mirror *mirror);
 
-/* mirror_load - at start, before mirror_start: read a partition's records and mark from Redis, blocking. The hook is called once per
- * record. RIALTO_OK (also for none: mark 0), or SYSTEM when Redis does not answer within `wait_ms`. */
+/* mirror_load - at start, before mirror_start: read a partition's records and mark from Redis, blocking. The hook is
+ * called once per record. RIALTO_OK (also for none: mark 0), or SYSTEM when Redis does not answer within `wait_ms`. */
 enum rialto_status mirror_load(const struct config *config, uint32_t partition, uint32_t wait_ms,
                                void (*record)(void *user, char kind, struct rialto_key key, const void *value, size_t bytes),
                                void *user, uint64_t *ret_mark);

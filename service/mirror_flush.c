@@ -1,11 +1,12 @@
 /* mirror_flush.c - commits into transactions, and their replies.
  *
- *   MULTI; GET mark; [DEL state]; HSET state field value ...; HDEL state field ...; SET mark seq XX; EXEC       one per partition
+ *   MULTI; GET mark; [DEL state]; HSET state field value ...; HDEL state field ...; SET mark seq XX; EXEC       one
+ *   per partition
  *
- * GET: the mark must be the one that we set last. Another one means that Redis was emptied, came back older, or executed only now
- * what a broken connection of ours had left in its buffers: then what it holds is not what we think.
- * XX: the mark is moved only where it exists. An emptied Redis never claims to hold what it lost. The mark is created, as 0, by
- * mirror.c when it opens a sweep. */
+ * GET: the mark must be the one that we set last. Another one means that Redis was emptied, came back older, or
+ * executed only now what a broken connection of ours had left in its buffers: then what it holds is not what we think.
+ * XX: the mark is moved only where it exists. An emptied Redis never claims to hold what it lost. The mark is created,
+ * as 0, by mirror.c when it opens a sweep. */
 #include "service/mirror_parts.h"
 
 #include "cache/keys.h"
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIELD_BYTES      34u  /* letter, colon, 32 hex digits */
+#define FIELD_BYTES      34u /* letter, colon, 32 hex digits */
 #define FIELDS_A_COMMAND 64u
 
 struct item { /* one record that counts */
@@ -24,11 +25,11 @@ struct item { /* one record that counts */
 };
 
 struct batch {
-    struct item *item;       /* in order of arrival; superseded ones have no record any more */
+    struct item *item; /* in order of arrival; superseded ones have no record any more */
     uint32_t count;
-    uint32_t *slot;          /* hash of the fields: index + 1 */
+    uint32_t *slot; /* hash of the fields: index + 1 */
     uint32_t mask;
-    struct item *sorted;     /* those that count: by partition, then in order of arrival */
+    struct item *sorted; /* those that count: by partition, then in order of arrival */
     uint32_t first[MIRROR_SLOTS + 1];
 };
 
@@ -54,7 +55,7 @@ bool mark_parse(const redisReply *reply, uint64_t *ret)
     return *end == '\0';
 }
 
-/* ---- which records count ---------------------------------------------------------------------------------------------- */
+/* ---- which records count ---------------------------------------------------------------------------------------- */
 
 static bool same_field(const struct mirror_record *a, const struct mirror_record *b)
 {
@@ -91,8 +92,10 @@ static bool batch_setup(const struct mirror_commit *commits, struct batch *batch
     uint32_t count = commits_count(commits), slots = 16;
     while (slots < count * 2)
         slots *= 2;
-    *batch = (struct batch){ .item = calloc(count + 1, sizeof *batch->item), .slot = calloc(slots, sizeof *batch->slot),
-                             .mask = slots - 1, .sorted = calloc(count + 1, sizeof *batch->sorted) };
+    *batch = (struct batch){ .item = calloc(count + 1, sizeof *batch->item),
+                             .slot = calloc(slots, sizeof *batch->slot),
+                             .mask = slots - 1,
+                             .sorted = calloc(count + 1, sizeof *batch->sorted) };
     return batch->item != NULL && batch->slot != NULL && batch->sorted != NULL;
 }
 
@@ -133,17 +136,17 @@ static void batch_teardown(struct batch *batch)
     free(batch->slot);
 }
 
-/* ---- one transaction ---------------------------------------------------------------------------------------------------- */
+/* ---- one transaction -------------------------------------------------------------------------------------------- */
 
 struct command { /* being put together */
     struct redis_link *link;
     const char *argv[2 + 2 * FIELDS_A_COMMAND];
-    size_t   bytes[2 + 2 * FIELDS_A_COMMAND];
-    char     field[FIELDS_A_COMMAND][FIELD_BYTES + 1];
+    size_t bytes[2 + 2 * FIELDS_A_COMMAND];
+    char field[FIELDS_A_COMMAND][FIELD_BYTES + 1];
     uint32_t fields;
-    int      argc;
-    uint32_t sent;  /* commands of this transaction */
-    bool     alive;
+    int argc;
+    uint32_t sent; /* commands of this transaction */
+    bool alive;
 };
 
 static void command_words(struct command *command, const char *const words[], int count)
@@ -164,7 +167,8 @@ static void command_send(struct command *command)
 static void command_field(struct command *command, const struct mirror_record *record)
 {
     char *field = command->field[command->fields++];
-    (void)snprintf(field, FIELD_BYTES + 1, "%c:%016" PRIx64 "%016" PRIx64, record->kind, record->key.hi, record->key.lo);
+    (void)snprintf(field, FIELD_BYTES + 1, "%c:%016" PRIx64 "%016" PRIx64, record->kind, record->key.hi,
+                   record->key.lo);
     command->argv[command->argc] = field;
     command->bytes[command->argc++] = FIELD_BYTES;
     if (record->op != MIRROR_PUT)
@@ -274,7 +278,7 @@ bool mirror_flush_send(struct redis_link *link, const struct mirror_commit *comm
     return alive;
 }
 
-/* ---- replies ------------------------------------------------------------------------------------------------------------ */
+/* ---- replies ---------------------------------------------------------------------------------------------------- */
 
 /* EXEC's reply says what each command came to; the first is the mark's GET. */
 static bool exec_check(struct redis_link *link, const redisReply *reply, uint64_t expected, uint64_t *ret_held)

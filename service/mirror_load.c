@@ -1,4 +1,5 @@
-/* mirror_load.c - a partition's state back out of Redis, for a worker whose own state is gone. Blocking, before the mirror runs. */
+/* mirror_load.c - a partition's state back out of Redis, for a worker whose own state is gone. Blocking, before the
+ * mirror runs. */
 #include "service/mirror_parts.h"
 
 #include <stdio.h>
@@ -16,7 +17,9 @@ static bool hex64(const char *text, uint64_t *ret)
     uint64_t value = 0;
     for (int i = 0; i < 16; i++) {
         char c = text[i];
-        unsigned digit = c >= '0' && c <= '9' ? (unsigned)(c - '0') : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 16;
+        unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+                         : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
+                                                : 16;
         if (digit == 16)
             return false;
         value = value << 4 | digit;
@@ -29,8 +32,8 @@ static bool hex64(const char *text, uint64_t *ret)
 static void field_take(const redisReply *field, const redisReply *value, record_hook *record, void *user)
 {
     struct rialto_key key;
-    if (field->type != REDIS_REPLY_STRING || value->type != REDIS_REPLY_STRING || field->len != 34 || field->str[1] != ':' ||
-        !hex64(field->str + 2, &key.hi) || !hex64(field->str + 18, &key.lo))
+    if (field->type != REDIS_REPLY_STRING || value->type != REDIS_REPLY_STRING || field->len != 34 ||
+        field->str[1] != ':' || !hex64(field->str + 2, &key.hi) || !hex64(field->str + 18, &key.lo))
         return;
     record(user, field->str[0], key, value->str, value->len);
 }
@@ -57,8 +60,8 @@ static bool page_read(struct redis_link *link, const char *key, char cursor[24],
     redisReply *reply = redis_link_call(link, (const char *const[]){ "HSCAN", key, cursor, "COUNT", SCAN_COUNT, NULL });
     if (reply == NULL)
         return false;
-    bool good = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && reply->element[0]->type == REDIS_REPLY_STRING &&
-                reply->element[1]->type == REDIS_REPLY_ARRAY;
+    bool good = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+                reply->element[0]->type == REDIS_REPLY_STRING && reply->element[1]->type == REDIS_REPLY_ARRAY;
     if (good) {
         (void)snprintf(cursor, 24, "%s", reply->element[0]->str);
         const redisReply *pairs = reply->element[1];

@@ -9,20 +9,20 @@
 
 enum mirror_op { MIRROR_PUT, MIRROR_DELETE, MIRROR_CLEAR, MIRROR_SWEPT };
 
-struct mirror_record {       /* in a commit, its value behind it, padded to 8 bytes */
+struct mirror_record { /* in a commit, its value behind it, padded to 8 bytes */
     struct rialto_key key;
     uint32_t value_bytes;
-    uint8_t  partition;      /* MIRROR_COMMON for {common} */
-    uint8_t  op;             /* enum mirror_op */
-    char     kind;
-    uint8_t  marked;         /* the partition's mark may move to this commit's seq */
+    uint8_t partition; /* MIRROR_COMMON for {common} */
+    uint8_t op;        /* enum mirror_op */
+    char kind;
+    uint8_t marked; /* the partition's mark may move to this commit's seq */
 };
 
 struct mirror_commit {
     struct mirror_commit *next;
     uint64_t seq;
-    uint64_t durable_seq;    /* once this is in Redis, everything up to this seq is; 0 = no such claim */
-    size_t   bytes;          /* of the records behind */
+    uint64_t durable_seq; /* once this is in Redis, everything up to this seq is; 0 = no such claim */
+    size_t bytes;         /* of the records behind */
     uint32_t count;
 };
 
@@ -31,14 +31,14 @@ static inline size_t mirror_record_bytes(const struct mirror_record *record)
     return sizeof *record + ((size_t)record->value_bytes + 7) / 8 * 8;
 }
 
-struct mirror_flush {        /* transactions sent in one go, one per partition */
+struct mirror_flush { /* transactions sent in one go, one per partition */
     uint64_t durable_seq;
     uint32_t records;
     uint32_t count;
     struct {
-        uint64_t mark;       /* that must stand in Redis before */
+        uint64_t mark; /* that must stand in Redis before */
         uint32_t partition;
-        uint32_t replies;    /* MULTI's, then one per command, then EXEC's */
+        uint32_t replies; /* MULTI's, then one per command, then EXEC's */
     } transaction[MIRROR_SLOTS];
 };
 
@@ -46,14 +46,14 @@ struct mirror_flush {        /* transactions sent in one go, one per partition *
 #define MIRROR_KEY_MAX (RIALTO_NAME_MAX + 32u)
 int mirror_key(const struct config *config, const char *what, uint32_t partition, char ret[MIRROR_KEY_MAX]);
 
-/* mirror_flush_send - append and send the commits' records: per partition MULTI, GET mark, DEL, HSET, HDEL, SET mark XX, EXEC. Of
- * several records of one field the last counts. marks[partition] is what the mark is now, and becomes what it is set to. False: the
- * link is dead (or memory ran out: then it is closed). */
+/* mirror_flush_send - append and send the commits' records: per partition MULTI, GET mark, DEL, HSET, HDEL, SET mark
+ * XX, EXEC. Of several records of one field the last counts. marks[partition] is what the mark is now, and becomes
+ * what it is set to. False: the link is dead (or memory ran out: then it is closed). */
 bool mirror_flush_send(struct redis_link *link, const struct mirror_commit *commits, uint64_t marks[MIRROR_SLOTS],
                        struct mirror_flush *ret);
 
-/* mirror_flush_receive - read all its replies. ret_held[partition] is lowered to the mark that stood there (0: none) where it was not
- * the expected one: Redis holds no more than that. False: the link is dead. */
+/* mirror_flush_receive - read all its replies. ret_held[partition] is lowered to the mark that stood there (0: none)
+ * where it was not the expected one: Redis holds no more than that. False: the link is dead. */
 bool mirror_flush_receive(struct redis_link *link, const struct mirror_flush *flush, uint64_t ret_held[MIRROR_SLOTS]);
 
 /* mark_parse - a mark's value; nil and anything but a number: false. */

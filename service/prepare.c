@@ -4,10 +4,10 @@
  *   config, secret ------------> cache_create(): tables in CACHE_DIR, kept when they fit
  *   models ---------------------> numbers of price groups (DATA_DIR/groups, control), rows of rules.v1
  *
- * Room for zones: a partition keeps its own copy of each zone that its products or customers use, because a line may only point
- * into its own partition. In the worst case each of its cells and customers stands in another zone, and never are there more
- * than zones_max: so each partition gets the smaller of the two. With the default settings that is a third of the cache; a lower
- * zones_max is what makes it smaller. */
+ * Room for zones: a partition keeps its own copy of each zone that its products or customers use, because a line may
+ * only point into its own partition. In the worst case each of its cells and customers stands in another zone, and
+ * never are there more than zones_max: so each partition gets the smaller of the two. With the default settings that
+ * is a third of the cache; a lower zones_max is what makes it smaller. */
 #include "cache/table.h"
 #include "pricing/model.h"
 #include "pricing/money.h"
@@ -26,7 +26,7 @@
 #define ZONES_PER_PARTITION_MAX 11000u /* a cell names its zone in 14 bits, and a table is never filled to the brim */
 #define QUOTE_ARITHMETIC        1u
 
-/* ---- models ---------------------------------------------------------------------------------------------------------- */
+/* ---- models ----------------------------------------------------------------------------------------------------- */
 
 /* The copy was read; the one who edits models wants to hear of the original. */
 static void fault_name_original(const struct config *config, struct fault *fault)
@@ -61,7 +61,7 @@ static struct model_set *models_take(const struct config *config)
     return set;
 }
 
-/* ---- tables ---------------------------------------------------------------------------------------------------------- */
+/* ---- tables ----------------------------------------------------------------------------------------------------- */
 
 static bool group_find(const struct config *config, int64_t *ret)
 {
@@ -112,9 +112,10 @@ static bool plan_make(const struct config *config, struct cache_plan *ret)
 static void cache_refused(const struct config *config, enum rialto_status status, uint64_t bytes_missing)
 {
     if (status == RIALTO_NO_SPACE)
-        log_line(LOG_ERROR, "CACHE-NO-SPACE", "cache_dir=%s bytes_missing=%llu (%llu MiB): make that file system larger, or lower "
-                 "customers_max, cells_max, zones_max, offers_max or products_max", config->cache_dir,
-                 (unsigned long long)bytes_missing, (unsigned long long)((bytes_missing >> 20) + 1));
+        log_line(LOG_ERROR, "CACHE-NO-SPACE",
+                 "cache_dir=%s bytes_missing=%llu (%llu MiB): make that file system larger, or lower "
+                 "customers_max, cells_max, zones_max, offers_max or products_max",
+                 config->cache_dir, (unsigned long long)bytes_missing, (unsigned long long)((bytes_missing >> 20) + 1));
     else
         log_line(LOG_ERROR, "CACHE-REFUSED", "cache_dir=%s status=%s errno=\"%s\": %s", config->cache_dir,
                  rialto_status_name(status), strerror(errno), rialto_status_text(status));
@@ -142,7 +143,7 @@ static struct cache *cache_make(const struct config *config)
     return cache;
 }
 
-/* ---- numbers that lines carry ---------------------------------------------------------------------------------------- */
+/* ---- numbers that lines carry ----------------------------------------------------------------------------------- */
 
 /* Terms that were written under another numbering must read as neutral: then the map gets a new version. */
 static void control_set_groups(struct rialto_control *control, char groups[RIALTO_GROUPS_MAX][RIALTO_NAME_MAX],
@@ -198,9 +199,10 @@ static bool rule_add(struct cache *cache, const struct model *model, const char 
     uint16_t rule = 0;
     enum rialto_status status = rule_append(cache, &row, &rule);
     if (status != RIALTO_OK)
-        log_line(LOG_ERROR, "RULES", "model=%s currency=%s status=%s: %s; %u rows are the most, stop rialtod with cache_on_stop=remove "
-                 "once to begin anew", model->name, letters, rialto_status_name(status), rialto_status_text(status),
-                 RIALTO_RULES_MAX);
+        log_line(LOG_ERROR, "RULES",
+                 "model=%s currency=%s status=%s: %s; %u rows are the most, stop rialtod with cache_on_stop=remove "
+                 "once to begin anew",
+                 model->name, letters, rialto_status_name(status), rialto_status_text(status), RIALTO_RULES_MAX);
     return status == RIALTO_OK;
 }
 

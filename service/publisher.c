@@ -3,12 +3,12 @@
  *   worker --watch, forget--> orders (mutex) --+
  *   change rings --rialto_next_change()------->+--> dirty cells, dirty watches --> Redis, in passes
  *
- * Everything in Redis here can be made again from shared memory, except who looks at what: that stands in the quote keys, and is
- * taken up from there. So there is no queue that could overflow: what is to be written is a set (bits and flags), and after
- * an outage, an overrun of a ring or an emptied Redis the whole set is marked.
+ * Everything in Redis here can be made again from shared memory, except who looks at what: that stands in the quote
+ * keys, and is taken up from there. So there is no queue that could overflow: what is to be written is a set (bits and
+ * flags), and after an outage, an overrun of a ring or an emptied Redis the whole set is marked.
  *
- * Emptied    Redis may be emptied without the link noticing. A key of our own, PREFIX:here:{worker.N}, is looked at every
- *            LOOK_MS: if it is gone, all is written again.
+ * Emptied    Redis may be emptied without the link noticing. A key of our own, PREFIX:here:{worker.N}, is looked at
+ *            every LOOK_MS: if it is gone, all is written again.
  * Forget     is never refused and outlives an outage: the names wait in a list until their keys are deleted.
  * Locking    the mutex guards the list of orders only. */
 #include "service/publisher_parts.h"
@@ -25,11 +25,11 @@
 
 #define ORDERS_MAX       65536u /* watches waiting; forgets are not counted */
 #define CHANGES_PER_PASS 8192u
-#define IDLE_MS          3      /* rings are looked at this often */
+#define IDLE_MS          3 /* rings are looked at this often */
 #define DOWN_MS          100
 #define DOWN_MAX_MS      1000
 #define LOOK_MS          2000
-#define SWEEP_MS         100    /* least time between two coarse markings of one partition */
+#define SWEEP_MS         100 /* least time between two coarse markings of one partition */
 
 enum order_kind { ORDER_WATCH, ORDER_FORGET };
 
@@ -42,19 +42,19 @@ struct order {
 };
 
 struct publisher {
-    struct publishing now;         /* the thread's */
-    pthread_t       thread;
+    struct publishing now; /* the thread's */
+    pthread_t thread;
     pthread_mutex_t mutex;
-    pthread_cond_t  news;
-    struct order   *head, *tail;   /* under the mutex */
-    uint32_t        order_count;
-    bool            stopping;
+    pthread_cond_t news;
+    struct order *head, *tail; /* under the mutex */
+    uint32_t order_count;
+    bool stopping;
 
-    struct order   *forgets;       /* the thread's: keys to be deleted */
-    uint64_t        missed;        /* of the follower, as last seen */
-    int64_t         look_at_ms;
-    int64_t         coarse_at_ms[RIALTO_PARTITIONS];
-    bool            coarse[RIALTO_PARTITIONS]; /* a line of its customers went away, we cannot tell whose */
+    struct order *forgets; /* the thread's: keys to be deleted */
+    uint64_t missed;       /* of the follower, as last seen */
+    int64_t look_at_ms;
+    int64_t coarse_at_ms[RIALTO_PARTITIONS];
+    bool coarse[RIALTO_PARTITIONS]; /* a line of its customers went away, we cannot tell whose */
 };
 
 int64_t publisher_mono_ms(void)
@@ -64,7 +64,7 @@ int64_t publisher_mono_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* ---- the worker's side ----------------------------------------------------------------------------------------------------- */
+/* ---- the worker's side ------------------------------------------------------------------------------------------ */
 
 static struct order *order_new(enum order_kind kind, const char *customer, const char *sku, uint32_t ttl_s)
 {
@@ -118,7 +118,7 @@ void publisher_forget(struct publisher *publisher, const char *customer)
         log_line(LOG_ERROR, "OUT-OF-MEMORY", "a customer's quotes in Redis stay until their key expires");
 }
 
-/* ---- orders ---------------------------------------------------------------------------------------------------------------- */
+/* ---- orders ----------------------------------------------------------------------------------------------------- */
 
 static struct rialto_key id_key(const struct publishing *p, const char *id)
 {
@@ -186,7 +186,7 @@ static bool orders_work(struct publisher *publisher)
     return any;
 }
 
-/* ---- changes --------------------------------------------------------------------------------------------------------------- */
+/* ---- changes ---------------------------------------------------------------------------------------------------- */
 
 static void mark_everything(struct publisher *publisher)
 {
@@ -205,8 +205,8 @@ static void personal_change(struct publisher *publisher, const struct rialto_rin
         return;
     bool is_terms = entry->table == RIALTO_TABLE_TERMS;
     const struct folder_table *table = &p->prices->folder.table[entry->table];
-    enum rialto_status status = segment_line_at(table, sizeof(struct rialto_terms_line) / sizeof(uint64_t), entry->partition,
-                                                entry->slot, is_terms ? terms.word : offer.word);
+    enum rialto_status status = segment_line_at(table, sizeof(struct rialto_terms_line) / sizeof(uint64_t),
+                                                entry->partition, entry->slot, is_terms ? terms.word : offer.word);
     if (status != RIALTO_OK) {
         publisher->coarse[entry->partition] = true;
     } else if (is_terms) {
@@ -252,7 +252,7 @@ static bool changes_work(struct publisher *publisher)
     return count > 0;
 }
 
-/* ---- opening --------------------------------------------------------------------------------------------------------------- */
+/* ---- opening ---------------------------------------------------------------------------------------------------- */
 
 static void prices_close(struct publisher *publisher)
 {
@@ -331,7 +331,7 @@ static bool link_up(struct publisher *publisher)
     return forgets_send(publisher) && quotes_take_up(p) && here_look(p, &there);
 }
 
-/* ---- the thread ------------------------------------------------------------------------------------------------------------ */
+/* ---- the thread ------------------------------------------------------------------------------------------------- */
 
 /* Until there is an order, or for ms. False: it is time to end. */
 static bool rest(struct publisher *publisher, int64_t ms)
@@ -410,7 +410,7 @@ static void *publisher_thread(void *argument)
     return NULL;
 }
 
-/* ---- start and stop -------------------------------------------------------------------------------------------------------- */
+/* ---- start and stop --------------------------------------------------------------------------------------------- */
 
 static bool sync_setup(struct publisher *publisher)
 {

@@ -1,11 +1,13 @@
 /* publisher.h - prices to Redis, for everybody who reads Redis: a thread beside each worker.
  *
- *   change rings --> publisher --hiredis, pipelined--> PREFIX:cell:{zone}      field sku -> JSON   every cell of the worker's partitions
- *                                                      PREFIX:quote:{customer} field sku -> JSON   products that a customer looks at
+ *   change rings --> publisher --hiredis, pipelined--> PREFIX:cell:{zone}      field sku -> JSON   every cell of the
+ *   worker's partitions
+ *                                                      PREFIX:quote:{customer} field sku -> JSON   products that a
+ *                                                      customer looks at
  *
- * Follows all rings through librialto's own reader, composes with the same function as any storefront, coalesces (one refresh per
- * pair and quote_refresh_ms), and sweeps where it fell behind. Redis itself remembers the watches: at each (re)connect the
- * publisher takes up the quote keys of its own customers again. */
+ * Follows all rings through librialto's own reader, composes with the same function as any storefront, coalesces (one
+ * refresh per pair and quote_refresh_ms), and sweeps where it fell behind. Redis itself remembers the watches: at each
+ * (re)connect the publisher takes up the quote keys of its own customers again. */
 #ifndef SERVICE_PUBLISHER_H
 #define SERVICE_PUBLISHER_H
 
@@ -23,6 +25,7 @@ void publisher_watch(struct publisher *publisher, const char *customer, const ch
 /* publisher_forget - drop a customer's watches and delete the quote key. */
 void publisher_forget(struct publisher *publisher, const char *customer);
 
-/* quote_json - one quote as JSON, as it stands in Redis and in `rialto quote --json`. Returns the length; at most n bytes with 0. */
+/* quote_json - one quote as JSON, as it stands in Redis and in `rialto quote --json`. Returns the length; at most n
+ * bytes with 0. */
 size_t quote_json(const struct rialto_quote *quote, const struct rialto_rule_row *rule, size_t n, char *ret);
 #endif

@@ -1,8 +1,10 @@
 /* publisher_cells.c - baselines to Redis: one hash per zone, a field per product.
  *
- *   ring entry --> dirty bit --> (pass) read line, compose, JSON --sorted by zone--> HSET PREFIX:cell:{zone} sku JSON ...
+ *   ring entry --> dirty bit --> (pass) read line, compose, JSON --sorted by zone--> HSET PREFIX:cell:{zone} sku JSON
+ *   ...
  *
- * A cell that changes a thousand times while Redis is slow has one bit, and is written once, as it is then. A sweep sets all bits. */
+ * A cell that changes a thousand times while Redis is slow has one bit, and is written once, as it is then. A sweep
+ * sets all bits. */
 #include "service/metrics.h"
 #include "service/publisher_parts.h"
 
@@ -10,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- dirty bits -------------------------------------------------------------------------------------------------------- */
+/* ---- dirty bits ------------------------------------------------------------------------------------------------- */
 
 bool dirty_cells_setup(struct publishing *p)
 {
@@ -61,7 +63,7 @@ static uint32_t partition_of_word(const struct dirty_cells *cells, uint64_t word
     return found;
 }
 
-/* ---- one pass ---------------------------------------------------------------------------------------------------------- */
+/* ---- one pass --------------------------------------------------------------------------------------------------- */
 
 /* The cell in that line as JSON. False when there is nothing to write. */
 static bool compose(struct publishing *p, uint32_t partition, uint64_t slot, struct fresh_cell *ret)
@@ -142,7 +144,8 @@ uint32_t baselines_append(struct publishing *p, uint32_t *commands)
     uint32_t looked = collect(p, fresh, &count);
     qsort(fresh, count, sizeof fresh[0], by_zone);
     for (uint32_t first = 0, end = 0; first < count; first = end) {
-        for (end = first; end < count && end - first < FIELDS_A_COMMAND && by_zone(&fresh[first], &fresh[end]) == 0; end++)
+        for (end = first; end < count && end - first < FIELDS_A_COMMAND && by_zone(&fresh[first], &fresh[end]) == 0;
+             end++)
             ;
         *commands += append_zone(p, fresh, first, end);
     }

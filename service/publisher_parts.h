@@ -13,58 +13,59 @@
 #define CELLS_PER_PASS     2048u
 #define FIELDS_A_COMMAND   64u
 
-struct dirty_cells {       /* a bit per line of our own partitions in cells.v1 */
+struct dirty_cells { /* a bit per line of our own partitions in cells.v1 */
     uint64_t *word;
-    uint64_t  words, count;                 /* count: bits that are set */
-    uint64_t  cursor;                       /* word to look at next */
-    uint64_t  first_word[RIALTO_PARTITIONS];/* where a partition begins */
-    uint64_t  lines[RIALTO_PARTITIONS];     /* 0 = not ours */
+    uint64_t words, count;                  /* count: bits that are set */
+    uint64_t cursor;                        /* word to look at next */
+    uint64_t first_word[RIALTO_PARTITIONS]; /* where a partition begins */
+    uint64_t lines[RIALTO_PARTITIONS];      /* 0 = not ours */
 };
 
-struct fresh_cell {        /* one field to write */
+struct fresh_cell { /* one field to write */
     char zone[RIALTO_ID_MAX];
     char sku[RIALTO_ID_MAX];
     char json[PUBLISHER_JSON_MAX];
     size_t json_bytes;
 };
 
-struct writing {           /* one HSET or HDEL that is being put together */
+struct writing { /* one HSET or HDEL that is being put together */
     const char *key;
     size_t key_bytes;
     const char *argv[2 + 2 * FIELDS_A_COMMAND];
     size_t bytes[2 + 2 * FIELDS_A_COMMAND];
-    char   text[FIELDS_A_COMMAND][PUBLISHER_JSON_MAX]; /* what argv points to */
+    char text[FIELDS_A_COMMAND][PUBLISHER_JSON_MAX]; /* what argv points to */
     uint32_t fields;
-    int    argc;
+    int argc;
 };
 
-struct publishing {        /* the thread's view of the world */
+struct publishing { /* the thread's view of the world */
     const struct config *config;
-    uint32_t             worker;
-    struct rialto       *prices;
+    uint32_t worker;
+    struct rialto *prices;
     struct rialto_follower follower;
-    struct redis_link    link;
-    struct dirty_cells   cells;
-    struct watches       watches;
-    struct fresh_cell    fresh[CELLS_PER_PASS]; /* room for a pass */
-    struct writing       writing;
+    struct redis_link link;
+    struct dirty_cells cells;
+    struct watches watches;
+    struct fresh_cell fresh[CELLS_PER_PASS]; /* room for a pass */
+    struct writing writing;
 };
 
-/* Commands are appended for a whole pass, then their replies are read: one round trip for all of them. A link that dies on the
- * way makes all later calls void; reading the replies tells. */
+/* Commands are appended for a whole pass, then their replies are read: one round trip for all of them. A link that
+ * dies on the way makes all later calls void; reading the replies tells. */
 
 int64_t publisher_mono_ms(void);
 
-/* ---- publisher_cells.c: PREFIX:cell:{zone} ---------------------------------------------------------------------------------- */
+/* ---- publisher_cells.c: PREFIX:cell:{zone} ---------------------------------------------------------------------- */
 
 bool dirty_cells_setup(struct publishing *p);
 void dirty_cells_teardown(struct publishing *p);
 void dirty_cells_mark(struct publishing *p, uint32_t partition, uint64_t slot);
 void dirty_cells_mark_all(struct publishing *p);
-/* baselines_append - commands for some of the dirty ones; their replies are to be read. Returns how many lines were looked at. */
+/* baselines_append - commands for some of the dirty ones; their replies are to be read. Returns how many lines were
+ * looked at. */
 uint32_t baselines_append(struct publishing *p, uint32_t *commands);
 
-/* ---- publisher_quotes.c: PREFIX:quote:{customer} ----------------------------------------------------------------------------- */
+/* ---- publisher_quotes.c: PREFIX:quote:{customer} ---------------------------------------------------------------- */
 
 /* quotes_append - commands for some of the customers that are due. Returns how many customers. */
 uint32_t quotes_append(struct publishing *p, uint32_t *commands);

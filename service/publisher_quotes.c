@@ -1,9 +1,11 @@
-/* publisher_quotes.c - quotes of the customers who look at something, to Redis: one hash per customer, a field per product.
+/* publisher_quotes.c - quotes of the customers who look at something, to Redis: one hash per customer, a field per
+ * product.
  *
  *   due customer --> rialto_quote() per dirty product --> HSET key sku JSON ...; HDEL key sku ...; PEXPIRE key ttl
  *
- * The key ends with the last watch, or earlier with the first quote in it that ends (a lease, an offer): if we all die, nothing
- * personal outlives its permission. When a key has ended that way while watches go on, all its products are written again. */
+ * The key ends with the last watch, or earlier with the first quote in it that ends (a lease, an offer): if we all
+ * die, nothing personal outlives its permission. When a key has ended that way while watches go on, all its products
+ * are written again. */
 #include "service/log.h"
 #include "service/metrics.h"
 #include "service/publisher_parts.h"
@@ -14,11 +16,11 @@
 #include <string.h>
 
 #define CUSTOMERS_PER_PASS 256u
-#define RETRY_MS          20    /* after BUSY */
-#define CLOCK_LOOK_MS    1000  /* the service clock may be moved: ends are looked at this often */
-#define TTL_MIN_MS       1000
-#define TTL_LONGER_MS    1000  /* a key is not given a longer life for less */
-#define SCAN_COUNT       "1000"
+#define RETRY_MS           20   /* after BUSY */
+#define CLOCK_LOOK_MS      1000 /* the service clock may be moved: ends are looked at this often */
+#define TTL_MIN_MS         1000
+#define TTL_LONGER_MS      1000 /* a key is not given a longer life for less */
+#define SCAN_COUNT         "1000"
 
 bool replies_check(struct redis_link *link, uint32_t n, const char *doing)
 {
@@ -42,7 +44,7 @@ static size_t quote_key(const struct publishing *p, const char *customer, char r
     return length > 0 ? (size_t)length : 0;
 }
 
-/* ---- one customer -------------------------------------------------------------------------------------------------------- */
+/* ---- one customer ----------------------------------------------------------------------------------------------- */
 
 static void begin(struct writing *writing, const char *command)
 {
@@ -64,9 +66,10 @@ static bool compose(struct publishing *p, struct watch *watch, char json[PUBLISH
 {
     struct rialto_quote quote;
     struct rialto_rule_row rule;
-    enum rialto_status status = rialto_quote(p->prices, &(struct rialto_request){ .customer = watch->watcher->customer },
-                                             watch->product->sku, &quote);
-    watch->dirty = status != RIALTO_OK && status != RIALTO_UNKNOWN_PRODUCT; /* BUSY: soon again; RETIRED: with the next files */
+    enum rialto_status status = rialto_quote(
+        p->prices, &(struct rialto_request){ .customer = watch->watcher->customer }, watch->product->sku, &quote);
+    watch->dirty =
+        status != RIALTO_OK && status != RIALTO_UNKNOWN_PRODUCT; /* BUSY: soon again; RETIRED: with the next files */
     watch->gone = status == RIALTO_UNKNOWN_PRODUCT;
     watch->valid_until_unix_ms = 0;
     if (status != RIALTO_OK)
@@ -159,7 +162,8 @@ static int64_t time_to_live(const struct publishing *p, const struct watcher *wa
 }
 
 /* What was written needs an end; what still is looked at, a later one. Returns the commands appended. */
-static uint32_t write_expiry(struct publishing *p, struct writing *writing, struct watcher *watcher, bool written, int64_t now)
+static uint32_t write_expiry(struct publishing *p, struct writing *writing, struct watcher *watcher, bool written,
+                             int64_t now)
 {
     char number[24];
     int64_t ttl = time_to_live(p, watcher, now);
@@ -253,10 +257,11 @@ bool quotes_delete(struct publishing *p, const char *customer)
     return good;
 }
 
-/* ---- taking up what stands in Redis ---------------------------------------------------------------------------------------- */
+/* ---- taking up what stands in Redis ----------------------------------------------------------------------------- */
 
 /* "PREFIX:quote:{customer}" -> customer, if it is one of ours. */
-static bool customer_of_key(const struct publishing *p, const char *key, char ret[RIALTO_ID_MAX], struct rialto_key *ret_key)
+static bool customer_of_key(const struct publishing *p, const char *key, char ret[RIALTO_ID_MAX],
+                            struct rialto_key *ret_key)
 {
     size_t prefix = strlen(p->config->redis_prefix) + strlen(":quote:{"), length = strlen(key);
     if (length <= prefix + 1 || key[length - 1] != '}' || length - prefix - 1 >= RIALTO_ID_MAX)
@@ -267,7 +272,8 @@ static bool customer_of_key(const struct publishing *p, const char *key, char re
     return key_partition(*ret_key) % p->config->workers == p->worker;
 }
 
-static void adopt(struct publishing *p, struct rialto_key key, const char *customer, const redisReply *skus, int64_t ttl_ms)
+static void adopt(struct publishing *p, struct rialto_key key, const char *customer, const redisReply *skus,
+                  int64_t ttl_ms)
 {
     int64_t now = publisher_mono_ms();
     if (ttl_ms <= 0) /* -1: a key without an end must not stay one */
@@ -275,10 +281,11 @@ static void adopt(struct publishing *p, struct rialto_key key, const char *custo
     for (size_t i = 0; i < skus->elements; i++) {
         const char *sku = skus->element[i]->str;
         bool replaced = false;
-        if (skus->element[i]->type != REDIS_REPLY_STRING || skus->element[i]->len == 0 || skus->element[i]->len >= RIALTO_ID_MAX)
+        if (skus->element[i]->type != REDIS_REPLY_STRING || skus->element[i]->len == 0 ||
+            skus->element[i]->len >= RIALTO_ID_MAX)
             continue;
-        struct watch *watch = watches_add(&p->watches, key, customer, key_of_id(p->prices->secret, sku, strlen(sku)), sku,
-                                          now + ttl_ms, now, &replaced);
+        struct watch *watch = watches_add(&p->watches, key, customer, key_of_id(p->prices->secret, sku, strlen(sku)),
+                                          sku, now + ttl_ms, now, &replaced);
         if (watch == NULL || replaced)
             metric_add(METRIC_watches_refused_total, 1);
         if (watch != NULL)
@@ -325,8 +332,8 @@ static bool take_up_page(struct publishing *p, const char *pattern, char cursor[
         redis_link_call(&p->link, (const char *const[]){ "SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT, NULL });
     if (reply == NULL)
         return false;
-    bool alive = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && reply->element[0]->type == REDIS_REPLY_STRING &&
-                 reply->element[1]->type == REDIS_REPLY_ARRAY;
+    bool alive = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+                 reply->element[0]->type == REDIS_REPLY_STRING && reply->element[1]->type == REDIS_REPLY_ARRAY;
     if (!alive) {
         redis_link_refused(&p->link, "reading quotes", reply);
     } else {

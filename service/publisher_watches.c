@@ -1,5 +1,5 @@
-/* publisher_watches.c - three hash maps and a heap. Chained maps of nodes that live inside what they find; they grow, and
- * never shrink. */
+/* publisher_watches.c - three hash maps and a heap. Chained maps of nodes that live inside what they find; they grow,
+ * and never shrink. */
 #include "service/publisher_watches.h"
 
 #include "cache/keys.h"
@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUCKETS_MIN   1024u
+#define BUCKETS_MIN    1024u
 #define EXPIRY_LEAD_MS 2000 /* before a key ends in Redis it is given a longer life */
 
-/* ---- maps ------------------------------------------------------------------------------------------------------------ */
+/* ---- maps ------------------------------------------------------------------------------------------------------- */
 
 static bool map_setup(struct map *map)
 {
@@ -103,7 +103,7 @@ static struct watch *watch_find(const struct watches *watches, struct rialto_key
     return NULL;
 }
 
-/* ---- heap ------------------------------------------------------------------------------------------------------------ */
+/* ---- heap ------------------------------------------------------------------------------------------------------- */
 
 static void heap_place(struct watches *watches, uint32_t index, struct watcher *watcher)
 {
@@ -176,7 +176,7 @@ struct watcher *watches_due(const struct watches *watches, int64_t now)
     return watches->heap_count > 0 && watches->heap[0]->due_ms <= now ? watches->heap[0] : NULL;
 }
 
-/* ---- adding and removing ----------------------------------------------------------------------------------------------- */
+/* ---- adding and removing ---------------------------------------------------------------------------------------- */
 
 bool watches_setup(struct watches *watches, uint32_t customers_max, uint32_t skus_max, uint32_t refresh_ms)
 {
@@ -260,7 +260,8 @@ static void watch_link(struct watches *watches, struct watch *watch, struct watc
     watches->pairs++;
 }
 
-/* The product that was looked at longest ago makes room: its watch ends now, and the next refresh takes it out of Redis. */
+/* The product that was looked at longest ago makes room: its watch ends now, and the next refresh takes it out of
+ * Redis. */
 static void end_oldest(struct watches *watches, struct watcher *watcher)
 {
     struct watch *oldest = NULL;
@@ -278,8 +279,8 @@ static void end_oldest(struct watches *watches, struct watcher *watcher)
     watcher->count--; /* it counts no more, though it is removed only later */
 }
 
-static struct watch *watch_new(struct watches *watches, struct rialto_key offer, struct watcher *watcher, const char *sku,
-                               bool *ret_replaced)
+static struct watch *watch_new(struct watches *watches, struct rialto_key offer, struct watcher *watcher,
+                               const char *sku, bool *ret_replaced)
 {
     struct watched *product = product_get(watches, sku);
     struct watch *watch = product != NULL ? calloc(1, sizeof *watch) : NULL;
@@ -365,7 +366,7 @@ void watcher_remove(struct watches *watches, struct watcher *watcher)
     free(watcher);
 }
 
-/* ---- changes ----------------------------------------------------------------------------------------------------------- */
+/* ---- changes ---------------------------------------------------------------------------------------------------- */
 
 int64_t watch_ready_ms(const struct watches *watches, const struct watch *watch)
 {

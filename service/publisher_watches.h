@@ -27,8 +27,8 @@ struct watched { /* a product that somebody looks at */
     struct watch *first;
 };
 
-struct watch { /* one customer and one product */
-    struct node node;            /* by the key of their offer */
+struct watch {        /* one customer and one product */
+    struct node node; /* by the key of their offer */
     struct rialto_key offer;
     struct watcher *watcher;
     struct watched *product;
@@ -37,20 +37,20 @@ struct watch { /* one customer and one product */
     int64_t until_ms;            /* the customer looked at it: it stays in Redis until then */
     int64_t refreshed_ms;        /* 0 = never */
     int64_t valid_until_unix_ms; /* of the quote in Redis, service time; 0 = no end */
-    bool    dirty;               /* the quote may have changed */
-    bool    published;           /* stands in Redis, as far as we know */
-    bool    gone;                /* has no price any more */
+    bool dirty;                  /* the quote may have changed */
+    bool published;              /* stands in Redis, as far as we know */
+    bool gone;                   /* has no price any more */
 };
 
-struct watcher { /* a customer */
-    struct node node;            /* by key */
+struct watcher {      /* a customer */
+    struct node node; /* by key */
     struct rialto_key key;
-    char     customer[RIALTO_ID_MAX];
+    char customer[RIALTO_ID_MAX];
     struct watch *first;
     uint32_t count;
     uint32_t heap_index;
-    int64_t  due_ms;
-    int64_t  expires_ms;         /* when Redis drops the key; 0 = it has none */
+    int64_t due_ms;
+    int64_t expires_ms; /* when Redis drops the key; 0 = it has none */
 };
 
 struct watches {
@@ -65,11 +65,12 @@ struct watches {
 bool watches_setup(struct watches *watches, uint32_t customers_max, uint32_t skus_max, uint32_t refresh_ms);
 void watches_teardown(struct watches *watches);
 
-/* watches_add - a customer looks at a product until then; new pairs are due at once. A customer with skus_max products loses the one
- * with the earliest end (it ends in Redis at the next refresh). NULL: out of memory, or customers_max customers.
- * *ret_replaced: a product had to go. */
+/* watches_add - a customer looks at a product until then; new pairs are due at once. A customer with skus_max products
+ * loses the one with the earliest end (it ends in Redis at the next refresh). NULL: out of memory, or customers_max
+ * customers. *ret_replaced: a product had to go. */
 struct watch *watches_add(struct watches *watches, struct rialto_key customer_key, const char *customer,
-                          struct rialto_key sku_key, const char *sku, int64_t until_ms, int64_t now, bool *ret_replaced);
+                          struct rialto_key sku_key, const char *sku, int64_t until_ms, int64_t now,
+                          bool *ret_replaced);
 
 struct watcher *watches_customer(const struct watches *watches, struct rialto_key key); /* or NULL */
 
@@ -83,9 +84,9 @@ void watches_unpublished(struct watches *watches, int64_t now);
 
 /* watches_due - the customer who is due first, if that is now. watches_schedule - and when again. */
 struct watcher *watches_due(const struct watches *watches, int64_t now);
-void            watches_schedule(struct watches *watches, struct watcher *watcher, int64_t due_ms);
-int64_t         watch_ready_ms(const struct watches *watches, const struct watch *watch); /* earliest next refresh */
+void watches_schedule(struct watches *watches, struct watcher *watcher, int64_t due_ms);
+int64_t watch_ready_ms(const struct watches *watches, const struct watch *watch); /* earliest next refresh */
 
-void watch_remove(struct watches *watches, struct watch *watch);     /* its customer stays */
+void watch_remove(struct watches *watches, struct watch *watch);       /* its customer stays */
 void watcher_remove(struct watches *watches, struct watcher *watcher); /* with all watches */
 #endif

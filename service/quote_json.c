@@ -1,5 +1,6 @@
-/* quote_json.c - one quote as JSON. The same text stands in Redis and comes out of `rialto quote --json`; docs/redis.md lists the
- * members. Nothing in it changes while the price does not: an age would, so `as_of` is there instead. Pure. */
+/* quote_json.c - one quote as JSON. The same text stands in Redis and comes out of `rialto quote --json`;
+ * docs/redis.md lists the members. Nothing in it changes while the price does not: an age would, so `as_of` is there
+ * instead. Pure. */
 #include "service/publisher.h"
 
 #include <inttypes.h>
@@ -9,7 +10,7 @@
 #include <time.h>
 
 struct writer { /* counts on when the room is used up, as snprintf does */
-    char  *text;
+    char *text;
     size_t room, used;
 };
 
@@ -18,7 +19,8 @@ __attribute__((format(printf, 2, 3))) static void put(struct writer *writer, con
     va_list args;
     bool fits = writer->used < writer->room;
     va_start(args, format);
-    int length = vsnprintf(fits ? writer->text + writer->used : NULL, fits ? writer->room - writer->used : 0, format, args);
+    int length =
+        vsnprintf(fits ? writer->text + writer->used : NULL, fits ? writer->room - writer->used : 0, format, args);
     va_end(args);
     writer->used += length > 0 ? (size_t)length : 0;
 }
@@ -42,7 +44,8 @@ struct bit_name {
     const char *name;
 };
 
-static void put_bits(struct writer *writer, const char *member, unsigned bits, size_t count, const struct bit_name names[])
+static void put_bits(struct writer *writer, const char *member, unsigned bits, size_t count,
+                     const struct bit_name names[])
 {
     const char *comma = "";
     put(writer, ",\"%s\":[", member);
@@ -69,12 +72,18 @@ static void put_time(struct writer *writer, const char *name, int64_t unix_ms)
 static void put_flags(struct writer *writer, const struct rialto_quote *quote)
 {
     static const struct bit_name flags[] = {
-        { RIALTO_FLAG_ANONYMOUS, "ANONYMOUS" },   { RIALTO_FLAG_PERSONAL, "PERSONAL" },
-        { RIALTO_FLAG_OFFER, "OFFER" },           { RIALTO_FLAG_LOCK, "LOCK" },
-        { RIALTO_FLAG_STALE, "STALE" },           { RIALTO_FLAG_WIDER_ZONE, "WIDER_ZONE" },
-        { RIALTO_FLAG_BOUNDED, "BOUNDED" },       { RIALTO_FLAG_GUARDED, "GUARDED" },
-        { RIALTO_FLAG_IGNORED_ZONE, "IGNORED_ZONE" }, { RIALTO_FLAG_LIST_MODE, "LIST_MODE" },
-        { RIALTO_FLAG_DEMO, "DEMO" },             { RIALTO_FLAG_NEUTRAL, "NEUTRAL" },
+        { RIALTO_FLAG_ANONYMOUS, "ANONYMOUS" },
+        { RIALTO_FLAG_PERSONAL, "PERSONAL" },
+        { RIALTO_FLAG_OFFER, "OFFER" },
+        { RIALTO_FLAG_LOCK, "LOCK" },
+        { RIALTO_FLAG_STALE, "STALE" },
+        { RIALTO_FLAG_WIDER_ZONE, "WIDER_ZONE" },
+        { RIALTO_FLAG_BOUNDED, "BOUNDED" },
+        { RIALTO_FLAG_GUARDED, "GUARDED" },
+        { RIALTO_FLAG_IGNORED_ZONE, "IGNORED_ZONE" },
+        { RIALTO_FLAG_LIST_MODE, "LIST_MODE" },
+        { RIALTO_FLAG_DEMO, "DEMO" },
+        { RIALTO_FLAG_NEUTRAL, "NEUTRAL" },
     };
     put_bits(writer, "flags", quote->flags, sizeof flags / sizeof flags[0], flags);
 }
@@ -82,8 +91,9 @@ static void put_flags(struct writer *writer, const struct rialto_quote *quote)
 static void put_kinds(struct writer *writer, const struct rialto_quote *quote)
 {
     static const struct bit_name kinds[] = {
-        { RIALTO_KIND_LOCATION, "location" }, { RIALTO_KIND_BEHAVIOUR, "behaviour" }, { RIALTO_KIND_PURCHASES, "purchases" },
-        { RIALTO_KIND_PROFILE, "profile" },   { RIALTO_KIND_PARTNER, "partner" },
+        { RIALTO_KIND_LOCATION, "location" },   { RIALTO_KIND_BEHAVIOUR, "behaviour" },
+        { RIALTO_KIND_PURCHASES, "purchases" }, { RIALTO_KIND_PROFILE, "profile" },
+        { RIALTO_KIND_PARTNER, "partner" },
     };
     put_bits(writer, "rests_on", quote->kinds, sizeof kinds / sizeof kinds[0], kinds);
 }

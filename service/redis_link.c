@@ -1,7 +1,7 @@
 /* redis_link.c - connect, authenticate, count. See redis_link.h.
  *
- * Invariant  pending == commands appended - replies read. A reply left unread would be handed to the next command, so any
- *            doubt (error, time-out, half a reply) ends the context, and the next one starts at zero. */
+ * Invariant  pending == commands appended - replies read. A reply left unread would be handed to the next command, so
+ *            any doubt (error, time-out, half a reply) ends the context, and the next one starts at zero. */
 #include "service/redis_link.h"
 
 #include "service/log.h"
@@ -16,12 +16,14 @@
 
 #define WORDS_MAX          16
 #define PASSWORD_BYTES_MAX 512
+#define REPORTS_MAX        4u /* lines about one outage: the reason may change (refused, loading, wrong password) */
 
 static void report(struct redis_link *link, const char *doing, const char *reason)
 {
-    if (link->reported)
+    if (link->reports >= REPORTS_MAX || strncmp(link->reason, reason, sizeof link->reason - 1) == 0)
         return;
-    link->reported = true;
+    link->reports++;
+    (void)snprintf(link->reason, sizeof link->reason, "%s", reason);
     log_line(LOG_WARNING, "REDIS-DOWN", "link=%s url=%s doing=\"%s\" reason=\"%s\"", link->who,
              link->config->redis_url[0] != '\0' ? link->config->redis_url : "DATA_DIR/redis.sock", doing, reason);
 }
@@ -51,7 +53,7 @@ static bool fail(struct redis_link *link, const char *doing)
     return false;
 }
 
-/* ---- connecting ------------------------------------------------------------------------------------------------------ */
+/* ---- connecting ------------------------------------------------------------------------------------------------- */
 
 static struct timeval time_limit(const struct config *config)
 {
@@ -113,8 +115,9 @@ static bool authenticate(struct redis_link *link)
         return false;
     }
     bool named = config->redis_user[0] != '\0';
-    redisReply *reply = redis_link_call(link, named ? (const char *const[]){ "AUTH", config->redis_user, password, NULL }
-                                                    : (const char *const[]){ "AUTH", password, NULL });
+    redisReply *reply =
+        redis_link_call(link, named ? (const char *const[]){ "AUTH", config->redis_user, password, NULL }
+                                    : (const char *const[]){ "AUTH", password, NULL });
     explicit_bzero(password, sizeof password);
     if (reply == NULL)
         return false;
@@ -152,13 +155,14 @@ bool redis_link_open(struct redis_link *link)
         return fail(link, "setting keep-alive");
     if (!authenticate(link) || !ping(link))
         return false;
-    if (link->reported)
+    if (link->reports > 0)
         log_line(LOG_INFO, "REDIS-UP", "link=%s", link->who);
-    link->reported = false;
+    link->reports = 0;
+    link->reason[0] = '\0';
     return true;
 }
 
-/* ---- commands -------------------------------------------------------------------------------------------------------- */
+/* ---- commands --------------------------------------------------------------------------------------------------- */
 
 bool redis_link_append(struct redis_link *link, int argc, const char **argv, const size_t *argv_bytes)
 {

@@ -1,6 +1,7 @@
 /* signal_parse.c - one JSON object to one struct signal, or a reason why not.
  *
- *   members, in the order of the text --signal_take()--> converted, in bounds --> required ones --> signal_cross_check()
+ *   members, in the order of the text --signal_take()--> converted, in bounds --> required ones -->
+ *   signal_cross_check()
  *
  * Everything is driven by SIGNAL_FIELDS. What is said to the sender never repeats a value: values may be personal. */
 #include "service/signal_rows.h"
@@ -20,12 +21,14 @@
 
 #define REFUSE(fault, pointer, reason, ...) (fault_set(fault, NULL, 0, pointer, __VA_ARGS__), REASON_##reason)
 
-/* "/name", escaped as RFC 6901 says and cut to what a fault keeps. */
-static void pointer_of(const char *name, char ret[FAULT_POINTER_MAX])
+#define POINTER_BYTES (2 * FAULT_POINTER_MAX) /* more than a fault keeps: fault_set() cuts between characters */
+
+/* "/name", escaped as RFC 6901 says. */
+static void pointer_of(const char *name, char ret[POINTER_BYTES])
 {
     size_t at = 0;
     ret[at++] = '/';
-    for (; *name != '\0' && at + 2 < FAULT_POINTER_MAX; name++) {
+    for (; *name != '\0' && at + 2 < POINTER_BYTES; name++) {
         if (*name == '~' || *name == '/') {
             ret[at++] = '~';
             ret[at++] = *name == '~' ? '0' : '1';
@@ -191,10 +194,9 @@ static enum signal_reason take_consent(const struct signal_row *row, const cJSON
     if (!cJSON_IsObject(value))
         return REFUSE(fault, pointer, wrong_type, "must be an object of kinds, each true or false");
     for (const cJSON *child = value->child; child != NULL; child = child->next) {
-        char place[FAULT_POINTER_MAX], inner[FAULT_POINTER_MAX];
+        char place[POINTER_BYTES + 32], inner[POINTER_BYTES];
         pointer_of(child->string, inner);
-        /* A cut pointer is better than none: the names of kinds are short, only a stranger's word is long. */
-        (void)snprintf(place, sizeof place, "%.40s%.80s", pointer, inner);
+        (void)snprintf(place, sizeof place, "%.31s%s", pointer, inner);
         int kind = choice_index(row->choices, child->string);
         if (kind < 0)
             return REFUSE(fault, place, unknown_field, "kinds are %s", row->choices);
@@ -277,7 +279,7 @@ static enum signal_reason take_member(const cJSON *member, const struct signal_r
     enum signal_field field = signal_row_find(member->string);
     if (field != SIGNAL_FIELD_COUNT && signal_rows[field].types & (1u << ret->type) && !signal_has(ret, field))
         return signal_take(field, member, rules, signal_rows[field].pointer, ret, fault);
-    char pointer[FAULT_POINTER_MAX];
+    char pointer[POINTER_BYTES];
     pointer_of(member->string, pointer);
     if (field == SIGNAL_FIELD_COUNT)
         return REFUSE(fault, pointer, unknown_field, "unknown field");

@@ -1,4 +1,5 @@
-/* signal_rows.h - SIGNAL_FIELDS as data, for the files that walk it: parser, wire format, description. Private to service/. */
+/* signal_rows.h - SIGNAL_FIELDS as data, for the files that walk it: parser, wire format, description. Private to
+ * service/. */
 #ifndef SERVICE_SIGNAL_ROWS_H
 #define SERVICE_SIGNAL_ROWS_H
 
@@ -28,7 +29,8 @@ static inline const char *signal_row_name(enum signal_field field)
 /* signal_row_find - the field of a name, or SIGNAL_FIELD_COUNT. */
 enum signal_field signal_row_find(const char *name);
 
-/* choice_count, choice_index - words between bars: how many, and which one `word` is (-1: none). choice_at - the word's bytes. */
+/* choice_count, choice_index - words between bars: how many, and which one `word` is (-1: none). choice_at - the word's
+ * bytes. */
 int choice_count(const char *choices);
 int choice_index(const char *choices, const char *word);
 const char *choice_at(const char *choices, int index, size_t *ret_bytes);
@@ -42,8 +44,8 @@ bool text_is_plain(const char *text);
  * A plain number of up to 8 digits is a customer number. */
 bool customer_looks_personal(const char *id);
 
-/* signal_take - check and convert one field's JSON value into *ret, and mark it present. Returns REASON_none, or a reason with
- * *fault, whose pointer is `pointer`. */
+/* signal_take - check and convert one field's JSON value into *ret, and mark it present. Returns REASON_none, or a
+ * reason with *fault, whose pointer is `pointer`. */
 enum signal_reason signal_take(enum signal_field field, const cJSON *value, const struct signal_rules *rules,
                                const char *pointer, struct signal *ret, struct fault *fault);
 

@@ -1,4 +1,5 @@
-/* signal_time.c - RFC 3339 to Unix milliseconds. No time zone tables, no locale: timegm() and friends are not needed. */
+/* signal_time.c - RFC 3339 to Unix milliseconds. No time zone tables, no locale: timegm() and friends are not needed.
+ */
 #include "service/signal_rows.h"
 
 #define DAY_S INT64_C(86400)
@@ -64,7 +65,8 @@ static int days_in_month(int year, int month)
     return DAYS[month - 1] + (month == 2 && leap);
 }
 
-/* Days since 1970-01-01 in the proleptic Gregorian calendar: years are counted from March, so that the leap day comes last. */
+/* Days since 1970-01-01 in the proleptic Gregorian calendar: years are counted from March, so that the leap day comes
+ * last. */
 static int64_t days_since_1970(int year, int month, int day)
 {
     int64_t y = year - (month <= 2);

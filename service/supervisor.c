@@ -4,10 +4,11 @@
  *                                          ^                                               |
  *                                          +---- died: again after restart_backoff_ms -----+
  *
- * Settings   fixed at the start: children read DATA_DIR/config.json and DATA_DIR/models, never the originals. An edited file
- *            cannot give two workers different ideas of who owns a partition, nor keep a dead one from coming back.
- * Stop       SIGTERM, SIGINT or SIGHUP: gateway, then workers, then redis-server, each within STOP_LIMIT_MS; a second signal
- *            kills them. The order lets every accepted signal be applied, and every applied one reach Redis.
+ * Settings   fixed at the start: children read DATA_DIR/config.json and DATA_DIR/models, never the originals. An
+ *            edited file cannot give two workers different ideas of who owns a partition, nor keep a dead one from
+ *            coming back.
+ * Stop       SIGTERM, SIGINT or SIGHUP: gateway, then workers, then redis-server, each within STOP_LIMIT_MS; a second
+ *            signal kills them. The order lets every accepted signal be applied, and every applied one reach Redis.
  * Crash      of the supervisor: the kernel ends its children, and the lock is free when the last of them is gone.
  * As PID 1   it reaps orphans too, and its signals are blocked and waited for, so that they are not lost on PID 1. */
 #include "service/supervisor.h"
@@ -28,25 +29,25 @@
 #define STOP_LIMIT_MS       5000
 #define REDIS_BOOT_LIMIT_MS 60000 /* reading a large append-only file takes its time; after that we start without */
 #define REDIS_BOOT_DEATHS   3u
-#define POLL_MS             20    /* while waiting for something that sends no signal */
+#define POLL_MS             20 /* while waiting for something that sends no signal */
 #define IDLE_MS             60000
 #define READY_WARN_MS       10000
 
 enum { CHILD_REDIS, CHILD_PREPARE, CHILD_GATEWAY, CHILD_WORKERS };
 
 struct supervisor {
-    const struct config *given;   /* as configured */
-    struct config config;         /* as the children have it */
-    struct child  child[CHILDREN_MAX];
-    uint32_t      child_count;
-    sigset_t      signals;
-    uint32_t      stop_signals;   /* how many came */
+    const struct config *given; /* as configured */
+    struct config config;       /* as the children have it */
+    struct child child[CHILDREN_MAX];
+    uint32_t child_count;
+    sigset_t signals;
+    uint32_t stop_signals; /* how many came */
     const struct metrics_file *metrics;
-    int64_t       started_ms;
-    bool          ready, ready_warned;
+    int64_t started_ms;
+    bool ready, ready_warned;
 };
 
-/* ---- events ---------------------------------------------------------------------------------------------------------- */
+/* ---- events ----------------------------------------------------------------------------------------------------- */
 
 static void reap(struct supervisor *supervisor)
 {
@@ -89,15 +90,17 @@ static int64_t start_due(struct supervisor *supervisor)
     return next;
 }
 
-/* ---- start ----------------------------------------------------------------------------------------------------------- */
+/* ---- start ------------------------------------------------------------------------------------------------------ */
 
 static bool redis_is_missing(struct child *redis)
 {
     if (redis->deaths == 0 || !WIFEXITED(redis->status) || WEXITSTATUS(redis->status) != EXEC_FAILED)
         return false;
     redis->wanted = false;
-    log_line(LOG_WARNING, "REDIS-NOT-INSTALLED", "redis-server could not be executed: prices work, but state is kept only in "
-             "shared memory and does not survive a restart of this machine (apt-get install redis-server, or set redis_url)");
+    log_line(LOG_WARNING, "REDIS-NOT-INSTALLED",
+             "redis-server could not be executed: prices work, but state is kept only in "
+             "shared memory and does not survive a restart of this machine (apt-get install redis-server, or set "
+             "redis_url)");
     return true;
 }
 
@@ -116,8 +119,8 @@ static void redis_start(struct supervisor *supervisor)
             return;
         }
         if (mono_ms() > limit || redis->deaths >= REDIS_BOOT_DEATHS) {
-            log_line(LOG_WARNING, "REDIS-NOT-READY", "deaths=%u log=%s/redis.log: going on without it for now", redis->deaths,
-                     supervisor->config.data_dir);
+            log_line(LOG_WARNING, "REDIS-NOT-READY", "deaths=%u log=%s/redis.log: going on without it for now",
+                     redis->deaths, supervisor->config.data_dir);
             return;
         }
         wait_event(supervisor, POLL_MS);
@@ -161,7 +164,8 @@ static void metrics_enter(struct supervisor *supervisor)
 {
     enum rialto_status status = metrics_open(supervisor->config.cache_dir, 0, "supervisor");
     if (status != RIALTO_OK)
-        log_line(LOG_WARNING, "METRICS", "cache_dir=%s status=%s", supervisor->config.cache_dir, rialto_status_name(status));
+        log_line(LOG_WARNING, "METRICS", "cache_dir=%s status=%s", supervisor->config.cache_dir,
+                 rialto_status_name(status));
     supervisor->metrics = metrics_read(supervisor->config.cache_dir);
 }
 
@@ -173,7 +177,7 @@ static void roles_start(struct supervisor *supervisor)
     supervisor->child_count = CHILD_WORKERS + supervisor->config.workers;
 }
 
-/* ---- ready ----------------------------------------------------------------------------------------------------------- */
+/* ---- ready ------------------------------------------------------------------------------------------------------ */
 
 static bool block_ticks(const struct metrics_file *metrics, uint32_t block)
 {
@@ -218,7 +222,7 @@ static void watch(struct supervisor *supervisor)
     }
 }
 
-/* ---- stop ------------------------------------------------------------------------------------------------------------ */
+/* ---- stop ------------------------------------------------------------------------------------------------------- */
 
 static bool any_runs(const struct supervisor *supervisor, uint32_t first, uint32_t end)
 {
@@ -288,7 +292,7 @@ static void stop(struct supervisor *supervisor)
     sockets_remove(&supervisor->config);
 }
 
-/* ---- main ------------------------------------------------------------------------------------------------------------ */
+/* ---- main ------------------------------------------------------------------------------------------------------- */
 
 static void signals_block(struct supervisor *supervisor)
 {

@@ -3,7 +3,8 @@
  *   fork() --> unblock signals, own process group, die with the parent --> exec
  *
  * A child is its own process group: Ctrl-C on a terminal reaches the supervisor only, which then ends them in order.
- * Our roles are killed when the supervisor dies: they are made to be killed, and the next rialtod must not meet them. */
+ * Our roles are killed when the supervisor dies: they are made to be killed, and the next rialtod must not meet them.
+ * */
 #include "service/log.h"
 #include "service/supervisor.h"
 
@@ -105,6 +106,6 @@ void child_ended(struct child *child, const struct config *config, int status, b
     child->restart_at_ms = now + child->backoff_ms;
     log_line(LOG_WARNING, "CHILD-DIED", "who=%s pid=%ld %s lived_ms=%lld restart_in_ms=%u", child->who, pid, how,
              (long long)lived, child->backoff_ms);
-    child->backoff_ms = child->backoff_ms < config->restart_backoff_max_ms / 2 ? child->backoff_ms * 2
-                                                                              : config->restart_backoff_max_ms;
+    child->backoff_ms =
+        child->backoff_ms < config->restart_backoff_max_ms / 2 ? child->backoff_ms * 2 : config->restart_backoff_max_ms;
 }

@@ -1,8 +1,8 @@
 /* wire.c - parts of signals to bytes and back.
  *
- * What a field looks like depends on its kind: numbers are 8 bytes, texts carry their terminator, a consent is two bytes, words
- * are texts one after the other. The encoder writes what the parser checked; the decoder checks again, because a worker would
- * rather drop a message than believe it. */
+ * What a field looks like depends on its kind: numbers are 8 bytes, texts carry their terminator, a consent is two
+ * bytes, words are texts one after the other. The encoder writes what the parser checked; the decoder checks again,
+ * because a worker would rather drop a message than believe it. */
 #include "service/wire.h"
 #include "service/signal_rows.h"
 

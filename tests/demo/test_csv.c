@@ -4,7 +4,7 @@
 
 #include <zlib.h>
 
-static char folder[64], path[128];
+static char folder[128], path[192];
 static struct fault fault;
 static const char *const columns[] = { "name", "price" };
 
@@ -140,7 +140,7 @@ Test(csv, a_gzip_file_that_was_cut_off_is_broken_not_short)
 
 Test(csv, a_file_is_found_plain_or_packed)
 {
-    char found[128];
+    char found[192];
     file_make(folder, "e.csv.gz", "", path);
     cr_assert(csv_find(folder, "e.csv", sizeof found, found));
     cr_assert_str_eq(found, path);

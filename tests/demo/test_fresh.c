@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-static char folder[64], path[128];
+static char folder[128], path[192];
 static struct fault fault;
 
 static void setup(void)

@@ -138,7 +138,7 @@ Test(recording, consents_are_as_frequent_as_the_readme_says)
     cr_assert(gold > 1700 && gold < 2300, "%u", gold);
 }
 
-/* ---- tapes ----------------------------------------------------------------------------------------------------------- */
+/* ---- tapes ------------------------------------------------------------------------------------------------------ */
 
 Test(tape, moves_by_whole_weeks_to_less_than_a_week_ahead_or_six_hours_back)
 {
@@ -153,7 +153,7 @@ Test(tape, moves_by_whole_weeks_to_less_than_a_week_ahead_or_six_hours_back)
 
 Test(tape, a_file_of_lines_is_played_as_it_stands_or_moved_with_new_ids)
 {
-    char folder[64], path[128];
+    char folder[128], path[192];
     folder_make(folder);
     const char *text =
         "{\"control\":\"tick\",\"time\":1000000}\n"
@@ -189,7 +189,7 @@ Test(tape, a_file_of_lines_is_played_as_it_stands_or_moved_with_new_ids)
 
 Test(tape, a_line_that_cannot_be_played_is_refused_with_its_number)
 {
-    char folder[64], path[128];
+    char folder[128], path[192];
     folder_make(folder);
     static const char *const bad[] = {
         "{\"control\":\"tick\",\"time\":1}\n{\"control\":\"ping\"}\n",

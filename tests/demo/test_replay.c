@@ -13,14 +13,14 @@ typedef void answer_function(uint32_t nth, uint32_t lines, char *ret, size_t n);
 
 static struct gateway {
     nng_socket socket;
-    char url[128];
+    char url[192];
     pthread_t thread;
     answer_function *answer;
     uint32_t messages;
     uint32_t lines[MESSAGES_MAX];
     char text[MESSAGES_MAX][4096]; /* beginning of each message of signals */
 } gateway;
-static char folder[64], path[128];
+static char folder[128], path[192];
 
 static uint32_t count_lines(const char *text, size_t bytes)
 {

@@ -2,7 +2,7 @@
 #include "demo/retail.h"
 #include "tests/demo/files.h"
 
-static char folder[64], path[128];
+static char folder[128], path[192];
 static struct fault fault;
 
 static void setup(void)

@@ -1,5 +1,5 @@
-/* fuzz_signal.c - any bytes as a message: every value in it is refused with a reason, or becomes a signal whose parts survive the
- * way to a worker.
+/* fuzz_signal.c - any bytes as a message: every value in it is refused with a reason, or becomes a signal whose parts
+ * survive the way to a worker.
  *
  * The first byte chooses the levels of zones in use. */
 #include "service/gateway.h"

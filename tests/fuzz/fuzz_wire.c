@@ -1,4 +1,5 @@
-/* fuzz_wire.c - any bytes as a message between gateway and worker: refused, or records that encode to the same fields again. */
+/* fuzz_wire.c - any bytes as a message between gateway and worker: refused, or records that encode to the same fields
+ * again. */
 #include "service/signal_rows.h"
 #include "service/wire.h"
 

@@ -46,8 +46,8 @@ static inline void redis_execute(const struct redis_fixture *f)
     (void)dup2(null, STDOUT_FILENO);
     (void)dup2(null, STDERR_FILENO);
     (void)execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", "redis.sock", "--appendonly", "yes",
-                 "--appendfsync", "everysec", "--save", "", "--dir", ".", "--loglevel", "warning", "--requirepass", f->password,
-                 (char *)NULL);
+                 "--appendfsync", "everysec", "--save", "", "--dir", ".", "--loglevel", "warning", "--requirepass",
+                 f->password, (char *)NULL);
     _exit(127);
 }
 

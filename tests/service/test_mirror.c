@@ -1,7 +1,7 @@
 /* test_mirror.c - a worker of a few hundred records, its mirror, and a real redis-server that is treated badly.
  *
- * The worker changes and deletes records at random, one commit a batch, and answers sweeps as service/persist.c does. At the end of each
- * test Redis must hold exactly the worker's records. */
+ * The worker changes and deletes records at random, one commit a batch, and answers sweeps as service/persist.c does.
+ * At the end of each test Redis must hold exactly the worker's records. */
 #include "cache/keys.h"
 #include "service/metrics.h"
 #include "service/mirror.h"
@@ -10,15 +10,15 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 
-#define RECORDS   600u
-#define SLICE     100u
-#define WAIT_MS   15000
+#define RECORDS 600u
+#define SLICE   100u
+#define WAIT_MS 15000
 
 struct record {
     struct rialto_key key;
     uint32_t partition; /* MIRROR_COMMON for some */
     uint64_t seq;       /* of its last change */
-    bool     there;
+    bool there;
 };
 
 struct world {
@@ -27,7 +27,11 @@ struct world {
     struct record record[RECORDS];
     uint64_t applied, deleted[RIALTO_PARTITIONS + 1];
     uint64_t random;
-    struct { bool running; uint32_t partition, index; uint64_t mark; } sweep;
+    struct {
+        bool running;
+        uint32_t partition, index;
+        uint64_t mark;
+    } sweep;
     _Atomic uint64_t durable_told;
     uint32_t sweeps;
 };
@@ -79,7 +83,7 @@ static void world_teardown(struct world *w)
     redis_fixture_teardown(&w->redis);
 }
 
-/* ---- the worker ---------------------------------------------------------------------------------------------------------- */
+/* ---- the worker ------------------------------------------------------------------------------------------------- */
 
 static void put(struct world *w, const struct record *record)
 {
@@ -145,7 +149,7 @@ static void run(struct world *w, uint32_t batches, int64_t pause_ms)
     }
 }
 
-/* ---- what must hold at the end --------------------------------------------------------------------------------------------- */
+/* ---- what must hold at the end ---------------------------------------------------------------------------------- */
 
 static void settle(struct world *w)
 {
@@ -155,7 +159,8 @@ static void settle(struct world *w)
         (void)mirror_commit(w->mirror, w->applied);
         test_sleep(1);
     }
-    cr_assert_eq(mirror_durable(w->mirror), w->applied, "durable %" PRIu64 " of %" PRIu64, mirror_durable(w->mirror), w->applied);
+    cr_assert_eq(mirror_durable(w->mirror), w->applied, "durable %" PRIu64 " of %" PRIu64, mirror_durable(w->mirror),
+                 w->applied);
 }
 
 struct loading {
@@ -180,12 +185,14 @@ static void on_record(void *user, char kind, struct rialto_key key, const void *
     cr_assert_leq(seq, record->seq);
     if (record->seq <= loading->at_least) {
         cr_assert(record->there, "record %u was deleted in %" PRIu64, (unsigned)key.lo, record->seq);
-        cr_assert_eq(seq, record->seq, "record %u is old: %" PRIu64 " for %" PRIu64, (unsigned)key.lo, seq, record->seq);
+        cr_assert_eq(seq, record->seq, "record %u is old: %" PRIu64 " for %" PRIu64, (unsigned)key.lo, seq,
+                     record->seq);
         loading->loaded++;
     }
 }
 
-/* Redis holds every record whose last change is at most `at_least`, in that version, and none that was deleted by then. */
+/* Redis holds every record whose last change is at most `at_least`, in that version, and none that was deleted by
+ * then. */
 static void check_redis(struct world *w, uint64_t at_least)
 {
     for (uint32_t p = 0; p <= MIRROR_COMMON; p++) {
@@ -209,7 +216,7 @@ static void settle_and_check(struct world *w)
     check_redis(w, w->applied);
 }
 
-/* ---- tests ----------------------------------------------------------------------------------------------------------------- */
+/* ---- tests ------------------------------------------------------------------------------------------------------ */
 
 Test(mirror, what_is_durable_can_be_loaded_back)
 {
@@ -221,7 +228,8 @@ Test(mirror, what_is_durable_can_be_loaded_back)
     world_teardown(&w);
 }
 
-/* Goal: the mark never claims what a killed redis-server did not have: what was told durable is there when it comes back. */
+/* Goal: the mark never claims what a killed redis-server did not have: what was told durable is there when it comes
+ * back. */
 Test(mirror, a_killed_redis_keeps_what_was_durable_and_gets_the_rest, .timeout = 60)
 {
     static struct world w;

@@ -1,5 +1,5 @@
-/* test_publisher.c - prices in a real cache, changed as a worker changes them, must show in a real redis-server: in time, with an end,
- * and again after whatever happened to it. */
+/* test_publisher.c - prices in a real cache, changed as a worker changes them, must show in a real redis-server: in
+ * time, with an end, and again after whatever happened to it. */
 #include "service/metrics.h"
 #include "service/publisher.h"
 #include "tests/cache/fixture.h"
@@ -40,8 +40,9 @@ static void shop_close(struct shop *s)
 
 static void announce(struct shop *s, enum rialto_table table, uint32_t partition, uint64_t slot)
 {
-    ring_append(s->cache.cache, 0, &(struct rialto_ring_entry){ .slot = (uint32_t)slot, .partition = (uint8_t)partition,
-                                                                .table = (uint8_t)table });
+    ring_append(s->cache.cache, 0,
+                &(struct rialto_ring_entry){
+                    .slot = (uint32_t)slot, .partition = (uint8_t)partition, .table = (uint8_t)table });
 }
 
 /* A price as a worker publishes it: product line, zone line, cell, word of it. */
@@ -159,7 +160,10 @@ Test(publisher, when_an_offer_ends_the_other_products_stay, .timeout = 60)
     struct rialto_offer_line offer = {
         .until_s = (uint32_t)(rialto_now_ms(s.cache.reader) / 1000 + 2),
         .key = key_pair(fixture_key(&s.cache, "C123"), fixture_key(&s.cache, "milk")),
-        .value = 150, .kind = RIALTO_OFFER_FIXED, .currency = 826, .kinds = RIALTO_KIND_PURCHASES,
+        .value = 150,
+        .kind = RIALTO_OFFER_FIXED,
+        .currency = 826,
+        .kinds = RIALTO_KIND_PURCHASES,
     };
     (void)fixture_put(&s.cache, RIALTO_TABLE_OFFERS, key_partition(line.key), &offer);
     publisher_watch(s.publisher, "C123", "milk", 60);

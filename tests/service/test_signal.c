@@ -158,6 +158,23 @@ Test(signal, fields_that_are_missing_unknown_or_elsewhere_are_named)
               REASON_unknown_field, "/customer" });
 }
 
+/* Goal: a pointer that is too long is cut between characters: the answer must stay UTF-8. */
+Test(signal, a_long_name_is_cut_between_characters)
+{
+    for (size_t lead = 0; lead < 4; lead++) {
+        char text[1200] = "{\"type\":\"forget\",\"customer\":\"C1\",\"";
+        struct signal signal;
+        struct fault fault = { .reason = "" };
+        memset(text + strlen(text), 'x', lead);
+        for (int i = 0; i < 200; i++)
+            memcpy(text + strlen(text), "\xe2\x82\xac", 3);
+        memcpy(text + strlen(text), "\":1}", 4);
+        cr_expect_eq(parse(text, &signal, &fault), REASON_unknown_field);
+        size_t bytes = strlen(fault.pointer);
+        cr_expect(bytes > FAULT_POINTER_MAX - 5 && (bytes - 1 - lead) % 3 == 0, "%zu bytes", bytes);
+    }
+}
+
 Test(signal, wrong_types_of_values_are_named)
 {
     REFUSED({ "{\"type\":\"demand\",\"event\":\"view\",\"sku\":5}", REASON_wrong_type, "/sku" },

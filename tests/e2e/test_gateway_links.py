@@ -1,0 +1,395 @@
+#!/usr/bin/env python3
+"""The gateway among workers that misbehave: they die, come back, miss batches, fall silent, lose their memory. The workers here
+are puppets that speak the wire format (service/wire.h); the gateway is the real one, in its own role.
+"""
+import select
+
+from rialto_test import *  # noqa: F403: the words of these tests
+
+PAIR = 0x10
+BATCH, HELLO, ACK = 1, 2, 3
+REDIS_UP, REDIS_DISK = 1, 2
+HEADER = struct.Struct("<IHHQQqIIII")
+RECORD = struct.Struct("<IBBBBIIqQ")
+FINDING = struct.Struct("<QIHH")
+PART_PRODUCT, PART_CUSTOMER = 1, 2
+FIELDS = re.findall(r'^    X\("(\w+)",', (ROOT / "service/signal.h").read_text(), re.M)
+REASONS = re.findall(r"^    X\((\w+), +(?:NOTE|REJECT),", (ROOT / "service/signal.h").read_text(), re.M)
+
+
+class Puppet(threading.Thread):
+    """A worker that applies what it gets, unless told otherwise."""
+
+    def __init__(self, gateway, index, applied=0):
+        super().__init__(daemon=True)
+        self.url = f"ipc://{gateway.data}/worker.{index}.ipc"
+        self.index, self.applied, self.durable, self.tick = index, applied, applied, 0
+        self.flags = REDIS_UP
+        self.find = lambda record: None  # a record -> name of a reason
+        self.paused = self.ended = self.forgets_durable = False
+        self.drop = 0  # so many batches go by unseen
+        self.gaps = self.repeats = 0
+        self.records, self.batches = [], []
+        self.fault = None
+        self.start()
+
+    def head(self, kind, count=0):
+        return HEADER.pack(0x52494C57, 1, kind, self.applied, self.durable, self.tick, count, self.index, self.flags, 0)
+
+    def run(self):
+        while not self.ended:
+            try:
+                with Sp(self.url, PAIR, PAIR, 0.1) as pipe:
+                    pipe.send(self.head(HELLO))
+                    self.follow(pipe)
+            except (Closed, OSError):
+                time.sleep(0.02)
+            except Exception as error:  # a check that failed in this thread: told by end()
+                self.fault = error
+                return
+
+    def follow(self, pipe):
+        pipe.socket.settimeout(None)
+        while not self.ended:
+            if self.paused or not readable(pipe.socket, 0.05):
+                time.sleep(0.005 if self.paused else 0)
+                continue
+            self.take(pipe, pipe.receive())
+
+    def take(self, pipe, message):
+        magic, version, kind, seq, prev, tick, count, worker, _, _ = HEADER.unpack_from(message)
+        equal((magic, version, kind, worker), (0x52494C57, 1, BATCH, self.index), "head of a batch")
+        if self.drop:
+            self.drop -= 1
+        elif seq <= self.applied:
+            self.repeats += 1
+            pipe.send(self.head(ACK))
+        elif prev > self.applied:
+            self.gaps += 1
+            pipe.send(self.head(HELLO))
+        else:
+            require(tick >= self.tick, "time goes back")
+            self.tick = tick
+            found = self.apply(message, seq, count)
+            self.applied = seq
+            self.batches.append((seq, count))
+            if not self.forgets_durable:
+                self.durable = seq
+            pipe.send(self.head(ACK, len(found)) + b"".join(found))
+
+    def apply(self, message, seq, count):
+        at, found = HEADER.size, []
+        for _ in range(count):
+            size, _, part, _, _, ref, fields, _, id_hash = RECORD.unpack_from(message, at)
+            record, place = {"part": part, "id_hash": id_hash}, at + RECORD.size
+            for _ in range(fields):
+                number, _, length = struct.unpack_from("<BBH", message, place)
+                record[FIELDS[number]] = message[place + 4:place + 4 + length]
+                place += 4 + length
+            self.records.append(record)
+            reason = self.find(record)
+            if reason:
+                found.append(FINDING.pack(seq, ref, REASONS.index(reason), part))
+            at += size
+        equal(at, len(message), "length of a batch")
+        return found
+
+    def skus(self, prefix):
+        names = [r["sku"].rstrip(b"\0").decode() for r in self.records if "sku" in r and r["part"] == PART_PRODUCT]
+        return [int(name[len(prefix):]) for name in names if name.startswith(prefix)]
+
+    def end(self):
+        self.ended = True
+        self.join()
+        if self.fault:
+            raise self.fault
+
+
+def readable(connection, seconds):
+    return bool(select.select([connection], [], [], seconds)[0])
+
+
+class Gateway:
+    """rialtod in the role of the gateway, without supervisor and workers."""
+
+    def __init__(self, workers=2, **settings):
+        folder = temporary_folder()
+        self.data, self.log_path = folder / "data", folder / "log"
+        models = folder / "models"
+        self.data.mkdir()
+        models.mkdir()
+        (models / "shop.json").write_text(json.dumps(simple_model()))
+        self.push_url, self.request_url = f"ipc://{self.data}/push.ipc", f"ipc://{self.data}/request.ipc"
+        self.settings = {**SMALL, "instance": f"links{os.getpid()}", "log_level": "debug", "worker_count": workers, "data_dir": self.data,
+                         "cache_dir": shared_folder() / "cache", "models_dir": models, "push_urls": self.push_url,
+                         "request_urls": self.request_url, "answer_timeout_ms": 1000, "durable_timeout_ms": 300, **settings}
+        status, _, err = run(*self.command("prepare"))
+        require(status == 0, f"prepare: {err}")
+        self.process = None
+        atexit.register(self.kill)
+        self.start()
+
+    def command(self, role):
+        return [BIN / "rialtod", "--role", role] + [w for k, v in self.settings.items() for w in ("--set", f"{k}={v}")]
+
+    def start(self):
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen([str(word) for word in self.command("gateway")], stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, preexec_fn=die_with_the_test)
+
+    def requester(self):
+        def connect():
+            with contextlib.suppress(Closed, OSError):
+                return Requester(self.request_url)
+        return wait_until(connect, 10, "the request socket")
+
+    def ask(self, what):
+        with self.requester() as requester:
+            return requester.ask(what)
+
+    def push(self, *what):
+        with Pusher(self.push_url, 30) as pusher:
+            for one in what:
+                pusher.push(one)
+            time.sleep(0.2)  # what is in the socket is read before it closes
+
+    def state(self):
+        return self.ask({"control": "ping"})["workers"]
+
+    def wait_idle(self):
+        wait_until(lambda: all(w["connected"] and w["waiting"] == 0 for w in self.state()), 10, "all batches to be applied")
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(10 * SLOW)
+        self.process = None
+        return status
+
+    def kill(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+
+def view(sku, **more):
+    return {"type": "demand", "sku": sku, "event": "view", **more}
+
+
+def views(prefix, count):
+    return [view(f"{prefix}{i}") for i in range(count)]
+
+
+gateway = Gateway()
+puppets = [Puppet(gateway, 0), Puppet(gateway, 1)]
+
+
+@check("each part goes to one worker, in the order of sending, and the product part names no customer, source or id")
+def _():
+    signals = [view(f"a{i}", customer=f"C{i}", source="shop", id=str(i)) for i in range(200)]
+    equal(gateway.ask(signals)["accepted"], 200)
+    for puppet in puppets:
+        equal(puppet.skus("a"), sorted(puppet.skus("a")), "order")
+        for record in puppet.records:
+            require("source" not in record and "id" not in record, f"source or id travel: {record}")
+            require(record["part"] == PART_CUSTOMER or "customer" not in record, f"a customer in a product part: {record}")
+            require(record["id_hash"] != 0, "no hash of the id")
+    equal(sorted(n for p in puppets for n in p.skus("a")), list(range(200)))
+    equal(sum(r["part"] == PART_CUSTOMER for p in puppets for r in p.records), 200)
+
+
+@check("what workers find is told by the place of the signal in its message; remarks reject nothing")
+def _():
+    for puppet in puppets:
+        puppet.find = lambda r: ("unknown_product" if r["part"] == PART_PRODUCT and r.get("sku") == b"unknown\0" else
+                                 "no_consent" if r["part"] == PART_CUSTOMER and r.get("customer") == b"Cno\0" else None)
+    answer = gateway.ask([view("good"), view("unknown"), {"type": "nonsense"}, view("good", customer="Cno"), view("unknown", customer="Cno")])
+    for puppet in puppets:
+        puppet.find = lambda r: None
+    equal((answer["accepted"], answer["rejected"]), (2, 3))
+    equal(sorted((f["index"], f["reason"], f["pointer"]) for f in answer["findings"]),
+          [(1, "unknown_product", "/sku"), (2, "unknown_type", "/type"), (3, "no_consent", "/customer"),
+           (4, "no_consent", "/customer"), (4, "unknown_product", "/sku")])
+
+
+@check("durable says what the workers say: redis, disk, or no when Redis is away or slow")
+def _():
+    def durable(flags, forgets):
+        for puppet in puppets:
+            puppet.flags, puppet.forgets_durable = flags, forgets
+        time.sleep(0.25)  # two ticks carry the news
+        began = time.monotonic()
+        return gateway.ask(views("d", 20))["durable"], time.monotonic() - began
+    equal(durable(REDIS_UP, False)[0], "redis")
+    equal(durable(REDIS_UP | REDIS_DISK, False)[0], "disk")
+    word, took = durable(REDIS_UP, True)
+    equal(word, "no")
+    require(0.25 < took < 1.0 * SLOW, f"{took:.3f} s for a time-out of 0.3 s")
+    word, took = durable(0, True)
+    equal(word, "no")
+    require(took < 0.25 * SLOW, f"{took:.3f} s although Redis is known to be away")
+    durable(REDIS_UP, False)
+
+
+@check("a tick is answered when the workers have it, and time goes on from there")
+def _():
+    target = gateway.ask({"control": "ping"})["service_time_ms"] + 3600_000
+    answer = gateway.ask({"control": "tick", "time": target})
+    require(answer["ok"] and answer["service_time_ms"] >= target, answer)
+    for puppet in puppets:
+        require(puppet.tick >= target - target % 100, f"worker {puppet.index} is at {puppet.tick}, not at {target}")
+    earlier = gateway.ask({"control": "tick", "time": target - 1000_000})
+    require(earlier["ok"] and earlier["service_time_ms"] >= target, earlier)
+
+
+@check("signals of a dead worker are not answered for: no_answer; the others are accepted")
+def _():
+    puppets[0].end()
+    began = time.monotonic()
+    answer = gateway.ask(views("b", 40))
+    require(time.monotonic() - began < 3 * SLOW, "the answer comes in time")
+    require(0 < answer["rejected"] < 40 and answer["accepted"] + answer["rejected"] == 40, answer)
+    equal({f["reason"] for f in answer["findings"]}, {"no_answer"})
+    equal([w["connected"] for w in gateway.state()], [False, True])
+
+
+@check("when it comes back it gets what it missed, once, in order")
+def _():
+    puppets[0] = Puppet(gateway, 0, puppets[0].applied)
+    gateway.wait_idle()
+    equal(sorted(n for p in puppets for n in p.skus("b")), list(range(40)))
+    equal(puppets[0].skus("b"), sorted(puppets[0].skus("b")))
+
+
+@check("a batch that gets lost is sent again, with all that follow, and many calls for it are one")
+def _():
+    before = gateway.log().count("WORKER-HELLO")
+    puppets[0].drop = 1
+    puppets[0].paused = True
+    for chunk in range(20):
+        gateway.push(*views(f"c{chunk}-", 20))
+    puppets[0].paused = False
+    gateway.wait_idle()
+    for chunk in range(20):
+        equal(sorted(n for p in puppets for n in p.skus(f"c{chunk}-")), list(range(20)), f"chunk {chunk}")
+    require(puppets[0].gaps > 0, "nothing was lost: the test tests nothing")
+    note(f"{puppets[0].gaps} gaps seen, {puppets[0].repeats} batches came twice, {gateway.log().count('WORKER-HELLO') - before} rewinds")
+
+
+@check("a gateway that is killed goes on behind every number and every tick that its workers have")
+def _():
+    gateway.ask(views("e", 20))
+    gateway.wait_idle()
+    gateway.process.send_signal(signal.SIGSTOP)  # no further tick
+    time.sleep(0.2)
+    applied, ticks = max(p.applied for p in puppets), max(p.tick for p in puppets)
+    seen = [len(p.batches) for p in puppets]
+    gateway.kill()
+    gateway.start()
+    answer = gateway.ask(views("f", 20))
+    equal(answer["accepted"], 20)
+    fresh = [seq for p, known in zip(puppets, seen) for seq, _ in p.batches[known:]]
+    require(min(fresh) > applied, f"numbers given out again: {fresh}, known {applied}")
+    require(all(p.tick >= ticks for p in puppets), "time went back")
+
+
+@check("without its file of numbers too")
+def _():
+    applied = max(p.applied for p in puppets)
+    gateway.kill()
+    (gateway.data / "gateway.seq").unlink()
+    gateway.start()
+    equal(gateway.ask(views("g", 20))["accepted"], 20)
+    require(min(p.applied for p in puppets) > applied, "numbers given out again")
+
+
+@check("a worker that lost its memory is taken as it is, and goes on")
+def _():
+    puppets[1].end()
+    gateway.push(*views("h", 40))
+    puppets[1] = Puppet(gateway, 1, 3)
+    gateway.wait_idle()
+    equal(sorted(n for p in puppets for n in p.skus("h")), list(range(40)))
+    require("WORKER-BEHIND" in gateway.log(), "nobody was told")
+
+
+@check("a second gateway on the same data is refused")
+def _():
+    status, _, err = run(*gateway.command("gateway"))
+    equal(status, 1)
+    contains(err, "another gateway")
+
+
+@check("a stop hands on what has been received")
+def _():
+    with Pusher(gateway.push_url) as pusher:
+        for one in views("i", 500):
+            pusher.push(one)
+        time.sleep(0.3)
+        equal(gateway.stop(), 0)
+    equal(sorted(n for p in puppets for n in p.skus("i")), list(range(500)))
+    for puppet in puppets:
+        puppet.end()
+
+
+tight = Gateway(window_batches_max=8, ingest_messages_max=16, batch_signals_max=16)
+puppets = [Puppet(tight, 0), Puppet(tight, 1)]
+tight.wait_idle()
+COUNT = 5000
+sent = [0]
+
+
+def push_many():
+    with Pusher(tight.push_url, 60) as pusher:
+        for one in views("j", COUNT):
+            pusher.push(one)
+            sent[0] += 1
+        time.sleep(0.5)
+
+
+@check("a worker that falls silent makes senders wait; nothing grows, a ping is answered, requests end in time")
+def _():
+    puppets[0].paused = True
+    thread = threading.Thread(target=push_many)
+    thread.start()
+    time.sleep(1)
+    waiting = sent[0]
+    require(waiting < COUNT / 2, f"{waiting} of {COUNT} were taken")
+    time.sleep(0.5)
+    equal(sent[0], waiting, "sent while nothing is taken")
+    began = time.monotonic()
+    workers = tight.state()
+    require(time.monotonic() - began < 0.5 * SLOW, "the ping waits")
+    require(workers[0]["waiting"] >= 8 and workers[1]["waiting"] < 8, workers)
+    askers = [tight.requester() for _ in range(100)]
+    for asker in askers:
+        asker.send(struct.pack(">I", 0x80000001) + json.dumps(view("late")).encode())
+    for asker in askers[10:]:
+        asker.close()
+    for asker in askers[:10]:
+        equal(json.loads(asker.receive(10 * SLOW)[4:])["findings"][0]["reason"], "no_answer")
+        asker.close()
+    puppets[0].paused = False
+    thread.join()
+    tight.wait_idle()
+    equal(sorted(n for p in puppets for n in p.skus("j")), list(range(COUNT)))
+    for puppet in puppets:
+        equal(puppet.skus("j"), sorted(puppet.skus("j")), "order")
+    equal(tight.ask(view("after"))["accepted"], 1)
+
+
+@check("no worker at all: the gateway starts all the same, and says that nobody answers")
+def _():
+    for puppet in puppets:
+        puppet.end()
+    tight.kill()
+    tight.start()
+    answer = tight.ask(view("nobody"))
+    equal((answer["accepted"], answer["rejected"], answer["findings"][0]["reason"]), (0, 1, "no_answer"))
+    equal(tight.stop(), 0)
+
+
+finish()
