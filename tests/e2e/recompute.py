@@ -247,14 +247,13 @@ class Model:
             p = half_even(p * self.personal_value(row, customer), MICRO)
         return half_even(clamp(p, self.personal_low, self.personal_high), 100)
 
-    @staticmethod
-    def personal_value(row, customer):
+    def personal_value(self, row, customer):
         if "tier" in row and "profile" in customer.consent and customer.tier:
             return micro(row["tier"].get(customer.tier, 1))
         if "segment" in row and "profile" in customer.consent:
             named = [micro(row["segment"][s]) for s in customer.segments[:8] if s in row["segment"]]
             return min(named, default=MICRO)
-        if ("spend" in row or "spend_steps" in row) and "purchases" in customer.consent and customer.spend is not None:
+        if ("spend" in row or "spend_steps" in row) and "purchases" in customer.consent and customer.spend_in(self.currencies):
             return curve_at("spend_steps" in row, points(row.get("spend_steps") or row["spend"]), customer.spend_micro())
         if "zone" in row and "location" in customer.consent:
             return next((micro(row["zone"][z]) for z in customer.zones if z in row["zone"]), MICRO)
@@ -310,6 +309,8 @@ class Cell:
         self.event_count = 0
         self.times = {}         # kind -> time of the newest signal
         self.published = self.published_list = self.changed = 0
+        self.before = 0, 0, 0   # these three, before they moved
+        self.moved = 0
 
 
 class Product:
@@ -329,6 +330,9 @@ class Customer:
         self.place = None       # zone, until
         self.zones = []         # filled in for a moment
         self.times = {}
+
+    def spend_in(self, currencies):
+        return self.spend is not None and self.spend[1] in currencies
 
     def spend_micro(self):
         amount, currency = self.spend
@@ -390,6 +394,7 @@ class World:
         """Time first: what stands is priced again, then signals of this time may follow."""
         self.close_batch()
         self.now = max(self.now, now)
+        self.end_offers()
         self.heard.update(self.products)
         self.close_batch()
 
@@ -574,19 +579,16 @@ class World:
             else:
                 customer.consent.discard(kind)
                 self.withdraw(customer, kind)
-                for key, offer in list(self.offers.items()):
-                    if key[0] == row["customer"] and offer.kind and offer.basis == kind:
+                for key, offer in self.offers.items():
+                    if key[0] == row["customer"] and offer.basis == kind:
                         offer.kind = None
-                        if offer.locked is None:
-                            del self.offers[key]
+                self.end_offers()
         needs = {"tier": "profile", "segments": "profile", "spend": "purchases"}
         for field, kind in needs.items():
             if field in row and kind in customer.consent:
                 setattr(customer, field, (row["spend"], row["currency"]) if field == "spend" else row[field])
-        if customer.consent:
+        if customer.consent or False in row.get("consent", {}).values():  # of who permits nothing, the time of a refusal is kept
             self.customers[row["customer"]] = customer
-        else:
-            self.customers.pop(row["customer"], None)  # nothing is kept of who permits nothing
         return "no_consent" if any(field in row and kind not in customer.consent for field, kind in needs.items()) else None
 
     @staticmethod
@@ -622,12 +624,12 @@ class World:
         key, kind = (row["customer"], row["sku"]), row["kind"]
         if kind == "withdraw" and key not in self.offers:
             return "superseded"
-        known = self.offers.get(key, Offer())
-        if time < known.time or row.get("until", self.now + 1) <= self.now:
-            return "superseded"
         basis = row.get("basis", "profile")
         if kind not in ("lock", "withdraw") and basis not in self.customers.get(row["customer"], Customer()).consent:
             return "no_consent"
+        known = self.offers.get(key, Offer())
+        if time < known.time or row.get("until", self.now + 1) <= self.now:
+            return "superseded"
         offer = self.offers[key] = known
         offer.time = time
         if kind == "lock":
@@ -635,13 +637,19 @@ class World:
             return None
         offer.kind, offer.basis, offer.stackable = None if kind == "withdraw" else kind, basis, row.get("stackable", False)
         offer.begin, offer.until = row.get("from", time), row.get("until")
-        if kind == "withdraw" and offer.locked is None:
-            del self.offers[key]
+        self.end_offers()
         if kind == "percent":
             offer.value = micro(row["percent"]) // 10000  # in 1e-4, cut
         elif kind != "withdraw":
             offer.value, offer.currency = row["amount"], row["currency"]
         return None
+
+    def end_offers(self):
+        for key, offer in list(self.offers.items()):
+            if offer.kind and offer.until is not None and offer.until <= self.now:
+                offer.kind = None
+            if not offer.kind and not offer.is_locked(self.now):
+                del self.offers[key]
 
     def apply_forget(self, row, _time):
         self.customers.pop(row["customer"], None)
@@ -753,9 +761,11 @@ class World:
             except NoPrice:
                 continue
             amount = self.follow(price, cell.published, cell.published_list, cell.changed, self.now)
-            if amount != cell.published:
-                cell.changed = self.now
-            cell.published, cell.published_list = amount, price["list"]
+            if (amount, price["list"]) != (cell.published, cell.published_list):
+                cell.before = cell.published, cell.published_list, cell.changed
+                cell.changed = self.now if amount != cell.published else cell.changed
+                cell.published, cell.published_list = amount, price["list"]
+                cell.moved = self.now
 
     def prices(self, now=None):
         """What must stand now: a dict per cell."""

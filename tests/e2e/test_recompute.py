@@ -32,7 +32,7 @@ class Twice:
         self.world = World(load_models(service.models), walk=walk, **config)
         self.library = Library(service.cache)
         self.lines, self.rows = [], []
-        self.compared = self.sent = 0
+        self.compared = self.sent = self.later = 0
         self.tick((service.now_ms() // WEEK_MS + 1) * WEEK_MS)  # so that a stream plays alike whenever it is played
 
     @property
@@ -88,30 +88,32 @@ class Twice:
     def check_prices(self, zones=()):
         """All cells, and all products in these zones, which cells around them may answer for."""
         prices = {(p["sku"], p["zone"]): p for p in self.world.prices()}
-        asked = sorted({*prices, *((sku, zone) for sku in self.world.products for zone in zones)})
+        asked = sorted(prices) + sorted({(sku, zone) for sku in self.world.products for zone in zones} - {*prices})
         wrong = []
         for sku, zone in asked:
             price = self.answering(prices, sku, zone)
+            if price:  # as it stands, perhaps since a moment after the tick
+                price["baseline"] = self.world.products[sku].cells[price["zone"]].published
             found, wanted = self.found(sku, zone), self.wanted(price)
-            if found != wanted and not (price and found == self.wanted(self.a_moment_later(price))):
+            if found != wanted and not (price and (sku, zone) in prices and self.a_moment_later(price, found)):
                 wrong.append(f"{sku} in {zone or 'world'}: found {found}, recomputed {wanted}" +
                              (f" out of {price['inputs']}, factors {price['factors']}, raw {price['raw']}" if price else ""))
         self.compared += len(asked)
         require(not wrong, f"at {self.now}: {len(wrong)} of {len(asked)} differ: " + "; ".join(wrong[:SHOWN_MAX]))
 
-    def a_moment_later(self, price):
-        """Since the tick some milliseconds have passed, and the service may have priced once more: no other price is forgiven."""
+    def a_moment_later(self, price, found):
+        """A batch is priced some milliseconds after the tick before it, and what moves with time is priced once a second. The price at
+        one of these moments is right too, and the recomputation goes on from there. No other price is forgiven."""
         cell = self.world.products[price["sku"]].cells[price["zone"]]
-        for later in range(self.now, self.service.now_ms() + 1, 100):
-            try:
-                moved = self.world.wanted(price["sku"], price["zone"], later)
-            except recompute.NoPrice:
-                continue
-            moved["baseline"] = self.world.follow(moved, cell.published, cell.published_list, cell.changed, later)
-            if moved["baseline"] != price["baseline"]:
-                note(f"{price['sku']} in {price['zone']} moved {later - self.now} ms after the tick")
-                return moved
-        return price
+        before = cell.before if cell.moved == self.now else (cell.published, cell.published_list, cell.changed)
+        for later in range(self.now + 100, self.service.now_ms() + 1, 100):
+            moved = self.world.wanted(price["sku"], price["zone"], later)
+            moved["baseline"] = self.world.follow(moved, *before, later)
+            if found == self.wanted(moved):
+                self.later += 1
+                cell.published, cell.published_list, cell.changed = moved["baseline"], moved["list"], self.now
+                return True
+        return False
 
     def check_terms(self, skus, zones=("",)):
         """Multiplier and amount of every customer for these products, offers and locks included."""
@@ -482,6 +484,7 @@ class MadeUp:
         row = {"sku": sku, "list": list_price, "currency": self.kinds[self.skus[sku]][0], **self.zone()}
         if row.get("zone") == "fr" or dice.random() < 0.05:  # abroad; elsewhere mostly refused
             row["currency"] = self.kinds[self.skus[sku]][-1]
+            row["list"] += row["currency"] == "USD"
         if dice.random() < 0.5:
             row["cost"] = int(list_price * dice.uniform(0, 1.2))
         if dice.random() < 0.5:
@@ -496,7 +499,7 @@ class MadeUp:
             row["quantity"] = dice.choice((1, 2, 12, 0.25, 0.333333, 1000))
         if dice.random() < 0.2:
             row["customer"] = self.customer()
-            if row.get("zone") != "fr":  # the amount in the currency of the price there
+            if row.get("zone") is None:  # the amount in the currency of the price there
                 row["amount"], row["currency"] = dice.randrange(20000), self.kinds[self.skus[row["sku"]]][0]
         return row
 
@@ -572,7 +575,8 @@ def made_up(seed, calm):
     models = {f"{kind}.json": made_up_model(dice, kind, currencies, calm) for kind, currencies in kinds.items()}
     models["own.json"] = made_up_model(dice, "own", ["EUR"], calm, scope={"skus": ["aaa-1", "aaa-3*"], "currencies": ["EUR"]})
     what = f"made-up stream {seed}{', with calm prices' if calm else ''}"
-    with Service(models=models, open_min=dice.choice((1, 3)), signal_age_max_s=30 * 86400) as service:
+    levels = dice.choice(({}, {}, {"geohash_lengths": "4", "path_depths": "1,3"}, {"geohash_lengths": "2,7", "path_depths": "2"}))
+    with Service(models=models, open_min=dice.choice((1, 3)), signal_age_max_s=30 * 86400, **levels) as service:
         twice = Twice(service)
         stream = MadeUp(dice, twice, kinds)
 
@@ -581,11 +585,14 @@ def made_up(seed, calm):
             twice.say(*stream.first())
             for _ in range(40):
                 twice.say(*(stream.signal() for _ in range(dice.randrange(60))))
+                twice.flush()
+                twice.check_prices(ZONES)
                 twice.pass_time(12 * MINUTE_MS * dice.choice((1, 1, 2, 3, 10, 40)))
                 twice.check_prices(ZONES)
                 if twice.world.customers:
                     twice.check_terms(sorted(stream.skus))
-        note(f"{twice.sent} signals, {sum(twice.world.refused.values())} without effect, {twice.compared} prices compared")
+        note(f"{twice.sent} signals, {sum(twice.world.refused.values())} without effect, {twice.compared} prices compared, "
+             f"{twice.later} of a moment later")
 
 
 def main():
