@@ -199,7 +199,7 @@ LIBDIR ?= $(PREFIX)/lib
 INCDIR ?= $(PREFIX)/include
 SHAREDIR ?= $(PREFIX)/share
 MAN := $(wildcard docs/man/*.[1-8])
-DATA := $(shell find models -name '*.json' 2>/dev/null) $(wildcard docker/rialto.json examples/*.ndjson)
+DATA := $(shell find models -name '*.json' 2>/dev/null) $(wildcard docker/rialto.json examples/*.ndjson) $(wildcard demo/data/*)
 
 define PKGCONFIG
 prefix=$(PREFIX)

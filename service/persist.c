@@ -79,15 +79,10 @@ static bool sweep_begin(struct worker *worker)
     return true;
 }
 
-bool persist_sweeping(const struct worker *worker)
-{
-    return worker->sweep.running;
-}
-
-void persist_sweep_slice(struct worker *worker)
+bool persist_sweep_slice(struct worker *worker)
 {
     if (!worker->sweep.running && !sweep_begin(worker))
-        return;
+        return false;
     struct state *state = state_of(worker, worker->sweep.number);
     for (uint32_t looked = 0; looked < SWEEP_SLICE && worker->sweep.pool < POOL_COUNT; looked++) {
         enum state_pool pool = (enum state_pool)worker->sweep.pool;
@@ -107,6 +102,7 @@ void persist_sweep_slice(struct worker *worker)
         worker->sweep.running = false;
         mirror_swept(worker->mirror, worker->sweep.number, state_applied(worker->common));
     }
+    return sent;
 }
 
 /* ---- loading -------------------------------------------------------------------------------------------------- */
@@ -115,6 +111,7 @@ struct loading {
     struct state *state;
     uint32_t number;
     uint64_t loaded, refused;
+    int64_t  newest_ms; /* latest tick that a record gives away */
 };
 
 static bool stored_is_valid(enum state_pool pool, struct rialto_key key, const union any_record *record)
@@ -150,6 +147,17 @@ static void end_texts(enum state_pool pool, union any_record *record)
 #undef END
 }
 
+/* The tick itself is not stored in Redis. Time must not go back behind what was priced or heard of zones. */
+static int64_t tick_of_record(enum state_pool pool, const union any_record *record)
+{
+    if (pool == POOL_CELLS)
+        return record->cell.changed_ms;
+    if (pool != POOL_ZONES)
+        return 0;
+    int64_t weather = record->zone.weather_time_ms, zone = record->zone.zone_time_ms;
+    return weather > zone ? weather : zone;
+}
+
 static void load_record(void *user, char kind, struct rialto_key key, const void *value, size_t bytes)
 {
     struct loading *loading = user;
@@ -167,10 +175,14 @@ static void load_record(void *user, char kind, struct rialto_key key, const void
         good = head.layout == STATE_LAYOUT && head.bytes == RECORD_BYTES[pool] && stored_is_valid(pool, key, &record) &&
                state_load(loading->state, pool, &record.head);
     }
-    if (good)
-        loading->loaded++;
-    else
+    if (!good) {
         loading->refused++;
+        return;
+    }
+    loading->loaded++;
+    int64_t tick_ms = tick_of_record(pool, &record);
+    if (tick_ms > loading->newest_ms)
+        loading->newest_ms = tick_ms;
 }
 
 enum rialto_status persist_load(struct worker *worker, uint32_t number, struct state *state)
@@ -182,6 +194,8 @@ enum rialto_status persist_load(struct worker *worker, uint32_t number, struct s
     if (status != RIALTO_OK)
         return status;
     state_set_applied(state, mark);
+    if (loading.newest_ms > worker->tick_ms)
+        worker->tick_ms = loading.newest_ms;
     if (loading.loaded + loading.refused > 0)
         log_line(loading.refused > 0 ? LOG_WARNING : LOG_DEBUG, "STATE-LOADED", "partition=%u records=%llu refused=%llu mark=%llu",
                  number, (unsigned long long)loading.loaded, (unsigned long long)loading.refused, (unsigned long long)mark);

@@ -279,6 +279,14 @@ static void end_oldest(struct watches *watches, struct watcher *watcher)
     watcher->count--; /* it counts no more, though it is removed only later */
 }
 
+static bool make_room(struct watches *watches, struct watcher *watcher)
+{
+    bool full = watcher->count >= watches->skus_max;
+    if (full)
+        end_oldest(watches, watcher);
+    return full;
+}
+
 static struct watch *watch_new(struct watches *watches, struct rialto_key offer, struct watcher *watcher,
                                const char *sku, bool *ret_replaced)
 {
@@ -289,9 +297,7 @@ static struct watch *watch_new(struct watches *watches, struct rialto_key offer,
             product_release(watches, product);
         return NULL;
     }
-    *ret_replaced = watcher->count >= watches->skus_max;
-    if (*ret_replaced)
-        end_oldest(watches, watcher);
+    *ret_replaced = make_room(watches, watcher);
     watch->offer = offer;
     watch->dirty = true;
     watch_link(watches, watch, watcher, product);
@@ -327,6 +333,7 @@ struct watch *watches_add(struct watches *watches, struct rialto_key customer_ke
         }
         watches_schedule(watches, watcher, now);
     } else if (watch->until_ms == 0) { /* had to make room, and is looked at again */
+        *ret_replaced = make_room(watches, watch->watcher);
         watch->watcher->count++;
     }
     if (until_ms > watch->until_ms)

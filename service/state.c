@@ -33,6 +33,7 @@ struct state_file { /* the first page */
     char     boot_id[BOOT_ID_BYTES];
     _Atomic uint64_t applied; /* the commit */
     _Atomic int64_t  tick_ms;
+    _Atomic uint64_t filled;  /* 1 once what Redis held is in, or a batch was committed: until then the file counts as fresh */
     _Atomic uint64_t deleted;
     struct pool_entry pool[POOL_COUNT];
     uint64_t ids_offset; /* two generations of IDS_PER_GENERATION words: epoch << 48 | 48 bits of the hash */
@@ -129,7 +130,7 @@ static void read_boot_id(char ret[BOOT_ID_BYTES])
 /* Same plan and same boot: the pages in the kernel's cache are exactly what the dead owner stored, in its order. */
 static bool is_usable(const struct state_file *file, const struct state_file *plan)
 {
-    return file->magic == plan->magic && file->layout == plan->layout && file->number == plan->number &&
+    return file->filled == 1 && file->magic == plan->magic && file->layout == plan->layout && file->number == plan->number &&
            file->file_bytes == plan->file_bytes && plan->boot_id[0] != '\0' &&
            memcmp(file->boot_id, plan->boot_id, BOOT_ID_BYTES) == 0 &&
            memcmp(file->pool, plan->pool, sizeof file->pool) == 0;
@@ -339,6 +340,7 @@ void state_set_applied(struct state *state, uint64_t seq)
     atomic_store(&state->journal->used, 0);
     atomic_store(&state->journal->batch, seq);
     atomic_store(&state->file->applied, seq);
+    atomic_store(&state->file->filled, 1);
 }
 
 int64_t state_tick(const struct state *state)
@@ -505,6 +507,7 @@ void state_commit(struct state *state)
 {
     assert(state->batch != 0);
     atomic_store_explicit(&state->file->applied, state->batch, memory_order_release);
+    atomic_store_explicit(&state->file->filled, 1, memory_order_relaxed);
     state->batch = 0;
 }
 

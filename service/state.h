@@ -123,14 +123,15 @@ struct state;
 
 /* state_open - map (and create) a partition's file; undo what a dead owner left open.
  *   number      partition, or RIALTO_PARTITIONS for the common file of `worker`
- *   ret_fresh   the file is new, of another layout or size, or from another boot: it is empty, and is to be filled from Redis
+ *   ret_fresh   the file is new, of another layout or size, from another boot, or was never filled: it is empty, and is to be filled
+ *               from Redis (state_load, then state_set_applied)
  * Returns RIALTO_OK, NO_SPACE, NO_PERMISSION, NO_MEMORY, SYSTEM. */
 enum rialto_status state_open(const struct config *config, uint32_t number, uint32_t worker, struct state **ret,
                               bool *ret_fresh);
 void               state_close(struct state *state);
 
 uint64_t state_applied(const struct state *state);
-void     state_set_applied(struct state *state, uint64_t seq); /* after a load from Redis only */
+void     state_set_applied(struct state *state, uint64_t seq); /* ends the filling of a fresh file */
 int64_t  state_tick(const struct state *state);                /* of the common file */
 void     state_set_tick(struct state *state, int64_t tick_ms);
 uint64_t state_deleted(const struct state *state);             /* newest batch that deleted a record */

@@ -209,7 +209,7 @@ static void run(struct worker *worker, struct link *link)
                               { .fd = link->wake_fd, .events = POLLIN },
                               { .fd = link->signal_fd, .events = POLLIN } };
     for (bool busy = false;;) {
-        (void)poll(wait, 3, busy || persist_sweeping(worker) ? 0 : IDLE_MS);
+        (void)poll(wait, 3, busy ? 0 : IDLE_MS);
         if (wait[2].revents & POLLIN)
             return;
         uint64_t count;
@@ -218,10 +218,10 @@ static void run(struct worker *worker, struct link *link)
         if (atomic_exchange(&link->connected, false) && !send_message(worker, link, WIRE_HELLO))
             atomic_store(&link->connected, true);
         busy = drain(worker, link) > 0;
-        persist_sweep_slice(worker);
-        answer(worker, link);
         if (busy)
             count_held(worker);
+        busy |= persist_sweep_slice(worker);
+        answer(worker, link);
         metric_set(METRIC_redis_up, mirror_up(worker->mirror));
         metric_set(METRIC_mirror_lag_batches, state_applied(worker->common) - mirror_durable(worker->mirror));
     }

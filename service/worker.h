@@ -130,7 +130,6 @@ void lines_publish_all(struct worker *worker, struct partition *partition);
 
 /* persist.c: records to the mirror and back. */
 void persist_changed(struct worker *worker, uint32_t number, struct state *state);
-void persist_sweep_slice(struct worker *worker);
-bool persist_sweeping(const struct worker *worker);
+bool persist_sweep_slice(struct worker *worker); /* false: nothing is to be caught up */
 enum rialto_status persist_load(struct worker *worker, uint32_t number, struct state *state);
 #endif

@@ -76,7 +76,8 @@ static enum rialto_status setup_partitions(struct worker *worker, bool *ret_took
     if (status != RIALTO_OK)
         return status;
     *ret_took_over = !common_fresh;
-    worker->tick_ms = state_tick(worker->common);
+    if (state_tick(worker->common) > worker->tick_ms)
+        worker->tick_ms = state_tick(worker->common);
     if (place_of(worker, "") == STATE_NONE)
         return RIALTO_NO_MEMORY;
     uint64_t newest = 0;
@@ -93,6 +94,7 @@ static enum rialto_status setup_partitions(struct worker *worker, bool *ret_took
         set_timers_of(worker, partition);
         lines_publish_all(worker, partition);
     }
+    state_set_tick(worker->common, worker->tick_ms);
     /* Filled from Redis: batches up to the newest mark are not coming again. After a mere death they are, and this stays. */
     if (common_fresh && newest > state_applied(worker->common))
         state_set_applied(worker->common, newest);

@@ -587,7 +587,8 @@ class World:
         for field, kind in needs.items():
             if field in row and kind in customer.consent:
                 setattr(customer, field, (row["spend"], row["currency"]) if field == "spend" else row[field])
-        if customer.consent or False in row.get("consent", {}).values():  # of who permits nothing, the time of a refusal is kept
+        # Of who permits nothing, the time of a refusal is kept; a price lock is kept without any consent.
+        if customer.consent or False in row.get("consent", {}).values() or any(key[0] == row["customer"] for key in self.offers):
             self.customers[row["customer"]] = customer
         return "no_consent" if any(field in row and kind not in customer.consent for field, kind in needs.items()) else None
 

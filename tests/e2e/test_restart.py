@@ -215,4 +215,21 @@ with Service(models={"shop.json": MODEL}, cache_on_stop="keep") as service:
             require(status in (0, -signal.SIGINT), f"status {status} after {wait} s")
             wait_until(lambda: not service.left(), 10, f"no process after {wait} s")
     service.start()
+
+with Service() as service:
+    @check("service time never goes back behind a price, not even when all there is comes out of Redis")
+    def _():
+        service.accept(product("milk", 100))
+        service.pass_time(3 * 86400)
+        service.accept(product("milk", 120))
+        wait_until(lambda: service.amount("milk") == 120, 10, "the new price")
+        service.wait_durable()
+        before = service.now_ms()
+        equal(service.stop(), 0)
+        shutil.rmtree(service.cache, ignore_errors=True)
+        shutil.rmtree(service.data / "state")
+        service.start()
+        require(service.now_ms() > before - 5000, f"{service.now_ms()} after {before}")
+        service.accept(product("milk", 140))
+        wait_until(lambda: service.amount("milk") == 140, 10, "a price set after the restart")
 finish()

@@ -5,6 +5,7 @@ The clock is moved by ticks, as a recording moves it; only staleness is a matter
 from rialto_test import *
 
 STALE_MS = 1500 * SLOW
+STALE_LIMIT_S = 6 * SLOW
 LIMITS = {"guardrails": {"floor": 0.1, "ceiling": 2, "personal": [0.5, 1]}, "rounding": {"step": 1}}
 
 
@@ -25,7 +26,7 @@ MODELS = {
     "rival": model("rival", [{"name": "competitor", "input": "competitor_ratio", "curve": [[0.5, 0.5], [1, 1]]}],
                    age_limits={"competitor": "1h"}),
     "stock": model("stock", [{"name": "scarcity", "input": "available_ratio", "steps": [[0, 1.3], [0.5, 1]]}], age_limits={"supply": "2h"}),
-    "promo": model("promo", [{"name": "promotion", "input": "promotion", "curve": [[0.1, 0.1], [1, 1]]}], stale_limit="6s"),
+    "promo": model("promo", [{"name": "promotion", "input": "promotion", "curve": [[0.1, 0.1], [1, 1]]}], stale_limit=f"{STALE_LIMIT_S}s"),
     "clock": model("clock", [{"name": "late", "input": "hour", "steps": [[0, 1], [20, 0.7]]},
                              {"name": "sunday", "input": "weekday", "steps": [[1, 1], [7, 1.2]]}]),
     "place": model("place", [], personal=[{"name": "near", "zone": {"de/south": 0.8}}, {"name": "loyalty", "tier": {"gold": 0.9}}]),
@@ -219,7 +220,7 @@ with Service(models={f"{name}.json": m for name, m in MODELS.items()}, clock_rep
 
     @check("... until the model's stale limit: then it is list")
     def _():
-        wait_until(lambda: amount("promo") == 1000, 8, "list after the stale limit of 6 s")
+        wait_until(lambda: amount("promo") == 1000, 8, "list after the stale limit")
 
     @check("the workers go on: fresh at once, the same prices as before")
     def _():

@@ -70,6 +70,20 @@ Test(state, what_was_committed_is_there_after_reopening)
     state_close(state);
 }
 
+Test(state, a_file_that_was_never_filled_is_fresh_again)
+{
+    bool fresh;
+    struct state *state = open_partition(&fresh);
+    state_close(state); /* its owner ended before it had read Redis */
+    state = open_partition(&fresh);
+    cr_assert(fresh);
+    state_set_applied(state, 0);
+    state_close(state);
+    state = open_partition(&fresh);
+    cr_assert_not(fresh);
+    state_close(state);
+}
+
 Test(state, an_open_batch_is_undone_whatever_it_did)
 {
     bool fresh;
