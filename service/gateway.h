@@ -290,6 +290,7 @@ struct listeners {
     pthread_t thread;
     bool thread_started;
     int stop_fd;
+    uint32_t reopened; /* of the thread, while it runs */
 };
 
 bool listeners_open(struct listeners *listeners, nng_socket socket, const char *url, struct link *link);

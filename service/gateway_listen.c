@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -23,6 +24,7 @@
 
 #define PROBE_INTERVAL_MS 1000
 #define PROBE_TIMEOUT_MS  1000
+#define REOPENS_MAX       100 /* NNG never gives back what hung in a deaf listener: memory, and some file descriptors */
 #define IPC_PREFIX        "ipc://"
 
 /* ---- opening ------------------------------------------------------------------------------------------------ */
@@ -122,7 +124,7 @@ static bool link_is_up(struct link *link)
     return up;
 }
 
-static void look_at(struct listener *listener)
+static void look_at(struct listeners *listeners, struct listener *listener)
 {
     if (listener->path[0] == '\0' || (listener->link != NULL && link_is_up(listener->link)))
         return;
@@ -131,6 +133,7 @@ static void look_at(struct listener *listener)
     (void)nng_listener_close(listener->id);
     int error = start(listener); /* should it fail, the next round finds it deaf again */
     metric_add(METRIC_listener_reopened_total, 1);
+    listeners->reopened++;
     log_line(LOG_WARNING, "LISTENER-REOPENED", "url=%s reason=\"%s\"", listener->url,
              error == 0 ? "it no longer answered" : nng_strerror(error));
 }
@@ -139,9 +142,13 @@ static void *watch(void *user)
 {
     struct listeners *listeners = user;
     struct pollfd wait = { .fd = listeners->stop_fd, .events = POLLIN };
-    while (poll(&wait, 1, PROBE_INTERVAL_MS) == 0)
+    while (listeners->reopened < REOPENS_MAX && poll(&wait, 1, PROBE_INTERVAL_MS) == 0)
         for (uint32_t i = 0; i < listeners->count; i++)
-            look_at(&listeners->listener[i]);
+            look_at(listeners, &listeners->listener[i]);
+    if (listeners->reopened >= REOPENS_MAX) {
+        log_line(LOG_ERROR, "LISTENERS-WORN-OUT", "reopened=%u what=\"gateway starts again\"", listeners->reopened);
+        (void)kill(getpid(), SIGTERM); /* a clean end; the supervisor starts the next one */
+    }
     return NULL;
 }
 

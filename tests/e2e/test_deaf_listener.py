@@ -37,8 +37,19 @@ def make_deaf(url):
     return False
 
 
+def once_heard(connect):
+    """The first connection that is taken: while the socket is opened anew, it is not there for a moment."""
+    def attempt():
+        with contextlib.suppress(Closed, OSError):
+            return connect()
+    return wait_until(attempt, WITHIN_S, "a connection")
+
+
 def hears_again(url):
-    wait_until(lambda: not is_deaf(url), WITHIN_S, f"{url} hearing again")
+    def attempt():
+        with contextlib.suppress(OSError):
+            return not is_deaf(url)
+    wait_until(attempt, WITHIN_S, f"{url} hearing again")
 
 
 with Service() as service:
@@ -49,7 +60,7 @@ with Service() as service:
     def _():
         seen["push"] = make_deaf(service.push_ipc)
         hears_again(service.push_ipc)
-        with Pusher(service.push_ipc) as pusher:
+        with once_heard(lambda: Pusher(service.push_ipc)) as pusher:
             pusher.push(product("pushed", 200))
             wait_until(lambda: service.cli_quote("pushed")[0] == 0, 10, "the pushed product")
 
@@ -57,7 +68,7 @@ with Service() as service:
     def _():
         seen["request"] = make_deaf(service.request_ipc)
         hears_again(service.request_ipc)
-        with Requester(service.request_ipc) as requester:
+        with once_heard(lambda: Requester(service.request_ipc)) as requester:
             equal(requester.ask(product("asked", 300)).get("accepted"), 1)
 
     @check("a worker that comes back finds the gateway, although its socket was made deaf meanwhile")

@@ -176,6 +176,46 @@ Test(demand, late_and_ancient_events_are_shifted_right)
     cr_assert_eq(sum.sum_q20, (1u << 20) + 24);
 }
 
+/* Values worked out with exact rational arithmetic from the steps in docs/pricing.md: time is rounded up, the value down. */
+Test(demand, reading_rounds_as_documented)
+{
+    const struct {
+        int64_t since_ms, value;
+    } known[] = { { -1, 1000000 },     { 0, 1000000 },     { 1, 999989 },         { 15, 999989 },
+                  { 16, 999978 },      { 500000, 707106 }, { 999999, 500000 },    { 1000000, 500000 },
+                  { 1500000, 353553 }, { 33000000, 0 },    { -50000000, 1000000 } };
+    struct decayed_sum sum = { 0 };
+    int64_t landmark_ms = INT64_C(16000) * 1000 * 5;
+    decayed_add(&sum, 1000, landmark_ms, MICRO);
+    cr_assert(sum.sum_q20 == 1048576 && sum.landmark == 5);
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        cr_assert_eq(decayed_at(&sum, 1000, landmark_ms + known[i].since_ms), known[i].value, "%ld ms",
+                     (long)known[i].since_ms);
+}
+
+Test(demand, pressure_rounds_as_documented)
+{
+    const struct {
+        int64_t since_ms, pressure, events;
+    } known[] = { { 0, 6362306, 37083647 },       { 3600000, 5667226, 33037657 }, { 90000000, 1045256, 2064853 },
+                  { 90000001, 1045256, 2064853 }, { 200000000, 871698, 60515 },   { 2000000000, 995350, 0 },
+                  { 20000000000, 1000000, 0 } };
+    struct demand demand = { 0 };
+    demand_add(&demand, &usual, DEMAND_ORDER, 2 * MICRO, NOW_MS);
+    demand_add(&demand, &usual, DEMAND_VIEW, MICRO, NOW_MS + 60000);
+    demand_add(&demand, &usual, DEMAND_CART, 3 * MICRO, NOW_MS + HOUR_MS);
+    demand_add(&demand, &usual, DEMAND_ORDER, MICRO, NOW_MS + 25 * HOUR_MS);
+    demand_add(&demand, &usual, DEMAND_ORDER, MICRO, NOW_MS + 24 * HOUR_MS);
+    cr_assert(demand.fast.sum_q20 == 633224812 && demand.fast.landmark == 5098);
+    cr_assert(demand.slow.sum_q20 == 14875786 && demand.slow.landmark == 182);
+    cr_assert(demand.events.sum_q20 == 622160356 && demand.events.landmark == 5098);
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        int64_t t = NOW_MS + known[i].since_ms;
+        cr_assert_eq(demand_pressure(&demand, &usual, t), known[i].pressure, "%ld ms", (long)known[i].since_ms);
+        cr_assert_eq(demand_events(&demand, &usual, t), known[i].events, "%ld ms", (long)known[i].since_ms);
+    }
+}
+
 Test(demand, sums_saturate_and_never_wrap)
 {
     struct decayed_sum sum = { 0 };
@@ -247,7 +287,11 @@ Test(demand, pressure_agrees_with_its_definition)
         struct demand demand = { 0 };
         struct event event[120];
         int count = (int)random_between(&seed, 1, 120);
-        int64_t span_ms = random_between(&seed, 1000, (int64_t)s.slow_half_life_s * 3000), first_ms = INT64_MAX;
+        bool young = round % 4 == 0; /* younger than h_f / 8, where the least age counts */
+        int64_t span_ms = random_between(&seed, 1000, young ? s.half_life_s * 60 : (int64_t)s.slow_half_life_s * 3000);
+        int64_t wait_ms = young ? random_between(&seed, 0, s.half_life_s * 60)
+                                : random_between(&seed, 0, (int64_t)s.half_life_s * 8000);
+        int64_t first_ms = INT64_MAX;
         for (int i = 0; i < count; i++) {
             enum demand_event kind = (enum demand_event)random_between(&seed, DEMAND_VIEW, DEMAND_ORDER);
             int64_t quantity = random_between(&seed, MICRO / 2, 20 * MICRO);
@@ -256,7 +300,7 @@ Test(demand, pressure_agrees_with_its_definition)
             first_ms = event[i].t_ms < first_ms ? event[i].t_ms : first_ms;
             demand_add(&demand, &s, kind, quantity, event[i].t_ms);
         }
-        int64_t t = NOW_MS + span_ms + random_between(&seed, 0, (int64_t)s.half_life_s * 8000);
+        int64_t t = NOW_MS + span_ms + wait_ms;
         double exact = pressure_exactly(count, event, &s, first_ms, t);
         double got = (double)demand_pressure(&demand, &s, t) / 1e6;
         worst = fmax(worst, fabs(got / exact - 1));

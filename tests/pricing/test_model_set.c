@@ -101,6 +101,17 @@ Test(model_set, is_refused_whole_with_the_first_fault_by_file_name)
     cr_assert_str_eq(text, expected);
 }
 
+Test(model_set, the_first_fault_does_not_depend_on_the_order_of_the_directory)
+{
+    char file[32];
+    for (int i = 0; i < 40; i++) {
+        (void)snprintf(file, sizeof file, "%02d.json", (i * 23 + 17) % 40);
+        write_file(file, "oops");
+    }
+    cr_assert_null(load());
+    cr_assert(strstr(fault.file, "/00.json") != NULL, "%s", fault.file);
+}
+
 Test(model_set, an_empty_or_missing_folder_is_refused)
 {
     cr_assert_null(load());
@@ -188,6 +199,11 @@ Test(model_set, names_and_personal_groups_belong_to_one_model)
     struct model_set *set = load();
     cr_assert_not_null(set, "sharing a group is allowed; only one model speaks for it");
     model_set_free(set);
+    write_model("a.json", "a", "\"categories\": [\"a\"]" EUR, ", \"group\": \"g\"");
+    write_model("b.json", "b", "\"categories\": [\"b\"]" EUR, personal);
+    set = load();
+    cr_assert_not_null(set, "whichever of them it is");
+    model_set_free(set);
 }
 
 /* ---- which model prices what -------------------------------------------------------------------------------- */
@@ -203,7 +219,7 @@ static void expect_model(const struct model_set *set, const char *category, cons
 Test(model_set, the_most_precise_claim_prices_the_product)
 {
     write_model("1.json", "star", "\"categories\": [\"*\"]" EUR, "");
-    write_model("2.json", "fresh", "\"categories\": [\"fresh/*\"]" EUR, "");
+    write_model("2.json", "broad", "\"categories\": [\"fresh/*\"]" EUR, "");
     write_model("3.json", "dairy", "\"categories\": [\"fresh/dairy/*\"]" EUR, "");
     write_model("4.json", "dairy-itself", "\"categories\": [\"fresh/dairy\"]" EUR, "");
     write_model("5.json", "prefix", "\"skus\": [\"m-*\"]" EUR, "");
@@ -216,8 +232,8 @@ Test(model_set, the_most_precise_claim_prices_the_product)
     expect_model(set, "", "x", "EUR", "star");
     expect_model(set, "dry", "x", "EUR", "star");
     expect_model(set, "freshly", "x", "EUR", "star");
-    expect_model(set, "fresh", "x", "EUR", "fresh");
-    expect_model(set, "fresh/fruit/apple", "x", "EUR", "fresh");
+    expect_model(set, "fresh", "x", "EUR", "broad");
+    expect_model(set, "fresh/fruit/apple", "x", "EUR", "broad");
     expect_model(set, "fresh/dairy/milk", "x", "EUR", "dairy");
     expect_model(set, "fresh/dairy", "x", "EUR", "dairy-itself");
     expect_model(set, "fresh/dairy", "m-2", "EUR", "prefix");
