@@ -1,4 +1,5 @@
 /* watch.c - `rialto watch`: follows the change rings, one line per changed baseline price. */
+#include "service/clock.h"
 #include "cli/cli.h"
 
 #include <stdio.h>
@@ -72,13 +73,6 @@ static bool is_retired(const struct rialto *prices)
     return rialto_quote(prices, &(struct rialto_request){ 0 }, "-", &quote) == RIALTO_RETIRED;
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Prints what is there now. Returns how many lines, at most `limit`. */
 static uint64_t drain(const struct cli *cli, const struct options *options, int sku_count, char *skus[],
                       const struct rialto *prices, struct rialto_follower *follower, uint64_t limit)
@@ -109,8 +103,8 @@ static int follow(const struct cli *cli, const struct options *options, int sku_
     struct rialto_follower follower;
     rialto_follow(prices, &follower);
     uint64_t left = options->count > 0 ? (uint64_t)options->count : UINT64_MAX;
-    int64_t end = options->seconds > 0 ? now_ms() + (int64_t)(options->seconds * 1000) : INT64_MAX;
-    for (uint32_t round = 1; left > 0 && !cli_stop && now_ms() < end && !ferror(stdout); round++) {
+    int64_t end = options->seconds > 0 ? mono_ms() + (int64_t)(options->seconds * 1000) : INT64_MAX;
+    for (uint32_t round = 1; left > 0 && !cli_stop && mono_ms() < end && !ferror(stdout); round++) {
         left -= drain(cli, options, sku_count, skus, prices, &follower, left);
         if (left > 0)
             nanosleep(&(struct timespec){ 0, PAUSE_MS * 1000000L }, NULL);

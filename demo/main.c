@@ -12,6 +12,7 @@
 #include "demo/replay.h"
 #include "demo/sample.h"
 #include "demo/storefront.h"
+#include "service/clock.h"
 #include "service/config.h"
 #include "service/metrics.h"
 
@@ -73,13 +74,6 @@ static void on_signal(int number)
 static void sleep_ms(long ms)
 {
     nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000 }, NULL);
-}
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* Only the first reason is kept: what follows from it would hide it. */
@@ -251,10 +245,10 @@ static bool start_service(struct demo *demo)
         return false;
     if (!daemon_start(&demo->daemon, demo->config.data_dir, demo->set_count, demo->set, why))
         return failed(demo, "%s", why);
-    int64_t start = now_ms();
-    while (!stop_wanted && daemon_runs(&demo->daemon) && now_ms() - start < READY_LIMIT_MS) {
+    int64_t start = mono_ms();
+    while (!stop_wanted && daemon_runs(&demo->daemon) && mono_ms() - start < READY_LIMIT_MS) {
         if (is_ready(demo)) {
-            printf("rialtod is ready after %.1f s; its log is %s\n", (double)(now_ms() - start) / 1000,
+            printf("rialtod is ready after %.1f s; its log is %s\n", (double)(mono_ms() - start) / 1000,
                    demo->daemon.log);
             return true;
         }
@@ -385,11 +379,11 @@ static void watch(struct demo *demo)
         if (!demo->replay_done || demo->is_settled)
             continue;
         if (settle_end == 0) {
-            settle_end = now_ms() + SETTLE_LIMIT_MS;
+            settle_end = mono_ms() + SETTLE_LIMIT_MS;
             judge_replay(demo);
         }
         saved_frames = is_saved(demo) ? saved_frames + 1 : 0;
-        demo->is_settled = saved_frames >= 3 || now_ms() > settle_end;
+        demo->is_settled = saved_frames >= 3 || mono_ms() > settle_end;
         if (demo->is_settled && saved_frames < 3)
             failed(demo, "not everything was saved in Redis within %d s", SETTLE_LIMIT_MS / 1000);
         if (demo->is_settled && demo->once)

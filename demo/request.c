@@ -1,4 +1,5 @@
 /* request.c - one REQ socket, one question in flight. */
+#include "service/clock.h"
 #include "demo/request.h"
 
 #include "pricing/json_text.h"
@@ -23,13 +24,6 @@ struct requester {
 static void sleep_ms(long ms)
 {
     nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000 }, NULL);
-}
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* RESENDTIME off: this file repeats by itself and counts; RECVMAXSZ: no peer decides how much memory we take. */
@@ -89,9 +83,9 @@ struct requester *requester_open(const struct requester_settings *settings, char
         requester_close(requester);
         return NULL;
     }
-    int64_t end = now_ms() + settings->connect_ms;
+    int64_t end = mono_ms() + settings->connect_ms;
     while (!dial_any(requester, settings->urls, why)) {
-        if (now_ms() >= end) {
+        if (mono_ms() >= end) {
             requester_close(requester);
             return NULL;
         }

@@ -32,6 +32,7 @@
  * Locking    `mutex` guards conditions, newest, queue; Redis is only talked to without it, so the worker waits for
  *            memory copies at most. `marks` and the link belong to the thread, staging to the worker.
  * Not here   transactions and replies (mirror_flush.c), reading state back (mirror_load.c). */
+#include "service/clock.h"
 #include "service/mirror_parts.h"
 
 #include "service/log.h"
@@ -97,13 +98,6 @@ struct mirror {
     uint32_t staged;
     bool staging_failed; /* out of memory: this commit is lost, all its partitions are behind */
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- conditions: all under the mutex ---------------------------------------------------------------------------- */
 
@@ -418,7 +412,7 @@ static bool marks_read(struct mirror *mirror)
     /* From here on commits are queued; the mutex makes it one moment with the judgement. */
     atomic_store_explicit(&mirror->up, true, memory_order_release);
     (void)pthread_mutex_unlock(&mirror->mutex);
-    mirror->check_at_ms = now_ms() + CHECK_MS;
+    mirror->check_at_ms = mono_ms() + CHECK_MS;
     if (wanted > 0)
         log_line(LOG_INFO, "MIRROR-BEHIND", "partitions=%u: sending what Redis lacks", wanted);
     if (wanted > 0 || first)
@@ -587,7 +581,7 @@ static bool marks_due(struct mirror *mirror)
         behind = behind || mirror->condition[p] == BEHIND;
     behind = behind && mirror->queued_bytes <= mirror->config->mirror_bytes_max / 2;
     (void)pthread_mutex_unlock(&mirror->mutex);
-    return behind || now_ms() >= mirror->check_at_ms;
+    return behind || mono_ms() >= mirror->check_at_ms;
 }
 
 static void wait_for_news(struct mirror *mirror)
@@ -635,7 +629,7 @@ static void *mirror_thread(void *argument)
     for (;;) {
         bool empty = queue_is_empty(mirror, &stopping, &limit);
         bool up = mirror_up(mirror);
-        if (stopping && (!up || (empty && mirror->flushes == 0) || now_ms() >= limit))
+        if (stopping && (!up || (empty && mirror->flushes == 0) || mono_ms() >= limit))
             break;
         if (up) {
             if (!work(mirror, empty))
@@ -721,7 +715,7 @@ void mirror_stop(struct mirror *mirror)
         return;
     (void)pthread_mutex_lock(&mirror->mutex);
     mirror->stopping = true;
-    mirror->stop_limit_ms = now_ms() + mirror->config->redis_timeout_ms;
+    mirror->stop_limit_ms = mono_ms() + mirror->config->redis_timeout_ms;
     (void)pthread_cond_signal(&mirror->news);
     (void)pthread_mutex_unlock(&mirror->mutex);
     (void)pthread_join(mirror->thread, NULL);

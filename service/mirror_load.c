@@ -1,5 +1,6 @@
 /* mirror_load.c - a partition's state back out of Redis, for a worker whose own state is gone. Blocking, before the
  * mirror runs. */
+#include "service/clock.h"
 #include "service/mirror_parts.h"
 
 #include <stdio.h>
@@ -90,20 +91,13 @@ static bool partition_read(struct redis_link *link, uint32_t partition, record_h
     return true;
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 enum rialto_status mirror_load(const struct config *config, uint32_t partition, uint32_t wait_ms, record_hook *record,
                                void *user, uint64_t *ret_mark)
 {
     struct redis_link link = { .config = config, .who = "load" };
-    int64_t limit = now_ms() + wait_ms;
+    int64_t limit = mono_ms() + wait_ms;
     while (!redis_link_open(&link)) {
-        if (now_ms() >= limit)
+        if (mono_ms() >= limit)
             return RIALTO_SYSTEM;
         (void)nanosleep(&(struct timespec){ .tv_nsec = RETRY_MS * 1000000L }, NULL);
     }

@@ -11,6 +11,7 @@
  *            every LOOK_MS: if it is gone, all is written again.
  * Forget     is never refused and outlives an outage: the names wait in a list until their keys are deleted.
  * Locking    the mutex guards the list of orders only. */
+#include "service/clock.h"
 #include "service/publisher_parts.h"
 
 #include "cache/segment.h"
@@ -56,13 +57,6 @@ struct publisher {
     int64_t coarse_at_ms[RIALTO_PARTITIONS];
     bool coarse[RIALTO_PARTITIONS]; /* a line of its customers went away, we cannot tell whose */
 };
-
-int64_t publisher_mono_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- the worker's side ------------------------------------------------------------------------------------------ */
 
@@ -128,7 +122,7 @@ static struct rialto_key id_key(const struct publishing *p, const char *id)
 static void watch_take(struct publishing *p, const struct order *order)
 {
     bool replaced = false;
-    int64_t now = publisher_mono_ms();
+    int64_t now = mono_ms();
     uint32_t ttl_s = order->ttl_s > 0 && order->ttl_s < p->config->watch_ttl_s ? order->ttl_s : p->config->watch_ttl_s;
     struct watch *watch = watches_add(&p->watches, id_key(p, order->customer), order->customer, id_key(p, order->sku),
                                       order->sku, now + (int64_t)ttl_s * 1000, now, &replaced);
@@ -191,7 +185,7 @@ static bool orders_work(struct publisher *publisher)
 static void mark_everything(struct publisher *publisher)
 {
     dirty_cells_mark_all(&publisher->now);
-    watches_unpublished(&publisher->now.watches, publisher_mono_ms());
+    watches_unpublished(&publisher->now.watches, mono_ms());
 }
 
 /* Terms and offers are told by line; the line says whose it is, unless it was deleted since. */
@@ -200,7 +194,7 @@ static void personal_change(struct publisher *publisher, const struct rialto_rin
     struct publishing *p = &publisher->now;
     union terms_image terms;
     union offer_image offer;
-    int64_t now = publisher_mono_ms();
+    int64_t now = mono_ms();
     if (entry->partition % p->config->workers != p->worker)
         return;
     bool is_terms = entry->table == RIALTO_TABLE_TERMS;
@@ -220,7 +214,7 @@ static void personal_change(struct publisher *publisher, const struct rialto_rin
 
 static void coarse_changes(struct publisher *publisher)
 {
-    int64_t now = publisher_mono_ms();
+    int64_t now = mono_ms();
     for (uint32_t n = 0; n < RIALTO_PARTITIONS; n++) {
         if (!publisher->coarse[n] || now < publisher->coarse_at_ms[n])
             continue;
@@ -238,7 +232,7 @@ static bool changes_work(struct publisher *publisher)
     for (; count < CHANGES_PER_PASS && rialto_next_change(p->prices, &p->follower, &change); count++) {
         if (change.entry.table == RIALTO_TABLE_CELLS) {
             dirty_cells_mark(p, change.entry.partition, change.entry.slot);
-            watches_product_changed(&p->watches, change.sku, publisher_mono_ms());
+            watches_product_changed(&p->watches, change.sku, mono_ms());
         } else if (change.entry.table == RIALTO_TABLE_TERMS || change.entry.table == RIALTO_TABLE_OFFERS) {
             personal_change(publisher, &change.entry);
         }
@@ -314,7 +308,7 @@ static bool here_look(struct publishing *p, bool *ret_there)
 static void link_lost(struct publisher *publisher)
 {
     redis_link_close(&publisher->now.link);
-    watches_unpublished(&publisher->now.watches, publisher_mono_ms());
+    watches_unpublished(&publisher->now.watches, mono_ms());
 }
 
 static bool link_up(struct publisher *publisher)
@@ -327,7 +321,7 @@ static bool link_up(struct publisher *publisher)
     rialto_follow(p->prices, &p->follower); /* what changed before is covered by marking everything */
     publisher->missed = p->follower.missed;
     mark_everything(publisher);
-    publisher->look_at_ms = publisher_mono_ms() + LOOK_MS;
+    publisher->look_at_ms = mono_ms() + LOOK_MS;
     return forgets_send(publisher) && quotes_take_up(p) && here_look(p, &there);
 }
 
@@ -353,9 +347,9 @@ static bool rest(struct publisher *publisher, int64_t ms)
 static bool emptied_check(struct publisher *publisher)
 {
     bool there = true;
-    if (publisher_mono_ms() < publisher->look_at_ms)
+    if (mono_ms() < publisher->look_at_ms)
         return true;
-    publisher->look_at_ms = publisher_mono_ms() + LOOK_MS;
+    publisher->look_at_ms = mono_ms() + LOOK_MS;
     if (!here_look(&publisher->now, &there))
         return false;
     if (!there) {

@@ -53,8 +53,6 @@ struct publishing { /* the thread's view of the world */
 /* Commands are appended for a whole pass, then their replies are read: one round trip for all of them. A link that
  * dies on the way makes all later calls void; reading the replies tells. */
 
-int64_t publisher_mono_ms(void);
-
 /* ---- publisher_cells.c: PREFIX:cell:{zone} ---------------------------------------------------------------------- */
 
 bool dirty_cells_setup(struct publishing *p);

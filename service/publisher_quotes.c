@@ -6,6 +6,7 @@
  * The key ends with the last watch, or earlier with the first quote in it that ends (a lease, an offer): if we all
  * die, nothing personal outlives its permission. When a key has ended that way while watches go on, all its products
  * are written again. */
+#include "service/clock.h"
 #include "service/log.h"
 #include "service/metrics.h"
 #include "service/publisher_parts.h"
@@ -233,7 +234,7 @@ static uint32_t refresh(struct publishing *p, struct writing *writing, struct wa
 uint32_t quotes_append(struct publishing *p, uint32_t *commands)
 {
     uint32_t customers = 0;
-    int64_t now = publisher_mono_ms();
+    int64_t now = mono_ms();
     for (struct watcher *watcher = watches_due(&p->watches, now); watcher != NULL && customers < CUSTOMERS_PER_PASS;
          watcher = watches_due(&p->watches, now)) {
         *commands += refresh(p, &p->writing, watcher, now);
@@ -275,7 +276,7 @@ static bool customer_of_key(const struct publishing *p, const char *key, char re
 static void adopt(struct publishing *p, struct rialto_key key, const char *customer, const redisReply *skus,
                   int64_t ttl_ms)
 {
-    int64_t now = publisher_mono_ms();
+    int64_t now = mono_ms();
     if (ttl_ms <= 0) /* -1: a key without an end must not stay one */
         ttl_ms = (int64_t)p->config->watch_ttl_s * 1000;
     for (size_t i = 0; i < skus->elements; i++) {
