@@ -137,7 +137,7 @@ static unsigned drain(struct worker *worker, struct link *link)
 {
     unsigned taken = 0;
     nng_msg *message;
-    while (taken < BATCHES_PER_ROUND && worker->finding_count < FINDINGS_MAX / 2 &&
+    while (taken < BATCHES_PER_ROUND && worker->finding_count < FINDINGS_MAX / 4 &&
            nng_recvmsg(link->socket, &message, NNG_FLAG_NONBLOCK) == 0) {
         take_batch(worker, link, nng_msg_body(message), nng_msg_len(message));
         nng_msg_free(message);
