@@ -3,6 +3,7 @@
 #include "service/log.h"
 #include "service/metrics.h"
 #include "service/roles.h"
+#include "service/signal.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -44,6 +45,7 @@ static const char help_text[] =
     "      --check             exit 0 if configuration and models are good, else say file, line and reason and exit 1\n"
     "      --describe-config   all settings with defaults and bounds, as a Markdown table\n"
     "      --describe-metrics  all metrics, as a Markdown table\n"
+    "      --describe-signals  all signals and their fields, as Markdown tables\n"
     "  -V, --version           version\n"
     "  -h, --help              this text\n"
     "      --role, --index     used by rialtod to start its own processes\n"
@@ -60,7 +62,7 @@ static const char help_text[] =
     "arguments.\n"
     "The log goes to standard error, one event a line. Manual: man rialtod.\n";
 
-enum { OPTION_CHECK = 256, OPTION_DESCRIBE_CONFIG, OPTION_DESCRIBE_METRICS, OPTION_ROLE, OPTION_INDEX };
+enum { OPTION_CHECK = 256, OPTION_DESCRIBE_CONFIG, OPTION_DESCRIBE_METRICS, OPTION_DESCRIBE_SIGNALS, OPTION_ROLE, OPTION_INDEX };
 
 static const struct option options[] = {
     { "config", required_argument, NULL, 'c' },
@@ -68,6 +70,7 @@ static const struct option options[] = {
     { "check", no_argument, NULL, OPTION_CHECK },
     { "describe-config", no_argument, NULL, OPTION_DESCRIBE_CONFIG },
     { "describe-metrics", no_argument, NULL, OPTION_DESCRIBE_METRICS },
+    { "describe-signals", no_argument, NULL, OPTION_DESCRIBE_SIGNALS },
     { "role", required_argument, NULL, OPTION_ROLE },
     { "index", required_argument, NULL, OPTION_INDEX },
     { "version", no_argument, NULL, 'V' },
@@ -112,7 +115,8 @@ static bool option_take(struct arguments *arguments, int option)
     case 'V':
     case 'h':
     case OPTION_DESCRIBE_CONFIG:
-    case OPTION_DESCRIBE_METRICS: arguments->show = option; return true;
+    case OPTION_DESCRIBE_METRICS:
+    case OPTION_DESCRIBE_SIGNALS: arguments->show = option; return true;
     default: return false;
     }
 }
@@ -137,6 +141,8 @@ static int show(int option)
         (void)puts("rialtod " RIALTO_VERSION);
     else if (option == OPTION_DESCRIBE_CONFIG)
         config_describe(stdout);
+    else if (option == OPTION_DESCRIBE_SIGNALS)
+        signal_describe(stdout);
     else
         metrics_describe(stdout);
     return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

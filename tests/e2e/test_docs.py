@@ -6,7 +6,7 @@ PAGES = sorted([ROOT / "README.md", ROOT / "demo/README.md", *(ROOT / "docs").rg
 PAGES = [page for page in PAGES if page.exists()]
 PROGRAMS = ("rialto-demo", "rialto-bench", "rialtod", "rialto")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
-TABLES = {"config": ("rialtod", "--describe-config"), "metrics": ("rialtod", "--describe-metrics"), "signal": ("rialto", "--describe-signals")}
+TABLES = {"config": ("rialtod", "--describe-config"), "metrics": ("rialtod", "--describe-metrics"), "signal": ("rialtod", "--describe-signals")}
 
 
 def name_of(page):

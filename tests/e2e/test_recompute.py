@@ -419,7 +419,8 @@ def made_up_model(dice, name, currencies, calm, **more):
             {"name": "steps", "spend_steps": [[10, 1], [100, 0.955], [500, 0.9]]},
             {"name": "near", "zone": {"de": 0.99, "de/south/s1": 0.93, "gh:u4p": 0.96}}], dice.randrange(1, 5)),
         "rounding": {"step": step, "less": dice.randrange(step)},
-        "age_limits": {"weather": dice.choice(("30m", "3h")), "competitor": dice.choice(("1h", "1d")), "supply": dice.choice(("2h", "7d"))},
+        # Not multiples of 12 minutes either.
+        "age_limits": {"weather": dice.choice(("31m", "185m")), "competitor": dice.choice(("65m", "25h")), "supply": dice.choice(("125m", "7d"))},
         **more,
     }
 
@@ -565,7 +566,7 @@ class MadeUp:
         if dice.random() < 0.2:
             return {**row, "left": True}
         if dice.random() < 0.5:
-            row["lease_s"] = dice.choice((60, 3600, 86400))
+            row["lease_s"] = dice.choice((70, 4000, 90000))
         return {**row, "zone": dice.choice([z for z in ZONES if z])}
 
 
