@@ -1,7 +1,6 @@
 /* apply_common.c - common parts: zones and their weather. Every worker keeps all of them for itself. */
 #include "cache/keys.h"
 #include "pricing/money.h"
-#include "service/metrics.h"
 #include "service/worker.h"
 
 #include <string.h>
@@ -13,10 +12,8 @@ static uint32_t zone_upsert(struct worker *worker, const char *name)
     if (zone != STATE_NONE)
         return zone;
     zone = state_insert(worker->common, POOL_ZONES, key);
-    if (zone == STATE_NONE) {
-        metric_add(METRIC_table_full_total, 1);
+    if (zone == STATE_NONE)
         return STATE_NONE;
-    }
     struct zone_record *record = state_touch(worker->common, POOL_ZONES, zone);
     memcpy(record->name, name, strlen(name) + 1);
     worker->zones_changed = true; /* places remember which zones have a record */

@@ -144,8 +144,10 @@ static enum signal_reason apply_demand(struct worker *worker, struct partition *
     bool counted = false;
     for (uint32_t level = level_for(worker, subject); level <= worker->place[subject->place].chain_count; level++) {
         uint32_t cell = cell_get(worker, partition, subject->product, subject->place, level);
-        if (cell == STATE_NONE)
-            continue; /* no room for a cell of its own: the zones around it still count the event */
+        if (cell == STATE_NONE) { /* no room for a cell of its own: the zones around it still count the event */
+            metric_add(METRIC_table_full_total, 1);
+            continue;
+        }
         struct cell_record *record = state_touch(partition->state, POOL_CELLS, cell);
         demand_add(&record->demand, settings, (enum demand_event)signal->event, quantity, signal->time_ms);
         if (record->event_count < UINT32_MAX)

@@ -1,7 +1,6 @@
 /* cells.c - the cells of a product: found, opened, and linked to the cell of the nearest zone around them. */
 #include "cache/keys.h"
 #include "pricing/money.h"
-#include "service/metrics.h"
 #include "service/worker.h"
 
 #include <stdlib.h>
@@ -74,10 +73,8 @@ uint32_t cell_get(struct worker *worker, struct partition *partition, uint32_t p
         return cell;
     if (partition->product[product].cell_count < worker->config->cells_per_product_max)
         cell = state_insert(partition->state, POOL_CELLS, key);
-    if (cell == STATE_NONE) {
-        metric_add(METRIC_table_full_total, 1);
+    if (cell == STATE_NONE)
         return STATE_NONE;
-    }
     struct cell_record *record = state_touch(partition->state, POOL_CELLS, cell);
     record->product = owner->head.key;
     record->cost = -1;

@@ -37,7 +37,7 @@
 /*    key                   default   min    max       unit      what it changes                                            */
 #define CONFIG_NUMBERS(X)                                                                                                     \
     X(worker_count,         0,        0,     64,       "procs",  "pricing processes; 0: cores - 1, at least 1")                \
-    X(products_max,         20000,    64,    11000000, "lines",  "products known at once")                                     \
+    X(products_max,         20000,    64,    9000000,  "lines",  "products known at once")                                     \
     X(cells_max,            65536,    64,    64000000, "lines",  "baseline prices (product x zone) kept at once")              \
     X(cells_per_product_max,256,      1,     16384,    "zones",  "zones in which one product has a price of its own")          \
     X(customers_max,        65536,    64,    200000000,"lines",  "customers with permitted data at once")                      \
@@ -65,7 +65,8 @@
     X(watch_customers_max,  100000,   16,    10000000, "customers","customers with Redis quotes, per worker")                   \
     X(quote_refresh_ms,     1000,     10,    60000,    "ms",     "least time between two Redis refreshes of one quote")        \
     X(restart_backoff_ms,   50,       1,     60000,    "ms",     "first wait before a dead process is started again; doubles")  \
-    X(restart_backoff_max_ms,2000,    1,     600000,   "ms",     "longest such wait")
+    X(restart_backoff_max_ms,2000,    1,     600000,   "ms",     "longest such wait")                                                            \
+    X(ids_max,              32768,    64,    16777216, "ids",    "ids of signals that a partition remembers for ten minutes, so that a repeat counts once")
 
 struct config {
 #define CONFIG_TEXT_MEMBER_(key, value, unit, text) char key[CONFIG_TEXT_MAX];

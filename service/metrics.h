@@ -53,7 +53,8 @@
     X(watches_refused_total,       COUNTER, "pairs",  "pairs refused because a configured maximum was reached")     \
     X(ring_overruns_total,         COUNTER, "times",  "times the publisher fell behind a ring and swept instead")   \
     X(tick_ms,                     GAUGE,   "ms",     "newest tick seen, service time")                             \
-    X(amount_overflow_total,       COUNTER, "cells",  "prices not published because an amount left the range of money")
+    X(amount_overflow_total,       COUNTER, "cells",  "prices not published because an amount left the range of money") \
+    X(ids_forgotten_total,         COUNTER, "ids",    "ids of signals forgotten before ten minutes were over, because a partition had no room")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

@@ -15,6 +15,7 @@
 #include "service/log.h"
 #include "service/metrics.h"
 #include "service/roles.h"
+#include "service/state.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -80,11 +81,18 @@ static bool group_find(const struct config *config, int64_t *ret)
 
 static uint64_t zones_per_partition(const struct config *config)
 {
-    uint64_t users = ((uint64_t)config->cells_max + config->customers_max) / RIALTO_PARTITIONS;
+    uint64_t users = (uint64_t)state_capacity_for(config->cells_max) + state_capacity_for(config->customers_max);
     uint64_t zones = config->zones_max < users ? config->zones_max : users;
     if (zones < ZONES_PER_PARTITION_MIN)
         zones = ZONES_PER_PARTITION_MIN;
     return zones < ZONES_PER_PARTITION_MAX ? zones : ZONES_PER_PARTITION_MAX;
+}
+
+/* A table never is what runs full: what a worker could take into its state must have its line, or it would be accepted and not
+ * be seen. */
+static uint64_t lines_for(uint32_t maximum)
+{
+    return (uint64_t)state_capacity_for(maximum) * RIALTO_PARTITIONS;
 }
 
 static bool plan_make(const struct config *config, struct cache_plan *ret)
@@ -93,11 +101,11 @@ static bool plan_make(const struct config *config, struct cache_plan *ret)
         .folder = config->cache_dir,
         .instance = config->instance,
         .lines = {
-            [RIALTO_TABLE_CELLS] = config->cells_max,
-            [RIALTO_TABLE_TERMS] = config->customers_max,
-            [RIALTO_TABLE_OFFERS] = config->offers_max,
+            [RIALTO_TABLE_CELLS] = lines_for(config->cells_max),
+            [RIALTO_TABLE_TERMS] = lines_for(config->customers_max),
+            [RIALTO_TABLE_OFFERS] = lines_for(config->offers_max),
             [RIALTO_TABLE_ZONES] = zones_per_partition(config) * RIALTO_PARTITIONS,
-            [RIALTO_TABLE_PRODUCTS] = config->products_max,
+            [RIALTO_TABLE_PRODUCTS] = lines_for(config->products_max),
         },
         .workers = config->workers,
         .stale_after_ms = config->stale_after_ms,

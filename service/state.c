@@ -1,5 +1,7 @@
 #include "service/state.h"
 
+#include "service/metrics.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +16,6 @@
 const char STATE_POOL_LETTER[POOL_COUNT] = {'p', 'c', 'u', 'o', 'z'};
 
 #define STATE_PAGE        4096u
-#define IDS_PER_GENERATION 8192u /* per partition and ID_WINDOW_MS; probes are bounded, see state_seen() */
 #define ID_PROBE_MAX      16u
 #define ID_WINDOW_MS      600000 /* ten minutes */
 #define BOOT_ID_BYTES     40u
@@ -36,7 +37,8 @@ struct state_file { /* the first page */
     _Atomic uint64_t filled;  /* 1 once what Redis held is in, or a batch was committed: until then the file counts as fresh */
     _Atomic uint64_t deleted;
     struct pool_entry pool[POOL_COUNT];
-    uint64_t ids_offset; /* two generations of IDS_PER_GENERATION words: epoch << 48 | 48 bits of the hash */
+    uint64_t ids_offset; /* two generations of ids_count words: epoch << 48 | 48 bits of the hash */
+    uint64_t ids_count;
     uint64_t journal_offset, journal_bytes;
 };
 
@@ -75,8 +77,7 @@ static const uint32_t RECORD_BYTES[POOL_COUNT] = {
     sizeof(struct offer_record),   sizeof(struct zone_record),
 };
 
-/* A partition gets its share of the configured total and room for an uneven spread of the hash. */
-static uint32_t share(uint32_t total)
+uint32_t state_capacity_for(uint32_t total)
 {
     uint32_t even = total / RIALTO_PARTITIONS + 1;
     return even + even / 4 + 64;
@@ -91,8 +92,8 @@ static void plan_file(const struct config *config, uint32_t number, struct state
 {
     bool common = number == RIALTO_PARTITIONS;
     const uint32_t capacity[POOL_COUNT] = {
-        common ? 0 : share(config->products_max),  common ? 0 : share(config->cells_max),
-        common ? 0 : share(config->customers_max), common ? 0 : share(config->offers_max),
+        common ? 0 : state_capacity_for(config->products_max),  common ? 0 : state_capacity_for(config->cells_max),
+        common ? 0 : state_capacity_for(config->customers_max), common ? 0 : state_capacity_for(config->offers_max),
         common ? config->zones_max : 0,
     };
     memset(ret, 0, sizeof *ret);
@@ -107,11 +108,12 @@ static void plan_file(const struct config *config, uint32_t number, struct state
         at = page_up(at + bytes);
     }
     ret->ids_offset = at;
-    uint64_t ids = 2u * IDS_PER_GENERATION * sizeof(uint64_t);
-    at = page_up(at + ids);
+    ret->ids_count = (uint64_t)config->ids_max;
+    at = page_up(at + 2 * ret->ids_count * sizeof(uint64_t));
     ret->journal_offset = at;
-    /* Each record is saved at most once a batch and each id word at most twice, so this can never run over. */
-    ret->journal_bytes = page_up(sizeof(struct journal) + records + ids * (2 + 2 * sizeof(struct journal_entry) / 8));
+    /* A batch saves each record at most once, and one id word a part of a signal, of which there are three: it never runs over. */
+    uint64_t ids = 3u * (uint64_t)config->batch_signals_max * (sizeof(struct journal_entry) + sizeof(uint64_t));
+    ret->journal_bytes = page_up(sizeof(struct journal) + records + ids);
     ret->file_bytes = at + ret->journal_bytes;
 }
 
@@ -133,7 +135,7 @@ static bool is_usable(const struct state_file *file, const struct state_file *pl
     return file->filled == 1 && file->magic == plan->magic && file->layout == plan->layout && file->number == plan->number &&
            file->file_bytes == plan->file_bytes && plan->boot_id[0] != '\0' &&
            memcmp(file->boot_id, plan->boot_id, BOOT_ID_BYTES) == 0 &&
-           memcmp(file->pool, plan->pool, sizeof file->pool) == 0;
+           memcmp(file->pool, plan->pool, sizeof file->pool) == 0 && file->ids_count == plan->ids_count;
 }
 
 static enum rialto_status from_errno(int error)
@@ -462,7 +464,7 @@ void state_delete(struct state *state, enum state_pool pool, uint32_t index)
  * shorter for the id that stood there. */
 static uint64_t *ids_generation(const struct state *state, uint64_t epoch)
 {
-    return (uint64_t *)(void *)((char *)state->file + state->file->ids_offset) + (epoch & 1u) * IDS_PER_GENERATION;
+    return (uint64_t *)(void *)((char *)state->file + state->file->ids_offset) + (epoch & 1u) * state->file->ids_count;
 }
 
 static uint64_t id_word(uint64_t epoch, uint64_t id_hash)
@@ -476,7 +478,7 @@ static uint64_t *id_place(const struct state *state, uint64_t epoch, uint64_t id
 {
     uint64_t *generation = ids_generation(state, epoch), *place = NULL;
     for (uint64_t i = 0, at = id_hash >> 40; i < ID_PROBE_MAX; i++, at++) {
-        place = &generation[at % IDS_PER_GENERATION];
+        place = &generation[at % state->file->ids_count];
         if (*place == id_word(epoch, id_hash) || *place == 0 || *place >> 48 != epoch)
             break;
     }
@@ -499,6 +501,8 @@ void state_remember(struct state *state, uint64_t id_hash, int64_t tick_ms)
 {
     uint64_t now = id_epoch(tick_ms);
     uint64_t *place = id_place(state, now, id_hash);
+    if (*place != 0 && *place >> 48 == now && *place != id_word(now, id_hash))
+        metric_add(METRIC_ids_forgotten_total, 1);
     journal_save(state, place, sizeof *place, POOL_COUNT);
     *place = id_word(now, id_hash);
 }

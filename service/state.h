@@ -121,6 +121,10 @@ _Static_assert(sizeof(struct cell_record) % 8 == 0 && sizeof(struct product_reco
 
 struct state;
 
+/* state_capacity_for - records of one partition when the configured maximum of all is `total`: its share, and room for an uneven
+ * spread of the hash. */
+uint32_t state_capacity_for(uint32_t total);
+
 /* state_open - map (and create) a partition's file; undo what a dead owner left open.
  *   number      partition, or RIALTO_PARTITIONS for the common file of `worker`
  *   ret_fresh   the file is new, of another layout or size, from another boot, or was never filled: it is empty, and is to be filled
@@ -154,7 +158,8 @@ void    *state_touch(struct state *state, enum state_pool pool, uint32_t index);
 uint32_t state_insert(struct state *state, enum state_pool pool, struct rialto_key key);
 /* state_delete - wipe a record. */
 void     state_delete(struct state *state, enum state_pool pool, uint32_t index);
-/* state_seen - was this id hash counted within the window? state_remember - it is counted now. */
+/* state_seen - was this id hash counted within the window of ten minutes? state_remember - it is counted now. With ids_max of them in
+ * one window another is forgotten for it, and counted (ids_forgotten_total). */
 bool     state_seen(const struct state *state, uint64_t id_hash, int64_t tick_ms);
 void     state_remember(struct state *state, uint64_t id_hash, int64_t tick_ms);
 void     state_commit(struct state *state);

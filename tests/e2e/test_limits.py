@@ -111,6 +111,18 @@ with Service(models={"shop.json": MODEL}, worker_count=1, answer_timeout_ms=800,
         require(1 <= len(own) <= 4, f"{len(own)} zones of its own")
         equal({service.amount(sku, zone=f"z{i}") for i in range(20) if i not in own}, {price})
 
+    @check("an id counts once for minutes, however many others come for the same customer: 16000 orders, the first ones sent again")
+    def _():
+        service.accept(customer("bulk", ["purchases"]))
+        orders = [{"type": "receipt", "customer": "bulk", "amount": 100 if number < 1000 else 0, "currency": "EUR", "source": "till",
+                   "id": f"bulk-{number}"} for number in range(16000)]
+        for at in range(0, 16000, 1000):
+            service.accept(*orders[at:at + 1000])
+        spent = lambda: (1000000 - service.amount("meter", customer="bulk")) // 100
+        equal(spent(), 1000)
+        service.ask(orders[:1000])
+        equal(spent(), 1000, "units of spend after the first 1000 ids were sent again")
+
     worker = service.children()["worker.0"]
     os.kill(worker, signal.SIGSTOP)
     unanswered = []

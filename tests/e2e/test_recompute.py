@@ -409,7 +409,7 @@ def made_up_model(dice, name, currencies, calm, **more):
         "model": name, "version": "1", "scope": {"categories": [f"{name}/*"], "currencies": currencies}, "group": f"group-{name}",
         "zone_levels": dice.randrange(4),
         "demand": {"half_life": f"{half_life}s", "slow_half_life": f"{half_life * dice.choice((2, 7, 28))}s",
-                   "prior_events": dice.choice((0.001, 0.5, 5, 20)), "min_events": dice.choice((0, 1, 2.5, 6)),
+                   "prior_events": dice.choice((0.001, 0.5, 5, 20)), "min_events": dice.choice((0.001, 1, 2.5, 6)),
                    "weights": {e: dice.choice((0, 0.1, 0.333333, 1, 2.5)) for e in recompute.EVENTS}},
         "factors": factors, "guardrails": guard,
         "personal": dice.sample([

@@ -10,7 +10,7 @@ What can be counted:
   spend         every unit of spend lowers a multiplier by exactly 1e-4: the sum of a customer's orders can be read off a quote
   tier          the last one acknowledged must hold
 
-FAULT_SEED and FAULT_SECONDS choose another run and its length."""
+FAULT_SEED, FAULT_SECONDS and FAULT_RATE choose another run, its length and its load."""
 import random
 import sys
 import threading
@@ -21,7 +21,8 @@ from rialto_test import *
 
 SEED = int(os.environ.get("FAULT_SEED", int.from_bytes(os.urandom(4), "big")))
 SECONDS = float(os.environ.get("FAULT_SECONDS", 80))
-SENDERS, PRODUCTS, CUSTOMERS = 3, 48, 48  # products and customers are shared out to the senders: one writer each
+SENDERS, PRODUCTS, CUSTOMERS = 3, 192, 192  # products and customers are shared out to the senders: one writer each
+RATE = float(os.environ.get("FAULT_RATE", 1200))  # signals a second at most: each partition remembers so many ids in ten minutes
 TIERS = 20
 
 LIMITS = {"version": "1", "zone_levels": 0, "rounding": {"step": 1}, "stale_limit": "1h"}
@@ -71,11 +72,13 @@ class Sender(threading.Thread):
         self.acked = self.messages = self.repeats = self.duplicates = self.serial = self.not_durable = 0
         self.durable = ""
         self.problems = []
+        self.began = time.monotonic()
 
     def run(self):
         try:
             while not self.stop.is_set() and not self.problems:
                 self.message()
+                time.sleep(max(0.0, self.began + self.acked * SENDERS / RATE - time.monotonic()))
         except Exception as error:
             self.problems.append(f"{type(error).__name__}: {error}")
         if self.connection is not None:

@@ -16,6 +16,8 @@ static void setup(void)
     cr_assert_not_null(mkdtemp(config.data_dir));
     config.products_max = config.cells_max = config.customers_max = config.offers_max = 64;
     config.zones_max = 64;
+    config.ids_max = 1024;
+    config.batch_signals_max = 16;
 }
 
 static void teardown(void)
