@@ -144,6 +144,8 @@ static void commit_all(struct worker *worker)
     }
     state_set_tick(worker->common, worker->tick_ms);
     state_commit(worker->common);
+    if (worker->zone_lines_stale)
+        lines_publish_zones(worker);
     if (worker->index == 0)
         persist_changed(worker, MIRROR_COMMON, worker->common);
     (void)mirror_commit(worker->mirror, worker->batch);

@@ -232,6 +232,37 @@ static void publish_offer(struct worker *worker, const struct partition *partiti
     }
 }
 
+/* ---- zones by name: where a reader looks that was told one -------------------------------------------------------- */
+
+/* A zone that was declared, and each around it, has a line in the partition of its own key. */
+static void publish_home_lines(struct worker *worker, const struct zone_record *record)
+{
+    uint32_t at = place_of(worker, record->name);
+    if (at == STATE_NONE)
+        return;
+    struct place place = worker->place[at]; /* a copy: zone_slot() may make the array grow */
+    for (uint32_t level = 0; level < place.chain_count; level++) {
+        uint32_t home = key_partition(place.chain[level]);
+        if (worker_owns(worker, home))
+            (void)zone_slot(worker, home, place.name[level]);
+    }
+}
+
+void lines_publish_zones(struct worker *worker)
+{
+    for (uint32_t i = 0; i < state_capacity(worker->common, POOL_ZONES); i++) {
+        const struct zone_record *record = state_at(worker->common, POOL_ZONES, i);
+        if (!key_is_none(record->head.key))
+            publish_home_lines(worker, record);
+    }
+    /* Lines that cells and customers use say what is around their zone, too. */
+    for (uint32_t p = worker->index; p < RIALTO_PARTITIONS; p += worker->config->workers)
+        for (uint32_t i = 0; i < worker->place_count; i++)
+            if (table_find(worker->cache, RIALTO_TABLE_ZONES, p, worker->place[i].key) != SLOT_NONE)
+                (void)zone_slot(worker, p, worker->place[i].name[0]);
+    worker->zone_lines_stale = false;
+}
+
 /* ---- a batch, and everything --------------------------------------------------------------------------------------- */
 
 static const enum rialto_table TABLE_OF[POOL_COUNT] = {

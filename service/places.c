@@ -130,4 +130,5 @@ void places_rebuild(struct worker *worker)
         }
     }
     worker->zones_changed = false;
+    worker->zone_lines_stale = true;
 }

@@ -75,6 +75,7 @@ struct worker {
     uint32_t *place_slot;          /* hash index over place: index + 1 */
     uint32_t  place_mask;
     bool     zones_changed;        /* places and cell parents are to be built anew at the end of this batch */
+    bool     zone_lines_stale;     /* lines of zones are to be written anew after this batch's commit */
     bool     erased;               /* a forget was in this batch: journals are wiped after it */
     struct mirror *mirror;
     struct {                       /* a catch-up of Redis that is under way */
@@ -130,6 +131,7 @@ void reprice_dirty(struct worker *worker, struct partition *partition);
 /* lines.c: from committed records to shared memory. */
 void lines_publish_changed(struct worker *worker, struct partition *partition);
 void lines_publish_all(struct worker *worker, struct partition *partition);
+void lines_publish_zones(struct worker *worker);
 
 /* persist.c: records to the mirror and back. */
 void persist_changed(struct worker *worker, uint32_t number, struct state *state);

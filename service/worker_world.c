@@ -94,6 +94,7 @@ static enum rialto_status setup_partitions(struct worker *worker, bool *ret_took
         set_timers_of(worker, partition);
         lines_publish_all(worker, partition);
     }
+    lines_publish_zones(worker);
     state_set_tick(worker->common, worker->tick_ms);
     /* Filled from Redis: batches up to the newest mark are not coming again. After a mere death they are, and this stays. */
     if (common_fresh && newest > state_applied(worker->common))

@@ -443,6 +443,7 @@ class Service:
                 self.show_log()
         finally:
             self.kill()
+            shutil.rmtree(self.shared, ignore_errors=True)  # memory: not only at the end of the program
         return kind is not None and not issubclass(kind, (SystemExit, KeyboardInterrupt))
 
     # -- life --

@@ -222,4 +222,14 @@ with Service(models={"shop.json": simple_model(), "nines.json": NINES}) as servi
     def _():
         service.accept(product("Käse/ganz alt №5", 555), customer("Zoë 7", ["profile"], tier="gold"))
         equal(service.amount("Käse/ganz alt №5", customer="Zoë 7"), 500)  # 499.5
+
+    @check("a zone that was declared with a parent is answered by what is around it, with no price of its own anywhere near")
+    def _():
+        for number in range(8):  # names fall into partitions by hash: several, so that none is right by luck
+            service.accept(product(f"rent-{number}", 500), product(f"rent-{number}", 700, zone=f"up/{number}"),
+                           {"type": "zone", "zone": f"store-{number}", "parent": f"up/{number}"})
+            quote = service.quote(f"rent-{number}", zone=f"store-{number}")
+            equal((quote["amount"], quote["zone"]), (700, f"up/{number}"))
+            service.accept({"type": "zone", "zone": f"store-{number}", "parent": "world"})
+            equal(service.amount(f"rent-{number}", zone=f"store-{number}"), 500)
 finish()

@@ -426,7 +426,7 @@ def made_up_model(dice, name, currencies, calm, **more):
 
 
 ZONES = ["", "de", "de/south", "de/south/s1", "de/south/s2", "de/north", "fr", "fr/paris/x", "gh:u4pru", "gh:u4p", "gh:ezs42", "de/south/s1/dairy",
-         "gh:u4pruyd"]
+         "gh:u4pruyd", "store-7"]
 
 
 class MadeUp:
@@ -476,8 +476,11 @@ class MadeUp:
 
     def first(self):
         """Every product once, everywhere."""
-        return [{"type": "product", "sku": sku, "category": f"{kind}/x", "list": self.lists[sku], "currency": self.kinds[kind][0],
+        rows = [{"type": "product", "sku": sku, "category": f"{kind}/x", "list": self.lists[sku], "currency": self.kinds[kind][0],
                  "time": self.twice.now - 3 * DAY_MS} for sku, kind in self.skus.items()]
+        if self.twice.world.zones.cut("store-7"):
+            rows.append({"type": "zone", "zone": "store-7", "parent": "de/south", "time": self.twice.now})
+        return rows
 
     def a_product(self):
         dice, sku = self.dice, self.sku()
@@ -521,7 +524,7 @@ class MadeUp:
                 "currency": self.kinds[self.skus[sku]][0], **self.zone(), **self.until()}
 
     def a_zone(self):
-        return {"zone": self.dice.choice([z for z in ZONES if z]), "utc_offset_min": self.dice.choice((-300, 0, 60, 345, 480))}
+        return {"zone": self.dice.choice(ZONES[1:-1]), "utc_offset_min": self.dice.choice((-300, 0, 60, 345, 480))}
 
     def customer(self):
         return f"c{self.dice.randrange(12)}"
@@ -566,7 +569,7 @@ class MadeUp:
         if dice.random() < 0.2:
             return {**row, "left": True}
         if dice.random() < 0.5:
-            row["lease_s"] = dice.choice((70, 4000, 90000))
+            row["lease_s"] = dice.choice((70, 4000, 90100))
         return {**row, "zone": dice.choice([z for z in ZONES if z])}
 
 
