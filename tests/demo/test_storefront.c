@@ -57,8 +57,8 @@ Test(storefront, percentiles_are_those_of_the_sorted_measurements)
     qsort(ns, N, sizeof ns[0], by_size);
     const double part[] = { 0.001, 0.25, 0.5, 0.9, 0.97 };
     for (int i = 0; i < 5; i++)
-        cr_assert_eq(latency_at(&latency, part[i]), ns[(uint64_t)(part[i] * N) - 1]);
-    uint64_t p999 = ns[(uint64_t)(0.999 * N) - 1];
+        cr_assert_eq(latency_at(&latency, part[i]), ns[(uint64_t)(part[i] * (double)N) - 1]);
+    uint64_t p999 = ns[(uint64_t)(0.999 * (double)N) - 1];
     uint64_t expected = p999 < LATENCY_FINE ? p999 : p999 / 1000 * 1000;
     cr_assert_eq(latency_at(&latency, 0.999), expected < 65535000 ? expected : 65535000,
                  "to the microsecond where it is long");

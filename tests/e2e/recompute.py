@@ -354,11 +354,12 @@ class Offer:
         self.time = self.value = self.begin = 0
         self.stackable = False
 
+    # Readers compare whole seconds.
     def runs(self, now):
-        return self.kind and self.begin <= now and (self.until is None or now < self.until)
+        return self.kind and self.begin // 1000 <= now // 1000 and (self.until is None or now // 1000 < self.until // 1000)
 
     def is_locked(self, now):
-        return self.locked is not None and (self.lock_until is None or now < self.lock_until)
+        return self.locked is not None and (self.lock_until is None or now // 1000 < self.lock_until // 1000)
 
 
 class NoPrice(Exception):
