@@ -605,7 +605,7 @@ def main():
     numbers()
     with Service(models={f"{name}.json": m for name, m in BY_HAND.items()}) as service:
         by_hand(service)
-    bundled(24 if SLOW == 1 else 14)
+    bundled(24)
     begin, count = time.monotonic(), 0
     while count < 4 or time.monotonic() < begin + seconds:
         made_up(seed + count, calm=count % 2 == 1)
