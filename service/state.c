@@ -16,7 +16,8 @@
 const char STATE_POOL_LETTER[POOL_COUNT] = {'p', 'c', 'u', 'o', 'z'};
 
 #define STATE_PAGE        4096u
-#define ID_PROBE_MAX      16u
+#define ID_PROBE_MAX      128u
+#define ID_PLACES         2u /* for each id: at half load hardly a probe in 10^11 is longer than ID_PROBE_MAX (Knuth, TAOCP 6.4) */
 #define ID_WINDOW_MS      600000 /* ten minutes */
 #define BOOT_ID_BYTES     40u
 
@@ -108,7 +109,7 @@ static void plan_file(const struct config *config, uint32_t number, struct state
         at = page_up(at + bytes);
     }
     ret->ids_offset = at;
-    ret->ids_count = (uint64_t)config->ids_max;
+    ret->ids_count = ID_PLACES * (uint64_t)config->ids_max;
     at = page_up(at + 2 * ret->ids_count * sizeof(uint64_t));
     ret->journal_offset = at;
     /* A batch saves each record at most once, and one id word a part of a signal, of which there are three: it never runs over. */
@@ -477,7 +478,7 @@ static uint64_t id_word(uint64_t epoch, uint64_t id_hash)
 static uint64_t *id_place(const struct state *state, uint64_t epoch, uint64_t id_hash)
 {
     uint64_t *generation = ids_generation(state, epoch), *place = NULL;
-    for (uint64_t i = 0, at = id_hash >> 40; i < ID_PROBE_MAX; i++, at++) {
+    for (uint64_t i = 0, at = id_hash >> 32; i < ID_PROBE_MAX; i++, at++) {
         place = &generation[at % state->file->ids_count];
         if (*place == id_word(epoch, id_hash) || *place == 0 || *place >> 48 != epoch)
             break;

@@ -9,6 +9,15 @@
 
 static struct config config;
 
+/* Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014. */
+static uint64_t splitmix(uint64_t *seed)
+{
+    uint64_t x = *seed += UINT64_C(0x9E3779B97F4A7C15);
+    x = (x ^ (x >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return x ^ (x >> 31);
+}
+
 static void setup(void)
 {
     memset(&config, 0, sizeof config);
@@ -169,6 +178,26 @@ Test(state, ids_are_remembered_for_a_window_and_not_for_ever)
     cr_assert(state_seen(state, 42, now + 599999), "ten minutes, at least");
     cr_assert_not(state_seen(state, 42, now + 1200000), "twenty, at most");
     cr_assert_not(state_seen(state, 43, now));
+    state_close(state);
+}
+
+Test(state, as_many_ids_as_configured_are_remembered_whatever_their_hashes)
+{
+    bool fresh;
+    struct state *state = open_partition(&fresh);
+    int64_t now = INT64_C(1700000000000);
+    uint64_t seed = 7;
+    for (uint64_t window = 0; window < 300; window++, now += 600000) {
+        uint64_t first = seed;
+        for (uint32_t batch = 0; batch < config.ids_max / 64; batch++) {
+            state_begin(state, state_applied(state) + 1);
+            for (int i = 0; i < 64; i++)
+                state_remember(state, splitmix(&seed), now);
+            state_commit(state);
+        }
+        for (uint32_t i = 0; i < config.ids_max; i++)
+            cr_assert(state_seen(state, splitmix(&first), now + 599999), "id %u of window %lu", i, (unsigned long)window);
+    }
     state_close(state);
 }
 
