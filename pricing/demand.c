@@ -15,6 +15,7 @@
 #include "pricing/fixed.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #define GRID_HALF_LIVES    16
@@ -125,6 +126,8 @@ static void sum_add(struct decayed_sum *sum, struct moment t, int64_t weight_mic
 void decayed_add(struct decayed_sum *sum, uint32_t half_life_s, int64_t t_ms, int64_t weight_micro)
 {
     assert(half_life_s > 0);
+    assert(sum->half_life_s == 0 || sum->half_life_s == half_life_s);
+    sum->half_life_s = half_life_s;
     if (weight_micro > 0)
         sum_add(sum, moment_of(t_ms, half_life_s), weight_micro < WEIGHT_MICRO_MAX ? weight_micro : WEIGHT_MICRO_MAX);
 }
@@ -146,10 +149,10 @@ static struct exponent decay_of(int64_t span_ms, uint32_t half_life_s)
                      : (struct exponent){ .whole = -whole - 1, .part = 65536 - part };
 }
 
-int64_t decayed_at(const struct decayed_sum *sum, uint32_t half_life_s, int64_t t_ms)
+int64_t decayed_at(const struct decayed_sum *sum, int64_t t_ms)
 {
-    assert(half_life_s > 0);
-    if (sum->sum_q20 == 0)
+    uint32_t half_life_s = sum->half_life_s;
+    if (sum->sum_q20 == 0 || half_life_s == 0)
         return 0;
     int64_t landmark_ms = (int64_t)sum->landmark * GRID_HALF_LIVES * half_life_s * 1000;
     int64_t since_ms = clamp_i64(t_ms, 0, TIME_MS_MAX) - landmark_ms;
@@ -160,28 +163,6 @@ int64_t decayed_at(const struct decayed_sum *sum, uint32_t half_life_s, int64_t 
     uint128 product = (uint128)sum->sum_q20 * (uint64_t)MICRO * exp2_q30(e.part);
     uint128 value = product >> (50 - e.whole);
     return value > INT64_MAX ? INT64_MAX : (int64_t)value;
-}
-
-void demand_add(struct demand *demand, const struct demand_settings *settings, enum demand_event event,
-                int64_t quantity_micro, int64_t t_ms)
-{
-    assert((unsigned)event <= DEMAND_RETURN);
-    if (quantity_micro <= 0)
-        return;
-    int128 exact = div_half_even((int128)settings->weight_micro[event] * quantity_micro, MICRO);
-    int64_t weight = exact > WEIGHT_MICRO_MAX ? WEIGHT_MICRO_MAX : (int64_t)exact;
-    if (weight <= 0)
-        return; /* what weighs nothing is no demand: it neither counts towards min_events nor ages the product */
-
-    int64_t t = clamp_i64(t_ms, 1, TIME_MS_MAX);
-    struct moment fast_moment = moment_of(t, settings->half_life_s);
-    sum_add(&demand->fast, fast_moment, weight);
-    sum_add(&demand->events, fast_moment, MICRO);
-    sum_add(&demand->slow, moment_of(t, settings->slow_half_life_s), weight);
-    if (demand->first_ms == 0 || t < demand->first_ms)
-        demand->first_ms = t;
-    if (t > demand->last_ms)
-        demand->last_ms = t;
 }
 
 /* a = 1 - 2^-(age / h) in 2^-30, at least 1: the share of a full window that a history of this age has seen. A long
@@ -201,34 +182,94 @@ static uint64_t seen_q30(int64_t age_ms, uint32_t half_life_s)
     return seen > 0 ? seen : 1;
 }
 
+/* Both windows have one least age: a history of two minutes is taken for one of h/8 by both, so that a new product's first
+ * events raise both rates alike and its pressure stays near 1. */
+static int64_t age_of(const struct demand *demand, uint32_t half_life_s, int64_t t_ms)
+{
+    int64_t age_ms = clamp_i64(t_ms, 0, TIME_MS_MAX) - demand->first_ms, age_min_ms = (int64_t)half_life_s * 125;
+    return age_ms > age_min_ms ? age_ms : age_min_ms;
+}
+
+/* A half-life was edited: the landmark's unit is another one now. What is left of the sum at t becomes its first addend, as
+ * many events as make the same rate: C ln2 / (h a) stays. `keep`: the count itself stays. */
+struct edit {
+    int64_t age_before_ms, age_now_ms; /* the least age depends on the half-life, too */
+    int64_t t_ms;
+    bool keep;
+};
+
+static void sum_convert(struct decayed_sum *sum, uint32_t half_life_s, const struct edit *edit)
+{
+    uint32_t before_s = sum->half_life_s;
+    if (before_s == 0)
+        sum->half_life_s = half_life_s;
+    if (sum->half_life_s == half_life_s)
+        return;
+    int64_t value = decayed_at(sum, edit->t_ms);
+    uint64_t seen_before = seen_q30(edit->age_before_ms, before_s), seen_now = seen_q30(edit->age_now_ms, half_life_s);
+    /* value < 2^63, seen <= 2^30, half-lives < 2^25: in 128 bits */
+    int128 exact = edit->keep
+                       ? value
+                       : div_half_even((int128)value * half_life_s * (int128)seen_now, (int128)seen_before * before_s);
+    *sum = (struct decayed_sum){ .half_life_s = half_life_s };
+    sum_add(sum, moment_of(edit->t_ms, half_life_s), exact > INT64_MAX ? INT64_MAX : (int64_t)exact);
+}
+
+static void demand_convert(struct demand *demand, const struct demand_settings *settings, int64_t t_ms)
+{
+    struct edit edit = { .t_ms = t_ms > demand->last_ms
+                                     ? t_ms
+                                     : demand->last_ms }; /* a late event takes nothing back in time */
+    edit.age_before_ms = age_of(demand, demand->fast.half_life_s, edit.t_ms);
+    edit.age_now_ms = age_of(demand, settings->half_life_s, edit.t_ms);
+    sum_convert(&demand->fast, settings->half_life_s, &edit);
+    sum_convert(&demand->slow, settings->slow_half_life_s, &edit);
+    edit.keep = true; /* nobody may be invented: min_events protects those who are there */
+    sum_convert(&demand->events, settings->half_life_s, &edit);
+}
+
+void demand_add(struct demand *demand, const struct demand_settings *settings, enum demand_event event,
+                int64_t quantity_micro, int64_t t_ms)
+{
+    assert((unsigned)event <= DEMAND_RETURN);
+    if (quantity_micro <= 0)
+        return;
+    int128 exact = div_half_even((int128)settings->weight_micro[event] * quantity_micro, MICRO);
+    int64_t weight = exact > WEIGHT_MICRO_MAX ? WEIGHT_MICRO_MAX : (int64_t)exact;
+    if (weight <= 0)
+        return; /* what weighs nothing is no demand: it neither counts towards min_events nor ages the product */
+
+    int64_t t = clamp_i64(t_ms, 1, TIME_MS_MAX);
+    demand_convert(demand, settings, t);
+    struct moment fast_moment = moment_of(t, settings->half_life_s);
+    sum_add(&demand->fast, fast_moment, weight);
+    sum_add(&demand->events, fast_moment, MICRO);
+    sum_add(&demand->slow, moment_of(t, settings->slow_half_life_s), weight);
+    if (demand->first_ms == 0 || t < demand->first_ms)
+        demand->first_ms = t;
+    if (t > demand->last_ms)
+        demand->last_ms = t;
+}
+
 int64_t demand_pressure(const struct demand *demand, const struct demand_settings *settings, int64_t t_ms)
 {
-    if (demand->first_ms == 0)
+    uint32_t fast_s = demand->fast.half_life_s, slow_s = demand->slow.half_life_s;
+    if (demand->first_ms == 0 || fast_s == 0 || slow_s == 0)
         return MICRO;
-    int64_t fast_micro = decayed_at(&demand->fast, settings->half_life_s, t_ms);
-    int64_t slow_micro = decayed_at(&demand->slow, settings->slow_half_life_s, t_ms);
-
-    /* One least age for both windows: a history of two minutes is taken for one of h/8 by both, so that a new
-     * product's first events raise both rates alike and its pressure stays near 1. */
-    int64_t age_ms = clamp_i64(t_ms, 0, TIME_MS_MAX) - demand->first_ms;
-    int64_t age_min_ms = (int64_t)settings->half_life_s * 125;
-    if (age_ms < age_min_ms)
-        age_ms = age_min_ms;
-    uint64_t fast_seen = seen_q30(age_ms, settings->half_life_s);
-    uint64_t slow_seen = seen_q30(age_ms, settings->slow_half_life_s);
+    int64_t fast_micro = decayed_at(&demand->fast, t_ms), slow_micro = decayed_at(&demand->slow, t_ms);
+    int64_t age_ms = age_of(demand, fast_s, t_ms);
+    uint64_t fast_seen = seen_q30(age_ms, fast_s), slow_seen = seen_q30(age_ms, slow_s);
 
     /* Both rates in events per fast half-life; ln 2 / h_f is common to all four terms and cancels. */
     int128 fast = ((int128)fast_micro << 30) / (int128)fast_seen + settings->prior_micro;
-    int128 slow =
-        (((int128)slow_micro << 30) * settings->half_life_s) / ((int128)slow_seen * settings->slow_half_life_s) +
-        settings->prior_micro;
+    int128 slow = (((int128)slow_micro << 30) * fast_s) / ((int128)slow_seen * slow_s) + settings->prior_micro;
     int128 pressure = div_half_even(fast * MICRO, slow);
     if (pressure > PRESSURE_MICRO_MAX)
         return PRESSURE_MICRO_MAX;
     return pressure < PRESSURE_MICRO_MIN ? PRESSURE_MICRO_MIN : (int64_t)pressure;
 }
 
-int64_t demand_events(const struct demand *demand, const struct demand_settings *settings, int64_t t_ms)
+int64_t demand_events(const struct demand *demand, int64_t t_ms)
 {
-    return decayed_at(&demand->events, settings->half_life_s, t_ms);
+    return decayed_at(&demand->events, t_ms);
 }

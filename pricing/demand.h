@@ -17,10 +17,10 @@
 
 #include <stdint.h>
 
-struct decayed_sum {   /* in state files: 16 bytes */
-    uint64_t sum_q20;  /* 2^-20 of a unit of weight, relative to the landmark */
-    uint32_t landmark; /* in units of 16 half-lives since 1970 */
-    uint32_t reserved; /* zero */
+struct decayed_sum {      /* in state files: 16 bytes */
+    uint64_t sum_q20;     /* 2^-20 of a unit of weight, relative to the landmark */
+    uint32_t landmark;    /* in units of 16 half-lives since 1970 */
+    uint32_t half_life_s; /* that it was collected with; 0 = nothing yet */
 };
 
 struct demand {                /* in state files: 64 bytes */
@@ -44,14 +44,15 @@ enum demand_event { DEMAND_VIEW, DEMAND_SEARCH, DEMAND_CART, DEMAND_ORDER, DEMAN
 /* exp2_q30 - 2^(x / 2^16) x 2^30 rounded down, for x in [0, 65535]; exact for every x. */
 uint64_t exp2_q30(uint32_t x);
 
-/* decayed_add - add weight_micro (nothing if it is not positive) at t.
+/* decayed_add - add weight_micro (nothing if it is not positive) at t, to a sum with no other half-life.
  * decayed_at - the decayed sum at T in micro (millionths); at its landmark if T is before that.
  * Times are cut to 1970..3000. Saturates, never wraps. */
 void decayed_add(struct decayed_sum *sum, uint32_t half_life_s, int64_t t_ms, int64_t weight_micro);
-int64_t decayed_at(const struct decayed_sum *sum, uint32_t half_life_s, int64_t t_ms);
+int64_t decayed_at(const struct decayed_sum *sum, int64_t t_ms);
 
 /* demand_add - one event of `quantity_micro` at t. An event whose weight x quantity is not positive changes nothing,
- * the count of events included. */
+ * the count of events included. Sums that were collected with other half-lives (a model was edited) are converted first:
+ * the rates stay what they are, and the price does not jump. Until then they are read with the half-lives they have. */
 void demand_add(struct demand *demand, const struct demand_settings *settings, enum demand_event event,
                 int64_t quantity_micro, int64_t t_ms);
 
@@ -59,5 +60,5 @@ void demand_add(struct demand *demand, const struct demand_settings *settings, e
 int64_t demand_pressure(const struct demand *demand, const struct demand_settings *settings, int64_t t_ms);
 
 /* demand_events - decayed number of events in the fast window, micro. */
-int64_t demand_events(const struct demand *demand, const struct demand_settings *settings, int64_t t_ms);
+int64_t demand_events(const struct demand *demand, int64_t t_ms);
 #endif

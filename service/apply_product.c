@@ -169,7 +169,7 @@ static enum signal_reason apply_supply(struct cell_record *record, const struct 
 }
 
 /* A competitor keeps its place; a new one takes an unused place or the one that was heard of longest ago. */
-static enum signal_reason apply_competitor(const struct worker *worker, struct cell_record *record,
+static enum signal_reason apply_competitor(const struct worker *worker, struct cell_record *record, uint16_t currency,
                                            const struct signal *signal)
 {
     uint64_t name = sku_key(worker, signal->competitor).lo | 1u;
@@ -190,6 +190,7 @@ static enum signal_reason apply_competitor(const struct worker *worker, struct c
         .amount = signal->amount,
         .time_ms = signal->time_ms,
         .until_ms = signal_has(signal, SIGNAL_FIELD_until_ms) ? signal->until_ms : 0,
+        .currency = currency,
     };
     return REASON_none;
 }
@@ -213,7 +214,9 @@ enum signal_reason apply_product_part(struct worker *worker, struct partition *p
         if (cell == STATE_NONE)
             return REASON_table_full;
         struct cell_record *record = state_touch(partition->state, POOL_CELLS, cell);
-        reason = signal->type == SIGNAL_supply ? apply_supply(record, signal) : apply_competitor(worker, record, signal);
+        const struct cell_record *priced = state_at(partition->state, POOL_CELLS, subject.priced);
+        reason = signal->type == SIGNAL_supply ? apply_supply(record, signal)
+                                               : apply_competitor(worker, record, priced->currency, signal);
     }
     if (reason == REASON_none)
         product_dirty(partition, subject.product);

@@ -4,13 +4,13 @@
 
 #include <string.h>
 
-#define QUIET_MICRO  1000 /* a decayed sum below a thousandth of an event moves no price any more */
-#define DAY_MS       INT64_C(86400000)
+#define DAY_MS INT64_C(86400000)
 
 struct gathering { /* inputs as they are collected, and until when they stay what they are */
     struct price_inputs in;
     int64_t expires_ms; /* earliest end of something that was used; INT64_MAX = none */
-    bool    moving;     /* something changes by itself with time */
+    bool moving;        /* something changes by itself with time */
+    uint16_t currency;  /* ISO number, of the list price: amounts in any other say nothing about it */
 };
 
 void product_dirty(struct partition *partition, uint32_t product)
@@ -47,16 +47,17 @@ static bool model_reads(const struct model *model, enum model_input input)
 }
 
 /* The nearest zone with enough events speaks, so that nobody's own clicks in a quiet zone set their own price. */
-static void gather_demand(const struct partition *partition, uint32_t cell, const struct model *model, struct gathering *g)
+static void gather_demand(const struct partition *partition, uint32_t cell, const struct model *model,
+                          struct gathering *g)
 {
     int64_t now = g->in.now_ms;
     for (; cell != STATE_NONE; cell = partition->cell[cell].parent) {
         const struct cell_record *record = cell_at(partition, cell);
         if (record->demand.first_ms == 0)
             continue;
-        if (decayed_at(&record->demand.slow, model->demand.slow_half_life_s, now) > QUIET_MICRO)
+        if (decayed_at(&record->demand.slow, now) > 0)
             g->moving = true;
-        if (demand_events(&record->demand, &model->demand, now) < model->demand.min_events_micro)
+        if (demand_events(&record->demand, now) < model->demand.min_events_micro)
             continue;
         present(g, INPUT_demand_pressure, demand_pressure(&record->demand, &model->demand, now));
         return;
@@ -89,14 +90,14 @@ static void gather_promotion(const struct partition *partition, uint32_t cell, s
     }
 }
 
-/* Lowest current price in the cell; 0 = none. */
+/* Lowest current price in the cell, in the currency of the list price; 0 = none. */
 static int64_t lowest_competitor(const struct cell_record *record, const struct model *model, struct gathering *g)
 {
     int64_t lowest = 0;
     for (unsigned i = 0; i < COMPETITORS_MAX; i++) {
         const struct competitor_price *price = &record->competitor[i];
         int64_t end = price->until_ms != 0 ? price->until_ms : price->time_ms + (int64_t)model->competitor_age_s * 1000;
-        if (price->name_hash == 0 || end <= g->in.now_ms || price->amount == 0)
+        if (price->name_hash == 0 || end <= g->in.now_ms || price->amount == 0 || price->currency != g->currency)
             continue;
         expires(g, end);
         if (lowest == 0 || price->amount < lowest)
@@ -171,10 +172,11 @@ static void gather(const struct worker *worker, const struct partition *partitio
     const struct place *place = &worker->place[partition->cell[cell].place];
     memset(g, 0, sizeof *g);
     g->expires_ms = INT64_MAX;
+    g->currency = price->currency;
     g->in.list = price->list;
     g->in.cost = price->cost;
     g->in.now_ms = worker->tick_ms;
-    g->in.published = record->published;
+    g->in.published = record->published_currency == price->currency ? record->published : 0;
     g->in.changed_ms = record->changed_ms;
     g->in.published_list = record->published_list;
     gather_demand(partition, cell, model, g);
@@ -194,7 +196,8 @@ static bool opens(const struct worker *worker, const struct cell_record *record)
 static bool result_differs(const struct cell_record *record, const struct model *model, const struct gathering *g,
                            const struct price_result *result)
 {
-    if (record->published != result->baseline || record->published_list != g->in.list || record->floor != result->floor ||
+    if (record->published != result->baseline || record->published_list != g->in.list ||
+        record->published_currency != g->currency || record->floor != result->floor ||
         record->ceiling != result->ceiling || record->model_hash != model->text_hash ||
         record->guards != (uint8_t)result->guards || !record->opened)
         return true;
@@ -210,24 +213,27 @@ static void price_cell(struct worker *worker, struct partition *partition, uint3
     if (!result_differs(before, model, g, result))
         return;
     struct cell_record *record = state_touch(partition->state, POOL_CELLS, cell);
-    if (record->published != result->baseline)
+    if (record->published != result->baseline || record->published_currency != g->currency)
         record->changed_ms = worker->tick_ms;
     record->published = result->baseline;
     record->published_list = g->in.list;
+    record->published_currency = g->currency;
     record->floor = result->floor;
     record->ceiling = result->ceiling;
     record->guards = (uint8_t)result->guards;
     record->model_hash = model->text_hash;
     record->opened = 1;
     for (uint32_t i = 0; i < MODEL_FACTORS_MAX; i++)
-        record->factor_micro[i] = i < model->factor_count ? (int32_t)clamp_i64(result->factor_micro[i], 0, INT32_MAX) : 0;
+        record->factor_micro[i] =
+            i < model->factor_count ? (int32_t)clamp_i64(result->factor_micro[i], 0, INT32_MAX) : 0;
 }
 
 /* When this product is to be looked at again: 0 = only when something is heard of it. */
 static int64_t reprice_product(struct worker *worker, struct partition *partition, uint32_t product)
 {
     int64_t due = INT64_MAX;
-    for (uint32_t cell = partition->product[product].first_cell; cell != STATE_NONE; cell = partition->cell[cell].next) {
+    for (uint32_t cell = partition->product[product].first_cell; cell != STATE_NONE;
+         cell = partition->cell[cell].next) {
         uint32_t priced = cell_priced(partition, cell);
         int32_t number = partition->cell[cell].model;
         if (priced == STATE_NONE || number < 0 || !opens(worker, cell_at(partition, cell)))
@@ -256,8 +262,10 @@ void reprice_dirty(struct worker *worker, struct partition *partition)
         struct product_extra *extra = &partition->product[product];
         int64_t due = reprice_product(worker, partition, product);
         if (due != 0 && due != extra->due_ms)
-            (void)timers_set(&worker->timers, (struct timer){ .due_ms = due, .index = product,
-                                                              .partition = (uint8_t)partition->number, .kind = TIMER_PRODUCT });
+            (void)timers_set(&worker->timers, (struct timer){ .due_ms = due,
+                                                              .index = product,
+                                                              .partition = (uint8_t)partition->number,
+                                                              .kind = TIMER_PRODUCT });
         extra->due_ms = due;
         extra->dirty = false;
     }

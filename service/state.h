@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #define STATE_MAGIC  UINT64_C(0x5453544C41495231)
-#define STATE_LAYOUT 1u
+#define STATE_LAYOUT 2u
 #define STATE_NONE   UINT32_MAX
 
 enum state_pool { POOL_PRODUCTS, POOL_CELLS, POOL_CUSTOMERS, POOL_OFFERS, POOL_ZONES, POOL_COUNT };
@@ -47,6 +47,8 @@ struct competitor_price {
     int64_t  amount;              /* minor units */
     int64_t  time_ms;
     int64_t  until_ms;            /* 0 = the model's age limit */
+    uint16_t currency;            /* ISO number, of amount */
+    uint16_t reserved[3];
 };
 
 struct cell_record {
@@ -69,6 +71,8 @@ struct cell_record {
     int64_t  published, published_list, floor, ceiling, changed_ms; /* published 0 = nothing yet */
     int32_t  factor_micro[MODEL_FACTORS_MAX];
     uint64_t model_hash;          /* of the model that published */
+    uint16_t published_currency;  /* ISO number, of all amounts published */
+    uint16_t reserved[3];
 };
 
 struct customer_record {
@@ -159,7 +163,7 @@ uint32_t state_insert(struct state *state, enum state_pool pool, struct rialto_k
 /* state_delete - wipe a record. */
 void     state_delete(struct state *state, enum state_pool pool, uint32_t index);
 /* state_seen - was this id hash counted within the window of ten minutes? state_remember - it is counted now. With ids_max of them in
- * one window another is forgotten for it, and counted (ids_forgotten_total). */
+ * one window another may be forgotten for it, and is counted (ids_forgotten_total). */
 bool     state_seen(const struct state *state, uint64_t id_hash, int64_t tick_ms);
 void     state_remember(struct state *state, uint64_t id_hash, int64_t tick_ms);
 void     state_commit(struct state *state);

@@ -6,14 +6,15 @@
 reads what was sent to the service, one JSON object a line, signals and {"control":"tick","time":MS}, and prints what the service
 must say, one JSON object a line: each cell's baseline, floor, ceiling and list by (sku, zone), then each customer's multipliers.
 
-Everything here is written after docs/pricing.md, docs/models.md and docs/signals.md; numbers of sections are those of
-docs/pricing.md. Python's integers have no width and its decimals any precision, so that nothing here repeats how the C code
-computes: E(x) comes from a power in 60 digits, not from tables.
+Everything here is written after docs/pricing.md, docs/models.md and docs/signals.md, never after the C code; numbers of sections
+are those of docs/pricing.md. Python's integers have no width and its decimals any precision, so that nothing here repeats how
+the C code computes: E(x) comes from a power in 60 digits, not from tables.
 
 What a price rests on is a pure function of the signals and of now, save the two guards that remember: the largest step and the
 dead band (section 4). World.wanted() is that pure part. World.reprice() walks the path too, at the ticks of the stream.
 """
 import argparse
+import datetime
 import functools
 import json
 import re
@@ -66,6 +67,14 @@ def E(x):
 
 def cut_time(t):
     return clamp(t, 0, YEAR_3000_MS)
+
+
+def time_ms(when):
+    """Unix milliseconds as they are, RFC 3339 text cut to milliseconds."""
+    if isinstance(when, int):
+        return when
+    moment = datetime.datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", re.sub(r"(\.\d{3})\d+", r"\1", when)))
+    return (moment - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)) // datetime.timedelta(milliseconds=1)
 
 
 def read_json(text):
@@ -270,6 +279,7 @@ class Zones:
     def __init__(self, geohash_lengths=(3, 5), path_depths=(1, 2, 3)):
         self.lengths, self.depths = sorted(geohash_lengths), sorted(path_depths)
         self.parent, self.offset_ms, self.times, self.weather = {}, {}, {}, {}
+        self.known = {}  # zone -> what is around it, until a parent is declared
 
     def cut(self, name):
         """Own zone first, then the ones its name says; the world is not listed."""
@@ -282,6 +292,15 @@ class Zones:
 
     def around(self, name):
         """The zone itself (cut), then what is around it up to the world, ""."""
+        if name not in self.known:
+            self.known[name] = self.walk(name)
+        return self.known[name]
+
+    def declare(self, name, parent):
+        self.parent[name] = parent
+        self.known = {}
+
+    def walk(self, name):
         by_name = self.cut(name)
         if not by_name:
             return [""]
@@ -294,6 +313,18 @@ class Zones:
             chain.append(outer)
         return chain + [""]
 
+    def at(self, lat, lon):
+        """A position as a geohash zone of the longest length in use (Niemeyer 2008): longitude and latitude halved in turn."""
+        bounds, code = [[-180, 180], [-90, 90]], ""
+        for place in range(5 * max(self.lengths, default=0)):
+            low, high = bounds[place % 2]
+            middle = (low + high) / 2
+            upper = (lon, lat)[place % 2] >= middle
+            bounds[place % 2] = [middle, high] if upper else [low, middle]
+            code += "01"[upper]
+        letters = "0123456789bcdefghjkmnpqrstuvwxyz"
+        return code and "gh:" + "".join(letters[int(code[i:i + 5], 2)] for i in range(0, len(code), 5))
+
 
 # ---- what is known --------------------------------------------------------------------------------------------------------
 
@@ -304,12 +335,13 @@ class Cell:
         self.facts = None       # list, cost, currency
         self.promotion = None   # value, until
         self.supply = None      # available, capacity, time
-        self.competitors = {}   # name -> amount, time, until
+        self.competitors = {}   # name -> amount, time, until, currency
         self.demand = None
         self.event_count = 0
         self.times = {}         # kind -> time of the newest signal
-        self.published = self.published_list = self.changed = 0
-        self.before = 0, 0, 0   # these three, before they moved
+        self.published = self.changed = 0
+        self.published_list = None  # list price and currency under it
+        self.before = 0, None, 0  # these three, before they moved
         self.moved = 0
 
 
@@ -337,7 +369,6 @@ class Customer:
     def spend_micro(self):
         amount, currency = self.spend
         return amount * 10 ** (6 - CURRENCY_DECIMALS.get(currency, 2))
-
 
     def spent(self, amount, currency):
         """Orders and receipts add up, returns are taken off; what is in another currency than what is known counts nothing."""
@@ -377,6 +408,7 @@ class World:
         numbers = {key: [int(n) for n in str(config[key]).split(",") if n] for key in ("geohash_lengths", "path_depths") if key in config}
         self.zones = Zones(**numbers)
         self.products, self.customers, self.offers = {}, {}, {}
+        self.chosen = {}        # category, sku, currency -> model
         self.seen = {}          # source, id -> when it counted
         self.now = 0
         self.heard = set()      # products to price again at the end of the batch
@@ -387,7 +419,7 @@ class World:
     def line(self, row):
         """One line of a recorded stream."""
         if row.get("control") == "tick":
-            self.tick(row["time"])
+            self.tick(time_ms(row["time"]))
         elif "type" in row:
             self.signal(row)
 
@@ -412,6 +444,7 @@ class World:
         return reason
 
     def apply(self, row):
+        row = {**row, **{key: time_ms(row[key]) for key in ("time", "from", "until") if key in row}}
         time = row.get("time", self.now + 1)  # of arrival: some time after the tick before it
         if time < self.now - self.age_max_ms:
             return "too_old"
@@ -449,9 +482,11 @@ class World:
         return self.choose(product.category, sku, facts[2]) if facts else None
 
     def choose(self, category, sku, currency):
-        claims = [(m.claim(category, sku), m) for m in self.models if currency in m.currencies]
-        claims = [(c, m) for c, m in claims if c is not None]
-        return max(claims, key=lambda c: c[0])[1] if claims else None
+        if (category, sku, currency) not in self.chosen:
+            claims = [(m.claim(category, sku), m) for m in self.models if currency in m.currencies]
+            claims = [(c, m) for c, m in claims if c is not None]
+            self.chosen[category, sku, currency] = max(claims, key=lambda c: c[0])[1] if claims else None
+        return self.chosen[category, sku, currency]
 
     def nearest(self, product, zone, what):
         """The first that is there, from the zone itself outwards."""
@@ -544,7 +579,7 @@ class World:
         cell = product.cell(around[0])
         if self.superseded(cell, ("competitor", row["competitor"]), time):
             return "superseded"
-        cell.competitors[row["competitor"]] = row["amount"], time, row.get("until")
+        cell.competitors[row["competitor"]] = row["amount"], time, row.get("until"), facts[2]
         return None
 
     # -- signals about zones --
@@ -555,7 +590,7 @@ class World:
             return "superseded"
         self.zones.times[zone] = time
         if "parent" in row:
-            self.zones.parent[zone] = self.own_zone(row["parent"])
+            self.zones.declare(zone, self.own_zone(row["parent"]))
         if "utc_offset_min" in row:
             self.zones.offset_ms[zone] = row["utc_offset_min"] * 60000
         return None
@@ -612,7 +647,8 @@ class World:
             return "superseded"
         if self.superseded(customer, "location", time):
             return "superseded"
-        customer.place = None if row.get("left") else (row["zone"], until)
+        zone = self.zones.at(row["lat"], row["lon"]) if "lat" in row else row.get("zone")
+        customer.place = None if row.get("left") else (zone, until)
         return None
 
     def apply_receipt(self, row, _time):
@@ -679,13 +715,13 @@ class World:
                     return known[reading]
         return None
 
-    def lowest_competitor(self, cell, model, now):
-        current = [amount for amount, time, until in cell.competitors.values()
-                   if (until if until is not None else time + model.age_ms["competitor"]) > now]
+    def lowest_competitor(self, cell, model, currency, now):
+        current = [amount for amount, time, until, asked_in in cell.competitors.values()
+                   if asked_in == currency and (until if until is not None else time + model.age_ms["competitor"]) > now]
         return min(current, default=None)
 
-    def inputs(self, sku, zone, model, list_price, now):
-        """Section 2: name -> micro; what is missing is not in it."""
+    def inputs(self, sku, zone, model, list_price, currency, now):
+        """Section 2: name -> micro; what is missing is not in it. A zone in which nothing counted has no pressure of its own."""
         product, found = self.products[sku], {}
 
         def running(cell):
@@ -703,7 +739,7 @@ class World:
         local = now + next((self.zones.offset_ms[z] for z in self.zones.around(zone) if z in self.zones.offset_ms), 0)
         found["hour"] = half_even(local % DAY_MS * 24 * MICRO, DAY_MS)
         found["weekday"] = ((local // DAY_MS + 3) % 7 + 1) * MICRO  # 1970 began on a Thursday
-        lowest = self.nearest(product, zone, lambda cell: self.lowest_competitor(cell, model, now))
+        lowest = self.nearest(product, zone, lambda cell: self.lowest_competitor(cell, model, currency, now))
         if lowest is not None:
             found["competitor_ratio"] = half_even(lowest * MICRO, list_price)
         found["promotion"] = self.nearest(product, zone, running)
@@ -717,7 +753,7 @@ class World:
             raise NoPrice(f"{sku}: no list price")
         list_price, cost, currency = facts
         model = self.choose(product.category, sku, currency)
-        inputs = self.inputs(sku, zone, model, list_price, now)
+        inputs = self.inputs(sku, zone, model, list_price, currency, now)
         amount, factors = list_price * MICRO, {}
         for name, source, steps, rows in model.factors:
             f = curve_at(steps, rows, inputs[source]) if source in inputs else MICRO
@@ -739,7 +775,7 @@ class World:
     def follow(self, price, published, published_list, changed, now):
         """Section 4: the baseline price after the two guards that remember."""
         model, floor, ceiling = price["rules"], price["floor"], price["ceiling"]
-        if not (0 < published <= BOUND and published_list == price["list"]):
+        if not (0 < published <= BOUND and published_list == (price["list"], price["currency"])):
             return price["wanted"]
         lo, hi = floor, ceiling
         if model.step:
@@ -763,10 +799,12 @@ class World:
             except NoPrice:
                 continue
             amount = self.follow(price, cell.published, cell.published_list, cell.changed, self.now)
-            if (amount, price["list"]) != (cell.published, cell.published_list):
+            under = price["list"], price["currency"]
+            if (amount, under) != (cell.published, cell.published_list):
                 cell.before = cell.published, cell.published_list, cell.changed
-                cell.changed = self.now if amount != cell.published else cell.changed
-                cell.published, cell.published_list = amount, price["list"]
+                same = amount == cell.published and cell.published_list and cell.published_list[1] == under[1]
+                cell.changed = cell.changed if same else self.now
+                cell.published, cell.published_list = amount, under
                 cell.moved = self.now
 
     def prices(self, now=None):

@@ -111,7 +111,7 @@ class Twice:
             moved["baseline"] = self.world.follow(moved, *before, later)
             if found == self.wanted(moved):
                 self.later += 1
-                cell.published, cell.published_list, cell.changed = moved["baseline"], moved["list"], self.now
+                cell.published, cell.published_list, cell.changed = moved["baseline"], (moved["list"], moved["currency"]), self.now
                 return True
         return False
 
@@ -295,6 +295,62 @@ def by_hand(service):
         twice.check_prices()
 
 
+# ---- what made-up streams have found ----------------------------------------------------------------------------------------
+
+def found_before():
+    def shop(name, currencies, zone_levels, source, points, **more):
+        return {**model(name, [factor(source, points)], **more), "scope": {"categories": [f"{name}/*"], "currencies": currencies},
+                "zone_levels": zone_levels}
+
+    models = (shop("two", ["EUR", "USD"], 2, "available", [[0, 1]]), shop("rough", ["EUR", "USD"], 1, "competitor_ratio", [[0.5, 0.5], [1, 1]]),
+              shop("any", ["EUR"], 2, "demand_pressure", [[0.5, 0.5], [1, 1]],
+                   demand={"half_life": "1m", "slow_half_life": "28m", "prior_events": 0.001, "min_events": 0}))
+    with Service(models={f"{m['model']}.json": m for m in models}) as service:
+        twice = Twice(service)
+
+        @check("a list price of the same number in another currency changes the currency, in finer zones too")
+        def _():
+            twice.say(product("two", 1000, category="two/x"), demand("two", zone="gh:u4pru", time=twice.now))
+            twice.pass_time(MINUTE_MS)
+            twice.say(product("two", 1000, "USD", category="two/x", zone="gh:u4p"))
+            twice.pass_time(MINUTE_MS)
+            equal([twice.found("two", zone)["currency"] for zone in ("", "gh:u4p", "gh:u4pru")], ["EUR", "USD", "USD"])
+
+        @check("what a competitor asks in dollars is not held against a list price in euros")
+        def _():
+            service.ask([product("rough", 1000, category="rough/x"), product("rough", 1000, category="rough/x", zone="de"),
+                         product("rough", 1200, "USD", category="rough/x", zone="de/south")])
+            service.ask({"type": "competitor", "sku": "rough", "zone": "de/south", "competitor": "a", "amount": 600, "currency": "USD"})
+            equal(service.quote("rough", zone="de")["baseline"], 1000)
+
+        @check("with min_events 0 a price goes on moving as long as usual demand is remembered")
+        def _():
+            twice.say(product("any", 1000, category="any/x"), *(demand("any", time=twice.now) for _ in range(10)))
+            for _ in range(20):
+                twice.pass_time(HOUR_MS)
+                price = twice.world.wanted("any", "", twice.now)
+                equal(twice.found("any", "")["baseline"], price["wanted"], f"{price['inputs']}")
+
+    def edited(half_life, slow_half_life):
+        return {**model("tea", [factor("demand_pressure", [[0.1, 0.5], [1, 1], [10, 2]])]), "version": half_life,
+                "demand": {"half_life": half_life, "slow_half_life": slow_half_life, "min_events": 1}}
+
+    with Service(models={"tea.json": edited("1h", "1d")}) as service:
+        @check("a half-life that is edited later does not silence demand")
+        def _():
+            now = service.now_ms()
+            service.ask([product("tea", 1000, category="tea/x"), *(demand("tea", time=now - k * 600000) for k in range(6, 100))])
+            service.pass_time(1)
+            service.stop()
+            (service.models / "tea.json").write_text(json.dumps(edited("1d", "7d")))
+            service.start()
+            service.pass_time(1)
+            before = service.amount("tea")
+            service.ask([demand("tea") for _ in range(500)])
+            service.pass_time(1)
+            require(service.amount("tea") > before + 100, f"{before}, and after 500 orders {service.amount('tea')}")
+
+
 # ---- numbers ----------------------------------------------------------------------------------------------------------------
 
 def numbers():
@@ -306,6 +362,11 @@ def numbers():
                 power = math.isqrt(power << 128)
             equal(recompute.E(x), power >> (128 - 30), f"E({x})")
         equal((recompute.E(0), recompute.E(32768)), (1073741824, 1518500249))
+
+    @check("57.64911, 10.40744 lies in gh:u4pruyd (Niemeyer's own example is u4pruydqqvj)")
+    def _():
+        zones = recompute.Zones(geohash_lengths=(3, 7))
+        equal((zones.at(57.64911, 10.40744), zones.around("gh:u4pruydqqvj")), ("gh:u4pruyd", ["gh:u4pruyd", "gh:u4p", ""]))
 
     @check("half to even: 5/2 = 2, 7/2 = 4, -5/2 = -2, -7/2 = -4, 8/3 = 3, -8/3 = -3")
     def _():
@@ -364,6 +425,25 @@ def bundled(hours):
                         twice.check_prices()
             twice.flush()
             require(twice.sent > 1000 and len(twice.world.products) > 400, f"{twice.sent} signals")
+
+        @check("Redis holds the same amounts, cell by cell")
+        def _():
+            prices = {(p["zone"] or "world", p["sku"]): p["baseline"] for p in twice.world.prices()}
+            zones = {zone for zone, _ in prices}
+
+            def published():
+                found = {zone: service.redis().hash(f"{service.instance}:cell:{{{zone}}}") for zone in zones}
+                return {(zone, sku): json.loads(text)["baseline"] for zone, cells in found.items() for sku, text in cells.items()}
+            wait_until(lambda: published() == prices, 20, "the same prices in Redis")
+            twice.compared += len(prices)
+
+        @check("rialto quote --json says the same")
+        def _():
+            for zone in ("", "c1", "c1/s25"):
+                prices = {p["sku"]: p for p in twice.world.prices() if p["zone"] == zone}
+                skus = sorted(prices)[:200]
+                found = [(q["baseline"], q["list"]) for q in service.quotes(*skus, zone=zone or "world")]
+                equal(found, [(prices[sku]["baseline"], prices[sku]["list"]) for sku in skus], zone)
 
         @check("every customer's multipliers and amounts, for groceries and gifts")
         def _():
@@ -568,6 +648,8 @@ class MadeUp:
         row = {"customer": self.customer()}
         if dice.random() < 0.2:
             return {**row, "left": True}
+        if dice.random() < 0.3:
+            return {**row, "lat": round(dice.uniform(57, 58), 4), "lon": round(dice.uniform(9, 12), 4)}
         if dice.random() < 0.5:
             row["lease_s"] = dice.choice((70, 4000, 90100))
         return {**row, "zone": dice.choice([z for z in ZONES if z])}
@@ -605,6 +687,7 @@ def main():
     numbers()
     with Service(models={f"{name}.json": m for name, m in BY_HAND.items()}) as service:
         by_hand(service)
+    found_before()
     bundled(24)
     begin, count = time.monotonic(), 0
     while count < 4 or time.monotonic() < begin + seconds:

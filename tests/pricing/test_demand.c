@@ -48,9 +48,9 @@ Test(demand, one_half_life_halves_exactly)
         for (int i = 0; i < 5; i++)
             decayed_add(&sum, h, t - random_between(&seed, 0, 10 * (int64_t)h * 1000),
                         random_between(&seed, 1, 100 * MICRO));
-        int64_t value = decayed_at(&sum, h, t);
+        int64_t value = decayed_at(&sum, t);
         for (int k = 0; k < 40; k++, t += (int64_t)h * 1000, value /= 2)
-            cr_assert_eq(decayed_at(&sum, h, t), value, "h %u after %d half-lives", h, k);
+            cr_assert_eq(decayed_at(&sum, t), value, "h %u after %d half-lives", h, k);
     }
 }
 
@@ -64,7 +64,7 @@ Test(demand, an_event_counts_fully_at_its_own_time)
         decayed_add(&sum, h, t, weight);
         /* One unit of 2^-20, at most doubled by the place within the grid's first half-life; 2^-16 half-lives of
          * time. */
-        int64_t lost = weight - decayed_at(&sum, h, t);
+        int64_t lost = weight - decayed_at(&sum, t);
         cr_assert(lost >= 0 && lost <= 2 + weight / 65536, "h %u t %ld weight %ld lost %ld", h, (long)t, (long)weight,
                   (long)lost);
     }
@@ -77,7 +77,7 @@ Test(demand, a_regular_stream_reaches_its_closed_form)
     int64_t t = NOW_MS;
     for (int i = 0; i < 200; i++, t += 6 * HOUR_MS)
         decayed_add(&sum, 6 * 3600, t, MICRO);
-    int64_t value = decayed_at(&sum, 6 * 3600, t - 6 * HOUR_MS);
+    int64_t value = decayed_at(&sum, t - 6 * HOUR_MS);
     cr_assert(llabs(value - 2 * MICRO) <= 40, "%ld", (long)value);
 
     /* Every d < h: 1 / (1 - 2^(-d/h)). */
@@ -85,7 +85,7 @@ Test(demand, a_regular_stream_reaches_its_closed_form)
     for (int i = 0; i < 3000; i++, t += HOUR_MS)
         decayed_add(&sum, 6 * 3600, t, MICRO);
     double exact = 1e6 / (1 - exp2(-1.0 / 6));
-    value = decayed_at(&sum, 6 * 3600, t - HOUR_MS);
+    value = decayed_at(&sum, t - HOUR_MS);
     cr_assert(fabs((double)value - exact) <= exact * 3e-5, "%ld, exact %.1f", (long)value, exact);
 }
 
@@ -149,7 +149,7 @@ Test(demand, across_landmarks_order_matters_by_less_than_a_unit_an_event)
         cr_assert_eq(in_time.landmark, mixed.landmark);
         int64_t apart = (int64_t)(in_time.sum_q20 - mixed.sum_q20);
         cr_assert(llabs(apart) <= 2 + EVENTS, "%ld units apart", (long)apart);
-        int64_t value = decayed_at(&in_time, h, t[EVENTS - 1]), other = decayed_at(&mixed, h, t[EVENTS - 1]);
+        int64_t value = decayed_at(&in_time, t[EVENTS - 1]), other = decayed_at(&mixed, t[EVENTS - 1]);
         cr_assert(llabs(value - other) <= 2 + EVENTS, "%ld and %ld micro", (long)value, (long)other);
     }
 }
@@ -189,7 +189,7 @@ Test(demand, reading_rounds_as_documented)
     decayed_add(&sum, 1000, landmark_ms, MICRO);
     cr_assert(sum.sum_q20 == 1048576 && sum.landmark == 5);
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        cr_assert_eq(decayed_at(&sum, 1000, landmark_ms + known[i].since_ms), known[i].value, "%ld ms",
+        cr_assert_eq(decayed_at(&sum, landmark_ms + known[i].since_ms), known[i].value, "%ld ms",
                      (long)known[i].since_ms);
 }
 
@@ -212,7 +212,7 @@ Test(demand, pressure_rounds_as_documented)
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         int64_t t = NOW_MS + known[i].since_ms;
         cr_assert_eq(demand_pressure(&demand, &usual, t), known[i].pressure, "%ld ms", (long)known[i].since_ms);
-        cr_assert_eq(demand_events(&demand, &usual, t), known[i].events, "%ld ms", (long)known[i].since_ms);
+        cr_assert_eq(demand_events(&demand, t), known[i].events, "%ld ms", (long)known[i].since_ms);
     }
 }
 
@@ -222,9 +222,9 @@ Test(demand, sums_saturate_and_never_wrap)
     for (int i = 0; i < 100; i++)
         decayed_add(&sum, 1, NOW_MS + 15999 - NOW_MS % 16000, INT64_MAX);
     cr_assert_eq(sum.sum_q20, UINT64_MAX);
-    cr_assert_eq(decayed_at(&sum, 1, 0), INT64_MAX);
-    cr_assert_eq(decayed_at(&sum, 1, INT64_MAX), 0);
-    cr_assert_eq(decayed_at(&sum, 1, INT64_MIN), INT64_MAX);
+    cr_assert_eq(decayed_at(&sum, 0), INT64_MAX);
+    cr_assert_eq(decayed_at(&sum, INT64_MAX), 0);
+    cr_assert_eq(decayed_at(&sum, INT64_MIN), INT64_MAX);
 
     struct demand demand = { 0 };
     struct demand_settings extreme = { .half_life_s = 30 * 86400,
@@ -316,7 +316,7 @@ Test(demand, an_empty_history_is_exactly_as_usual)
     demand_add(&demand, &usual, DEMAND_ORDER, 0, NOW_MS);
     demand_add(&demand, &usual, DEMAND_ORDER, -MICRO, NOW_MS);
     cr_assert_eq(demand.first_ms, 0);
-    cr_assert_eq(demand_events(&demand, &usual, NOW_MS), 0);
+    cr_assert_eq(demand_events(&demand, NOW_MS), 0);
     cr_assert_eq(demand_pressure(&demand, &usual, NOW_MS), MICRO);
 }
 
@@ -398,12 +398,50 @@ Test(demand, events_are_counted_whatever_they_weigh)
     struct demand demand = { 0 };
     demand_add(&demand, &usual, DEMAND_VIEW, 40 * MICRO, NOW_MS);
     demand_add(&demand, &usual, DEMAND_ORDER, 1000 * MICRO, NOW_MS);
-    int64_t events = demand_events(&demand, &usual, NOW_MS);
+    int64_t events = demand_events(&demand, NOW_MS);
     cr_assert(events > 1999900 && events <= 2 * MICRO, "%ld", (long)events);
-    events = demand_events(&demand, &usual, NOW_MS + 6 * HOUR_MS);
+    events = demand_events(&demand, NOW_MS + 6 * HOUR_MS);
     cr_assert(events > 999950 && events <= MICRO, "%ld", (long)events);
     cr_assert_eq(demand.first_ms, NOW_MS);
     demand_add(&demand, &usual, DEMAND_VIEW, MICRO, NOW_MS - HOUR_MS);
     cr_assert_eq(demand.first_ms, NOW_MS - HOUR_MS);
     cr_assert_eq(demand.last_ms, NOW_MS);
+}
+
+/* Goal: an edited half-life moves no price by itself. Steady demand has pressure 1 by any half-lives; after twice the usual rate
+ * for a fast half-life the pressure is some p > 1, and stays p (to what one more event changes) when the half-lives change. */
+Test(demand, an_edited_half_life_keeps_the_rates)
+{
+    static const struct demand_settings edited[] = {
+        { .half_life_s = 86400,
+          .slow_half_life_s = 28 * 86400,
+          .prior_micro = 1,
+          .weight_micro = { 0, 0, 0, MICRO, 0 } },
+        { .half_life_s = 3600, .slow_half_life_s = 2 * 86400, .prior_micro = 1, .weight_micro = { 0, 0, 0, MICRO, 0 } },
+        { .half_life_s = 6 * 3600,
+          .slow_half_life_s = 365 * 86400,
+          .prior_micro = 1,
+          .weight_micro = { 0, 0, 0, MICRO, 0 } },
+    };
+    for (size_t i = 0; i < sizeof edited / sizeof edited[0]; i++) {
+        struct demand_settings s = usual;
+        s.prior_micro = 1;
+        struct demand demand = { 0 };
+        int64_t t = NOW_MS - 40 * DAY_MS;
+        for (; t < NOW_MS - 6 * HOUR_MS; t += 60000)
+            demand_add(&demand, &s, DEMAND_ORDER, MICRO, t);
+        for (; t < NOW_MS; t += 30000)
+            demand_add(&demand, &s, DEMAND_ORDER, MICRO, t);
+        int64_t before = demand_pressure(&demand, &s, t), events = demand_events(&demand, t);
+        cr_assert_gt(before, 12 * MICRO / 10);
+        cr_assert_eq(demand_pressure(&demand, &edited[i], t), before, "an edit alone");
+        demand_add(&demand, &edited[i], DEMAND_ORDER, MICRO, t);
+        int64_t after = demand_pressure(&demand, &edited[i], t);
+        cr_assert(llabs(after - before) <= before / 60, "edit %zu: %ld became %ld", i, (long)before, (long)after);
+        cr_assert(llabs(demand_events(&demand, t) - events - MICRO) <= 100, "events are counted, not scaled");
+        for (int k = 0; k < 2000; k++, t += 30000) /* and the sums go on by the new half-lives */
+            demand_add(&demand, &edited[i], DEMAND_ORDER, MICRO, t);
+        cr_assert_eq(demand.fast.half_life_s, edited[i].half_life_s);
+        cr_assert_gt(demand_pressure(&demand, &edited[i], t), MICRO);
+    }
 }
