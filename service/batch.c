@@ -8,6 +8,7 @@
 #include "service/worker.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Ready to take changes of this batch; false if it has them already. */
 static bool partition_begin(struct worker *worker, struct partition *partition)
@@ -112,6 +113,8 @@ static void apply_records(struct worker *worker, const uint8_t *bytes, size_t si
     struct wire_record head;
     struct signal signal;
     for (uint32_t i = 0; i < count && wire_record_decode(bytes, size, &at, &head, &signal); i++) {
+        if (worker->poison_sku != NULL && strcmp(signal.sku, worker->poison_sku) == 0)
+            abort(); /* planted by a test */
         enum signal_reason reason = head.part == PART_COMMON ? apply_common(worker, &head, &signal)
                                                              : apply_owned(worker, &head, &signal);
         if (reason != REASON_none)

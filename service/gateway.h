@@ -11,6 +11,7 @@
  *   gateway_ingest.c   message after message into signals, and their counting
  *   gateway_batch.c    signals into the open batch: parts, owners, records
  *   gateway_link.c     one worker: window of unacknowledged batches, sending, acknowledgements
+ *   gateway_poison.c   a batch that kills its worker again and again, taken apart
  *   gateway_answer.c   requests that wait for their signals to be applied
  *   gateway_control.c  ping, tick, watch
  *
@@ -103,6 +104,20 @@ struct window_entry {
     nng_msg *message; /* ours until acknowledged; what goes out is a copy */
     bool is_tick;     /* carries no record */
     bool sent;
+    uint32_t sent_life; /* process of the worker that it was sent to last */
+    uint32_t deaths;    /* processes that ended with this as the first batch that they had not applied */
+};
+
+struct split { /* the first batch of the window, on its way signal by signal */
+    bool active;
+    bool sent;     /* the current step is, to the process `life` */
+    uint32_t life; /* 0: to none yet */
+    uint64_t seq;  /* of the batch */
+    size_t at,
+        end; /* the step's records in the batch's message; at == end: all are through, what is left is its number */
+    uint32_t step, records;
+    uint32_t ref;    /* signal */
+    uint32_t deaths; /* of processes that had this step */
 };
 
 struct link {
@@ -126,6 +141,8 @@ struct link {
     bool sending;
     bool send_stale; /* the window was rewound while a send was under way */
     uint32_t flags;
+    uint32_t life; /* of the process that said HELLO last, 0 = none yet */
+    struct split split;
     uint64_t applied, durable;
     uint64_t last_seq; /* newest batch put into the window: `prev` of the next */
     int64_t hello_tick_ms;
@@ -144,6 +161,13 @@ bool link_has_room(const struct link *link);
 /* link_put - a sealed batch for this worker; the message becomes the link's. A tick that finds no room is dropped: the
  * next batch carries a newer one. */
 void link_put(struct link *link, nng_msg *message, uint64_t seq, bool is_tick);
+
+/* poison_blame - the worker came back as another process, with its batches applied up to `applied`: was it the first one in
+ * the window that it died of? poison_step - the step after those that are applied. poison_message - the current step,
+ * ready to be sent; NULL: out of memory. */
+void poison_blame(struct link *link, uint32_t life);
+void poison_step(struct link *link, uint64_t applied);
+nng_msg *poison_message(struct link *link);
 
 /* ---- requests (gateway_answer.c) ------------------------------------------------------------------------ */
 

@@ -218,7 +218,7 @@ static void take_finding(struct gateway *gateway, const struct wire_finding *fin
         struct request *request = &gateway->request[i];
         if (request->phase == REQUEST_IDLE || request->kind != REQUEST_SIGNALS)
             continue;
-        struct request_signal *signal = signal_find(request, finding->seq, finding->ref);
+        struct request_signal *signal = signal_find(request, wire_batch_number(finding->seq), finding->ref);
         if (signal == NULL)
             continue;
         if (signal_reason_rejects(reason))

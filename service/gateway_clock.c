@@ -69,7 +69,7 @@ bool clock_setup(struct gateway *gateway)
                  errno == EWOULDBLOCK ? "another gateway uses this data folder" : strerror(errno));
         return false;
     }
-    gateway->clock.next_seq = atomic_load(gateway->clock.seq_word) + 1;
+    gateway->clock.next_seq = wire_batch_after(atomic_load(gateway->clock.seq_word));
     return true;
 }
 
@@ -83,7 +83,8 @@ void clock_teardown(struct gateway *gateway)
 
 uint64_t clock_take_seq(struct gateway *gateway)
 {
-    uint64_t seq = gateway->clock.next_seq++;
+    uint64_t seq = gateway->clock.next_seq;
+    gateway->clock.next_seq = wire_batch_after(seq);
     atomic_store_explicit(gateway->clock.seq_word, seq, memory_order_release);
     return seq;
 }
@@ -96,7 +97,7 @@ void clock_seen_seq(struct gateway *gateway, uint64_t applied)
     if (applied < gateway->clock.next_seq)
         return;
     bool started = gateway->clock.tick_ms != 0;
-    gateway->clock.next_seq = applied + 1;
+    gateway->clock.next_seq = wire_batch_after(applied);
     atomic_store_explicit(gateway->clock.seq_word, applied, memory_order_release);
     if (!started)
         return;

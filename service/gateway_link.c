@@ -116,6 +116,7 @@ static void forget_applied(struct link *link, uint64_t applied)
 static void rewind_window(struct link *link)
 {
     link->cursor = 0;
+    link->split.sent = false;
     link->send_stale = link->sending;
 }
 
@@ -142,6 +143,8 @@ static void take_hello(struct link *link, const struct wire_header *header, uint
     int64_t now = mono_ms();
     bool repeated = link->ready && link->pipe == pipe && link->rewound_to == header->seq &&
                     now - link->rewound_ms < HELLO_REPEAT_MS;
+    if (header->life != link->life)
+        poison_blame(link, header->life);
     link->pipe = pipe;
     link->ready = true;
     link->hello_seen = true;
@@ -171,6 +174,7 @@ static void take_message(struct link *link, nng_msg *message)
     link->durable = header->prev;
     link->flags = header->flags;
     forget_applied(link, header->seq);
+    poison_step(link, header->seq);
     if (header->kind == WIRE_HELLO)
         take_hello(link, header, (uint32_t)nng_pipe_id(nng_msg_get_pipe(message)));
 }
@@ -197,21 +201,33 @@ static void send_ended(struct link *link)
     if (nng_aio_result(link->send_aio) == 0)
         return;
     nng_msg_free(nng_aio_get_msg(link->send_aio)); /* a failed send leaves the copy with us */
-    if (!link->send_stale && link->cursor > 0)
-        link->cursor--;
+    if (link->send_stale)
+        return;
+    link->cursor -= link->cursor > 0;
+    link->split.sent = false;
+}
+
+static bool something_to_send(const struct link *link)
+{
+    return link->split.active ? !link->split.sent : link->cursor < link->count;
 }
 
 static void send_next(struct link *link)
 {
     struct window_entry *entry = entry_at(link, link->cursor);
-    nng_msg *copy;
-    if (nng_msg_dup(&copy, entry->message) != 0)
+    nng_msg *copy = NULL;
+    if (link->split.active)
+        copy = poison_message(link);
+    else if (nng_msg_dup(&copy, entry->message) != 0)
+        copy = NULL;
+    if (copy == NULL)
         return; /* again in the next round */
     metric_add(METRIC_batches_sent_total, 1);
     if (entry->sent)
         metric_add(METRIC_batches_resent_total, 1);
     entry->sent = true;
-    link->cursor++;
+    entry->sent_life = link->life;
+    link->cursor += !link->split.active; /* a batch in steps keeps its place until the last one is applied */
     link->sending = true;
     link->send_stale = false;
     nng_aio_set_msg(link->send_aio, copy);
@@ -239,7 +255,7 @@ bool link_step(struct link *link)
         nng_msg_free(received);
         nng_recv_aio(link->socket, link->receive_aio);
     }
-    if (link->ready && !link->sending && link->cursor < link->count)
+    if (link->ready && !link->sending && something_to_send(link))
         send_next(link);
     return moved;
 }

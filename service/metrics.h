@@ -54,7 +54,9 @@
     X(ring_overruns_total,         COUNTER, "times",  "times the publisher fell behind a ring and swept instead")   \
     X(tick_ms,                     GAUGE,   "ms",     "newest tick seen, service time")                             \
     X(amount_overflow_total,       COUNTER, "cells",  "prices not published because an amount left the range of money") \
-    X(ids_forgotten_total,         COUNTER, "ids",    "ids of signals forgotten before ten minutes were over, because a partition had no room")
+    X(ids_forgotten_total,         COUNTER, "ids",    "ids of signals forgotten before ten minutes were over, because a partition had no room") \
+    X(batches_split_total,         COUNTER, "batches","batches that killed a worker twice and were sent again signal by signal") \
+    X(signals_poison_total,        COUNTER, "signals","signals taken out because a worker died of them")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

@@ -158,7 +158,8 @@ static inline bool signal_has(const struct signal *signal, enum signal_field fie
     X(no_consent,         NOTE,   "the customer did not permit this kind of data: personal part dropped")                    \
     X(duplicate,          NOTE,   "this source and id were counted before")                                                 \
     X(superseded,         NOTE,   "a newer signal is known: this one changed nothing")                                      \
-    X(no_answer,          REJECT, "no worker answered in time: it may or may not take effect; send it again with the same id")
+    X(no_answer,          REJECT, "no worker answered in time: it may or may not take effect; send it again with the same id") \
+    X(poison,             REJECT, "a worker died of it again and again: it was taken out, and did not take effect")
 
 #define SIGNAL_REASON_ENUM_(name, class, text) REASON_##name,
 enum signal_reason { SIGNAL_REASONS(SIGNAL_REASON_ENUM_) REASON_COUNT };

@@ -5,8 +5,11 @@
  *   gateway <--ACK(applied, durable, findings)-- worker
  *
  * A worker applies batch `seq` only if its `prev` is what it last applied (or at most that); it answers what it has applied before
- * with an ACK, and a gap with a HELLO. The gateway keeps every batch until it is acknowledged as applied, and sends again from
- * applied + 1 after a HELLO. All numbers little-endian. */
+ * with an ACK, and a gap with a HELLO. The gateway keeps every batch until it is acknowledged as applied, and sends again what comes
+ * after `applied` after a HELLO. All numbers little-endian.
+ *
+ * Numbers of batches are multiples of WIRE_SEQ_STRIDE. Those in between belong to the parts of a batch that had to be taken apart,
+ * because it killed its worker again and again (gateway_poison.c): they lie just below the number of the whole. */
 #ifndef SERVICE_WIRE_H
 #define SERVICE_WIRE_H
 
@@ -16,7 +19,8 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC   UINT32_C(0x52494C57)
-#define WIRE_VERSION 1u
+#define WIRE_VERSION 2u
+#define WIRE_SEQ_STRIDE UINT64_C(32768) /* more than there are signals in a batch */
 
 enum wire_kind { WIRE_BATCH = 1, WIRE_HELLO = 2, WIRE_ACK = 3 };
 
@@ -30,7 +34,7 @@ struct wire_header {         /* offset */
     uint32_t count;          /* 32  records or findings that follow */
     uint32_t worker;         /* 36  index */
     uint32_t flags;          /* 40  ACK, HELLO: WIRE_REDIS_UP */
-    uint32_t reserved;       /* 44 */
+    uint32_t life;           /* 44  HELLO: tells one process of this worker from the next; else 0 */
 };
 _Static_assert(sizeof(struct wire_header) == 48, "wire format");
 #define WIRE_REDIS_UP 1u
@@ -58,6 +62,17 @@ struct wire_finding {        /* a worker's reason about one part */
     uint16_t part;           /* 14 */
 };
 _Static_assert(sizeof(struct wire_finding) == 16, "wire format");
+
+/* wire_batch_number - the batch that a number belongs to: itself, or the whole that it is a part of. wire_batch_after - the first
+ * number of a batch above `seq`. */
+static inline uint64_t wire_batch_number(uint64_t seq)
+{
+    return (seq + WIRE_SEQ_STRIDE - 1) / WIRE_SEQ_STRIDE * WIRE_SEQ_STRIDE;
+}
+static inline uint64_t wire_batch_after(uint64_t seq)
+{
+    return (seq / WIRE_SEQ_STRIDE + 1) * WIRE_SEQ_STRIDE;
+}
 
 #define WIRE_RECORD_MAX 2048u /* bytes of the largest record */
 

@@ -91,6 +91,7 @@ struct worker {
     struct wire_finding finding[FINDINGS_MAX];
     uint32_t finding_count;
     bool     redis_disk;
+    const char *poison_sku;        /* a test's fault point: die of this product's records; NULL outside of tests */
 };
 
 static inline bool worker_owns(const struct worker *worker, uint32_t partition)

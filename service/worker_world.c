@@ -102,12 +102,22 @@ static enum rialto_status setup_partitions(struct worker *worker, bool *ret_took
     return RIALTO_OK;
 }
 
+/* Only an instance whose clock may be moved (clock_replay: recordings, tests; never production) listens to it. */
+static const char *fault_point(const struct config *config)
+{
+    const char *sku = config->clock_replay ? getenv("RIALTO_TEST_POISON_SKU") : NULL;
+    if (sku != NULL)
+        log_line(LOG_WARNING, "FAULT-POINT", "what=\"this worker dies of records of one product\"");
+    return sku;
+}
+
 enum rialto_status worker_setup(const struct config *config, uint32_t index, struct worker *worker)
 {
     int64_t began = mono_us();
     memset(worker, 0, sizeof *worker);
     worker->config = config;
     worker->index = index;
+    worker->poison_sku = fault_point(config);
     memcpy(worker->levels.geohash_lengths, config->geohash_length, sizeof config->geohash_length);
     memcpy(worker->levels.path_depths, config->path_depth, sizeof config->path_depth);
     enum rialto_status status = cache_open(config->cache_dir, &worker->cache);

@@ -18,13 +18,16 @@ REASONS = re.findall(r"^    X\((\w+), +(?:NOTE|REJECT),", (ROOT / "service/signa
 
 
 class Puppet(threading.Thread):
-    """A worker that applies what it gets, unless told otherwise."""
+    """A worker that applies what it gets, unless told otherwise. It may die, and come back as another process."""
 
     def __init__(self, gateway, index, applied=0):
         super().__init__(daemon=True)
         self.url = f"ipc://{gateway.data}/worker.{index}.ipc"
         self.index, self.applied, self.durable, self.tick = index, applied, applied, 0
         self.flags = REDIS_UP
+        self.life = int.from_bytes(os.urandom(4), "big") | 1
+        self.dies_of = lambda record: False
+        self.deaths = []  # signals in the batch that it died of
         self.find = lambda record: None  # a record -> name of a reason
         self.paused = self.ended = self.forgets_durable = False
         self.drop = 0  # so many batches go by unseen
@@ -34,7 +37,8 @@ class Puppet(threading.Thread):
         self.start()
 
     def head(self, kind, count=0):
-        return HEADER.pack(0x52494C57, 1, kind, self.applied, self.durable, self.tick, count, self.index, self.flags, 0)
+        return HEADER.pack(0x52494C57, 2, kind, self.applied, self.durable, self.tick, count, self.index, self.flags,
+                           self.life if kind == HELLO else 0)
 
     def run(self):
         while not self.ended:
@@ -58,7 +62,7 @@ class Puppet(threading.Thread):
 
     def take(self, pipe, message):
         magic, version, kind, seq, prev, tick, count, worker, _, _ = HEADER.unpack_from(message)
-        equal((magic, version, kind, worker), (0x52494C57, 1, BATCH, self.index), "head of a batch")
+        equal((magic, version, kind, worker), (0x52494C57, 2, BATCH, self.index), "head of a batch")
         if self.drop:
             self.drop -= 1
         elif seq <= self.applied:
@@ -70,7 +74,13 @@ class Puppet(threading.Thread):
         else:
             require(tick >= self.tick, "time goes back")
             self.tick = tick
+            known = len(self.records)
             found = self.apply(message, seq, count)
+            if any(self.dies_of(r) for r in self.records[known:]):
+                self.deaths.append(len(self.records) - known)
+                del self.records[known:]
+                self.life += 2
+                raise Closed("died of it")
             self.applied = seq
             self.batches.append((seq, count))
             if not self.forgets_durable:
@@ -232,6 +242,48 @@ def _():
     equal(word, "no")
     require(took < 0.25 * SLOW, f"{took:.3f} s although Redis is known to be away")
     durable(REDIS_UP, False)
+
+
+@check("a signal that kills its worker is found and taken out; all others of its batch and of later ones come once, in order")
+def _():
+    bad = {"k7", "k23"}
+    for puppet in puppets:
+        puppet.dies_of = lambda record: record["sku"].rstrip(b"\0").decode() in bad
+    before = [len(p.batches) for p in puppets]
+    with Requester(gateway.request_url) as requester:
+        answer = requester.ask(views("k", 40))
+    gateway.push(*views("l", 40))
+    equal((answer["accepted"], answer["rejected"]), (38, 2), answer)
+    equal(sorted((f["index"], f["reason"]) for f in answer["findings"]), [(7, "poison"), (23, "poison")])
+    gateway.wait_idle()
+    for puppet in puppets:
+        puppet.dies_of = lambda record: False
+        seqs = [seq for seq, _ in puppet.batches]
+        equal(seqs, sorted(set(seqs)), "numbers grow")
+        for prefix in "kl":
+            equal(puppet.skus(prefix), sorted(puppet.skus(prefix)), "order")
+    equal(sorted(n for p in puppets for n in p.skus("k")), [n for n in range(40) if f"k{n}" not in bad])
+    equal(sorted(n for p in puppets for n in p.skus("l")), list(range(40)))
+    deaths = sorted(d for p in puppets for d in p.deaths)
+    require(all(p.deaths[:2] in ([], [p.deaths[0]] * 2) for p in puppets if p.deaths) and deaths.count(1) == 4, deaths)
+    note(f"deaths, by signals in the batch: {[p.deaths for p in puppets]}; {[len(p.batches) - b for p, b in zip(puppets, before)]} batches")
+
+
+@check("a worker that dies at random: signals come once, and those that are missing were said to be taken out")
+def _():
+    dice = __import__("random").Random(5)
+    for puppet in puppets:
+        puppet.dies_of = lambda record: dice.random() < 0.02
+    gateway.push(*views("m", 400))
+    time.sleep(0.5)
+    for puppet in puppets:
+        puppet.dies_of = lambda record: False
+    gateway.wait_idle()
+    found = sorted(n for p in puppets for n in p.skus("m"))
+    require(len(found) == len(set(found)), "some came twice")
+    lost = 400 - len(found)
+    equal(gateway.log().count("SIGNAL-POISON") - 2, lost, "signals that are missing and were not said to be")
+    note(f"{sum(len(p.deaths) for p in puppets)} deaths, {lost} signals taken out")
 
 
 @check("a tick is answered when the workers have it, and time goes on from there")
