@@ -369,7 +369,8 @@ static void read_offers(const struct ask *a, size_t n, struct item item[])
 
 static void find_lines(const struct ask *a, size_t n, struct item item[])
 {
-    bool offers = a->terms_good && (a->terms.line.kinds & RIALTO_TERMS_HAS_OFFERS) != 0;
+    /* Terms that are out of date too: a lock holds all the same. */
+    bool offers = a->has_terms && (a->terms.line.kinds & RIALTO_TERMS_HAS_OFFERS) != 0;
     if (offers)
         start_offers(a, n, item);
     find_cells(a, n, item);

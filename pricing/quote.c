@@ -124,27 +124,13 @@ static void apply_offer(const struct quote_inputs *in, struct rialto_quote *q)
     q->valid_until_ms = sooner(q->valid_until_ms, offer->until_s);
 }
 
-static void apply_lock(const struct quote_inputs *in, struct rialto_quote *q)
-{
-    const struct rialto_offer_line *offer = in->offer;
-    if (offer->locked <= 0 || passed(offer->lock_until_s, in->now_ms) || offer->currency != in->rule->currency_number ||
-        offer->locked >= q->amount)
-        return;
-    q->amount = offer->locked;
-    q->kinds = offer->kinds & KINDS_MASK;
-    q->flags = (q->flags & ~MADE_BY) | RIALTO_FLAG_LOCK;
-    q->valid_until_ms = sooner(q->valid_until_ms, offer->lock_until_s);
-}
-
 static void apply_personal(const struct quote_inputs *in, struct rialto_quote *q)
 {
     q->valid_until_ms = sooner(q->valid_until_ms, in->terms->until_s);
     apply_multiplier(in, q);
     /* The owner judges consent before it publishes; a kind that is not permitted now ends an older offer here too. */
-    if (in->offer != NULL && (in->offer->kinds & KINDS_MASK & ~in->terms->consent) == 0) {
+    if (in->offer != NULL && (in->offer->kinds & KINDS_MASK & ~in->terms->consent) == 0)
         apply_offer(in, q);
-        apply_lock(in, q);
-    }
 }
 
 /* An amount that nothing personal is part of. */
@@ -173,6 +159,18 @@ static void apply_age(const struct quote_inputs *in, struct rialto_quote *q)
         set_impersonal(q, q->list < q->ceiling ? q->list : q->ceiling);
     else if (q->list < q->amount)
         set_impersonal(q, q->list);
+}
+
+/* A lock is owed, with its amount alone: it asks for no consent, rests on no personal data, and holds whatever made the amount. */
+static void apply_lock(const struct quote_inputs *in, struct rialto_quote *q)
+{
+    const struct rialto_offer_line *offer = in->offer;
+    if (offer->locked <= 0 || passed(offer->lock_until_s, in->now_ms) || offer->currency != in->rule->currency_number ||
+        offer->locked >= q->amount)
+        return;
+    set_impersonal(q, offer->locked);
+    q->flags |= RIALTO_FLAG_LOCK;
+    q->valid_until_ms = sooner(q->valid_until_ms, offer->lock_until_s);
 }
 
 static void describe(const struct quote_inputs *in, struct rialto_quote *q)
@@ -215,8 +213,10 @@ void quote_compose(const struct quote_inputs *in, struct rialto_quote *ret)
         set_impersonal(q, q->list < q->ceiling ? q->list : q->ceiling);
         q->flags |= RIALTO_FLAG_LIST_MODE;
     }
+    if (in->terms != NULL && in->offer != NULL)
+        apply_lock(in, q);
     if (q->amount == q->baseline) /* the multiplier, rounded, moved nothing */
         q->flags &= ~RIALTO_FLAG_PERSONAL;
-    if ((q->flags & (RIALTO_FLAG_PERSONAL | RIALTO_FLAG_OFFER | RIALTO_FLAG_LOCK)) == 0)
+    if ((q->flags & (RIALTO_FLAG_PERSONAL | RIALTO_FLAG_OFFER)) == 0)
         q->kinds = 0;
 }

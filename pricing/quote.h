@@ -3,10 +3,11 @@
  *   m = 1.0000 :  p = baseline, untouched
  *   else       :  p = ending(round_half_even(baseline x m / 10000)) within [floor, ceiling]; the ending may not leave them
  *   offer      :  fixed amount, or percent or amount off the baseline (off p if stackable), then the same bounds
- *   lock       :  p = min(p, locked): may lie below the floor; nothing lies above the ceiling
  *   never above:  with RIALTO_CELL_NEVER_ABOVE, p = min(p, baseline)
  *   stale      :  p = min(p, list); past the rule's stale limit p = list, at most the ceiling
  *   mode list  :  p = list, at most the ceiling
+ *   lock       :  p = min(p, locked): owed, so it comes last, whatever the customer permits and however
+ *                 old the rest of their terms is; may lie below the floor
  *
  * The same function makes the quote in librialto, behind HTTP and for Redis. Pure integer arithmetic: no clock, no
  * allocation, no I/O; safe from any thread. */

@@ -302,6 +302,9 @@ Test(reader, offers_are_read_when_the_terms_say_that_there_are_any)
     terms.until_s = 1;
     (void)fixture_terms(&f, &terms);
     expect_quote(C123, "milk-1l", 1000, "", RIALTO_FLAG_NEUTRAL);
+    offer.locked = 700; /* is owed, whatever else is out of date */
+    (void)fixture_put(&f, RIALTO_TABLE_OFFERS, key_partition(fixture_key(&f, "C123")), &offer);
+    expect_quote(C123, "milk-1l", 700, "", RIALTO_FLAG_NEUTRAL | RIALTO_FLAG_LOCK);
 }
 
 /* ---- time ---------------------------------------------------------------------------------------------- */

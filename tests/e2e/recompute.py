@@ -829,7 +829,7 @@ class World:
 
 
 def personal_amount(price, baseline, m, offer, now):
-    """Section 6 and pricing/quote.h: multiplier, offer, lock, never above the baseline."""
+    """Section 6 and pricing/quote.h: multiplier, offer, never above the baseline, lock."""
     model, floor, ceiling = price["rules"], price["floor"], price["ceiling"]
     amount = baseline if m == 10000 else model.ending(half_even(baseline * m, 10000), floor, ceiling)
     if offer and offer.runs(now):
@@ -838,9 +838,9 @@ def personal_amount(price, baseline, m, offer, now):
             amount = clamp(half_even(start * (10000 - offer.value), 10000), floor, ceiling)
         elif offer.currency == price["currency"]:
             amount = clamp(offer.value if offer.kind == "fixed" else start - offer.value, floor, ceiling)
-    if offer and offer.is_locked(now) and offer.currency == price["currency"]:
-        amount = min(amount, offer.locked)
-    return min(amount, baseline) if model.never_above else amount
+    amount = min(amount, baseline) if model.never_above else amount
+    locked = offer and offer.is_locked(now) and offer.currency == price["currency"]
+    return min(amount, offer.locked) if locked else amount
 
 
 def main():

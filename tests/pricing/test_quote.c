@@ -235,7 +235,6 @@ static void expect_neutral(void)
 {
     offer.kind = RIALTO_OFFER_FIXED;
     offer.value = 850;
-    offer.locked = 820;
     in.offer = &offer;
     expect(1000, RIALTO_FLAG_NEUTRAL, 0);
     cr_expect_eq(q.multiplier_e4, 10000);
@@ -361,6 +360,8 @@ Test(quote, an_offer_on_a_kind_of_data_that_is_not_permitted_is_none)
     offer.value = 850;
     offer.locked = 820;
     offer.kinds = RIALTO_KIND_PROFILE | RIALTO_KIND_BEHAVIOUR;
+    expect(820, RIALTO_FLAG_LOCK, 0);
+    offer.locked = 0;
     expect(900, RIALTO_FLAG_PERSONAL, RIALTO_KIND_PURCHASES);
 }
 
@@ -380,7 +381,7 @@ Test(quote, a_lock_only_lowers_and_may_lie_below_the_floor)
 {
     in.offer = &offer;
     offer.locked = 700;
-    expect(700, RIALTO_FLAG_LOCK, RIALTO_KIND_PROFILE);
+    expect(700, RIALTO_FLAG_LOCK, 0);
     offer.locked = 900;
     expect(900, RIALTO_FLAG_PERSONAL, RIALTO_KIND_PURCHASES);
     offer.locked = 1100;
@@ -388,7 +389,7 @@ Test(quote, a_lock_only_lowers_and_may_lie_below_the_floor)
     offer.kind = RIALTO_OFFER_FIXED;
     offer.value = 850;
     offer.locked = 840;
-    expect(840, RIALTO_FLAG_LOCK, RIALTO_KIND_PROFILE);
+    expect(840, RIALTO_FLAG_LOCK, 0);
     offer.locked = 860;
     expect(850, RIALTO_FLAG_OFFER, RIALTO_KIND_PROFILE);
 }
@@ -399,10 +400,54 @@ Test(quote, a_lock_ends)
     offer.locked = 700;
     offer.lock_until_s = LATER;
     terms.until_s = LATER + 10;
-    expect(700, RIALTO_FLAG_LOCK, RIALTO_KIND_PROFILE);
+    expect(700, RIALTO_FLAG_LOCK, 0);
     cr_expect_eq(q.valid_until_ms, LATER * INT64_C(1000), "the first of the deadlines");
     offer.lock_until_s = BEFORE;
     expect(900, RIALTO_FLAG_PERSONAL, RIALTO_KIND_PURCHASES);
+}
+
+/* Goal: a lock is owed. Whatever makes a price fall back to something simpler, the customer pays no more than was promised. */
+Test(quote, a_lock_holds_for_a_stale_price)
+{
+    in.offer = &offer;
+    offer.locked = 700;
+    in.age_ms = 5001;
+    expect(700, RIALTO_FLAG_LOCK | RIALTO_FLAG_STALE, 0);
+    in.age_ms = 600001; /* past the rule's stale limit, where the price is list */
+    expect(700, RIALTO_FLAG_LOCK | RIALTO_FLAG_STALE, 0);
+    in.age_ms = UINT32_MAX;
+    expect(700, RIALTO_FLAG_LOCK | RIALTO_FLAG_STALE, 0);
+    cell.list = 650;
+    expect(650, RIALTO_FLAG_STALE, 0);
+}
+
+Test(quote, a_lock_holds_in_list_mode)
+{
+    in.mode = RIALTO_MODE_LIST;
+    in.offer = &offer;
+    offer.locked = 700;
+    expect(700, RIALTO_FLAG_LOCK | RIALTO_FLAG_LIST_MODE, 0);
+    offer.lock_until_s = LATER;
+    expect(700, RIALTO_FLAG_LOCK | RIALTO_FLAG_LIST_MODE, 0);
+    cr_expect_eq(q.valid_until_ms, LATER * INT64_C(1000));
+    offer.lock_until_s = BEFORE;
+    expect(1200, RIALTO_FLAG_LIST_MODE, 0);
+}
+
+Test(quote, a_lock_holds_when_the_rest_of_the_terms_is_out_of_date)
+{
+    in.offer = &offer;
+    offer.kind = RIALTO_OFFER_FIXED;
+    offer.value = 850;
+    offer.locked = 820;
+    in.terms_age_ms = 5001;
+    expect(820, RIALTO_FLAG_LOCK | RIALTO_FLAG_NEUTRAL, 0);
+    in.terms_age_ms = 0;
+    terms.until_s = BEFORE;
+    expect(820, RIALTO_FLAG_LOCK | RIALTO_FLAG_NEUTRAL, 0);
+    terms.until_s = 0;
+    in.group_map = 8;
+    expect(820, RIALTO_FLAG_LOCK | RIALTO_FLAG_NEUTRAL, 0);
 }
 
 /* ---- age and mode ------------------------------------------------------------------------------------- */
@@ -452,11 +497,12 @@ Test(quote, a_heartbeat_that_never_came_is_list)
     cr_expect_eq(q.age_ms, UINT32_MAX);
 }
 
-Test(quote, list_mode_switches_everything_off)
+Test(quote, list_mode_switches_everything_off_but_a_lock)
 {
     in.mode = RIALTO_MODE_LIST;
     in.offer = &offer;
-    offer.locked = 700;
+    offer.kind = RIALTO_OFFER_FIXED;
+    offer.value = 850;
     expect(1200, RIALTO_FLAG_LIST_MODE, 0);
     set_bounds(800, 1150);
     expect(1150, RIALTO_FLAG_LIST_MODE, 0);
