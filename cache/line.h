@@ -26,12 +26,14 @@
 #define LINE_STEP() ((void)0)
 #endif
 
+#ifndef LINE_SPINS
 #define LINE_SPINS        64   /* looks at an odd or changing line before the side copy is tried */
 #define LINE_ATTEMPTS_MAX 4096 /* looks in all; then the answer is "busy" */
-#define LINE_WORDS_MAX    RIALTO_SIDE_WORDS
+#endif
+#define LINE_WORDS_MAX RIALTO_SIDE_WORDS
 
 /* With a constant number of words a read is straight code. */
-#define LINE_INLINE       static inline __attribute__((always_inline))
+#define LINE_INLINE    static inline __attribute__((always_inline))
 
 struct line_place { /* a line, for its writer */
     struct rialto_segment *segment;
@@ -157,7 +159,8 @@ static inline void line_write(const struct line_place *at, const struct line_ver
     if ((now & 1u) == 0)
         line_save_side_(at, safe, even);
     LINE_STEP();
-    /* (A) Release: whoever sees the odd mark and looks for the side copy finds (S2). */
+    /* (A) Release: whoever sees the odd mark and looks for the side copy finds (S2), and not an earlier one of the same
+     * name, whose writer died ahead of its (A). */
     atomic_store_explicit(&at->word[0], line_word_(now, even + 1), memory_order_release);
     for (uint32_t i = 1; i < at->words; i++) {
         LINE_STEP();

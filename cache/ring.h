@@ -13,6 +13,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#ifndef RING_STEP
+#define RING_STEP() ((void)0) /* tests stop the writer here: ahead of each store */
+#endif
+
 #define RING_WORDS 8u
 static_assert(sizeof(struct rialto_ring_entry) == RING_WORDS * 8, "an entry is eight words");
 
@@ -31,11 +35,16 @@ static inline void ring_put(struct rialto_ring *ring, const union ring_image *im
     uint64_t position = atomic_load_explicit(&ring->head, memory_order_relaxed);
     _Atomic uint64_t *word = ring->entry[position % RIALTO_RING_ENTRIES];
 
+    RING_STEP();
     atomic_store_explicit(&word[0], 0, memory_order_relaxed); /* (A) */
-    for (uint32_t i = 1; i < RING_WORDS; i++)
+    for (uint32_t i = 1; i < RING_WORDS; i++) {
+        RING_STEP();
         atomic_store_explicit(&word[i], image->word[i], memory_order_release); /* (B) brings (A) with it */
-    atomic_store_explicit(&word[0], position + 1, memory_order_release);       /* (C) */
-    atomic_store_explicit(&ring->head, position + 1, memory_order_release);    /* (D) */
+    }
+    RING_STEP();
+    atomic_store_explicit(&word[0], position + 1, memory_order_release); /* (C) */
+    RING_STEP();
+    atomic_store_explicit(&ring->head, position + 1, memory_order_release); /* (D) */
 }
 
 /* ring_get - the entry at a position below head. False: it has been overwritten, or is being. */

@@ -61,6 +61,7 @@ static inline void tags_set(_Atomic uint64_t *tags, uint64_t slot, uint64_t tag)
     uint64_t shift = slot % TAGS_PER_WORD * 8;
     uint64_t word = atomic_load_explicit(&tags[slot / TAGS_PER_WORD], memory_order_relaxed);
     word = (word & ~(UINT64_C(0xFF) << shift)) | tag << shift;
+    LINE_STEP();
     atomic_store_explicit(&tags[slot / TAGS_PER_WORD], word, memory_order_release);
 }
 

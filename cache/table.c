@@ -266,7 +266,9 @@ enum rialto_status rule_append(struct cache *cache, const struct rialto_rule_row
     }
     if (count == RIALTO_RULES_MAX)
         return RIALTO_FULL;
+    LINE_STEP();
     cache->folder.rule[count] = *row;
+    LINE_STEP();
     /* Release pairs with the readers' acquire of count: a row that may be read is whole, and never changes again. */
     atomic_store_explicit(&header->count, count + 1, memory_order_release);
     *ret_rule = (uint16_t)count;

@@ -20,6 +20,7 @@ table=(
     "units-release release  units    120      tests/*/test_*.c"
     "units-clang   clang    units    120      tests/*/test_*.c"
     "units-asan    asan     units    300      tests/*/test_*.c"
+    "model         release  script   180      tests/model/test_*"
     "race-release  release  race     120      tests/race/*.c"
     "race-tsan     tsan     race     240      tests/race/*.c"
     "e2e-release   release  script   180      tests/e2e/test_*"
@@ -205,7 +206,7 @@ go_round() {
         read -r stage variant kind limit files <<< "$row"
         if [ $# != 0 ] && [[ " $* " != *" $stage "* ]]; then continue; fi
         files=$(compgen -G "$files" | grep -E '\.(c|py|sh)$' | LC_ALL=C sort)
-        if [ "$kind" = units ]; then files=$(printf '%s\n' $files | grep -vE '^tests/(race|fuzz|e2e|fault|compose)/'); fi
+        if [ "$kind" = units ]; then files=$(printf '%s\n' $files | grep -vE '^tests/(race|model|fuzz|e2e|fault|compose)/'); fi
         logs=build/test/$stage
         rm -rf "$logs"
         mkdir -p "$logs"

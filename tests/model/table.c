@@ -1,0 +1,329 @@
+/* table.c - every outcome of a probe beside an owner that inserts, changes and deletes, dies at any store, is repaired,
+ * dies in the repair, and goes on. The real cache/table.c and cache/segment.h over 16 lines of four words.
+ *
+ * What must hold for each key, whatever is done to the others: a reader finds a version that the key had at some moment
+ * of its look; a key that is there all the time is found; a key that is not there all the time is not. */
+#include "tests/model/views.h"
+
+#define LINE_SPINS        1
+#define LINE_ATTEMPTS_MAX 3
+#include "cache/table.c"
+
+#define LINES   16u
+#define WORDS   4u
+#define TABLE   RIALTO_TABLE_TERMS
+#define COMMITS 8u
+#define LATER   UINT32_MAX
+
+static struct {
+    struct rialto_segment segment;
+    _Atomic uint64_t tag[LINES / 8];
+    _Atomic uint64_t line[LINES][WORDS];
+} memory, filled;
+
+static struct cache cache;
+
+/* What cache/folder.c would say of this table. */
+uint32_t folder_table_line_bytes(uint32_t table)
+{
+    (void)table;
+    return WORDS * 8;
+}
+
+enum rialto_status folder_open(const char *path, bool writable, struct folder *ret)
+{
+    (void)path, (void)writable, (void)ret;
+    return RIALTO_SYSTEM;
+}
+
+void folder_close(struct folder *folder)
+{
+    (void)folder;
+}
+
+/* Homes are 6 for most, so that runs go from one word of tags to the next; A and B have one tag, and so has Z, which is
+ * never there. */
+enum { A, B, C, D, E, Z, KEYS };
+#define HOME(n) ((uint64_t)(n) << 60 | 5)
+static const struct rialto_key KEY[KEYS] = {
+    [A] = { HOME(6), 0x111 }, [B] = { HOME(6), 0x211 }, [C] = { HOME(6), 0x322 },
+    [D] = { HOME(6), 0x433 }, [E] = { HOME(7), 0x544 }, [Z] = { HOME(6), 0x611 },
+};
+
+static struct {
+    struct {
+        uint32_t version, by;
+    } commit[COMMITS];
+    uint32_t commits;
+} history[KEYS];
+
+static struct {
+    uint64_t mixed, wrong, stuck, unreachable, strayed, miscounted, reads, busy;
+} found;
+
+static void committed(int key, uint32_t version, uint32_t by)
+{
+    if (history[key].commits == COMMITS)
+        views_stop("versions");
+    history[key].commit[history[key].commits].version = version;
+    history[key].commit[history[key].commits++].by = by;
+}
+
+static uint32_t newest(int key)
+{
+    return history[key].commit[history[key].commits - 1].version;
+}
+
+/* ---- the owner --------------------------------------------------------------------------------------------- */
+
+static void write_key(int key, uint32_t version)
+{
+    const uint64_t image[WORDS] = { (uint64_t)version << 32, KEY[key].lo, KEY[key].hi, version * 10 };
+    uint64_t slot = 0;
+    if (table_claim(&cache, TABLE, 0, KEY[key], &slot) != RIALTO_OK)
+        views_stop("lines");
+    (void)table_write(&cache, TABLE, 0, slot, image);
+}
+
+static void delete_key(int key)
+{
+    table_delete(&cache, TABLE, 0, table_find(&cache, TABLE, 0, KEY[key]));
+}
+
+/* A line that is the key's and at rest; LINES = none. */
+static uint64_t line_of_key(int key)
+{
+    for (uint64_t s = 0; s < LINES; s++) {
+        if ((memory.line[s][0] & 1u) == 0 && memory.line[s][1] == KEY[key].lo && memory.line[s][2] == KEY[key].hi)
+            return s;
+    }
+    return LINES;
+}
+
+static bool put(int32_t steps, int key, uint32_t version)
+{
+    bool ended = VIEWS_RUN(steps, write_key(key, version));
+    uint64_t slot = line_of_key(key);
+    if (ended && slot == LINES)
+        views_fault(&found.unreachable, true);
+    else if (slot != LINES && memory.line[slot][0] >> 32 == version)
+        committed(key, version, tags_get(memory.tag, slot) == segment_tag(KEY[key]) ? views.stores : LATER);
+    return ended;
+}
+
+static bool drop(int32_t steps, int key)
+{
+    uint64_t slot = line_of_key(key), before = memory.line[slot % LINES][0];
+    if (slot == LINES || table_find(&cache, TABLE, 0, KEY[key]) != slot) {
+        views_fault(&found.unreachable, true);
+        return true;
+    }
+    bool ended = VIEWS_RUN(steps, delete_key(key));
+    if (memory.line[slot][0] != before) /* open or done: a deletion is rolled forward */
+        committed(key, 0, views.stores);
+    return ended;
+}
+
+static bool repair(int32_t steps)
+{
+    bool ended = VIEWS_RUN(steps, table_repair(&cache, TABLE, 0));
+    for (int key = 0; ended && key < KEYS; key++) {
+        for (uint32_t i = 0; i < history[key].commits; i++)
+            history[key].commit[i].by = history[key].commit[i].by == LATER ? views.stores : history[key].commit[i].by;
+    }
+    return ended;
+}
+
+/* Start with A, B and C in a row from line 6 on, and E at line 9 behind them. */
+static void begin(void)
+{
+    memory = filled;
+    views_begin(&memory);
+    for (int key = 0; key < KEYS; key++) {
+        history[key].commits = 0;
+        committed(key, key <= C || key == E ? 1 : 0, 0);
+    }
+}
+
+static void fill(void)
+{
+    cache.folder.table[TABLE] =
+        (struct folder_table){ .segment = &memory.segment, .base = (uint8_t *)&memory, .bytes = sizeof memory };
+    memory.segment.capacity = LINES;
+    memory.segment.generation = 1;
+    memory.segment.offset = offsetof(__typeof__(memory), line);
+    memory.segment.tags = offsetof(__typeof__(memory), tag);
+    views_begin(&memory);
+    for (int key = A; key <= C; key++)
+        write_key(key, 1);
+    write_key(E, 1);
+    memcpy(&filled, &memory, sizeof filled);
+}
+
+/* ---- readers ------------------------------------------------------------------------------------------------ */
+
+static void look_up(int key, uint32_t seen, bool standing)
+{
+    struct probe p;
+    uint64_t image[WORDS] = { 0 };
+    probe_start(&p, &cache.folder.table[TABLE], WORDS, 0, KEY[key], false);
+    enum rialto_status status = probe_find(&p, &cache.folder.table[TABLE], WORDS, image);
+    found.reads++;
+    if (status == RIALTO_BUSY) {
+        found.busy++;
+        views_fault(&found.stuck, standing);
+        return;
+    }
+    uint32_t version = status == RIALTO_OK ? (uint32_t)(image[0] >> 32) : 0, i = history[key].commits;
+    views_fault(&found.mixed, status == RIALTO_OK && image[3] != version * 10);
+    while (history[key].commit[--i].version != version) {
+        if (i == 0 || history[key].commit[i].by <= seen) {
+            views_fault(&found.wrong, true);
+            return;
+        }
+    }
+}
+
+static void all_readers(void)
+{
+    for (int key = 0; key < KEYS; key++) {
+        for (uint32_t i = 0; i < history[key].commits; i++) {
+            uint32_t seen = history[key].commit[i].by;
+            if (seen != LATER)
+                VIEWS_ALL(seen, look_up(key, seen, false));
+        }
+    }
+}
+
+static void standing_readers(void)
+{
+    for (int key = 0; key < KEYS; key++)
+        VIEWS_ALL(views.stores, look_up(key, views.stores, true));
+}
+
+static void expect_repaired(void)
+{
+    uint64_t live = 0;
+    for (uint64_t s = 0; s < LINES; s++) {
+        const struct rialto_key key = { memory.line[s][1], memory.line[s][2] };
+        live += !key_is_none(key);
+        views_fault(&found.strayed, key_is_none(key) ? tags_get(memory.tag, s) >= RIALTO_TAG_MIN
+                                                     : tags_get(memory.tag, s) != segment_tag(key));
+    }
+    views_fault(&found.miscounted, table_used(&cache, TABLE, 0) != live);
+    for (int key = 0; key < KEYS; key++) {
+        uint64_t slot = table_find(&cache, TABLE, 0, KEY[key]);
+        views_fault(&found.unreachable, (slot == SLOT_NONE) != (newest(key) == 0));
+        if (slot != SLOT_NONE)
+            views_fault(&found.unreachable, memory.line[slot][0] >> 32 != newest(key));
+    }
+}
+
+/* ---- scenarios ------------------------------------------------------------------------------------------------ */
+
+static void owner_lives(void)
+{
+    begin();
+    (void)put(-1, D, 1); /* behind the others */
+    (void)put(-1, B, 2);
+    (void)drop(-1, A);
+    (void)put(-1, D, 2);
+    all_readers();
+    standing_readers();
+
+    begin(); /* B moves to the line that was A's while C stays */
+    (void)drop(-1, A);
+    (void)drop(-1, B);
+    (void)put(-1, B, 3);
+    all_readers();
+    standing_readers();
+
+    begin(); /* the run is taken away from its end: deleted tags become empty */
+    (void)drop(-1, C);
+    (void)drop(-1, E);
+    (void)drop(-1, B);
+    all_readers();
+    expect_repaired();
+}
+
+enum deed { CHANGE, INSERT, DELETE_FIRST, DELETE_LAST, DEEDS };
+
+static bool act(enum deed deed, int32_t steps)
+{
+    switch (deed) {
+    case CHANGE: return put(steps, B, 2);
+    case INSERT: return put(steps, D, 2);
+    case DELETE_FIRST: return drop(steps, A);
+    default: return drop(steps, E);
+    }
+}
+
+/* Die at step k of a deed, at step j of the repair, repair, and go on with something that takes the same line. */
+static void owner_dies(enum deed deed)
+{
+    bool ended = false;
+    for (int32_t k = 0; !ended; k++) {
+        bool repaired = false;
+        for (int32_t j = 0; !repaired; j++) {
+            begin();
+            ended = act(deed, k);
+            standing_readers();
+            repaired = repair(j);
+            standing_readers();
+            (void)repair(-1);
+            standing_readers();
+            expect_repaired();
+            if (deed == DELETE_FIRST)
+                (void)put(-1, D, 3);
+            else if (newest(D) != 0)
+                (void)drop(-1, D);
+            else
+                (void)put(-1, B, 3);
+            expect_repaired();
+            all_readers();
+        }
+    }
+}
+
+/* Die in a deed, be repaired, die in the next one, be repaired. */
+static void owner_dies_twice(enum deed first, enum deed second)
+{
+    bool ended = false;
+    for (int32_t k = 0; !ended; k++) {
+        bool again = false;
+        for (int32_t j = 0; !again; j++) {
+            begin();
+            ended = act(first, k);
+            (void)repair(-1);
+            again = first == second && line_of_key(A) == LINES ? true : act(second, j);
+            standing_readers();
+            (void)repair(-1);
+            standing_readers();
+            expect_repaired();
+        }
+    }
+}
+
+int main(void)
+{
+    int failures = 0;
+    fill();
+    owner_lives();
+    for (enum deed deed = 0; deed < DEEDS; deed++)
+        owner_dies(deed);
+    owner_dies_twice(DELETE_FIRST, INSERT);
+    owner_dies_twice(INSERT, DELETE_FIRST);
+    owner_dies_twice(INSERT, CHANGE);
+    owner_dies_twice(CHANGE, DELETE_LAST);
+    views_summary();
+    printf("# %lu look-ups, %lu of them busy after %d looks\n", (unsigned long)found.reads, (unsigned long)found.busy,
+           LINE_ATTEMPTS_MAX);
+    failures += views_report(found.reads > 0 && found.mixed == 0, "no reader takes a torn line");
+    failures += views_report(found.wrong == 0, "keys are found in a version of the moment, and only if they are there");
+    failures += views_report(found.stuck == 0, "an owner that stands still makes nobody wait");
+    failures += views_report(found.unreachable == 0, "repair leaves each key's last version where its owner finds it");
+    failures += views_report(found.strayed == 0, "each line's tag that of its key");
+    failures += views_report(found.miscounted == 0, "and the count of live lines right");
+    failures += views_report(views.failures == 0, "no reader stores");
+    return failures == 0 ? 0 : 1;
+}
