@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct cli_command *const commands[] = { &cli_quote,  &cli_signal, &cli_watch,
-                                                      &cli_replay, &cli_check,  &cli_status };
+static const struct cli_command *const commands[] = { &cli_quote, &cli_signal, &cli_watch,  &cli_replay,
+                                                      &cli_check, &cli_status, &cli_rejects };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
 static const char common_help[] =

@@ -66,7 +66,8 @@
     X(quote_refresh_ms,     1000,     10,    60000,    "ms",     "least time between two Redis refreshes of one quote")        \
     X(restart_backoff_ms,   50,       1,     60000,    "ms",     "first wait before a dead process is started again; doubles")  \
     X(restart_backoff_max_ms,2000,    1,     600000,   "ms",     "longest such wait")                                                            \
-    X(ids_max,              32768,    64,    16777216, "ids",    "ids of signals that a partition remembers for ten minutes, so that a repeat counts once")
+    X(ids_max,              32768,    64,    16777216, "ids",    "ids of signals that a partition remembers for ten minutes, so that a repeat counts once") \
+    X(rejects_max,          10000,    0,     10000000, "signals","rejected signals kept in Redis, about; 0: none")
 
 struct config {
 #define CONFIG_TEXT_MEMBER_(key, value, unit, text) char key[CONFIG_TEXT_MAX];

@@ -12,6 +12,7 @@
  *   gateway_batch.c    signals into the open batch: parts, owners, records
  *   gateway_link.c     one worker: window of unacknowledged batches, sending, acknowledgements
  *   gateway_poison.c   a batch that kills its worker again and again, taken apart
+ *   gateway_rejects.c  dead letters: rejected signals on their way to Redis
  *   gateway_answer.c   requests that wait for their signals to be applied
  *   gateway_control.c  ping, tick, watch
  *
@@ -23,6 +24,7 @@
 #include "cache/table.h"
 #include "service/clock.h"
 #include "service/config.h"
+#include "service/reject.h"
 #include "service/wire.h"
 
 #include <nng/nng.h>
@@ -34,6 +36,7 @@
 #define FINDINGS_LISTED_MAX 100u       /* in one answer */
 #define BATCH_BYTES_MAX     (4u << 20) /* of one worker's part; a batch is closed when it has grown past this */
 #define SIGNALS_PER_STEP    256u       /* taken before the next look at links, clock and answers */
+#define BATCH_SIGNALS_MAX   16384u     /* largest batch_signals_max */
 #define LISTENERS_MAX       (RIALTO_WORKERS_MAX + 16u)
 #define LINK_BYTES_MAX      (16u << 20) /* largest message from a worker */
 
@@ -99,10 +102,16 @@ void inbox_wake(struct inbox *inbox); /* any thread */
 
 /* ---- links (gateway_link.c) ----------------------------------------------------------------------------- */
 
+struct batch_note { /* who sent the signals of a batch; shared by the windows that hold a part of it */
+    uint32_t uses, count;
+    uint16_t source[]; /* rejects_source() per signal */
+};
+
 struct window_entry {
     uint64_t seq;
-    nng_msg *message; /* ours until acknowledged; what goes out is a copy */
-    bool is_tick;     /* carries no record */
+    struct batch_note *note; /* NULL: nobody said who he is */
+    nng_msg *message;        /* ours until acknowledged; what goes out is a copy */
+    bool is_tick;            /* carries no record */
     bool sent;
     uint32_t sent_life; /* process of the worker that it was sent to last */
     uint32_t deaths;    /* processes that ended with this as the first batch that they had not applied */
@@ -160,7 +169,9 @@ bool link_step(struct link *link);
 bool link_has_room(const struct link *link);
 /* link_put - a sealed batch for this worker; the message becomes the link's. A tick that finds no room is dropped: the
  * next batch carries a newer one. */
-void link_put(struct link *link, nng_msg *message, uint64_t seq, bool is_tick);
+void link_put(struct link *link, nng_msg *message, uint64_t seq, bool is_tick, struct batch_note *note);
+/* link_note_source - who sent signal `ref` of a batch in the window; 0: not known. */
+uint16_t link_note_source(const struct window_entry *entry, uint32_t ref);
 
 /* poison_blame - the worker came back as another process, with its batches applied up to `applied`: was it the first one in
  * the window that it died of? poison_step - the step after those that are applied. poison_message - the current step,
@@ -215,6 +226,8 @@ void answers_findings(struct gateway *gateway, const struct wire_finding *findin
 void answers_step(struct gateway *gateway);
 int64_t answers_next_ms(const struct gateway *gateway); /* monotonic time of the next deadline, INT64_MAX: none */
 uint32_t answers_waiting(const struct gateway *gateway);
+/* answer_pointer_of - the field that a reason of a worker is about. */
+const char *answer_pointer_of(enum signal_reason reason);
 /* answer_refused - {"ok":false,...} at once. */
 void answer_refused(struct gateway *gateway, uint32_t slot, enum signal_reason reason, const struct fault *fault);
 /* answer_text - a finished answer at once. */
@@ -255,6 +268,8 @@ struct batch { /* the open one */
     uint64_t seq;
     uint32_t signals;
     bool full;
+    bool sources_known; /* at least one */
+    uint16_t source[BATCH_SIGNALS_MAX];
     nng_msg *message[RIALTO_WORKERS_MAX]; /* NULL: nothing for this worker yet */
     uint32_t records[RIALTO_WORKERS_MAX];
 };
@@ -275,6 +290,19 @@ void batch_teardown(struct gateway *gateway);
  * will be. */
 enum control_which { CONTROL_ALL, CONTROL_PING, CONTROL_REFUSE /* all: their time is up */ };
 bool control_take(struct gateway *gateway, const struct received *received, enum control_which which);
+
+/* ---- dead letters (gateway_rejects.c) ------------------------------------------------------------------------ */
+
+bool rejects_setup(struct gateway *gateway);
+void rejects_teardown(struct gateway *gateway);
+/* rejects_source - a number for a source, for struct batch_note; 0: none. */
+uint16_t rejects_source(struct gateway *gateway, const char *source);
+/* rejects_add_value - of a value that was refused here (NULL: it was not even JSON). rejects_add_record - of a part that a
+ * worker refused. */
+void rejects_add_value(struct gateway *gateway, const cJSON *value, uint32_t index, enum signal_reason reason,
+                       const struct fault *fault);
+void rejects_add_record(struct gateway *gateway, uint32_t worker, const struct wire_record *head,
+                        const struct signal *signal, uint16_t source, enum signal_reason reason);
 
 /* ---- service time and numbers (gateway_clock.c) -------------------------------------------------------------- */
 
@@ -334,6 +362,7 @@ struct gateway {
     struct inbox inbox;
     struct listeners listeners;
     struct clock clock;
+    struct rejects *rejects;
     struct ingest ingest;
     struct batch batch;
     struct link link[RIALTO_WORKERS_MAX];

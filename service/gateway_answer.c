@@ -172,7 +172,7 @@ void request_reject(struct request *request, uint32_t index, enum signal_reason 
 /* ---- what workers find ---------------------------------------------------------------------------------------------
  */
 
-static const char *pointer_of(enum signal_reason reason)
+const char *answer_pointer_of(enum signal_reason reason)
 {
     switch (reason) {
     case REASON_unknown_product: return "/sku";
@@ -223,7 +223,7 @@ static void take_finding(struct gateway *gateway, const struct wire_finding *fin
             continue;
         if (signal_reason_rejects(reason))
             reject_later(request, signal);
-        list_finding(request, signal->index, reason, pointer_of(reason), signal_reason_text(reason));
+        list_finding(request, signal->index, reason, answer_pointer_of(reason), signal_reason_text(reason));
         return; /* a signal belongs to one request */
     }
 }

@@ -143,6 +143,9 @@ bool batch_route(struct gateway *gateway, const struct signal *signal, struct re
     if (batch->signals == 0)
         batch->seq = clock_take_seq(gateway);
     put_parts(gateway, signal, &route);
+    uint16_t source = rejects_source(gateway, signal->source);
+    batch->source[batch->signals] = source;
+    batch->sources_known = batch->sources_known || source != 0;
     if (request != NULL)
         request_accept(request, batch->seq, batch->signals, index, route.workers);
     batch->signals++;
@@ -151,21 +154,36 @@ bool batch_route(struct gateway *gateway, const struct signal *signal, struct re
     return true;
 }
 
+/* NULL also when memory is short: then dead letters of this batch name no source. */
+static struct batch_note *note_of(const struct batch *batch)
+{
+    struct batch_note *note = NULL;
+    size_t bytes = batch->signals * sizeof note->source[0];
+    if (batch->sources_known)
+        note = malloc(sizeof *note + bytes);
+    if (note != NULL) {
+        *note = (struct batch_note){ .count = batch->signals };
+        memcpy(note->source, batch->source, bytes);
+    }
+    return note;
+}
+
 void batch_seal(struct gateway *gateway)
 {
     struct batch *batch = &gateway->batch;
     if (batch->signals == 0)
         return;
+    struct batch_note *note = note_of(batch);
     for (uint32_t i = 0; i < gateway->link_count; i++) {
         if (batch->message[i] == NULL)
             continue;
         message_finish(gateway, batch->message[i], batch->seq, i, batch->records[i]);
-        link_put(&gateway->link[i], batch->message[i], batch->seq, false);
+        link_put(&gateway->link[i], batch->message[i], batch->seq, false, note);
         batch->message[i] = NULL;
         batch->records[i] = 0;
     }
     batch->signals = 0;
-    batch->full = false;
+    batch->full = batch->sources_known = false;
 }
 
 void batch_tick(struct gateway *gateway)
@@ -175,7 +193,7 @@ void batch_tick(struct gateway *gateway)
     for (uint32_t i = 0; i < gateway->link_count; i++) {
         nng_msg *message = message_start();
         message_finish(gateway, message, seq, i, 0);
-        link_put(&gateway->link[i], message, seq, true);
+        link_put(&gateway->link[i], message, seq, true, NULL);
     }
 }
 

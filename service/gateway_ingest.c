@@ -24,11 +24,12 @@ static struct request *request_of(struct gateway *gateway)
 
 /* ---- rejections ------------------------------------------------------------------------------------------------ */
 
-static void reject(struct gateway *gateway, enum signal_reason reason, const struct fault *fault)
+static void reject(struct gateway *gateway, const cJSON *value, enum signal_reason reason, const struct fault *fault)
 {
     struct ingest *ingest = &gateway->ingest;
     ingest->reasons[reason]++;
     metric_add(METRIC_signals_rejected_total, 1);
+    rejects_add_value(gateway, value, ingest->index, reason, fault);
     if (request_of(gateway) != NULL)
         request_reject(request_of(gateway), ingest->index, reason, fault);
 }
@@ -105,7 +106,7 @@ static bool read_next(struct gateway *gateway)
     }
     ingest->held = reason == REASON_none;
     if (!ingest->held) {
-        reject(gateway, reason, &fault);
+        reject(gateway, value, reason, &fault);
         ingest->index++;
     }
     return true;
@@ -119,7 +120,7 @@ static bool give_up(struct gateway *gateway)
         return false;
     struct fault fault;
     fault_set(&fault, NULL, 0, "", "%s", signal_reason_text(REASON_no_answer));
-    reject(gateway, REASON_no_answer, &fault);
+    reject(gateway, NULL, REASON_no_answer, &fault);
     return true;
 }
 

@@ -68,6 +68,18 @@ static struct window_entry *entry_at(const struct link *link, uint32_t index)
     return &link->window[(link->first + index) % link->window_room];
 }
 
+static void entry_free(struct window_entry *entry)
+{
+    nng_msg_free(entry->message);
+    if (entry->note != NULL && --entry->note->uses == 0)
+        free(entry->note);
+}
+
+uint16_t link_note_source(const struct window_entry *entry, uint32_t ref)
+{
+    return entry->note != NULL && ref < entry->note->count ? entry->note->source[ref] : 0;
+}
+
 static void set_prev(nng_msg *message, uint64_t prev)
 {
     memcpy((char *)nng_msg_body(message) + offsetof(struct wire_header, prev), &prev, sizeof prev);
@@ -85,13 +97,13 @@ bool link_has_room(const struct link *link)
     return link->count < link->gateway->config->window_batches_max;
 }
 
-void link_put(struct link *link, nng_msg *message, uint64_t seq, bool is_tick)
+void link_put(struct link *link, nng_msg *message, uint64_t seq, bool is_tick, struct batch_note *note)
 {
     struct window_entry *last = link->count > 0 ? entry_at(link, link->count - 1) : NULL;
     uint64_t prev = link->last_seq;
     if (is_tick && last != NULL && last->is_tick && link->cursor < link->count) {
         prev = get_prev(last->message); /* a tick that is not yet sent: the newer one takes its place */
-        nng_msg_free(last->message);
+        entry_free(last);
         link->count--;
     } else if (is_tick && link->count + 1 >= link->window_room) {
         nng_msg_free(message); /* the batches that wait carry this worker's time further */
@@ -99,14 +111,17 @@ void link_put(struct link *link, nng_msg *message, uint64_t seq, bool is_tick)
     }
     assert(link->count < link->window_room);
     set_prev(message, prev);
-    *entry_at(link, link->count++) = (struct window_entry){ .seq = seq, .message = message, .is_tick = is_tick };
+    *entry_at(link, link->count++) =
+        (struct window_entry){ .seq = seq, .note = note, .message = message, .is_tick = is_tick };
+    if (note != NULL)
+        note->uses++;
     link->last_seq = seq;
 }
 
 static void forget_applied(struct link *link, uint64_t applied)
 {
     while (link->count > 0 && entry_at(link, 0)->seq <= applied) {
-        nng_msg_free(entry_at(link, 0)->message);
+        entry_free(entry_at(link, 0));
         link->first = (link->first + 1) % link->window_room;
         link->count--;
         link->cursor -= link->cursor > 0;
@@ -159,6 +174,41 @@ static void take_hello(struct link *link, const struct wire_header *header, uint
     bridge_gap(link, header->seq);
 }
 
+/* The record that a finding speaks of becomes a dead letter. Findings and records stand in the same order: `at` is where to
+ * look on. */
+static void keep_rejected(struct link *link, const struct window_entry *entry, const struct wire_finding *finding,
+                          size_t *at)
+{
+    const uint8_t *body = nng_msg_body(entry->message);
+    struct wire_record head;
+    struct signal signal;
+    size_t next = *at;
+    while (wire_record_decode(body, nng_msg_len(entry->message), &next, &head, &signal) && head.ref <= finding->ref) {
+        *at = next;
+        if (head.ref != finding->ref || head.part != finding->part)
+            continue;
+        if (head.part != PART_COMMON || link->index == 0) /* all workers refuse that: once is enough */
+            rejects_add_record(link->gateway, link->index, &head, &signal, link_note_source(entry, head.ref),
+                               (enum signal_reason)finding->reason);
+        return;
+    }
+}
+
+static void keep_all_rejected(struct link *link, const struct wire_finding *finding, uint32_t count)
+{
+    uint32_t index = 0;
+    size_t at = sizeof(struct wire_header);
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t seq = wire_batch_number(finding[i].seq);
+        if (finding[i].reason >= REASON_COUNT || !signal_reason_rejects((enum signal_reason)finding[i].reason))
+            continue;
+        for (; index < link->count && entry_at(link, index)->seq < seq; index++)
+            at = sizeof(struct wire_header);
+        if (index < link->count && entry_at(link, index)->seq == seq)
+            keep_rejected(link, entry_at(link, index), &finding[i], &at);
+    }
+}
+
 static void take_message(struct link *link, nng_msg *message)
 {
     const struct wire_header *header = wire_header_check(nng_msg_body(message), nng_msg_len(message));
@@ -168,8 +218,11 @@ static void take_message(struct link *link, nng_msg *message)
     }
     clock_seen_seq(link->gateway, header->seq);
     /* Findings speak of signals that wait for exactly this acknowledgement. */
-    if (header->kind == WIRE_ACK)
-        answers_findings(link->gateway, (const struct wire_finding *)(const void *)(header + 1), header->count);
+    if (header->kind == WIRE_ACK) {
+        const struct wire_finding *finding = (const struct wire_finding *)(const void *)(header + 1);
+        keep_all_rejected(link, finding, header->count);
+        answers_findings(link->gateway, finding, header->count);
+    }
     link->applied = header->seq;
     link->durable = header->prev;
     link->flags = header->flags;
@@ -314,7 +367,7 @@ void link_teardown(struct link *link)
     if (link->received != NULL)
         nng_msg_free(link->received);
     for (uint32_t i = 0; i < link->count; i++)
-        nng_msg_free(entry_at(link, i)->message);
+        entry_free(entry_at(link, i));
     free(link->window);
     (void)pthread_mutex_destroy(&link->lock);
 }

@@ -18,7 +18,7 @@
 
 #define POISON_DEATHS 2u
 
-_Static_assert(WIRE_SEQ_STRIDE > 16384, "a step for each signal of the largest batch, and the end of it");
+_Static_assert(WIRE_SEQ_STRIDE > BATCH_SIGNALS_MAX, "a step for each signal of the largest batch, and the end of it");
 
 static struct window_entry *first_of(struct link *link)
 {
@@ -65,6 +65,17 @@ static void step_next(struct link *link)
     step_find(link);
 }
 
+static void keep(struct link *link)
+{
+    struct window_entry *entry = first_of(link);
+    struct wire_record head;
+    struct signal signal;
+    size_t at = link->split.at;
+    while (at < link->split.end && wire_record_decode(body_of(entry), link->split.end, &at, &head, &signal))
+        rejects_add_record(link->gateway, link->index, &head, &signal, link_note_source(entry, head.ref),
+                           REASON_poison);
+}
+
 static void take_out(struct link *link)
 {
     uint64_t seq = first_of(link)->seq;
@@ -72,6 +83,7 @@ static void take_out(struct link *link)
     log_line(LOG_ERROR, "SIGNAL-POISON", "worker=%u batch=%" PRIu64 " signal=%u", link->index, seq, link->split.ref);
     metric_add(METRIC_signals_poison_total, 1);
     metric_add(METRIC_signals_rejected_total, 1);
+    keep(link);
     answers_findings(link->gateway, &finding, 1);
     step_next(link);
 }

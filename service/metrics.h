@@ -56,7 +56,9 @@
     X(amount_overflow_total,       COUNTER, "cells",  "prices not published because an amount left the range of money") \
     X(ids_forgotten_total,         COUNTER, "ids",    "ids of signals forgotten before ten minutes were over, because a partition had no room") \
     X(batches_split_total,         COUNTER, "batches","batches that killed a worker twice and were sent again signal by signal") \
-    X(signals_poison_total,        COUNTER, "signals","signals taken out because a worker died of them")
+    X(signals_poison_total,        COUNTER, "signals","signals taken out because a worker died of them") \
+    X(rejects_kept_total,          COUNTER, "signals","rejected signals written to the stream of dead letters") \
+    X(rejects_dropped_total,       COUNTER, "signals","rejected signals not kept there: more than 1000 a second, or Redis away for long")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

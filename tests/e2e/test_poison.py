@@ -46,6 +46,14 @@ with Service(models={"shop.json": MODEL}, worker_count=1, answer_timeout_ms=2000
         require(len(lines) == 2 and not any("anna" in line for line in lines), lines)
         wait_until(lambda: service.status()["status"] == "healthy", 20, "health")
 
+    @check("both are dead letters: the product part, with its source")
+    def _():
+        words = [w for k in ("instance", "data_dir") for w in ("--set", f"{k}={service.settings[k]}")]
+        status, out, err = run(BIN / "rialto", "rejects", *words, "--json", "--reason", "poison", cwd=service.folder)
+        rows = [r for r in map(json.loads, out.splitlines()) if r["signal"]]  # of a customer's part nothing is kept
+        equal([(r["type"], r["source"], r["by"], r["signal"]["sku"]) for r in rows],
+              [("demand", "till", "worker.0", "poison"), ("product", "", "worker.0", "poison")], err)
+
 with Service(models={"shop.json": MODEL}, worker_count=1, clock_replay=0) as service:
     @check("an instance in production, whose clock cannot be moved, has no such fault point")
     def _():
