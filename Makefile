@@ -38,7 +38,7 @@ CPPFLAGS := -D_GNU_SOURCE -Iinclude -I. -DRIALTO_VERSION='"$(VERSION)"'
 CFLAGS   := -std=c17 -g -fPIC -fvisibility=hidden -Wall -Wextra -Wpedantic -Wconversion -Wshadow \
             -Wstrict-prototypes -Wmissing-prototypes -Werror $(FLAGS.$(VARIANT)) $(EXTRA_CFLAGS)
 LDFLAGS  := $(FLAGS.$(VARIANT)) -Wl,--as-needed -Wl,-z,relro,-z,now
-LDLIBS   := -lhiredis -lnng -lcjson -lz -lm -lpthread
+LDLIBS   := -lhiredis -lnng -lcjson -lmicrohttpd -lz -lm -lpthread
 
 JOBS ?= $(shell nproc)
 ifeq ($(MAKELEVEL),0)
@@ -100,6 +100,8 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(SETUP)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/service/web_openapi.o: web/openapi.json
 
 # Changed flags rebuild everything, unchanged flags nothing; a removed source makes the archives anew.
 $(BUILD)/flags: NOW = $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LDLIBS)

@@ -6,6 +6,7 @@
  * but the configuration file itself: whether folders exist is found out by who uses them. */
 #include "service/config.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -81,6 +82,24 @@ static bool port_valid(const char *text)
     char *end = NULL;
     unsigned long port = strtoul(text, &end, 10);
     return isdigit((unsigned char)text[0]) && *end == '\0' && port >= 1 && port <= 65535;
+}
+
+static enum rialto_status check_http_listen(const char *value, const struct source *source)
+{
+    char host[INET6_ADDRSTRLEN + 2];
+    unsigned char address[sizeof(struct in6_addr)];
+    const char *colon = strrchr(value, ':');
+    if (value[0] == '\0' || strcmp(value, "off") == 0)
+        return RIALTO_OK;
+    if (colon == NULL || (size_t)(colon - value) >= sizeof host || colon == value || !port_valid(colon + 1))
+        return refuse(source, "must be ADDRESS:PORT, [ADDRESS]:PORT or off");
+    (void)snprintf(host, sizeof host, "%.*s", (int)(colon - value), value);
+    bool six = host[0] == '[' && colon[-1] == ']';
+    if (six)
+        host[colon - value - 1] = '\0';
+    if (inet_pton(six ? AF_INET6 : AF_INET, six ? host + 1 : host, address) != 1)
+        return refuse(source, "\"%.60s\" is not an address: 127.0.0.1, or [::1]", host);
+    return RIALTO_OK;
 }
 
 static enum rialto_status check_redis_url(const char *value, const struct source *source)
@@ -407,6 +426,9 @@ enum rialto_status config_finish(struct config *config, struct fault *fault)
                        config->instance);
     urls_default(config, "push", "tcp://127.0.0.1:7411", config->push_urls);
     urls_default(config, "request", "tcp://127.0.0.1:7412", config->request_urls);
+    if (config->http_listen[0] == '\0')
+        (void)snprintf(config->http_listen, sizeof config->http_listen,
+                       strcmp(config->instance, "rialto") == 0 ? "127.0.0.1:7480" : "off");
     config->workers = workers_of(config);
     (void)levels_parse(config->geohash_lengths, 2, config->geohash_length, GEOHASH_CHARS_MAX); /* checked when set */
     (void)levels_parse(config->path_depths, 3, config->path_depth, PATH_DEPTH_MAX);

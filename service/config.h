@@ -32,7 +32,9 @@
     X(path_depths,     "1,2,3",  "levels", "depths of path zones in use, at most three, ascending")                            \
     X(cache_on_stop,   "keep",   "choice", "keep or remove the shared-memory tables at a clean stop")                          \
     X(group,           "",       "name",   "group that may read the cache; empty: the group of rialtod")                      \
-    X(log_level,       "info",   "choice", "debug, info, warning or error")
+    X(log_level,       "info",   "choice", "debug, info, warning or error")                                                    \
+    X(http_listen,     "",       "address","ADDRESS:PORT of the HTTP door, [ADDRESS]:PORT for IPv6; off: none; empty: 127.0.0.1:7480 for " \
+                                           "the instance rialto, else none")
 
 /*    key                   default   min    max       unit      what it changes                                            */
 #define CONFIG_NUMBERS(X)                                                                                                     \
@@ -67,7 +69,10 @@
     X(restart_backoff_ms,   50,       1,     60000,    "ms",     "first wait before a dead process is started again; doubles")  \
     X(restart_backoff_max_ms,2000,    1,     600000,   "ms",     "longest such wait")                                                            \
     X(ids_max,              32768,    64,    16777216, "ids",    "ids of signals that a partition remembers for ten minutes, so that a repeat counts once") \
-    X(rejects_max,          10000,    0,     10000000, "signals","rejected signals kept in Redis, about; 0: none")
+    X(rejects_max,          10000,    0,     10000000, "signals","rejected signals kept in Redis, about; 0: none")     \
+    X(http_threads,         1,        1,     64,       "threads","threads that answer HTTP")                                  \
+    X(http_connections_max, 1000,     8,     30000,    "conns",  "HTTP connections at once; one more waits to be taken")        \
+    X(http_request_timeout_ms,10000,  100,   600000,   "ms",     "longest time that a client may take to send a request, or be silent before one")
 
 struct config {
 #define CONFIG_TEXT_MEMBER_(key, value, unit, text) char key[CONFIG_TEXT_MAX];

@@ -219,6 +219,8 @@ static int role_run(const struct config *config, const struct arguments *argumen
         return prepare_main(config);
     if (strcmp(role, "gateway") == 0)
         return gateway_main(config);
+    if (strcmp(role, "web") == 0)
+        return web_main(config);
     if (strcmp(role, "worker") == 0 && arguments->index < config->workers)
         return worker_main(config, arguments->index);
     (void)fprintf(stderr, "rialtod: no role %s with index %u\n", role, arguments->index);

@@ -58,13 +58,19 @@
     X(batches_split_total,         COUNTER, "batches","batches that killed a worker twice and were sent again signal by signal") \
     X(signals_poison_total,        COUNTER, "signals","signals taken out because a worker died of them") \
     X(rejects_kept_total,          COUNTER, "signals","rejected signals written to the stream of dead letters") \
-    X(rejects_dropped_total,       COUNTER, "signals","rejected signals not kept there: more than 1000 a second, or Redis away for long")
+    X(rejects_dropped_total,       COUNTER, "signals","rejected signals not kept there: more than 1000 a second, or Redis away for long")     \
+    X(http_answered_total,         COUNTER, "answers","HTTP requests answered with what they asked for")               \
+    X(http_refused_total,          COUNTER, "answers","HTTP requests refused (4xx)")                                   \
+    X(http_failed_total,           COUNTER, "answers","HTTP requests that failed on our side (5xx)")                   \
+    X(http_quotes_total,           COUNTER, "quotes", "quotes read for HTTP")                                          \
+    X(http_crowded_total,          COUNTER, "answers","HTTP requests sent away because too many signals were under way") \
+    X(http_slow_total,             COUNTER, "conns",  "HTTP connections closed because a request, or the silence before it, took too long")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };
 #undef METRIC_ENUM_
 
-#define METRICS_BLOCKS_MAX (RIALTO_WORKERS_MAX + 2u) /* 0 supervisor, 1 gateway, 2.. workers */
+#define METRICS_BLOCKS_MAX (RIALTO_WORKERS_MAX + 3u) /* 0 supervisor, 1 gateway, 2.. workers, last web */
 #define METRICS_WORDS      128u
 _Static_assert(METRIC_COUNT <= METRICS_WORDS - 8, "block is full");
 

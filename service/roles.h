@@ -5,6 +5,7 @@
  *   prepare     checks models, creates the cache files, numbers rules and groups, and ends: 0 = the others may start
  *   gateway     takes signals, fixes their order, splits them, stamps ticks, resends until acknowledged
  *   worker      owns partitions: state, then lines, then Redis
+ *   web         answers HTTP: reads the cache, forwards signals to the gateway; only where http_listen says so
  *
  * Each returns the process's exit status. SIGTERM ends a role cleanly; a role whose parent dies ends too. */
 #ifndef SERVICE_ROLES_H
@@ -16,6 +17,7 @@ int supervisor_main(const struct config *config, int argc, char *const argv[]);
 int prepare_main(const struct config *config);
 int gateway_main(const struct config *config);
 int worker_main(const struct config *config, uint32_t index);
+int web_main(const struct config *config);
 
 /* worker_url - where gateway (listens) and worker (dials) meet: ipc://DATA_DIR/worker.N.ipc */
 void worker_url(const struct config *config, uint32_t index, char ret[CONFIG_TEXT_MAX + 32]);

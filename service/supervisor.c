@@ -1,13 +1,13 @@
 /* supervisor.c - starts everything, watches it, starts again what died, and ends it in order.
  *
- *   lock DATA_DIR --> redis-server (when none is configured) --> prepare, to its end --> gateway, workers --> READY
+ *   lock DATA_DIR --> redis-server (when none is configured) --> prepare, to its end --> gateway, web, workers --> READY
  *                                          ^                                               |
  *                                          +---- died: again after restart_backoff_ms -----+
  *
  * Settings   fixed at the start: children read DATA_DIR/config.json and DATA_DIR/models, never the originals. An
  *            edited file cannot give two workers different ideas of who owns a partition, nor keep a dead one from
  *            coming back.
- * Stop       SIGTERM, SIGINT or SIGHUP: gateway, then workers, then redis-server, each within STOP_LIMIT_MS; a second
+ * Stop       SIGTERM, SIGINT or SIGHUP: web, gateway, then workers, then redis-server, each within STOP_LIMIT_MS; a second
  *            signal kills them. The order lets every accepted signal be applied, and every applied one reach Redis.
  * Crash      of the supervisor: the kernel ends its children, and the lock is free when the last of them is gone.
  * As PID 1   it reaps orphans too, and its signals are blocked and waited for, so that they are not lost on PID 1. */
@@ -33,7 +33,7 @@
 #define IDLE_MS             60000
 #define READY_WARN_MS       10000
 
-enum { CHILD_REDIS, CHILD_PREPARE, CHILD_GATEWAY, CHILD_WORKERS };
+enum { CHILD_REDIS, CHILD_PREPARE, CHILD_GATEWAY, CHILD_WEB, CHILD_WORKERS };
 
 struct supervisor {
     const struct config *given; /* as configured */
@@ -172,6 +172,8 @@ static void metrics_enter(struct supervisor *supervisor)
 static void roles_start(struct supervisor *supervisor)
 {
     child_role(&supervisor->child[CHILD_GATEWAY], &supervisor->config, "gateway", 0);
+    if (strcmp(supervisor->config.http_listen, "off") != 0)
+        child_role(&supervisor->child[CHILD_WEB], &supervisor->config, "web", 0);
     for (uint32_t i = 0; i < supervisor->config.workers; i++)
         child_role(&supervisor->child[CHILD_WORKERS + i], &supervisor->config, "worker", i);
     supervisor->child_count = CHILD_WORKERS + supervisor->config.workers;
@@ -286,6 +288,7 @@ static void cache_take_away(const struct config *config)
 static void stop(struct supervisor *supervisor)
 {
     supervisor->stop_signals += supervisor->stop_signals == 0;
+    stop_children(supervisor, CHILD_WEB, CHILD_WEB + 1);
     stop_children(supervisor, CHILD_PREPARE, CHILD_GATEWAY + 1);
     stop_children(supervisor, CHILD_WORKERS, CHILDREN_MAX);
     stop_children(supervisor, CHILD_REDIS, CHILD_REDIS + 1);

@@ -1,0 +1,335 @@
+/* web.c - the role `web`: libmicrohttpd set up, exchanges routed, slow clients shown the door, and a quiet end. */
+#include "service/web.h"
+
+#include "service/clock.h"
+#include "service/log.h"
+#include "service/roles.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define METRICS_BLOCK     (RIALTO_WORKERS_MAX + 2u)
+#define HEAD_BYTES_MAX    16384u
+#define WATCH_MS          250
+#define DRAIN_MS          3000
+#define HTTP_TOO_LARGE    413 /* its name in libmicrohttpd changed */
+#define ADDRESS_TEXT_MAX  64u
+
+const struct route web_routes[] = {
+    { "GET", "/v1/quotes/", web_quote_one }, { "POST", "/v1/quotes", web_quote_page }, { "GET", "/v1/prices", web_prices },
+    { "POST", "/v1/signals", web_signals },  { "GET", "/livez", web_livez },           { "GET", "/readyz", web_readyz },
+    { "GET", "/metrics", web_metrics },      { "GET", "/openapi.json", web_openapi },  { NULL, NULL, NULL },
+};
+
+/* ---- one exchange --------------------------------------------------------------------------------------------------------- */
+
+static bool id_valid(const char *id)
+{
+    size_t length = id == NULL ? 0 : strnlen(id, WEB_ID_MAX);
+    return length > 0 && length < WEB_ID_MAX &&
+           strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == length;
+}
+
+static void exchange_name(struct exchange *exchange)
+{
+    const char *given = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "X-Request-Id");
+    uint64_t number = atomic_fetch_add_explicit(&exchange->web->request_number, 1, memory_order_relaxed);
+    if (id_valid(given))
+        (void)snprintf(exchange->id, sizeof exchange->id, "%s", given);
+    else
+        (void)snprintf(exchange->id, sizeof exchange->id, "%08llx-%llx", (unsigned long long)unix_ms(),
+                       (unsigned long long)number);
+}
+
+static bool path_fits(const struct route *route, const char *path, const char **ret_tail)
+{
+    size_t length = strlen(route->path);
+    bool tail = route->path[length - 1] == '/';
+    *ret_tail = path + length;
+    return tail ? strncmp(path, route->path, length) == 0 && path[length] != '\0' : strcmp(path, route->path) == 0;
+}
+
+/* The row for this path and method; `allow` when the path is there with others. HEAD is answered as GET. */
+static void exchange_route(struct exchange *exchange, const char *method, const char *path)
+{
+    const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method, *tail = NULL;
+    for (const struct route *route = web_routes; route->method != NULL; route++) {
+        if (!path_fits(route, path, &tail))
+            continue;
+        if (strcmp(route->method, wanted) != 0) {
+            (void)snprintf(exchange->allow, sizeof exchange->allow, "%s", route->method);
+            continue;
+        }
+        exchange->route = route;
+        exchange->tail = tail;
+        return;
+    }
+}
+
+static enum MHD_Result answer(struct exchange *exchange)
+{
+    if (exchange->route == NULL && exchange->allow[0] != '\0')
+        return problem(exchange, MHD_HTTP_METHOD_NOT_ALLOWED, "method", "Not with this method", "see /openapi.json");
+    if (exchange->route == NULL)
+        return problem(exchange, MHD_HTTP_NOT_FOUND, "not-found", "No such place", "see /openapi.json");
+    if (exchange->too_large)
+        return problem(exchange, HTTP_TOO_LARGE, "too-large", "The body is too large", "at most %u bytes (message_bytes_max)",
+                       exchange->web->config->message_bytes_max);
+    return exchange->route->handler(exchange);
+}
+
+static struct exchange *exchange_begin(struct web *web, struct MHD_Connection *connection, const char *method, const char *path)
+{
+    struct exchange *exchange = calloc(1, sizeof *exchange);
+    if (exchange == NULL)
+        return NULL;
+    exchange->web = web;
+    exchange->connection = connection;
+    (void)atomic_fetch_add(&web->under_way, 1);
+    exchange_name(exchange);
+    exchange_route(exchange, method, path);
+    return exchange;
+}
+
+/* %00 would end a text in its middle: it becomes a character that no id of ours has. */
+static size_t unescape(void *user, struct MHD_Connection *connection, char *text)
+{
+    (void)user;
+    (void)connection;
+    size_t length = MHD_http_unescape(text);
+    for (size_t i = 0; i < length; i++)
+        if (text[i] == '\0')
+            text[i] = '\x1F';
+    return length;
+}
+
+static unsigned long long announced_bytes(struct MHD_Connection *connection)
+{
+    const char *bytes = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    return bytes == NULL ? 0 : strtoull(bytes, NULL, 10);
+}
+
+static enum MHD_Result handle(void *user, struct MHD_Connection *connection, const char *path, const char *method,
+                              const char *version, const char *data, size_t *bytes, void **at)
+{
+    struct exchange *exchange = *at;
+    (void)version;
+    if (exchange == NULL) { /* the head is read; a body may follow */
+        *at = exchange = exchange_begin(user, connection, method, path);
+        if (exchange == NULL)
+            return MHD_NO;
+        exchange->too_large = announced_bytes(connection) > exchange->web->config->message_bytes_max;
+        return exchange->too_large ? answer(exchange) : MHD_YES; /* before any of it is sent */
+    }
+    if (*bytes == 0)
+        return answer(exchange);
+    exchange->too_large = exchange->too_large || exchange->body.used + *bytes > exchange->web->config->message_bytes_max;
+    if (!exchange->too_large && exchange->route != NULL)
+        text_append(&exchange->body, data, *bytes);
+    *bytes = 0;
+    return exchange->body.failed ? MHD_NO : MHD_YES;
+}
+
+/* ---- slow clients ------------------------------------------------------------------------------------------------------------ */
+
+/* libmicrohttpd knows silence, not slowness: a client that sends a byte a second would hold its connection for ever. */
+struct guest {
+    int fd;
+    _Atomic int64_t since_ms; /* when the connection, or its present request, began */
+    struct guest *next, **link;
+};
+
+static pthread_mutex_t guests_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct guest *guests;
+
+static void guest_came(void *user, struct MHD_Connection *connection, void **socket_context,
+                       enum MHD_ConnectionNotificationCode code)
+{
+    (void)user;
+    (void)pthread_mutex_lock(&guests_lock);
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        struct guest *guest = calloc(1, sizeof *guest);
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        *socket_context = guest;
+        if (guest != NULL && info != NULL) {
+            guest->fd = info->connect_fd;
+            atomic_store(&guest->since_ms, mono_ms());
+            guest->next = guests;
+            guest->link = &guests;
+            if (guests != NULL)
+                guests->link = &guest->next;
+            guests = guest;
+        }
+    } else if (*socket_context != NULL) {
+        struct guest *guest = *socket_context;
+        if (guest->link != NULL) {
+            *guest->link = guest->next;
+            if (guest->next != NULL)
+                guest->next->link = guest->link;
+        }
+        free(guest);
+        *socket_context = NULL;
+    }
+    (void)pthread_mutex_unlock(&guests_lock);
+}
+
+static void guest_since(struct MHD_Connection *connection, int64_t since_ms)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct guest *guest = info != NULL ? info->socket_context : NULL;
+    if (guest != NULL)
+        atomic_store(&guest->since_ms, since_ms);
+}
+
+void exchange_progress(struct MHD_Connection *connection)
+{
+    guest_since(connection, mono_ms());
+}
+
+void exchange_waits(struct MHD_Connection *connection)
+{
+    guest_since(connection, INT64_MAX);
+}
+
+static void exchange_end(void *user, struct MHD_Connection *connection, void **at, enum MHD_RequestTerminationCode code)
+{
+    struct exchange *exchange = *at;
+    (void)user;
+    (void)code;
+    exchange_progress(connection); /* the next request has its own time */
+    if (exchange == NULL)
+        return;
+    (void)atomic_fetch_sub(&exchange->web->under_way, 1);
+    text_free(&exchange->body);
+    text_free(&exchange->answer);
+    free(exchange);
+    *at = NULL;
+}
+
+static void guests_watch(const struct web *web)
+{
+    int64_t limit = mono_ms() - (int64_t)web->config->http_request_timeout_ms;
+    (void)pthread_mutex_lock(&guests_lock);
+    for (struct guest *guest = guests; guest != NULL; guest = guest->next) {
+        if (atomic_load(&guest->since_ms) > limit)
+            continue;
+        metric_add(METRIC_http_slow_total, 1);
+        atomic_store(&guest->since_ms, INT64_MAX); /* once */
+        (void)shutdown(guest->fd, SHUT_RDWR);
+    }
+    (void)pthread_mutex_unlock(&guests_lock);
+}
+
+/* ---- the daemon ---------------------------------------------------------------------------------------------------------------- */
+
+/* HOST:PORT of http_listen; the host is a literal IPv4 or [IPv6] address. */
+static bool address_parse(const char *listen, struct sockaddr_storage *ret)
+{
+    char host[ADDRESS_TEXT_MAX];
+    const char *colon = strrchr(listen, ':');
+    memset(ret, 0, sizeof *ret);
+    if (colon == NULL || (size_t)(colon - listen) >= sizeof host)
+        return false;
+    bool six = listen[0] == '[' && colon[-1] == ']';
+    (void)snprintf(host, sizeof host, "%.*s", (int)(colon - listen) - (six ? 2 : 0), listen + (six ? 1 : 0));
+    uint16_t port = htons((uint16_t)strtoul(colon + 1, NULL, 10));
+    if (six) {
+        struct sockaddr_in6 *in6 = (void *)ret;
+        in6->sin6_family = AF_INET6;
+        in6->sin6_port = port;
+        return inet_pton(AF_INET6, host, &in6->sin6_addr) == 1;
+    }
+    struct sockaddr_in *in = (void *)ret;
+    in->sin_family = AF_INET;
+    in->sin_port = port;
+    return inet_pton(AF_INET, host, &in->sin_addr) == 1;
+}
+
+static void daemon_said(void *user, const char *format, va_list arguments)
+{
+    char text[256];
+    (void)user;
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    text[strcspn(text, "\n")] = '\0';
+    log_line(LOG_DEBUG, "HTTP", "%s", text);
+}
+
+static bool daemon_start(struct web *web)
+{
+    const struct config *config = web->config;
+    struct sockaddr_storage address;
+    if (!address_parse(config->http_listen, &address)) {
+        log_line(LOG_ERROR, "WEB-ADDRESS", "http_listen=%s is not ADDRESS:PORT", config->http_listen);
+        return false;
+    }
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    if (address.ss_family == AF_INET6)
+        flags |= MHD_USE_IPv6;
+    web->daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, handle, web, MHD_OPTION_EXTERNAL_LOGGER, daemon_said, NULL, MHD_OPTION_SOCK_ADDR, &address,
+        MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_LIMIT,
+        config->http_connections_max, MHD_OPTION_CONNECTION_TIMEOUT, (config->http_request_timeout_ms + 999) / 1000,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(2 * HEAD_BYTES_MAX), MHD_OPTION_NOTIFY_CONNECTION, guest_came, web,
+        MHD_OPTION_NOTIFY_COMPLETED, exchange_end, web, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, config->http_threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END,
+        config->http_threads, MHD_OPTION_END);
+    if (web->daemon == NULL)
+        log_line(LOG_ERROR, "WEB-NOT-LISTENING", "http_listen=%s error=\"%s\"", config->http_listen, strerror(errno));
+    return web->daemon != NULL;
+}
+
+/* No new connections, answers to those that are under way, then the end. */
+static void daemon_drain(struct web *web)
+{
+    atomic_store(&web->draining, true);
+    int listener = MHD_quiesce_daemon(web->daemon);
+    if (listener != -1)
+        (void)close(listener);
+    int64_t limit = mono_ms() + DRAIN_MS;
+    while (atomic_load(&web->under_way) > 0 && mono_ms() < limit)
+        (void)usleep(20000);
+}
+
+/* ---- main ----------------------------------------------------------------------------------------------------------------------- */
+
+static bool setup(struct web *web, sigset_t *signals)
+{
+    (void)sigemptyset(signals);
+    (void)sigaddset(signals, SIGTERM);
+    (void)sigaddset(signals, SIGINT);
+    (void)sigprocmask(SIG_BLOCK, signals, NULL); /* before any thread: they inherit it */
+    (void)metrics_open(web->config->cache_dir, METRICS_BLOCK, "web");
+    web->metrics = metrics_read(web->config->cache_dir);
+    (void)pthread_rwlock_init(&web->prices_lock, NULL);
+    (void)prices_replaced(web); /* without tables yet, quotes say so */
+    web->forwarder = forwarder_open(web->config);
+    return web->forwarder != NULL && daemon_start(web);
+}
+
+int web_main(const struct config *config)
+{
+    static struct web web;
+    sigset_t signals;
+    web.config = config;
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    bool good = setup(&web, &signals);
+    if (good) {
+        log_line(LOG_INFO, "WEB-LISTENING", "http_listen=%s threads=%u", config->http_listen, config->http_threads);
+        struct timespec step = { .tv_nsec = WATCH_MS * 1000000 };
+        while (sigtimedwait(&signals, NULL, &step) == -1)
+            guests_watch(&web);
+        daemon_drain(&web);
+        log_line(LOG_INFO, "WEB-STOPPING", "under_way=%u", atomic_load(&web.under_way));
+    }
+    forwarder_close(web.forwarder); /* its answers resume connections: before the daemon's end */
+    if (web.daemon != NULL)
+        MHD_stop_daemon(web.daemon);
+    rialto_close(web.prices);
+    return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,137 @@
+/* web_health.c - is the service alive, is it ready, and what it has counted (Prometheus text format 0.0.4). */
+#include "service/web.h"
+
+#include "cache/reader.h"
+#include "service/clock.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#ifndef RIALTO_VERSION
+#define RIALTO_VERSION "0"
+#endif
+
+#define TYPE_JSON    "application/json"
+#define TYPE_METRICS "text/plain; version=0.0.4; charset=utf-8"
+#define REASON_MAX   160u
+
+enum MHD_Result web_livez(struct exchange *exchange)
+{
+    struct text text = { 0 };
+    text_put(&text, "{\"alive\":true,\"version\":\"" RIALTO_VERSION "\"}\n");
+    return respond(exchange, MHD_HTTP_OK, TYPE_JSON, &text);
+}
+
+/* ---- ready -------------------------------------------------------------------------------------------------------------- */
+
+static uint32_t silent_partitions(const struct rialto *prices)
+{
+    const struct rialto_control *control = prices->folder.control;
+    int64_t now = mono_ms();
+    uint32_t silent = 0;
+    for (uint32_t i = 0; i < RIALTO_PARTITIONS; i++) {
+        int64_t beat = atomic_load_explicit(&prices->folder.control->heartbeat[i].beat_mono_ms, memory_order_relaxed);
+        silent += beat == 0 || now - beat > (int64_t)control->stale_after_ms;
+    }
+    return silent;
+}
+
+/* Why quotes cannot be trusted to be fresh: false = they can. */
+static bool not_ready(struct web *web, char ret[REASON_MAX])
+{
+    const struct rialto *prices = prices_lock(web);
+    uint32_t silent = prices == NULL ? RIALTO_PARTITIONS : silent_partitions(prices);
+    bool retired = prices != NULL && atomic_load(&prices->folder.control->retired) != 0;
+    prices_unlock(web);
+    if (prices == NULL || retired)
+        (void)snprintf(ret, REASON_MAX, "the tables are not there");
+    else if (silent > 0)
+        (void)snprintf(ret, REASON_MAX, "%u of %u partitions have no worker that beats: their quotes are stale", silent,
+                       RIALTO_PARTITIONS);
+    return prices == NULL || retired || silent > 0;
+}
+
+static uint32_t workers_without_redis(const struct web *web)
+{
+    uint32_t without = 0;
+    for (uint32_t i = 0; web->metrics != NULL && i < web->config->workers; i++)
+        without += atomic_load(&web->metrics->block[2 + i].word[METRIC_redis_up]) == 0;
+    return without;
+}
+
+enum MHD_Result web_readyz(struct exchange *exchange)
+{
+    struct web *web = exchange->web;
+    char reason[REASON_MAX] = "";
+    bool refused = not_ready(web, reason);
+    if (refused && prices_replaced(web)) /* perhaps they were made anew */
+        refused = not_ready(web, reason);
+    bool draining = atomic_load(&web->draining);
+    uint32_t without = workers_without_redis(web);
+    struct text text = { 0 };
+    text_put(&text, "{\"ready\":%s,\"reasons\":[", refused || draining ? "false" : "true");
+    if (draining)
+        text_put(&text, "\"the service is being stopped\"%s", refused ? "," : "");
+    if (refused)
+        text_quoted(&text, reason);
+    text_put(&text, "],\"degraded\":[");
+    if (without > 0)
+        text_put(&text, "\"%u of %u workers do not reach Redis: signals are not durable\"", without, web->config->workers);
+    text_put(&text, "]}\n");
+    return respond(exchange, refused || draining ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK, TYPE_JSON, &text);
+}
+
+/* ---- metrics ---------------------------------------------------------------------------------------------------------------- */
+
+/* Prometheus wants base units: what we keep in ms and us is given in seconds. */
+static double scale_of(const char *unit, const char **ret_suffix, const char **ret_cut)
+{
+    *ret_suffix = *ret_cut = "";
+    if (strcmp(unit, "ms") == 0) {
+        *ret_suffix = "_seconds";
+        *ret_cut = "_ms";
+        return 1e-3;
+    }
+    if (strcmp(unit, "us") == 0) {
+        *ret_suffix = "_seconds";
+        *ret_cut = "_us";
+        return 1e-6;
+    }
+    return 1;
+}
+
+static void put_metric(struct text *text, const struct metrics_file *metrics, enum metric metric)
+{
+    const char *suffix, *cut, *name = metric_name(metric);
+    double scale = scale_of(metric_unit(metric), &suffix, &cut);
+    size_t length = strlen(name), cut_length = strlen(cut);
+    bool counter = length > 6 && strcmp(name + length - 6, "_total") == 0;
+    if (cut_length > 0 && length > cut_length && strcmp(name + length - cut_length, cut) == 0)
+        length -= cut_length;
+    char full[96];
+    (void)snprintf(full, sizeof full, "rialto_%.*s%s", (int)length, name, suffix);
+    text_put(text, "# HELP %s %s\n# TYPE %s %s\n", full, metric_text(metric), full, counter ? "counter" : "gauge");
+    for (uint32_t b = 0; b < METRICS_BLOCKS_MAX; b++) {
+        const struct metrics_block *block = &metrics->block[b];
+        uint64_t value = atomic_load_explicit(&block->word[metric], memory_order_relaxed);
+        if (block->who[0] == '\0')
+            continue;
+        if (scale < 1)
+            text_put(text, "%s{process=\"%.31s\"} %.6f\n", full, block->who, (double)value * scale);
+        else
+            text_put(text, "%s{process=\"%.31s\"} %" PRIu64 "\n", full, block->who, value);
+    }
+}
+
+enum MHD_Result web_metrics(struct exchange *exchange)
+{
+    if (exchange->web->metrics == NULL)
+        return problem(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, "no-metrics", "Metrics cannot be read", "no metrics file");
+    struct text text = { 0 };
+    text_put(&text, "# HELP rialto_build_info the version that runs\n# TYPE rialto_build_info gauge\n"
+                    "rialto_build_info{version=\"" RIALTO_VERSION "\"} 1\n");
+    for (unsigned metric = 0; metric < METRIC_COUNT; metric++)
+        put_metric(&text, exchange->web->metrics, (enum metric)metric);
+    return respond(exchange, MHD_HTTP_OK, TYPE_METRICS, &text);
+}
