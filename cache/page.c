@@ -428,3 +428,26 @@ enum rialto_status rialto_quote(const struct rialto *r, const struct rialto_requ
         memset(ret, 0, sizeof *ret);
     return page != RIALTO_OK ? page : item;
 }
+
+enum rialto_status reader_quote(const struct rialto *r, const struct rialto_request *request, const char *sku,
+                                struct reader_lines *ret_lines, struct rialto_quote *ret)
+{
+    if (!request_valid(request))
+        return RIALTO_BAD_INPUT;
+    if (reader_retired(r))
+        return RIALTO_RETIRED;
+    struct ask a;
+    struct item item;
+    ask_begin(&a, r, request);
+    hash_skus(&a, 1, &sku, &item);
+    ask_finish(&a);
+    find_lines(&a, 1, &item);
+    enum rialto_status status = compose(&a, &a.inputs, &item, ret);
+    *ret_lines = (struct reader_lines){ .cell = item.cell, .terms = a.terms, .offer = item.offer, .inputs = a.inputs };
+    if (status != RIALTO_OK)
+        return status;
+    ret_lines->inputs.cell = &ret_lines->cell.line;
+    ret_lines->inputs.terms = a.inputs.terms != NULL ? &ret_lines->terms.line : NULL;
+    ret_lines->inputs.offer = item.has_offer ? &ret_lines->offer.line : NULL;
+    return RIALTO_OK;
+}

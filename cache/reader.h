@@ -4,6 +4,7 @@
 
 #include "cache/folder.h"
 #include "cache/keys.h"
+#include "pricing/quote.h"
 
 #include <rialto/quote.h>
 
@@ -42,6 +43,17 @@ static inline const struct rialto_rule_row *reader_rule(const struct rialto *r, 
     uint32_t count = atomic_load_explicit(&r->folder.rules->count, memory_order_acquire);
     return rule < count && rule < RIALTO_RULES_MAX ? &r->folder.rule[rule] : NULL;
 }
+
+/* reader_quote - rialto_quote(), and the lines that it was composed of, for somebody who explains it. ret_lines may not
+ * move: its `inputs` point into it. */
+struct reader_lines {
+    union cell_image cell;
+    union terms_image terms;
+    union offer_image offer;
+    struct quote_inputs inputs;
+};
+enum rialto_status reader_quote(const struct rialto *r, const struct rialto_request *request, const char *sku,
+                                struct reader_lines *ret_lines, struct rialto_quote *ret);
 
 /* reader_mono_ms - CLOCK_MONOTONIC in ms; a few ms coarse, no system call. */
 int64_t reader_mono_ms(void);

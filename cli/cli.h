@@ -1,6 +1,6 @@
 /* cli.h - what the sub-commands of `rialto` share: options, finding the instance, exit statuses.
  *
- *   main.c --table of commands--> quote.c signal.c watch.c replay.c check.c status.c rejects.c */
+ *   main.c --table of commands--> quote.c explain.c signal.c watch.c replay.c check.c status.c rejects.c */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
@@ -37,7 +37,8 @@ struct cli_command {
     int (*run)(struct cli *cli, int argc, char *argv[]); /* argv[0] is the command's name */
 };
 
-extern const struct cli_command cli_quote, cli_signal, cli_watch, cli_replay, cli_check, cli_status, cli_rejects;
+extern const struct cli_command cli_quote, cli_explain, cli_signal, cli_watch, cli_replay, cli_check, cli_status,
+    cli_rejects;
 
 /* cli_parse - take options off a command's line; operands stay in order from argv[optind] on.
  *   own   the command's own long options (a zeroed entry at the end); their `val` must be >= CLI_OWN

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct cli_command *const commands[] = { &cli_quote, &cli_signal, &cli_watch,  &cli_replay,
-                                                      &cli_check, &cli_status, &cli_rejects };
+static const struct cli_command *const commands[] = { &cli_quote,  &cli_explain, &cli_signal, &cli_watch,
+                                                      &cli_replay, &cli_check,   &cli_status, &cli_rejects };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
 static const char common_help[] =
@@ -27,7 +27,7 @@ static void print_overview(FILE *out)
 {
     fprintf(out, "rialto - what does this customer pay for these products, now?\n\n");
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        fprintf(out, "  rialto %-7s %s\n", commands[i]->name, commands[i]->summary);
+        fprintf(out, "  rialto %-8s %s\n", commands[i]->name, commands[i]->summary);
     fprintf(out,
             "\n`rialto COMMAND --help` explains a command and gives examples. The service itself is rialtod.\n\n%s",
             common_help);

@@ -164,6 +164,7 @@ struct price_inputs {
 #define GUARD_MARGIN    4u
 #define GUARD_STEP      8u
 #define GUARD_DEAD_BAND 16u
+#define GUARD_FROZEN    32u /* the operator holds it at list or at its last value (service/freeze.h); never set here */
 struct price_result {
     int64_t baseline;       /* minor units, after rounding, guardrails and ending */
     int64_t floor, ceiling; /* bounds that hold for it and for every personal amount */
@@ -207,4 +208,15 @@ struct terms_inputs {
  * clamped, then half_even to 1e-4. Never fails. */
 void model_terms(const struct model_set *set, const struct terms_inputs *in,
                  uint16_t ret_multiplier_e4[RIALTO_GROUPS_MAX], uint16_t *ret_kinds);
+
+/* model_terms_rows - what each personal row of one model made of it, in the order of the file: product_micro is the
+ * product up to and including the row. Rows that are not permitted, or find no data, leave it as it was. */
+struct terms_row {
+    bool permitted;
+    bool read; /* permitted, and there were data */
+    int64_t value_micro;
+    int64_t product_micro;
+};
+void model_terms_rows(const struct model *model, const struct terms_inputs *in,
+                      struct terms_row ret[MODEL_PERSONAL_MAX]);
 #endif

@@ -93,6 +93,20 @@ static uint16_t multiplier_e4(const struct model *model, const struct terms_inpu
     return (uint16_t)div_half_even(product, MICRO / 10000);
 }
 
+void model_terms_rows(const struct model *model, const struct terms_inputs *in,
+                      struct terms_row ret[MODEL_PERSONAL_MAX])
+{
+    int64_t product = MICRO;
+    for (uint32_t i = 0; i < model->personal_count; i++) {
+        struct terms_row *row = &ret[i];
+        *row = (struct terms_row){ .permitted = permitted(&model->personal[i], in), .value_micro = MICRO };
+        row->read = row->permitted && read_personal(model, &model->personal[i], in, &row->value_micro);
+        if (row->read && !mul_div_half_even(product, row->value_micro, MICRO, &product))
+            product = INT64_MAX;
+        row->product_micro = product;
+    }
+}
+
 void model_terms(const struct model_set *set, const struct terms_inputs *in,
                  uint16_t ret_multiplier_e4[RIALTO_GROUPS_MAX], uint16_t *ret_kinds)
 {

@@ -178,6 +178,39 @@ bool secret_load(const struct config *config, uint8_t ret[RIALTO_SECRET_BYTES])
     return false;
 }
 
+/* ---- key --------------------------------------------------------------------------------------------------------- */
+
+static bool key_make(const char *path)
+{
+    uint8_t bytes[16];
+    char text[sizeof bytes * 2 + 1];
+    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
+        return false;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        (void)snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+    return file_replace(path, text, sizeof text - 1);
+}
+
+bool data_key(const struct config *config, bool make, char ret[DATA_KEY_MAX])
+{
+    char path[DATA_PATH_MAX];
+    data_path(config, "key", path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd == -1 && errno == ENOENT && make && key_make(path))
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd == -1 ? -1 : read(fd, ret, DATA_KEY_MAX - 1);
+    if (fd != -1)
+        (void)close(fd);
+    if (n < 32) {
+        if (make)
+            log_line(LOG_ERROR, "KEY", "path=%s error=\"%s\"", path, n == -1 ? strerror(errno) : "too short");
+        return false;
+    }
+    ret[n] = '\0';
+    ret[strcspn(ret, "\n")] = '\0';
+    return true;
+}
+
 /* ---- price groups ----------------------------------------------------------------------------------------------- */
 
 static bool groups_parse(char *text, char ret[RIALTO_GROUPS_MAX][RIALTO_NAME_MAX], uint8_t *ret_count)

@@ -2,6 +2,7 @@
  *
  *   DATA_DIR/lock         held by rialtod and every child of it; the number in it is rialtod's pid
  *   DATA_DIR/secret       192 random bytes that key all hashes: made once, never changed
+ *   DATA_DIR/key          what a request shows that may see personal data or change prices: who can read this folder may
  *   DATA_DIR/groups       names of the price groups, one a line; the line's place is the group's number, for good
  *   DATA_DIR/config.json  the settings that the running processes share
  *   DATA_DIR/models/      the models that they share: copies, so that an edit cannot reach a process that is started
@@ -33,6 +34,11 @@ bool file_replace(const char *path, const void *bytes, size_t count);
 
 /* secret_load - read the secret, or make it. False after a log line. */
 bool secret_load(const struct config *config, uint8_t ret[RIALTO_SECRET_BYTES]);
+
+/* data_key - the key, as 32 hexadecimal digits; `make` makes it if there is none. False: it is not there, or may not be
+ * read; with `make` after a log line. */
+#define DATA_KEY_MAX 40u
+bool data_key(const struct config *config, bool make, char ret[DATA_KEY_MAX]);
 
 /* groups_load, groups_save - no file means no names. False after a log line. */
 bool groups_load(const struct config *config, char ret[RIALTO_GROUPS_MAX][RIALTO_NAME_MAX], uint8_t *ret_count);

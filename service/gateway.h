@@ -14,7 +14,8 @@
  *   gateway_poison.c   a batch that kills its worker again and again, taken apart
  *   gateway_rejects.c  dead letters: rejected signals on their way to Redis
  *   gateway_answer.c   requests that wait for their signals to be applied
- *   gateway_control.c  ping, tick, watch
+ *   gateway_control.c  ping, tick, watch, explain
+ *   gateway_ask.c      questions that workers answer
  *
  * Threads    everything is the main thread's, except struct inbox and the locked part of struct link.
  * Crash      what was not applied by a worker is lost with the gateway, and was never acknowledged. */
@@ -148,7 +149,13 @@ struct link {
     bool ready;      /* HELLO seen on this pipe: batches may be sent */
     bool hello_seen; /* ever */
     bool sending;
-    bool send_stale; /* the window was rewound while a send was under way */
+    bool sending_ask; /* and what is sent is a question, not the window's */
+    bool send_stale;  /* the window was rewound while a send was under way */
+    struct {
+        nng_msg *message;
+        uint64_t after; /* newest batch when it was asked: the answer is of a state that has it */
+    } ask[REQUEST_SLOTS]; /* questions to send, the oldest first: no request asks two at once */
+    uint32_t ask_count;
     uint32_t flags;
     uint32_t life; /* of the process that said HELLO last, 0 = none yet */
     struct split split;
@@ -172,6 +179,9 @@ bool link_has_room(const struct link *link);
 void link_put(struct link *link, nng_msg *message, uint64_t seq, bool is_tick, struct batch_note *note);
 /* link_note_source - who sent signal `ref` of a batch in the window; 0: not known. */
 uint16_t link_note_source(const struct window_entry *entry, uint32_t ref);
+/* link_ask - a question for this worker; the message becomes the link's. False: it is not there, and the message is
+ * freed. */
+bool link_ask(struct link *link, nng_msg *message);
 
 /* poison_blame - the worker came back as another process, with its batches applied up to `applied`: was it the first one in
  * the window that it died of? poison_step - the step after those that are applied. poison_message - the current step,
@@ -183,7 +193,7 @@ nng_msg *poison_message(struct link *link);
 /* ---- requests (gateway_answer.c) ------------------------------------------------------------------------ */
 
 enum request_phase { REQUEST_IDLE, REQUEST_TAKING, REQUEST_WAITING };
-enum request_kind { REQUEST_SIGNALS, REQUEST_TICK, REQUEST_WATCH };
+enum request_kind { REQUEST_SIGNALS, REQUEST_TICK, REQUEST_WATCH, REQUEST_ASK };
 
 struct finding {
     uint32_t index;
@@ -211,6 +221,10 @@ struct request {
     uint32_t signal_count, signal_room;
     struct finding *finding; /* [FINDINGS_LISTED_MAX] */
     uint32_t finding_count, finding_more;
+    uint32_t ask_number; /* REQUEST_ASK: down to `asked` */
+    uint64_t replies_missing;         /* bit per worker */
+    char *reply[RIALTO_WORKERS_MAX];  /* JSON, owned */
+    void (*asked)(struct gateway *gateway, uint32_t slot); /* when all are in */
 };
 
 bool answers_setup(struct gateway *gateway);
@@ -232,6 +246,20 @@ const char *answer_pointer_of(enum signal_reason reason);
 void answer_refused(struct gateway *gateway, uint32_t slot, enum signal_reason reason, const struct fault *fault);
 /* answer_text - a finished answer at once. */
 void answer_text(struct gateway *gateway, uint32_t slot, const char *text, size_t bytes);
+
+/* ---- questions that workers answer (gateway_ask.c) ------------------------------------------------------------ */
+
+/* ask_workers - hand a question to workers (a bit each); the request (REQUEST_ASK) waits, and `asked` is called when
+ * every reply is in. ask_owner - to the one that owns an id. ask_pass_on - an `asked`: the one reply is the answer. */
+void ask_workers(struct gateway *gateway, uint32_t slot, uint64_t workers, const char *text, size_t bytes,
+                 void (*asked)(struct gateway *gateway, uint32_t slot));
+void ask_owner(struct gateway *gateway, uint32_t slot, const char *id, const char *text, size_t bytes,
+               void (*asked)(struct gateway *gateway, uint32_t slot));
+void ask_pass_on(struct gateway *gateway, uint32_t slot);
+void ask_drop(struct request *request); /* its replies are not needed any more */
+/* from the links */
+void ask_replied(struct gateway *gateway, uint32_t worker, uint32_t number, const char *text, size_t bytes);
+void ask_worker_gone(struct gateway *gateway, uint32_t worker);
 
 /* ---- one message as a row of JSON values (gateway_message.c) ----------------------------------------------- */
 
@@ -368,7 +396,8 @@ struct gateway {
     struct link link[RIALTO_WORKERS_MAX];
     uint32_t link_count;
     struct request request[REQUEST_SLOTS];
-    bool stalled; /* the held signal found no room */
+    uint32_t asks; /* ever */
+    bool stalled;  /* the held signal found no room */
     int signal_fd;
 };
 #endif

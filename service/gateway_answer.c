@@ -308,7 +308,12 @@ static void finish_applied(struct gateway *gateway, uint32_t slot, int64_t now)
 static void look_at(struct gateway *gateway, uint32_t slot, int64_t now)
 {
     struct request *request = &gateway->request[slot];
-    if (all_applied(gateway, request))
+    if (request->kind == REQUEST_ASK) {
+        if (now >= request->deadline_ms) {
+            ask_drop(request);
+            finish_late(gateway, slot);
+        }
+    } else if (all_applied(gateway, request))
         finish_applied(gateway, slot, now);
     else if (now >= request->deadline_ms)
         finish_late(gateway, slot);
@@ -362,6 +367,7 @@ bool answers_setup(struct gateway *gateway)
 void answers_teardown(struct gateway *gateway)
 {
     for (uint32_t i = 0; i < REQUEST_SLOTS; i++) {
+        ask_drop(&gateway->request[i]);
         free(gateway->request[i].finding);
         free(gateway->request[i].signal);
     }

@@ -2,12 +2,19 @@
  *
  *   {"control":"ping"}                                    how the service is
  *   {"control":"tick","time":1767225600000}               move the service clock forward (recordings; clock_replay)
- *   {"control":"watch","customer":"C1","skus":["A","B"]}  keep these quotes fresh in Redis for watch_ttl_s */
+ *   {"control":"watch","customer":"C1","skus":["A","B"]}  keep these quotes fresh in Redis for watch_ttl_s
+ *   {"control":"explain","sku":"A","zone":"c1/s25"}       why the baseline price is what it is
+ *   {"control":"terms","customer":"C1","sku":"A","group":0,"key":"..."}
+ *                                                         what the customer's data do to it; the key is DATA_DIR/key,
+ *                                                         which only the service's own user can read */
 #include "service/gateway.h"
+
+#include "service/data_dir.h"
 #include "service/signal_rows.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CONTROL_BYTES_MAX (256u << 10)
@@ -19,6 +26,12 @@ static void refuse(struct gateway *gateway, uint32_t slot, enum signal_reason re
     struct fault fault;
     fault_set(&fault, NULL, 0, pointer, "%s", text);
     answer_refused(gateway, slot, reason, &fault);
+}
+
+static bool key_fits(const struct config *config, const cJSON *given)
+{
+    char key[DATA_KEY_MAX];
+    return cJSON_IsString(given) && data_key(config, false, key) && strcmp(given->valuestring, key) == 0;
 }
 
 /* ---- ping ------------------------------------------------------------------------------------------------------ */
@@ -130,6 +143,74 @@ static void watch(struct gateway *gateway, const struct received *received, cons
     request_wait(gateway, slot);
 }
 
+/* ---- explain, terms ------------------------------------------------------------------------------------------------ */
+
+/* The question as the worker takes it; its members were checked, and nothing else goes on. */
+static void hand_on(struct gateway *gateway, const struct received *received, const char *name,
+                    const struct signal *signal, const char *owner, const cJSON *object)
+{
+    cJSON *question = cJSON_CreateObject();
+    const cJSON *group = cJSON_GetObjectItemCaseSensitive(object, "group");
+    cJSON_AddStringToObject(question, "ask", name);
+    cJSON_AddStringToObject(question, "sku", signal->sku);
+    cJSON_AddStringToObject(question, "zone", signal->zone);
+    cJSON_AddStringToObject(question, "customer", signal->customer);
+    cJSON_AddNumberToObject(question, "group", cJSON_IsNumber(group) ? group->valueint : 0);
+    char *text = cJSON_PrintUnformatted(question);
+    cJSON_Delete(question);
+    request_begin(gateway, (uint32_t)received->slot, received->arrived_ms, REQUEST_ASK);
+    batch_seal(gateway); /* what was taken before the question is in the answer */
+    if (text != NULL)
+        ask_owner(gateway, (uint32_t)received->slot, owner, text, strlen(text), ask_pass_on);
+    else
+        refuse(gateway, (uint32_t)received->slot, REASON_no_answer, "", signal_reason_text(REASON_no_answer));
+    free(text);
+}
+
+static enum signal_reason take_member(struct gateway *gateway, const cJSON *object, const char *member,
+                                      enum signal_field field, bool needed, struct signal *signal, struct fault *fault)
+{
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, member);
+    char pointer[32];
+    (void)snprintf(pointer, sizeof pointer, "/%s", member);
+    if (value == NULL && needed) {
+        fault_set(fault, NULL, 0, pointer, "it is needed");
+        return REASON_missing_field;
+    }
+    bool world = cJSON_IsString(value) && value->valuestring[0] == '\0' && !needed;
+    return value == NULL || world ? REASON_none : signal_take(field, value, &gateway->rules, pointer, signal, fault);
+}
+
+static void explain(struct gateway *gateway, const struct received *received, const cJSON *object)
+{
+    struct signal signal = { .present = 0 };
+    struct fault fault;
+    enum signal_reason reason = take_member(gateway, object, "sku", SIGNAL_FIELD_sku, true, &signal, &fault);
+    if (reason == REASON_none)
+        reason = take_member(gateway, object, "zone", SIGNAL_FIELD_zone, false, &signal, &fault);
+    if (reason == REASON_none)
+        hand_on(gateway, received, "explain", &signal, signal.sku, object);
+    else
+        answer_refused(gateway, (uint32_t)received->slot, reason, &fault);
+}
+
+static void terms(struct gateway *gateway, const struct received *received, const cJSON *object)
+{
+    struct signal signal = { .present = 0 };
+    struct fault fault;
+    enum signal_reason reason = take_member(gateway, object, "customer", SIGNAL_FIELD_customer, true, &signal, &fault);
+    if (reason == REASON_none)
+        reason = take_member(gateway, object, "sku", SIGNAL_FIELD_sku, false, &signal, &fault);
+    if (!key_fits(gateway->config, cJSON_GetObjectItemCaseSensitive(object, "key"))) {
+        fault_set(&fault, NULL, 0, "/key", "%s", signal_reason_text(REASON_not_allowed));
+        reason = REASON_not_allowed;
+    }
+    if (reason == REASON_none)
+        hand_on(gateway, received, "terms", &signal, signal.customer, object);
+    else
+        answer_refused(gateway, (uint32_t)received->slot, reason, &fault);
+}
+
 /* ---- which one ----------------------------------------------------------------------------------------------------
  */
 
@@ -161,8 +242,12 @@ static void act(struct gateway *gateway, const struct received *received, const 
         tick(gateway, received, object);
     else if (strcmp(name, "watch") == 0)
         watch(gateway, received, object);
+    else if (strcmp(name, "explain") == 0)
+        explain(gateway, received, object);
+    else if (strcmp(name, "terms") == 0)
+        terms(gateway, received, object);
     else
-        refuse(gateway, slot, REASON_out_of_range, "/control", "must be one of ping|tick|watch");
+        refuse(gateway, slot, REASON_out_of_range, "/control", "must be one of ping|tick|watch|explain|terms");
 }
 
 bool control_take(struct gateway *gateway, const struct received *received, enum control_which which)

@@ -212,11 +212,15 @@ static void keep_all_rejected(struct link *link, const struct wire_finding *find
 static void take_message(struct link *link, nng_msg *message)
 {
     const struct wire_header *header = wire_header_check(nng_msg_body(message), nng_msg_len(message));
-    if (header == NULL || header->kind == WIRE_BATCH || header->worker != link->index) {
+    if (header == NULL || header->kind == WIRE_BATCH || header->kind == WIRE_ASK || header->worker != link->index) {
         log_line(LOG_ERROR, "MESSAGE-MALFORMED", "worker=%u bytes=%zu", link->index, nng_msg_len(message));
         return;
     }
     clock_seen_seq(link->gateway, header->seq);
+    if (header->kind == WIRE_REPLY) {
+        ask_replied(link->gateway, link->index, header->ask, (const char *)(header + 1), header->count);
+        return;
+    }
     /* Findings speak of signals that wait for exactly this acknowledgement. */
     if (header->kind == WIRE_ACK) {
         const struct wire_finding *finding = (const struct wire_finding *)(const void *)(header + 1);
@@ -235,6 +239,12 @@ static void take_message(struct link *link, nng_msg *message)
 /* ---- the main thread's round ---------------------------------------------------------------------------------------
  */
 
+static void asks_drop(struct link *link)
+{
+    while (link->ask_count > 0)
+        nng_msg_free(link->ask[--link->ask_count].message);
+}
+
 static void pipe_changed(struct link *link, uint32_t live)
 {
     if (live == link->pipe && live != 0)
@@ -243,6 +253,8 @@ static void pipe_changed(struct link *link, uint32_t live)
         log_line(LOG_INFO, "WORKER-GONE", "worker=%u waiting=%u", link->index, link->count);
     link->ready = false;
     link->pipe = live;
+    asks_drop(link);
+    ask_worker_gone(link->gateway, link->index);
     rewind_window(link);
     if (link->sending)
         nng_aio_cancel(link->send_aio); /* or a later pipe would carry it */
@@ -254,7 +266,7 @@ static void send_ended(struct link *link)
     if (nng_aio_result(link->send_aio) == 0)
         return;
     nng_msg_free(nng_aio_get_msg(link->send_aio)); /* a failed send leaves the copy with us */
-    if (link->send_stale)
+    if (link->send_stale || link->sending_ask)
         return;
     link->cursor -= link->cursor > 0;
     link->split.sent = false;
@@ -263,6 +275,31 @@ static void send_ended(struct link *link)
 static bool something_to_send(const struct link *link)
 {
     return link->split.active ? !link->split.sent : link->cursor < link->count;
+}
+
+bool link_ask(struct link *link, nng_msg *message)
+{
+    if (!link->ready || link->ask_count == REQUEST_SLOTS) {
+        nng_msg_free(message);
+        return false;
+    }
+    link->ask[link->ask_count].message = message;
+    link->ask[link->ask_count++].after = link->last_seq;
+    return true;
+}
+
+static bool ask_is_due(const struct link *link)
+{
+    return link->ask_count > 0 && !link->split.active && (link->cursor == link->count || entry_at(link, link->cursor)->seq > link->ask[0].after);
+}
+
+static void send_ask(struct link *link)
+{
+    nng_aio_set_msg(link->send_aio, link->ask[0].message);
+    link->ask_count--;
+    memmove(&link->ask[0], &link->ask[1], link->ask_count * sizeof link->ask[0]);
+    link->sending = link->sending_ask = true;
+    nng_send_aio(link->socket, link->send_aio);
 }
 
 static void send_next(struct link *link)
@@ -282,7 +319,7 @@ static void send_next(struct link *link)
     entry->sent_life = link->life;
     link->cursor += !link->split.active; /* a batch in steps keeps its place until the last one is applied */
     link->sending = true;
-    link->send_stale = false;
+    link->sending_ask = link->send_stale = false;
     nng_aio_set_msg(link->send_aio, copy);
     nng_send_aio(link->socket, link->send_aio);
 }
@@ -308,7 +345,9 @@ bool link_step(struct link *link)
         nng_msg_free(received);
         nng_recv_aio(link->socket, link->receive_aio);
     }
-    if (link->ready && !link->sending && something_to_send(link))
+    if (link->ready && !link->sending && ask_is_due(link))
+        send_ask(link);
+    else if (link->ready && !link->sending && something_to_send(link))
         send_next(link);
     return moved;
 }
@@ -368,6 +407,7 @@ void link_teardown(struct link *link)
         nng_msg_free(link->received);
     for (uint32_t i = 0; i < link->count; i++)
         entry_free(entry_at(link, i));
+    asks_drop(link);
     free(link->window);
     (void)pthread_mutex_destroy(&link->lock);
 }

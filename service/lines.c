@@ -158,7 +158,7 @@ static void publish_cell(struct worker *worker, struct partition *partition, uin
 
 /* ---- terms and offers ------------------------------------------------------------------------------------------ */
 
-static void terms_inputs_fill(struct worker *worker, const struct customer_record *record, struct terms_inputs *in)
+void terms_inputs_fill(struct worker *worker, const struct customer_record *record, struct terms_inputs *in)
 {
     memset(in, 0, sizeof *in);
     in->consent = record->consent;

@@ -227,7 +227,8 @@ static bool rules_add(struct cache *cache, const struct model_set *set)
 
 int prepare_main(const struct config *config)
 {
-    struct model_set *set = models_take(config);
+    char key[DATA_KEY_MAX];
+    struct model_set *set = data_key(config, true, key) ? models_take(config) : NULL;
     struct cache *cache = set != NULL ? cache_make(config) : NULL;
     bool ready = cache != NULL && groups_number(config, set, cache) && rules_add(cache, set);
     if (ready) {

@@ -11,6 +11,7 @@ struct gathering { /* inputs as they are collected, and until when they stay wha
     int64_t expires_ms; /* earliest end of something that was used; INT64_MAX = none */
     bool moving;        /* something changes by itself with time */
     uint16_t currency;  /* ISO number, of the list price: amounts in any other say nothing about it */
+    struct input_origin *origin; /* NULL, or filled for somebody who asks why [INPUT_COUNT] */
 };
 
 void product_dirty(struct partition *partition, uint32_t product)
@@ -31,6 +32,12 @@ static void expires(struct gathering *g, int64_t at_ms)
 {
     if (at_ms < g->expires_ms)
         g->expires_ms = at_ms;
+}
+
+static void origin(struct gathering *g, enum model_input input, const char *zone, int64_t time_ms, int64_t until_ms)
+{
+    if (g->origin != NULL)
+        g->origin[input] = (struct input_origin){ .zone = zone, .time_ms = time_ms, .until_ms = until_ms };
 }
 
 static const struct cell_record *cell_at(const struct partition *partition, uint32_t cell)
@@ -57,9 +64,12 @@ static void gather_demand(const struct partition *partition, uint32_t cell, cons
             continue;
         if (decayed_at(&record->demand.slow, now) > 0)
             g->moving = true;
+        if (g->origin != NULL && g->origin[INPUT_demand_pressure].zone == NULL) /* should no zone have enough events */
+            origin(g, INPUT_demand_pressure, record->zone, record->demand.last_ms, 0);
         if (demand_events(&record->demand, now) < model->demand.min_events_micro)
             continue;
         present(g, INPUT_demand_pressure, demand_pressure(&record->demand, &model->demand, now));
+        origin(g, INPUT_demand_pressure, record->zone, record->demand.last_ms, 0);
         return;
     }
 }
@@ -67,6 +77,10 @@ static void gather_demand(const struct partition *partition, uint32_t cell, cons
 static void gather_supply(const struct cell_record *record, const struct model *model, struct gathering *g)
 {
     int64_t end = record->supply_time_ms + (int64_t)model->supply_age_s * 1000;
+    if (record->supply_time_ms != 0) {
+        origin(g, INPUT_available, record->zone, record->supply_time_ms, end);
+        origin(g, INPUT_available_ratio, record->zone, record->supply_time_ms, end);
+    }
     if (record->supply_time_ms == 0 || end <= g->in.now_ms)
         return;
     expires(g, end);
@@ -86,6 +100,7 @@ static void gather_promotion(const struct partition *partition, uint32_t cell, s
         if (record->promotion_until_ms != 0)
             expires(g, record->promotion_until_ms);
         present(g, INPUT_promotion, record->promotion_micro);
+        origin(g, INPUT_promotion, record->zone, record->product_time_ms, record->promotion_until_ms);
         return;
     }
 }
@@ -100,8 +115,10 @@ static int64_t lowest_competitor(const struct cell_record *record, const struct 
         if (price->name_hash == 0 || end <= g->in.now_ms || price->amount == 0 || price->currency != g->currency)
             continue;
         expires(g, end);
-        if (lowest == 0 || price->amount < lowest)
+        if (lowest == 0 || price->amount < lowest) {
             lowest = price->amount;
+            origin(g, INPUT_competitor_ratio, record->zone, price->time_ms, end);
+        }
     }
     return lowest;
 }
@@ -136,6 +153,7 @@ static void gather_weather(const struct worker *worker, const struct place *plac
             bool known = (g->in.present >> INPUT[i]) & 1u;
             if (known || (zone->weather_present >> i & 1u) == 0)
                 continue;
+            origin(g, INPUT[i], zone->name, zone->weather_time_ms, end);
             present(g, INPUT[i], zone->weather_micro[i]);
             expires(g, end);
         }
@@ -161,21 +179,24 @@ static void gather_calendar(const struct worker *worker, const struct place *pla
     int64_t of_day = local % DAY_MS;
     present(g, INPUT_hour, (int64_t)div_half_even((int128)of_day * 24 * MICRO, DAY_MS));
     present(g, INPUT_weekday, ((local / DAY_MS + 3) % 7 + 1) * MICRO); /* 1 January 1970 was a Thursday */
+    origin(g, INPUT_hour, place->name[0], g->in.now_ms, 0);
+    origin(g, INPUT_weekday, place->name[0], g->in.now_ms, 0);
     if (model_reads(model, INPUT_hour) || model_reads(model, INPUT_weekday))
         g->moving = true;
 }
 
 static void gather(const struct worker *worker, const struct partition *partition, uint32_t cell, uint32_t priced,
-                   const struct model *model, struct gathering *g)
+                   const struct model *model, int64_t now_ms, struct input_origin *origins, struct gathering *g)
 {
     const struct cell_record *record = cell_at(partition, cell), *price = cell_at(partition, priced);
     const struct place *place = &worker->place[partition->cell[cell].place];
     memset(g, 0, sizeof *g);
+    g->origin = origins;
     g->expires_ms = INT64_MAX;
     g->currency = price->currency;
     g->in.list = price->list;
     g->in.cost = price->cost;
-    g->in.now_ms = worker->tick_ms;
+    g->in.now_ms = now_ms;
     g->in.published = record->published_currency == price->currency ? record->published : 0;
     g->in.changed_ms = record->changed_ms;
     g->in.published_list = record->published_list;
@@ -241,7 +262,7 @@ static int64_t reprice_product(struct worker *worker, struct partition *partitio
         const struct model *model = &worker->models->model[number];
         struct gathering g;
         struct price_result result;
-        gather(worker, partition, cell, priced, model, &g);
+        gather(worker, partition, cell, priced, model, worker->tick_ms, NULL, &g);
         if (model_price(model, &g.in, &result) != RIALTO_OK) {
             metric_add(METRIC_amount_overflow_total, 1);
             continue;
@@ -267,7 +288,21 @@ void reprice_dirty(struct worker *worker, struct partition *partition)
                                                               .partition = (uint8_t)partition->number,
                                                               .kind = TIMER_PRODUCT });
         extra->due_ms = due;
+        extra->priced_ms = worker->tick_ms;
         extra->dirty = false;
     }
     partition->dirty_count = 0;
+}
+
+bool reprice_look(const struct worker *worker, const struct partition *partition, uint32_t cell,
+                  const struct model *model, int64_t now_ms, struct input_origin origins[INPUT_COUNT],
+                  struct price_inputs *ret)
+{
+    uint32_t priced = cell_priced(partition, cell);
+    struct gathering g;
+    if (priced == STATE_NONE)
+        return false;
+    gather(worker, partition, cell, priced, model, now_ms, origins, &g);
+    *ret = g.in;
+    return true;
 }

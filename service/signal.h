@@ -159,7 +159,8 @@ static inline bool signal_has(const struct signal *signal, enum signal_field fie
     X(duplicate,          NOTE,   "this source and id were counted before")                                                 \
     X(superseded,         NOTE,   "a newer signal is known: this one changed nothing")                                      \
     X(no_answer,          REJECT, "no worker answered in time: it may or may not take effect; send it again with the same id") \
-    X(poison,             REJECT, "a worker died of it again and again: it was taken out, and did not take effect")
+    X(poison,             REJECT, "a worker died of it again and again: it was taken out, and did not take effect") \
+    X(not_allowed,        REJECT, "only who can read the service's data folder may ask for this: the key is missing or wrong")
 
 #define SIGNAL_REASON_ENUM_(name, class, text) REASON_##name,
 enum signal_reason { SIGNAL_REASONS(SIGNAL_REASON_ENUM_) REASON_COUNT };

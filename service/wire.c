@@ -247,6 +247,8 @@ static bool size_possible(const struct wire_header *header, size_t body)
     case WIRE_HELLO: return body == 0 && header->count == 0;
     case WIRE_ACK:
         return body % sizeof(struct wire_finding) == 0 && header->count == body / sizeof(struct wire_finding);
+    case WIRE_ASK: return body == header->count && body > 0 && body <= WIRE_ASK_MAX;
+    case WIRE_REPLY: return body == header->count && body > 0 && body <= WIRE_REPLY_MAX;
     default: return false;
     }
 }

@@ -3,6 +3,8 @@
  *   gateway --BATCH(seq, prev, tick, records)--> worker          over one NNG PAIR socket per worker
  *   gateway <--HELLO(applied)------------------- worker          at each (re)connect, and when a batch is missing
  *   gateway <--ACK(applied, durable, findings)-- worker
+ *   gateway --ASK(number, JSON)--> worker                        a question that changes nothing; never sent again
+ *   gateway <--REPLY(number, JSON)-------------- worker
  *
  * A worker applies batch `seq` only if its `prev` is what it last applied (or at most that); it answers what it has applied before
  * with an ACK, and a gap with a HELLO. The gateway keeps every batch until it is acknowledged as applied, and sends again what comes
@@ -22,7 +24,7 @@
 #define WIRE_VERSION 2u
 #define WIRE_SEQ_STRIDE UINT64_C(32768) /* more than there are signals in a batch */
 
-enum wire_kind { WIRE_BATCH = 1, WIRE_HELLO = 2, WIRE_ACK = 3 };
+enum wire_kind { WIRE_BATCH = 1, WIRE_HELLO = 2, WIRE_ACK = 3, WIRE_ASK = 4, WIRE_REPLY = 5 };
 
 struct wire_header {         /* offset */
     uint32_t magic;          /*  0 */
@@ -31,10 +33,13 @@ struct wire_header {         /* offset */
     uint64_t seq;            /*  8  BATCH: its number; HELLO, ACK: newest batch applied by this worker */
     uint64_t prev;           /* 16  BATCH: the batch before it for this worker; ACK: newest batch durable in Redis */
     int64_t  tick_ms;        /* 24  BATCH: service time, a multiple of the grid */
-    uint32_t count;          /* 32  records or findings that follow */
+    uint32_t count;          /* 32  records or findings that follow; ASK, REPLY: bytes of text */
     uint32_t worker;         /* 36  index */
     uint32_t flags;          /* 40  ACK, HELLO: WIRE_REDIS_UP */
-    uint32_t life;           /* 44  HELLO: tells one process of this worker from the next; else 0 */
+    union {                  /* 44 */
+        uint32_t life;       /*     HELLO: tells one process of this worker from the next; else 0 */
+        uint32_t ask;        /*     ASK, REPLY: number of the question */
+    };
 };
 _Static_assert(sizeof(struct wire_header) == 48, "wire format");
 #define WIRE_REDIS_UP 1u
@@ -73,6 +78,9 @@ static inline uint64_t wire_batch_after(uint64_t seq)
 {
     return (seq / WIRE_SEQ_STRIDE + 1) * WIRE_SEQ_STRIDE;
 }
+
+#define WIRE_ASK_MAX   (64u << 10) /* bytes of a question's text */
+#define WIRE_REPLY_MAX (1u << 20)  /* bytes of an answer's text */
 
 #define WIRE_RECORD_MAX 2048u /* bytes of the largest record */
 

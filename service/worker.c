@@ -117,9 +117,37 @@ static void beat(struct worker *worker)
     }
 }
 
+/* A reply that cannot be sent is lost: whoever asked is told after a while that nobody answered. */
+static void send_reply(struct worker *worker, struct link *link, uint32_t number, const char *text)
+{
+    size_t bytes = text != NULL ? strlen(text) : 0;
+    const struct wire_header header = {
+        .magic = WIRE_MAGIC, .version = WIRE_VERSION, .kind = WIRE_REPLY, .seq = state_applied(worker->common),
+        .prev = mirror_durable(worker->mirror), .tick_ms = worker->tick_ms, .count = (uint32_t)bytes,
+        .worker = worker->index, .ask = number,
+    };
+    nng_msg *message;
+    if (bytes == 0 || bytes > WIRE_REPLY_MAX || nng_msg_alloc(&message, 0) != 0)
+        return;
+    if (nng_msg_append(message, &header, sizeof header) != 0 || nng_msg_append(message, text, bytes) != 0 ||
+        nng_sendmsg(link->socket, message, NNG_FLAG_NONBLOCK) != 0)
+        nng_msg_free(message);
+}
+
+static void take_question(struct worker *worker, struct link *link, const struct wire_header *header)
+{
+    char *text = ask_answer(worker, (const char *)(header + 1), header->count);
+    send_reply(worker, link, header->ask, text);
+    free(text);
+}
+
 static void take_batch(struct worker *worker, struct link *link, const uint8_t *bytes, size_t size)
 {
     const struct wire_header *header = wire_header_check(bytes, size);
+    if (header != NULL && header->kind == WIRE_ASK) {
+        take_question(worker, link, header);
+        return;
+    }
     if (header == NULL || header->kind != WIRE_BATCH) {
         log_line(LOG_ERROR, "MESSAGE-MALFORMED", "bytes=%zu", size);
         return;

@@ -43,6 +43,7 @@ struct product_extra { /* beside each product record */
     uint32_t cell_count;
     bool     dirty;
     int64_t  due_ms;       /* its deadline in the heap; 0 = none */
+    int64_t  priced_ms;    /* tick at which its prices were last computed, by this process; 0 = not yet */
 };
 
 struct partition {
@@ -129,10 +130,27 @@ uint32_t cell_priced(const struct partition *partition, uint32_t cell); /* neare
 void product_dirty(struct partition *partition, uint32_t product);
 void reprice_dirty(struct worker *worker, struct partition *partition);
 
+struct input_origin {      /* where the value of an input comes from */
+    const char *zone;      /* NULL = nothing was ever heard of it; lives as long as the record */
+    int64_t time_ms;       /* when it was observed */
+    int64_t until_ms;      /* when it is too old; 0 = no end */
+};
+
+/* reprice_look - the inputs of a cell as they were at now_ms, for somebody who asks why or what if; changes nothing.
+ * `origins` may be NULL. False: it has no list price. */
+bool reprice_look(const struct worker *worker, const struct partition *partition, uint32_t cell,
+                  const struct model *model, int64_t now_ms, struct input_origin origins[INPUT_COUNT],
+                  struct price_inputs *ret);
+
+/* ask.c: the answer to a question of the gateway's, as JSON text to be freed; NULL: out of memory. Changes nothing that
+ * prices rest on. */
+char *ask_answer(struct worker *worker, const char *text, size_t bytes);
+
 /* lines.c: from committed records to shared memory. */
 void lines_publish_changed(struct worker *worker, struct partition *partition);
 void lines_publish_all(struct worker *worker, struct partition *partition);
 void lines_publish_zones(struct worker *worker);
+void terms_inputs_fill(struct worker *worker, const struct customer_record *record, struct terms_inputs *in);
 
 /* persist.c: records to the mirror and back. */
 void persist_changed(struct worker *worker, uint32_t number, struct state *state);

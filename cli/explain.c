@@ -1,0 +1,487 @@
+/* explain.c - `rialto explain`: the way from list price to amount, for people who set prices.
+ *
+ *   librialto: the quote and its lines --> "explain" of the product's worker, until both speak of the same price
+ *                                      --> "terms" of the customer's worker, for who may see personal data
+ *
+ * A price may change between the two looks: then both are taken again, a bounded number of times. */
+#include "cache/reader.h"
+#include "cli/cli.h"
+#include "pricing/explain.h"
+#include "service/data_dir.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define LOOKS_MAX 20
+#define LOOK_MS   20
+
+enum { OWN_ZONE = CLI_OWN, OWN_BASIS, OWN_CURRENCY };
+
+struct explained { /* everything about one quote */
+    struct rialto_quote quote;
+    struct reader_lines lines;
+    struct rialto_rule_row rule;
+    struct explain personal; /* steps from baseline to amount */
+    cJSON *product;          /* the product's worker */
+    cJSON *customer;         /* the customer's worker; NULL = nobody in particular, or not to be seen from here */
+    const char *why_not;     /* why `customer` is NULL, or NULL */
+};
+
+/* ---- asking ------------------------------------------------------------------------------------------------------ */
+
+static cJSON *ask(struct requester *requester, cJSON *question)
+{
+    char why[REQUEST_WHY_MAX];
+    char *text = cJSON_PrintUnformatted(question);
+    cJSON *answer = text != NULL ? requester_ask(requester, text, strlen(text), 3, NULL, why) : NULL;
+    if (answer == NULL)
+        cli_say("%s", text != NULL ? why : "out of memory");
+    free(text);
+    cJSON_Delete(question);
+    return answer;
+}
+
+static bool is_ok(const cJSON *answer)
+{
+    return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(answer, "ok"));
+}
+
+static double number_of(const cJSON *object, const char *member)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
+    return cJSON_IsNumber(item) ? item->valuedouble : 0;
+}
+
+static const char *text_of(const cJSON *object, const char *member)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
+    return cJSON_IsString(item) ? item->valuestring : "";
+}
+
+static bool speaks_of(const cJSON *product, const struct rialto_quote *quote, const struct rialto_rule_row *rule)
+{
+    return (int64_t)number_of(product, "baseline") == quote->baseline &&
+           (int64_t)number_of(product, "list") == quote->list && (int64_t)number_of(product, "floor") == quote->floor &&
+           (int64_t)number_of(product, "ceiling") == quote->ceiling &&
+           strcmp(text_of(product, "model"), rule->model) == 0 && strcmp(text_of(product, "version"), rule->version) == 0;
+}
+
+static cJSON *ask_product(struct requester *requester, const char *sku, const char *zone)
+{
+    cJSON *question = cJSON_CreateObject();
+    cJSON_AddStringToObject(question, "control", "explain");
+    cJSON_AddStringToObject(question, "sku", sku);
+    cJSON_AddStringToObject(question, "zone", zone);
+    return ask(requester, question);
+}
+
+/* Quote and explanation of one and the same price. CLI_OK, or an exit status after having said why. */
+static int look(const struct rialto *prices, struct requester *requester, const struct rialto_request *request,
+                const char *sku, struct explained *e)
+{
+    for (int i = 0; i < LOOKS_MAX; i++) {
+        enum rialto_status status = reader_quote(prices, request, sku, &e->lines, &e->quote);
+        if (status != RIALTO_OK) {
+            cli_say("%s: %s", sku, rialto_status_text(status));
+            return CLI_NO;
+        }
+        (void)rialto_rule(prices, e->quote.rule, &e->rule);
+        cJSON_Delete(e->product);
+        e->product = ask_product(requester, sku, e->quote.zone);
+        if (e->product == NULL)
+            return CLI_UNREACHABLE;
+        if (!is_ok(e->product)) {
+            cli_say("%s: %s: %s", sku, text_of(e->product, "reason"), text_of(e->product, "text"));
+            return CLI_NO;
+        }
+        if (speaks_of(e->product, &e->quote, &e->rule)) {
+            e->personal.count = 0;
+            explain_quote(&e->lines.inputs, &e->personal);
+            return CLI_OK;
+        }
+        nanosleep(&(struct timespec){ 0, LOOK_MS * 1000000L }, NULL);
+    }
+    cli_say("%s: the price changes faster than it can be explained; try again", sku);
+    return CLI_NO;
+}
+
+static void look_at_customer(const struct cli *cli, struct requester *requester, const char *customer, const char *sku,
+                             struct explained *e)
+{
+    char key[DATA_KEY_MAX];
+    if (customer == NULL)
+        return;
+    if (!data_key(&cli->config, false, key)) {
+        e->why_not = "personal data are shown only to who can read the service's data folder (data_dir)";
+        return;
+    }
+    cJSON *question = cJSON_CreateObject();
+    cJSON_AddStringToObject(question, "control", "terms");
+    cJSON_AddStringToObject(question, "customer", customer);
+    cJSON_AddStringToObject(question, "sku", sku);
+    cJSON_AddNumberToObject(question, "group", e->quote.group);
+    cJSON_AddStringToObject(question, "key", key);
+    e->customer = ask(requester, question);
+    if (e->customer == NULL || is_ok(e->customer))
+        return;
+    bool unknown = strcmp(text_of(e->customer, "reason"), "unknown_customer") == 0;
+    e->why_not = unknown ? "nothing is kept of this customer: they pay the baseline price" : "the service refused it";
+    cJSON_Delete(e->customer);
+    e->customer = NULL;
+}
+
+/* ---- text -------------------------------------------------------------------------------------------------------- */
+
+static const char *money(const struct rialto_quote *quote, int64_t amount, char ret[48])
+{
+    rialto_money_text(amount, quote->currency, quote->decimals, 48, ret);
+    return ret;
+}
+
+/* "191.268000" minor units as "1.91268 CNY": all digits, so that the steps can be followed with a pocket calculator. */
+static void exact_text(const char *minor, uint8_t decimals, char ret[64])
+{
+    char digits[64];
+    const char *point = strchr(minor, '.');
+    bool negative = minor[0] == '-';
+    (void)snprintf(digits, sizeof digits, "%0*" PRId64 "%s", decimals + 1 + negative, (int64_t)strtoll(minor, NULL, 10),
+                   point != NULL ? point + 1 : "");
+    size_t end = strlen(digits), fraction = decimals + (point != NULL ? strlen(point + 1) : 0);
+    (void)snprintf(ret, 64, "%.*s.%s", (int)(end - fraction), digits, digits + end - fraction);
+    size_t length = strlen(ret), least = end - fraction + (decimals > 0 ? 1u + decimals : 0);
+    while (length > least && (ret[length - 1] == '0' || ret[length - 1] == '.'))
+        ret[--length] = '\0';
+}
+
+/* "1.012000" -> "1.012". */
+static void short_number(const char *text, char ret[40])
+{
+    (void)snprintf(ret, 40, "%.39s", text);
+    size_t length = strlen(ret);
+    while (strchr(ret, '.') != NULL && (ret[length - 1] == '0' || ret[length - 1] == '.')) {
+        bool point = ret[length - 1] == '.';
+        ret[--length] = '\0';
+        if (point)
+            break;
+    }
+}
+
+static void age_text(double ms, char ret[40])
+{
+    double s = ms / 1000;
+    if (s < 120)
+        (void)snprintf(ret, 40, "%.0f s ago", s);
+    else if (s < 7200)
+        (void)snprintf(ret, 40, "%.0f min ago", s / 60);
+    else if (s < 172800)
+        (void)snprintf(ret, 40, "%.0f h ago", s / 3600);
+    else
+        (void)snprintf(ret, 40, "%.0f days ago", s / 86400);
+}
+
+static void print_input(const cJSON *step)
+{
+    const cJSON *input = cJSON_GetObjectItemCaseSensitive(step, "input");
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(input, "value");
+    const char *zone = text_of(input, "zone");
+    char number[40], age[40];
+    if (!cJSON_IsString(value)) {
+        printf("%s: %s, so no opinion", text_of(input, "name"), text_of(input, "state"));
+        return;
+    }
+    short_number(value->valuestring, number);
+    printf("%s %s %s", text_of(input, "name"), number, text_of(input, "unit"));
+    if (strcmp(text_of(input, "name"), "hour") == 0 || strcmp(text_of(input, "name"), "weekday") == 0)
+        return;
+    age_text(number_of(input, "age_ms"), age);
+    printf(", of %s, %s", zone[0] ? zone : "the world", age);
+}
+
+static void print_line(const char *name, const char *times, const char *amount)
+{
+    printf("  %-14s %-12s %14s   ", name, times, amount);
+}
+
+static void print_product_steps(const struct explained *e)
+{
+    const cJSON *step;
+    char amount[64], number[40], times[48];
+    cJSON_ArrayForEach(step, cJSON_GetObjectItemCaseSensitive(e->product, "steps"))
+    {
+        const char *op = text_of(step, "step");
+        bool factor = strcmp(op, "factor") == 0;
+        exact_text(text_of(step, "amount_minor"), e->quote.decimals, amount);
+        times[0] = '\0';
+        if (factor) {
+            short_number(text_of(step, "times"), number);
+            (void)snprintf(times, sizeof times, "x %s", number);
+        }
+        print_line(factor ? text_of(step, "name") : op, times, amount);
+        if (factor)
+            print_input(step);
+        for (unsigned i = 0; !factor && i < EXPLAIN_OP_COUNT; i++)
+            if (strcmp(op, explain_op_name((enum explain_op)i)) == 0 && i != EXPLAIN_list)
+                printf("%s", explain_op_text((enum explain_op)i));
+        if (strcmp(op, "list") == 0) {
+            const char *zone = text_of(e->product, "list_zone");
+            printf("list price of %s", zone[0] ? zone : "the world");
+        }
+        printf("\n");
+    }
+}
+
+static void print_words(const cJSON *list)
+{
+    const cJSON *word;
+    const char *separator = "";
+    cJSON_ArrayForEach(word, list)
+    {
+        printf("%s%s", separator, cJSON_IsString(word) ? word->valuestring : "");
+        separator = ", ";
+    }
+}
+
+static void print_row(const cJSON *row)
+{
+    char number[40];
+    const cJSON *data = cJSON_GetObjectItemCaseSensitive(row, "data");
+    short_number(text_of(row, "times"), number);
+    printf("      %-12s x %-8s  %s", text_of(row, "name"), number, text_of(row, "kind"));
+    if (cJSON_IsArray(data)) {
+        printf(" ");
+        print_words(data);
+    } else if (cJSON_IsString(data)) {
+        printf(" %s", data->valuestring);
+    } else {
+        printf(": %s", cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(row, "permitted")) ? "nothing known" : "not permitted");
+    }
+    printf(" (consent to ");
+    print_words(cJSON_GetObjectItemCaseSensitive(row, "rests_on"));
+    printf(")\n");
+}
+
+static void print_customer(const struct explained *e)
+{
+    if (e->why_not != NULL)
+        printf("  %s\n", e->why_not);
+    if (e->customer == NULL)
+        return;
+    char since[32];
+    cli_clock_text((int64_t)number_of(e->customer, "consent_ms"), since);
+    printf("\nPersonal terms, as permitted on %s UTC: ", since);
+    const cJSON *consent = cJSON_GetObjectItemCaseSensitive(e->customer, "consent");
+    print_words(consent);
+    printf("%s\n", cJSON_GetArraySize(consent) == 0 ? "nothing" : "");
+    const cJSON *row;
+    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(e->customer, "rows")) print_row(row);
+    const cJSON *low = cJSON_GetObjectItemCaseSensitive(e->customer, "low");
+    if (cJSON_IsString(low)) {
+        char a[40], b[40], c[40];
+        short_number(low->valuestring, a);
+        short_number(text_of(e->customer, "high"), b);
+        short_number(text_of(e->customer, "within"), c);
+        printf("      together     x %-8s  kept within %s and %s\n", c, a, b);
+    }
+    const cJSON *offer = cJSON_GetObjectItemCaseSensitive(e->customer, "offer");
+    if (offer != NULL) {
+        printf("      offer        %s %.0f, locked %.0f (consent to ", text_of(offer, "kind"), number_of(offer, "value"),
+               number_of(offer, "locked"));
+        print_words(cJSON_GetObjectItemCaseSensitive(offer, "rests_on"));
+        printf(")\n");
+    }
+}
+
+static void exact_of(const struct explain_step *step, char ret[48])
+{
+    (void)snprintf(ret, 48, "%" PRId64 ".%06d", step->minor, (int)step->micro);
+}
+
+static void print_personal_steps(const struct explained *e)
+{
+    char text[48], amount[64], number[40], times[48];
+    for (uint32_t i = 0; i < e->personal.count; i++) {
+        const struct explain_step *step = &e->personal.step[i];
+        exact_of(step, text);
+        exact_text(text, e->quote.decimals, amount);
+        times[0] = '\0';
+        if (step->times_micro != MICRO) {
+            (void)snprintf(text, sizeof text, "%" PRId64 ".%06" PRId64, step->times_micro / MICRO, step->times_micro % MICRO);
+            short_number(text, number);
+            (void)snprintf(times, sizeof times, "x %s", number);
+        }
+        print_line(explain_op_name(step->op), times, amount);
+        printf("%s\n", explain_op_text(step->op));
+    }
+}
+
+static void print_total(const char *name, int64_t amount, const struct rialto_quote *quote)
+{
+    char text[48];
+    (void)money(quote, amount, text);
+    text[strcspn(text, " ")] = '\0';
+    print_line(name, "", text);
+}
+
+static void print_text(const char *customer, const char *sku, const struct explained *e)
+{
+    char text[48], list[48], clock[32];
+    const struct rialto_quote *quote = &e->quote;
+    const char *title = text_of(e->product, "title");
+    printf("%s pays %s for %s%s%s%s in %s\n", customer != NULL ? customer : "Anybody",
+           money(quote, quote->amount, text), sku, title[0] ? " (" : "", title, title[0] ? ")" : "",
+           quote->zone[0] ? quote->zone : "the world");
+    printf("  list price %s, %+.1f %%;  bounds ", money(quote, quote->list, list),
+           ((double)quote->amount / (double)quote->list - 1) * 100);
+    printf("%s to ", money(quote, quote->floor, text));
+    printf("%s\n", money(quote, quote->ceiling, text));
+    cli_clock_text((int64_t)number_of(e->product, "since_ms"), clock);
+    printf("  model %s %s; this baseline price stands since %s UTC\n", e->rule.model, e->rule.version, clock);
+    cli_clock_text((int64_t)number_of(e->product, "computed_ms"), clock);
+    printf("  inputs as of %s UTC\n\n", clock);
+    print_product_steps(e);
+    print_total("= baseline", quote->baseline, quote);
+    printf("what anybody without personal data in play pays\n");
+    print_customer(e);
+    if (e->personal.count > 0)
+        printf("\n");
+    print_personal_steps(e);
+    print_total("= amount", quote->amount, quote);
+    printf("%s\n", quote->currency);
+}
+
+/* ---- JSON -------------------------------------------------------------------------------------------------------- */
+
+static cJSON *personal_json(const struct explained *e)
+{
+    cJSON *steps = cJSON_CreateArray();
+    char text[48];
+    for (uint32_t i = 0; i < e->personal.count; i++) {
+        const struct explain_step *step = &e->personal.step[i];
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddStringToObject(item, "step", explain_op_name(step->op));
+        if (step->times_micro != MICRO) {
+            (void)snprintf(text, sizeof text, "%" PRId64 ".%06" PRId64, step->times_micro / MICRO, step->times_micro % MICRO);
+            cJSON_AddStringToObject(item, "times", text);
+        }
+        exact_of(step, text);
+        cJSON_AddStringToObject(item, "amount_minor", text);
+        cJSON_AddItemToArray(steps, item);
+    }
+    return steps;
+}
+
+static void print_json(const char *customer, struct explained *e)
+{
+    cJSON *all = e->product;
+    e->product = NULL;
+    cJSON_DeleteItemFromObject(all, "ok");
+    cJSON_AddStringToObject(all, "customer", customer != NULL ? customer : "");
+    cJSON_AddNumberToObject(all, "amount", (double)e->quote.amount);
+    cJSON_AddItemToObject(all, "personal_steps", personal_json(e));
+    if (e->customer != NULL) {
+        cJSON_DeleteItemFromObject(e->customer, "ok");
+        cJSON_AddItemToObject(all, "personal", e->customer);
+        e->customer = NULL;
+    } else if (e->why_not != NULL) {
+        cJSON_AddStringToObject(all, "personal_note", e->why_not);
+    }
+    char *text = cJSON_PrintUnformatted(all);
+    printf("%s\n", text != NULL ? text : "null");
+    free(text);
+    cJSON_Delete(all);
+}
+
+/* ---- the command ------------------------------------------------------------------------------------------------- */
+
+static bool take(void *user, int option, const char *argument)
+{
+    static const char *const basis[] = { "store", "address", "device", "ip" }; /* order of enum rialto_zone_basis */
+    struct rialto_request *request = user;
+    switch (option) {
+    case OWN_ZONE: request->zone = argument; return true;
+    case OWN_CURRENCY: request->currency = argument; return true;
+    case OWN_BASIS:
+        for (unsigned i = 0; i < 4; i++) {
+            if (strcmp(argument, basis[i]) == 0) {
+                request->basis = (enum rialto_zone_basis)i;
+                return true;
+            }
+        }
+        cli_say("--basis is store, address, device or ip, not \"%s\"", argument);
+        return false;
+    default: return false;
+    }
+}
+
+static int explain_now(const struct cli *cli, const struct rialto_request *request, size_t count, char *skus[])
+{
+    struct rialto *prices;
+    if (cli_open_cache(cli, &prices) != RIALTO_OK)
+        return CLI_UNREACHABLE;
+    struct requester *requester = cli_connect(cli, 0);
+    int result = requester != NULL ? CLI_OK : CLI_UNREACHABLE;
+    for (size_t i = 0; i < count && result != CLI_UNREACHABLE; i++) {
+        static struct explained e;
+        memset(&e, 0, sizeof e);
+        int status = look(prices, requester, request, skus[i], &e);
+        if (status == CLI_OK)
+            look_at_customer(cli, requester, request->customer, skus[i], &e);
+        if (status == CLI_OK && cli->json)
+            print_json(request->customer, &e);
+        else if (status == CLI_OK) {
+            printf("%s", i > 0 ? "\n" : "");
+            print_text(request->customer, skus[i], &e);
+        }
+        cJSON_Delete(e.product);
+        cJSON_Delete(e.customer);
+        result = status > result ? status : result;
+    }
+    requester_close(requester);
+    rialto_close(prices);
+    return result;
+}
+
+static int run(struct cli *cli, int argc, char *argv[])
+{
+    static const struct option own[] = { { "zone", required_argument, NULL, OWN_ZONE },
+                                         { "basis", required_argument, NULL, OWN_BASIS },
+                                         { "currency", required_argument, NULL, OWN_CURRENCY },
+                                         { 0 } };
+    struct rialto_request request = { 0 };
+    int status = cli_parse(cli, argc, argv, own, take, &request);
+    if (status != CLI_OK || cli->help)
+        return status;
+    if (argc == optind) {
+        cli_say("which product?");
+        return CLI_USAGE;
+    }
+    bool named = argc - optind > 1; /* one operand alone is a product */
+    if (named && strcmp(argv[optind], "-") != 0)
+        request.customer = argv[optind];
+    return explain_now(cli, &request, (size_t)(argc - optind - named), argv + optind + named);
+}
+
+const struct cli_command cli_explain = {
+    .name = "explain",
+    .usage = "explain [OPTIONS] [CUSTOMER|-] SKU...",
+    .summary = "why a price is what it is, step by step from the list price",
+    .help =
+        "Shows the way from list price to amount: each factor with its input, the value, where and how long ago it was\n"
+        "observed; guardrails that spoke; what the customer's permitted data did, row by row with the consent that it\n"
+        "rests on; each rounding. Every line follows from the one above it; the last one is the amount that\n"
+        "`rialto quote` gives now. It is the owner of the product that answers, and nothing changes by asking.\n"
+        "CUSTOMER is as for `rialto quote`. What a customer's data did is shown only to who can read the service's data\n"
+        "folder (data_dir).\n"
+        "\n"
+        "  --zone ZONE       where; else the customer's own zone, else the world\n"
+        "  --basis BASIS     what the zone rests on: store (default), address, device, ip\n"
+        "  --currency CUR    only prices in this currency\n"
+        "\n"
+        "  rialto explain milk-1l --zone c1/s25       why does milk cost that in shop 25?\n"
+        "  rialto explain C17850 milk-1l              and for this customer?\n"
+        "  rialto explain milk-1l --json | jq '.steps[] | select(.step == \"factor\") | {name, times}'\n",
+    .run = run,
+};

@@ -1,0 +1,298 @@
+/* explain.c - why a price is what it is, told by the workers that own its parts.
+ *
+ *   cell record + inputs as of its last computation --pricing/explain.h--> steps from list price to baseline
+ *   customer record, each row of the model with the consent that it rests on --> the multiplier
+ *
+ * As of   inputs that move by themselves (demand, the hour) are read at the tick of the last computation, not at the
+ *         present one: the answer explains the price that stands, and between two computations no other does. Whatever
+ *         else changes an input computes the price in the same batch. After a start, before the first computation, it
+ *         is the present tick; should the price that stands then be another, the last step says that it waits. */
+#include "cache/keys.h"
+#include "pricing/explain.h"
+#include "pricing/money.h"
+#include "service/ask.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static void add_micro(cJSON *object, const char *member, int64_t micro)
+{
+    char text[32];
+    uint64_t size = micro < 0 ? (uint64_t)0 - (uint64_t)micro : (uint64_t)micro;
+    (void)snprintf(text, sizeof text, "%s%" PRIu64 ".%06" PRIu64, micro < 0 ? "-" : "", size / 1000000, size % 1000000);
+    cJSON_AddStringToObject(object, member, text);
+}
+
+static void add_number(cJSON *object, const char *member, int64_t value)
+{
+    cJSON_AddNumberToObject(object, member, (double)value);
+}
+
+/* ---- steps ------------------------------------------------------------------------------------------------------- */
+
+static void add_input(cJSON *step, const struct model_factor *factor, const struct price_inputs *in,
+                      const struct input_origin *origin)
+{
+#define NAME_(name, unit, text) { #name, unit, text },
+    static const struct {
+        const char *name, *unit, *text;
+    } INPUT[INPUT_COUNT] = { MODEL_INPUTS(NAME_) };
+#undef NAME_
+    cJSON *input = cJSON_AddObjectToObject(step, "input");
+    bool known = (in->present >> factor->input) & 1u;
+    cJSON_AddStringToObject(input, "name", INPUT[factor->input].name);
+    cJSON_AddStringToObject(input, "unit", INPUT[factor->input].unit);
+    cJSON_AddStringToObject(input, "what", INPUT[factor->input].text);
+    if (known)
+        add_micro(input, "value", in->input_micro[factor->input]);
+    else
+        cJSON_AddNullToObject(input, "value");
+    if (origin->zone == NULL) {
+        cJSON_AddStringToObject(input, "state", "never heard of");
+        return;
+    }
+    bool old = origin->until_ms != 0 && origin->until_ms <= in->now_ms;
+    cJSON_AddStringToObject(input, "state", known ? "current" : old ? "too old" : "too little known");
+    cJSON_AddStringToObject(input, "zone", origin->zone);
+    add_number(input, "observed_ms", origin->time_ms);
+    add_number(input, "age_ms", in->now_ms - origin->time_ms);
+    if (origin->until_ms != 0)
+        add_number(input, "until_ms", origin->until_ms);
+}
+
+static cJSON *steps_of(const struct model *model, const struct explain *explain, const struct price_inputs *in,
+                       const struct input_origin origin[INPUT_COUNT])
+{
+    cJSON *steps = cJSON_CreateArray();
+    for (uint32_t i = 0; i < explain->count; i++) {
+        const struct explain_step *step = &explain->step[i];
+        cJSON *item = cJSON_CreateObject();
+        char amount[48];
+        cJSON_AddStringToObject(item, "step", explain_op_name(step->op));
+        if (step->op == EXPLAIN_factor) {
+            const struct model_factor *factor = &model->factor[step->factor];
+            cJSON_AddStringToObject(item, "name", factor->name);
+            add_micro(item, "times", step->times_micro);
+            add_input(item, factor, in, &origin[factor->input]);
+        }
+        (void)snprintf(amount, sizeof amount, "%" PRId64 ".%06d", step->minor, (int)step->micro);
+        cJSON_AddStringToObject(item, "amount_minor", amount);
+        cJSON_AddItemToArray(steps, item);
+    }
+    return steps;
+}
+
+/* ---- the product's part ------------------------------------------------------------------------------------------ */
+
+static uint32_t cell_find(const struct worker *worker, const struct partition *partition, struct rialto_key sku,
+                          const char *zone)
+{
+    struct rialto_key place = zone[0] == '\0' ? key_of_world(worker->control->secret)
+                                              : key_of_id(worker->control->secret, zone, strlen(zone));
+    return state_find(partition->state, POOL_CELLS, key_pair(sku, place));
+}
+
+static void add_guards(cJSON *answer, uint32_t guards)
+{
+    static const struct {
+        uint32_t bit;
+        const char *name;
+    } GUARD[] = { { GUARD_FLOOR, "floor" },       { GUARD_CEILING, "ceiling" },     { GUARD_MARGIN, "margin" },
+                  { GUARD_STEP, "largest_step" }, { GUARD_DEAD_BAND, "dead_band" }, { GUARD_FROZEN, "frozen" } };
+    cJSON *list = cJSON_AddArrayToObject(answer, "guardrails");
+    for (size_t i = 0; i < sizeof GUARD / sizeof GUARD[0]; i++)
+        if (guards & GUARD[i].bit)
+            cJSON_AddItemToArray(list, cJSON_CreateString(GUARD[i].name));
+}
+
+static void add_price(cJSON *answer, const struct cell_record *record, const struct cell_record *priced,
+                      const struct model *model)
+{
+    const struct currency *currency = currency_by_number(priced->currency);
+    cJSON_AddStringToObject(answer, "currency", currency->letters);
+    add_number(answer, "decimals", currency->decimals);
+    add_number(answer, "baseline", record->published);
+    add_number(answer, "list", record->published_list);
+    cJSON_AddStringToObject(answer, "list_zone", priced->zone);
+    if (priced->cost >= 0)
+        add_number(answer, "cost", priced->cost);
+    add_number(answer, "floor", record->floor);
+    add_number(answer, "ceiling", record->ceiling);
+    add_number(answer, "ending_step", model->ending_step > 0 ? model->ending_step : 1);
+    add_number(answer, "ending_less", model->ending_less);
+    add_number(answer, "since_ms", record->changed_ms);
+    add_guards(answer, record->guards);
+}
+
+static cJSON *explain_cell(struct worker *worker, const struct partition *partition, uint32_t product, uint32_t cell)
+{
+    const struct cell_record *record = state_at(partition->state, POOL_CELLS, cell);
+    const struct product_record *owner = state_at(partition->state, POOL_PRODUCTS, product);
+    int32_t number = partition->cell[cell].model;
+    if (record->published == 0 || number < 0)
+        return ask_refusal("no_price", "the product has no price of its own in this zone");
+    const struct model *model = &worker->models->model[number];
+    int64_t as_of = partition->product[product].priced_ms != 0 ? partition->product[product].priced_ms : worker->tick_ms;
+    struct input_origin origin[INPUT_COUNT] = { { NULL, 0, 0 } };
+    struct price_inputs in;
+    struct explain explain;
+    if (!reprice_look(worker, partition, cell, model, as_of, origin, &in) ||
+        explain_baseline(model, &in, record->published, record->guards, &explain) != RIALTO_OK)
+        return ask_refusal("amount_overflow", "an amount leaves the range of money");
+    cJSON *answer = cJSON_CreateObject();
+    cJSON_AddBoolToObject(answer, "ok", true);
+    cJSON_AddStringToObject(answer, "sku", owner->sku);
+    cJSON_AddStringToObject(answer, "title", owner->title);
+    cJSON_AddStringToObject(answer, "category", owner->category);
+    cJSON_AddStringToObject(answer, "zone", record->zone);
+    cJSON_AddStringToObject(answer, "model", model->name);
+    cJSON_AddStringToObject(answer, "version", model->version);
+    add_number(answer, "tick_ms", worker->tick_ms);
+    add_number(answer, "computed_ms", as_of);
+    add_price(answer, record, state_at(partition->state, POOL_CELLS, cell_priced(partition, cell)), model);
+    cJSON_AddItemToObject(answer, "steps", steps_of(model, &explain, &in, origin));
+    return answer;
+}
+
+cJSON *ask_explain(struct worker *worker, const cJSON *question)
+{
+    struct rialto_key key;
+    const struct partition *partition = ask_partition(worker, ask_text(question, "sku"), &key);
+    uint32_t product = partition == NULL ? STATE_NONE : state_find(partition->state, POOL_PRODUCTS, key);
+    if (product == STATE_NONE)
+        return ask_refusal("unknown_product", "no product signal came for it");
+    uint32_t cell = cell_find(worker, partition, key, ask_text(question, "zone"));
+    if (cell == STATE_NONE)
+        return ask_refusal("no_price", "the product has no price of its own in this zone");
+    return explain_cell(worker, partition, product, cell);
+}
+
+/* ---- the customer's part ----------------------------------------------------------------------------------------- */
+
+static const struct {
+    uint8_t bit;
+    const char *name;
+} KIND[] = { { RIALTO_KIND_LOCATION, "location" },
+             { RIALTO_KIND_BEHAVIOUR, "behaviour" },
+             { RIALTO_KIND_PURCHASES, "purchases" },
+             { RIALTO_KIND_PROFILE, "profile" },
+             { RIALTO_KIND_PARTNER, "partner" } };
+
+static cJSON *kinds_of(unsigned kinds)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (size_t i = 0; i < sizeof KIND / sizeof KIND[0]; i++)
+        if (kinds & KIND[i].bit)
+            cJSON_AddItemToArray(list, cJSON_CreateString(KIND[i].name));
+    return list;
+}
+
+/* What the row read, in words. Only of data that are permitted. */
+static void add_data(cJSON *item, const struct model_personal *personal, const struct terms_inputs *in)
+{
+    switch (personal->kind) {
+    case PERSONAL_TIER: cJSON_AddStringToObject(item, "data", in->tier); break;
+    case PERSONAL_SEGMENT: {
+        cJSON *list = cJSON_AddArrayToObject(item, "data");
+        for (uint32_t i = 0; i < in->segment_count; i++)
+            cJSON_AddItemToArray(list, cJSON_CreateString(in->segment[i]));
+        break;
+    }
+    case PERSONAL_SPEND: {
+        char text[48];
+        (void)snprintf(text, sizeof text, "%" PRId64 ".%06" PRId64 " %.3s", in->spend_micro / MICRO,
+                       in->spend_micro % MICRO, in->spend_currency);
+        cJSON_AddStringToObject(item, "data", text);
+        break;
+    }
+    case PERSONAL_ZONE: cJSON_AddStringToObject(item, "data", in->zone[0]); break;
+    }
+}
+
+static const char *kind_name(enum personal_kind kind)
+{
+    static const char *const NAME[] = { "tier", "segment", "spend", "zone" };
+    return NAME[kind];
+}
+
+static void add_rows(cJSON *answer, const struct model *model, const struct terms_inputs *in)
+{
+    struct terms_row row[MODEL_PERSONAL_MAX];
+    int64_t product = MICRO;
+    model_terms_rows(model, in, row);
+    cJSON *rows = cJSON_AddArrayToObject(answer, "rows");
+    for (uint32_t i = 0; i < model->personal_count; i++) {
+        const struct model_personal *personal = &model->personal[i];
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddStringToObject(item, "name", personal->name);
+        cJSON_AddStringToObject(item, "kind", kind_name(personal->kind));
+        cJSON_AddItemToObject(item, "rests_on", kinds_of(personal->consent));
+        cJSON_AddBoolToObject(item, "permitted", row[i].permitted);
+        if (row[i].read)
+            add_data(item, personal, in);
+        add_micro(item, "times", row[i].value_micro);
+        add_micro(item, "product", row[i].product_micro);
+        cJSON_AddItemToArray(rows, item);
+        product = row[i].product_micro;
+    }
+    int64_t kept = clamp_i64(product, model->guard.personal_low_micro, model->guard.personal_high_micro);
+    add_micro(answer, "low", model->guard.personal_low_micro);
+    add_micro(answer, "high", model->guard.personal_high_micro);
+    add_micro(answer, "within", kept);
+    add_number(answer, "multiplier_e4", (int64_t)div_half_even(kept, MICRO / 10000));
+}
+
+static void add_offer(cJSON *answer, const struct worker *worker, const struct partition *partition,
+                      struct rialto_key customer, const char *sku)
+{
+    static const char *const KIND_NAME[] = { "none", "fixed", "percent", "amount_off" };
+    struct rialto_key key = key_pair(customer, key_of_id(worker->control->secret, sku, strlen(sku)));
+    uint32_t at = state_find(partition->state, POOL_OFFERS, key);
+    if (at == STATE_NONE)
+        return;
+    const struct offer_record *record = state_at(partition->state, POOL_OFFERS, at);
+    cJSON *offer = cJSON_AddObjectToObject(answer, "offer");
+    cJSON_AddStringToObject(offer, "kind", KIND_NAME[record->kind & 3u]);
+    add_number(offer, "value", record->value);
+    add_number(offer, "locked", record->locked);
+    add_number(offer, "from_ms", record->from_ms);
+    add_number(offer, "until_ms", record->until_ms);
+    add_number(offer, "lock_until_ms", record->lock_until_ms);
+    cJSON_AddBoolToObject(offer, "stackable", (record->flags & RIALTO_OFFER_STACKABLE) != 0);
+    cJSON_AddItemToObject(offer, "rests_on", kinds_of(record->kinds));
+}
+
+static const struct model *model_of_group(const struct worker *worker, uint32_t group)
+{
+    for (uint32_t m = 0; m < worker->models->count; m++)
+        if (worker->models->model[m].personal_count > 0 && worker->models->model[m].group == group)
+            return &worker->models->model[m];
+    return NULL;
+}
+
+cJSON *ask_terms(struct worker *worker, const cJSON *question)
+{
+    struct rialto_key key;
+    const struct partition *partition = ask_partition(worker, ask_text(question, "customer"), &key);
+    uint32_t customer = partition == NULL ? STATE_NONE : state_find(partition->state, POOL_CUSTOMERS, key);
+    if (customer == STATE_NONE)
+        return ask_refusal("unknown_customer", "nothing is kept of this customer");
+    const struct customer_record *record = state_at(partition->state, POOL_CUSTOMERS, customer);
+    const cJSON *group = cJSON_GetObjectItemCaseSensitive(question, "group");
+    const struct model *model = model_of_group(worker, cJSON_IsNumber(group) ? (uint32_t)group->valueint : 0);
+    struct terms_inputs in;
+    terms_inputs_fill(worker, record, &in);
+    cJSON *answer = cJSON_CreateObject();
+    cJSON_AddBoolToObject(answer, "ok", true);
+    cJSON_AddStringToObject(answer, "customer", record->id);
+    cJSON_AddItemToObject(answer, "consent", kinds_of(record->consent));
+    add_number(answer, "consent_ms", record->consent_time_ms);
+    if (model != NULL) {
+        cJSON_AddStringToObject(answer, "model", model->name);
+        cJSON_AddStringToObject(answer, "version", model->version);
+        add_rows(answer, model, &in);
+    }
+    add_offer(answer, worker, partition, key, ask_text(question, "sku"));
+    return answer;
+}
