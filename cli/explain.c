@@ -4,9 +4,9 @@
  *                                      --> "terms" of the customer's worker, for who may see personal data
  *
  * A price may change between the two looks: then both are taken again, a bounded number of times. */
+#include "pricing/explain.h"
 #include "cache/reader.h"
 #include "cli/cli.h"
-#include "pricing/explain.h"
 #include "service/data_dir.h"
 
 #include <inttypes.h>
@@ -66,7 +66,8 @@ static bool speaks_of(const cJSON *product, const struct rialto_quote *quote, co
     return (int64_t)number_of(product, "baseline") == quote->baseline &&
            (int64_t)number_of(product, "list") == quote->list && (int64_t)number_of(product, "floor") == quote->floor &&
            (int64_t)number_of(product, "ceiling") == quote->ceiling &&
-           strcmp(text_of(product, "model"), rule->model) == 0 && strcmp(text_of(product, "version"), rule->version) == 0;
+           strcmp(text_of(product, "model"), rule->model) == 0 &&
+           strcmp(text_of(product, "version"), rule->version) == 0;
 }
 
 static cJSON *ask_product(struct requester *requester, const char *sku, const char *zone)
@@ -256,7 +257,8 @@ static void print_row(const cJSON *row)
     } else if (cJSON_IsString(data)) {
         printf(" %s", data->valuestring);
     } else {
-        printf(": %s", cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(row, "permitted")) ? "nothing known" : "not permitted");
+        printf(": %s",
+               cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(row, "permitted")) ? "nothing known" : "not permitted");
     }
     printf(" (consent to ");
     print_words(cJSON_GetObjectItemCaseSensitive(row, "rests_on"));
@@ -287,8 +289,8 @@ static void print_customer(const struct explained *e)
     }
     const cJSON *offer = cJSON_GetObjectItemCaseSensitive(e->customer, "offer");
     if (offer != NULL) {
-        printf("      offer        %s %.0f, locked %.0f (consent to ", text_of(offer, "kind"), number_of(offer, "value"),
-               number_of(offer, "locked"));
+        printf("      offer        %s %.0f, locked %.0f (consent to ", text_of(offer, "kind"),
+               number_of(offer, "value"), number_of(offer, "locked"));
         print_words(cJSON_GetObjectItemCaseSensitive(offer, "rests_on"));
         printf(")\n");
     }
@@ -308,7 +310,8 @@ static void print_personal_steps(const struct explained *e)
         exact_text(text, e->quote.decimals, amount);
         times[0] = '\0';
         if (step->times_micro != MICRO) {
-            (void)snprintf(text, sizeof text, "%" PRId64 ".%06" PRId64, step->times_micro / MICRO, step->times_micro % MICRO);
+            (void)snprintf(text, sizeof text, "%" PRId64 ".%06" PRId64, step->times_micro / MICRO,
+                           step->times_micro % MICRO);
             short_number(text, number);
             (void)snprintf(times, sizeof times, "x %s", number);
         }
@@ -363,7 +366,8 @@ static cJSON *personal_json(const struct explained *e)
         cJSON *item = cJSON_CreateObject();
         cJSON_AddStringToObject(item, "step", explain_op_name(step->op));
         if (step->times_micro != MICRO) {
-            (void)snprintf(text, sizeof text, "%" PRId64 ".%06" PRId64, step->times_micro / MICRO, step->times_micro % MICRO);
+            (void)snprintf(text, sizeof text, "%" PRId64 ".%06" PRId64, step->times_micro / MICRO,
+                           step->times_micro % MICRO);
             cJSON_AddStringToObject(item, "times", text);
         }
         exact_of(step, text);
@@ -469,11 +473,13 @@ const struct cli_command cli_explain = {
     .usage = "explain [OPTIONS] [CUSTOMER|-] SKU...",
     .summary = "why a price is what it is, step by step from the list price",
     .help =
-        "Shows the way from list price to amount: each factor with its input, the value, where and how long ago it was\n"
+        "Shows the way from list price to amount: each factor with its input, the value, where and how long ago it "
+        "was\n"
         "observed; guardrails that spoke; what the customer's permitted data did, row by row with the consent that it\n"
         "rests on; each rounding. Every line follows from the one above it; the last one is the amount that\n"
         "`rialto quote` gives now. It is the owner of the product that answers, and nothing changes by asking.\n"
-        "CUSTOMER is as for `rialto quote`. What a customer's data did is shown only to who can read the service's data\n"
+        "CUSTOMER is as for `rialto quote`. What a customer's data did is shown only to who can read the service's "
+        "data\n"
         "folder (data_dir).\n"
         "\n"
         "  --zone ZONE       where; else the customer's own zone, else the world\n"

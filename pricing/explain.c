@@ -132,8 +132,9 @@ static void add_offer(const struct quote_inputs *in, struct explain *explain, in
 {
     const struct rialto_offer_line *offer = in->offer;
     bool money = offer->kind == RIALTO_OFFER_FIXED || offer->kind == RIALTO_OFFER_AMOUNT_OFF;
-    if (offer->kind == RIALTO_OFFER_NONE || offer->kind > RIALTO_OFFER_AMOUNT_OFF || passed(offer->until_s, in->now_ms) ||
-        (money && offer->currency != in->rule->currency_number) || in->now_ms < (int64_t)offer->from_s * 1000)
+    if (offer->kind == RIALTO_OFFER_NONE || offer->kind > RIALTO_OFFER_AMOUNT_OFF ||
+        passed(offer->until_s, in->now_ms) || (money && offer->currency != in->rule->currency_number) ||
+        in->now_ms < (int64_t)offer->from_s * 1000)
         return;
     bool stackable = (offer->flags & RIALTO_OFFER_STACKABLE) != 0 && offer->kind != RIALTO_OFFER_FIXED;
     int64_t from = stackable ? *amount : in->cell->baseline;
@@ -150,8 +151,8 @@ static void add_offer(const struct quote_inputs *in, struct explain *explain, in
 static void add_lock(const struct quote_inputs *in, struct explain *explain, int64_t *amount)
 {
     const struct rialto_offer_line *offer = in->offer;
-    if (offer->locked > 0 && !passed(offer->lock_until_s, in->now_ms) &&
-        offer->currency == in->rule->currency_number && offer->locked < *amount)
+    if (offer->locked > 0 && !passed(offer->lock_until_s, in->now_ms) && offer->currency == in->rule->currency_number &&
+        offer->locked < *amount)
         add_if_moved(explain, EXPLAIN_lock, amount, offer->locked);
 }
 

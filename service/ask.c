@@ -4,8 +4,8 @@
  *
  *   {"ask":"explain","sku":"milk-1l","zone":"c1/s25"}      the owner of the product: service/explain.c
  *   {"ask":"terms","customer":"C1","group":0,"sku":"..."}  the owner of the customer, for who may see personal data */
-#include "cache/keys.h"
 #include "service/ask.h"
+#include "cache/keys.h"
 
 #include <string.h>
 

@@ -7,8 +7,8 @@
  *         present one: the answer explains the price that stands, and between two computations no other does. Whatever
  *         else changes an input computes the price in the same batch. After a start, before the first computation, it
  *         is the present tick; should the price that stands then be another, the last step says that it waits. */
-#include "cache/keys.h"
 #include "pricing/explain.h"
+#include "cache/keys.h"
 #include "pricing/money.h"
 #include "service/ask.h"
 
@@ -133,7 +133,8 @@ static cJSON *explain_cell(struct worker *worker, const struct partition *partit
     if (record->published == 0 || number < 0)
         return ask_refusal("no_price", "the product has no price of its own in this zone");
     const struct model *model = &worker->models->model[number];
-    int64_t as_of = partition->product[product].priced_ms != 0 ? partition->product[product].priced_ms : worker->tick_ms;
+    int64_t as_of =
+        partition->product[product].priced_ms != 0 ? partition->product[product].priced_ms : worker->tick_ms;
     struct input_origin origin[INPUT_COUNT] = { { NULL, 0, 0 } };
     struct price_inputs in;
     struct explain explain;

@@ -14,8 +14,12 @@
 static nng_msg *question_make(const struct gateway *gateway, uint32_t worker, uint32_t number, const char *text,
                               size_t bytes)
 {
-    const struct wire_header header = { .magic = WIRE_MAGIC, .version = WIRE_VERSION, .kind = WIRE_ASK,
-                                        .tick_ms = gateway->clock.tick_ms, .count = (uint32_t)bytes, .worker = worker,
+    const struct wire_header header = { .magic = WIRE_MAGIC,
+                                        .version = WIRE_VERSION,
+                                        .kind = WIRE_ASK,
+                                        .tick_ms = gateway->clock.tick_ms,
+                                        .count = (uint32_t)bytes,
+                                        .worker = worker,
                                         .ask = number };
     nng_msg *message;
     if (nng_msg_alloc(&message, 0) != 0)
@@ -93,7 +97,8 @@ void ask_worker_gone(struct gateway *gateway, uint32_t worker)
 {
     for (uint32_t slot = 0; slot < REQUEST_SLOTS; slot++) {
         struct request *request = &gateway->request[slot];
-        if (request->phase == REQUEST_WAITING && request->kind == REQUEST_ASK && (request->replies_missing >> worker & 1u))
+        if (request->phase == REQUEST_WAITING && request->kind == REQUEST_ASK &&
+            (request->replies_missing >> worker & 1u))
             no_answer(gateway, slot, "the worker that was asked went away: ask again");
     }
 }

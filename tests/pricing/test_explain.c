@@ -70,8 +70,10 @@ static struct model random_model(uint64_t *state)
 
 static struct price_inputs random_inputs(uint64_t *state)
 {
-    struct price_inputs in = { .list = random_between(state, 1, 100000), .cost = random_between(state, -1, 80000),
-                               .now_ms = NOW_MS, .present = (uint32_t)random_next(state) };
+    struct price_inputs in = { .list = random_between(state, 1, 100000),
+                               .cost = random_between(state, -1, 80000),
+                               .now_ms = NOW_MS,
+                               .present = (uint32_t)random_next(state) };
     for (unsigned i = 0; i < INPUT_COUNT; i++)
         in.input_micro[i] = random_between(state, 0, 5000000);
     in.published = random_between(state, 0, 100000);
@@ -118,7 +120,8 @@ Test(explain, the_steps_of_a_baseline_lead_to_the_price_that_the_model_makes)
 
 Test(explain, a_price_that_stands_for_no_known_reason_is_said_to_wait_and_a_frozen_one_to_be_frozen)
 {
-    struct model model = { .ending_step = 1, .guard = { .floor_micro = MICRO / 2, .ceiling_micro = 2 * MICRO, .margin_micro = -1 } };
+    struct model model = { .ending_step = 1,
+                           .guard = { .floor_micro = MICRO / 2, .ceiling_micro = 2 * MICRO, .margin_micro = -1 } };
     struct price_inputs in = { .list = 1000, .cost = -1, .now_ms = NOW_MS };
     struct explain explain;
     cr_assert_eq(explain_baseline(&model, &in, 990, 0, &explain), RIALTO_OK);
@@ -157,19 +160,28 @@ Test(explain, the_steps_of_a_quote_lead_to_its_amount)
         struct rialto_rule_row rule = { .currency_number = 826,
                                         .ending_step = (uint32_t)random_between(&state, 1, 50),
                                         .stale_limit_s = (uint32_t)random_between(&state, 0, 600) };
-        struct rialto_terms_line terms = { .until_s = random_between(&state, 0, 3) ? 0 : random_time_s(&state), .group_map = 7,
+        struct rialto_terms_line terms = { .until_s = random_between(&state, 0, 3) ? 0 : random_time_s(&state),
+                                           .group_map = 7,
                                            .consent = (uint8_t)random_between(&state, 0, 31) };
         terms.multiplier_e4[2] = (uint16_t)(random_between(&state, 0, 3) ? random_between(&state, 7000, 11000) : 10000);
-        struct rialto_offer_line offer = { .kind = (uint8_t)random_between(&state, 0, 4), .value = random_between(&state, 0, 1500),
+        struct rialto_offer_line offer = { .kind = (uint8_t)random_between(&state, 0, 4),
+                                           .value = random_between(&state, 0, 1500),
                                            .locked = random_between(&state, 0, 1) * random_between(&state, 1, 1500),
-                                           .from_s = random_time_s(&state), .until_s = random_time_s(&state),
-                                           .lock_until_s = random_time_s(&state), .currency = (uint16_t)random_between(&state, 825, 826),
-                                           .flags = (uint8_t)random_between(&state, 0, 1), .kinds = (uint16_t)random_between(&state, 0, 8) };
-        struct quote_inputs in = { .cell = &cell, .rule = &rule, .now_ms = NOW_MS, .stale_after_ms = 5000,
+                                           .from_s = random_time_s(&state),
+                                           .until_s = random_time_s(&state),
+                                           .lock_until_s = random_time_s(&state),
+                                           .currency = (uint16_t)random_between(&state, 825, 826),
+                                           .flags = (uint8_t)random_between(&state, 0, 1),
+                                           .kinds = (uint16_t)random_between(&state, 0, 8) };
+        struct quote_inputs in = { .cell = &cell,
+                                   .rule = &rule,
+                                   .now_ms = NOW_MS,
+                                   .stale_after_ms = 5000,
                                    .terms = random_between(&state, 0, 5) ? &terms : NULL,
                                    .offer = random_between(&state, 0, 1) ? &offer : NULL,
                                    .age_ms = (uint32_t)random_between(&state, 0, 6) * 1000,
-                                   .personal_stale_ms = 5000, .group_map = (uint8_t)(random_between(&state, 0, 9) ? 7 : 6),
+                                   .personal_stale_ms = 5000,
+                                   .group_map = (uint8_t)(random_between(&state, 0, 9) ? 7 : 6),
                                    .mode = random_between(&state, 0, 9) ? RIALTO_MODE_NORMAL : RIALTO_MODE_LIST };
         struct rialto_quote quote;
         struct explain explain = { .count = 1, .step = { { .op = EXPLAIN_list, .minor = cell.baseline } } };

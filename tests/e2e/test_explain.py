@@ -1,0 +1,227 @@
+#!/usr/bin/env python3
+"""Why a price is what it is: the steps that `rialto explain` tells multiply out to the amount that a quote gives, for every
+product of the bundled recording; computed here with fractions, from the model files as they stand."""
+from fractions import Fraction
+
+from recompute import Model, without_comments
+from rialto_test import *
+
+MODELS = {f.name: f.read_text() for f in (ROOT / "models").glob("*.json")}
+
+
+def half_even(x):
+    """To the nearest whole number, ties to the even one."""
+    return round(Fraction(x))
+
+
+def nearest_ending(amount, step, less, floor, ceiling):
+    """Looks at the allowed amounts around; ties to the lower one."""
+    k = (amount + less) // step
+    allowed = [n * step - less for n in range(max(k - 3, 1), k + 4) if floor <= n * step - less <= ceiling]
+    return min(allowed, key=lambda a: (abs(a - amount), a), default=amount)
+
+
+def curve(row, x):
+    """The value of a factor as the model file states it."""
+    points = [(Fraction(str(a)), Fraction(str(b))) for a, b in row.get("curve", row.get("steps"))]
+    if x <= points[0][0]:
+        return points[0][1]
+    for (x0, y0), (x1, y1) in zip(points, points[1:]):
+        if x < x1:
+            return y0 if "steps" in row else y0 + Fraction(half_even((y1 - y0) * (x - x0) / (x1 - x0) * 10**6), 10**6)
+    return points[-1][1]
+
+
+def walk(e, models):
+    """Follow the steps of the product's part; the amount at their end, in minor units."""
+    model, amount, at = models[e["model"]], None, 0
+    for step in e["steps"]:
+        op, after = step["step"], Fraction(step["amount_minor"])
+        if op == "list":
+            wanted = Fraction(e["list"])
+        elif op == "factor":
+            row = model["factors"][at]
+            at += 1
+            equal((step["name"], step["input"]["name"]), (row["name"], row["input"]), e["sku"])
+            value = step["input"]["value"]
+            equal(Fraction(step["times"]), 1 if value is None else curve(row, Fraction(value)), f"{e['sku']} {row['name']} at {value}")
+            require((value is None) == (step["input"]["state"] != "current"), step)
+            wanted = Fraction(half_even(amount * Fraction(step["times"]) * 10**6), 10**6)
+        elif op == "round":
+            wanted = half_even(amount)
+        elif op in ("floor", "margin"):
+            require(amount < e["floor"], e["sku"])
+            wanted = e["floor"]
+        elif op == "ceiling":
+            require(amount > e["ceiling"], e["sku"])
+            wanted = e["ceiling"]
+        elif op == "ending":
+            wanted = nearest_ending(amount, e["ending_step"], e["ending_less"], e["floor"], e["ceiling"])
+        else:
+            require(op in ("largest_step", "dead_band") and op in e["guardrails"], f"{e['sku']}: {op} {e['guardrails']}")
+            wanted = e["baseline"]
+        equal(after, wanted, f"{e['sku']} in {e['zone']!r}: {op}")
+        amount = after
+    equal(at, len(model["factors"]), "factors")
+    return amount
+
+
+def walk_personal(e, amount):
+    for step in e["personal_steps"]:
+        op, after = step["step"], Fraction(step["amount_minor"])
+        wanted = {"personal": lambda: amount * Fraction(step["times"]), "round": lambda: half_even(amount), "floor": lambda: e["floor"],
+                  "ending": lambda: nearest_ending(amount, e["ending_step"], e["ending_less"], e["floor"], e["ceiling"])}[op]()
+        equal(after, wanted, f"{e['sku']} {op}")
+        amount = after
+    return amount
+
+
+def tape(at_ms):
+    """All of the recording, with a tick every eight hours only: what was sold moves prices all the same, in a tenth of the time."""
+    path = temporary_folder() / "tape.ndjson"
+    status, _, err = run(BIN / "rialto", "replay", "--out", path, "--at", str(at_ms), cwd=ROOT, timeout=60)
+    equal(status, 0, err)
+    held = []
+    for line in path.read_text().splitlines():
+        if line.startswith('{"control"'):
+            row = json.loads(line)
+            if row["time"] % (8 * 3600_000) == 0:
+                yield held, row
+                held = []
+        else:
+            held.append(line)
+    yield held, None
+
+
+def play(service):
+    """Zones and skus that were heard of."""
+    skus, zones = set(), {""}
+    for lines, tick in tape(service.now_ms() // 86400_000 * 86400_000 + 86400_000):
+        tick = tick or {"control": "tick", "time": json.loads(lines[-1])["time"]}
+        require(service.ask(tick)["ok"], tick)
+        for at in range(0, len(lines), 500):
+            answer = service.ask("\n".join(lines[at:at + 500]).encode())
+            equal(answer["rejected"], 0, answer["findings"][:1])
+        for row in map(json.loads, lines):
+            skus |= {row["sku"]} if row["type"] == "product" else set()
+            zones |= {row["zone"]} if "zone" in row else set()
+    return sorted(skus), sorted(zones)
+
+
+with Service(models=MODELS, products_max=8192, cells_max=32768, customers_max=8192, clock_replay=1) as service:
+    models = {m["model"]: m for m in (json.loads(without_comments(text)) for text in MODELS.values())}
+    skus, zones = play(service)
+    library = Library(service.cache)
+
+    def cells():
+        """Each product in each zone that has a price of its own."""
+        for sku in skus:
+            for zone in zones:
+                status, quote = library.quote(sku, zone=zone)
+                if status == 0 and quote.zone.decode() == zone:
+                    yield sku, zone
+
+    @check("every product of the recording has a price to be explained")
+    def _():
+        known = {sku for sku, _ in cells()}
+        equal(sorted(set(skus) - known), [])
+        require(len(skus) > 2400, f"{len(skus)} products")
+
+    @check("every price of the recording: the steps multiply out to the amount of the quote, exactly")
+    def _():
+        ops, moved, looked = {}, 0, 0
+        for sku, zone in cells():
+            for _ in range(20):
+                e = service.ask({"control": "explain", "sku": sku, "zone": zone})
+                status, quote = library.quote(sku, zone=zone)
+                require(e["ok"], f"{sku} {zone}: {e}")
+                equal(walk(e, models), e["baseline"], f"{sku} in {zone}")
+                if quote.baseline == e["baseline"]:
+                    break
+            equal((status, quote.baseline, quote.list, quote.floor, quote.ceiling), (0, e["baseline"], e["list"], e["floor"], e["ceiling"]), sku)
+            moved += e["baseline"] != e["list"]
+            looked += 1
+            for step in e["steps"]:
+                ops[step["step"]] = ops.get(step["step"], 0) + 1
+        note(f"{looked} prices of {len(skus)} products, {moved} not at list; steps {ops}")
+        require(looked > 3000 and moved > 300 and len(ops) >= 4, f"{looked} {moved} {ops}")
+
+    def explained(*words):
+        status, out, err = service.cli("explain", *words, "--json", "--set", f"data_dir={service.data}")
+        equal((status, err), (0, ""))
+        return [json.loads(line) for line in out.splitlines()]
+
+    sku = next(s for s in skus if s.startswith("F"))
+
+    @check("a customer's part: row by row with the consent that it rests on, and exact to the amount of the quote")
+    def _():
+        service.accept(customer("anna", ["profile", "purchases"], tier="gold", segments=["family"]),
+                       {"type": "receipt", "customer": "anna", "amount": 100000, "currency": "CNY"})
+        e = explained("anna", *skus[:40])[skus.index(sku)]
+        rows = {r["name"]: r for r in e["personal"]["rows"]}
+        equal({n: (r["permitted"], r["rests_on"], r["times"]) for n, r in rows.items()},
+              {"loyalty": (True, ["profile"], "0.950000"), "family": (True, ["profile"], "0.970000"),
+               "spend": (True, ["purchases"], "0.973333"), "nearby": (False, ["location"], "1.000000")})  # 0.98 - 0.02 x 500 / 1500
+        product = Fraction(1)
+        for row in rows.values():
+            product = Fraction(half_even(product * Fraction(row["times"]) * 10**6), 10**6)
+            equal(Fraction(row["product"]), product)
+        equal(e["personal"]["multiplier_e4"], half_even(max(Fraction("0.85"), product) * 10**4))
+        require("data" not in rows["nearby"] and "1000" in rows["spend"]["data"], rows)
+        for e in explained("anna", *skus[:40]):
+            status, quote = library.quote(e["sku"], customer="anna")
+            equal(walk_personal(e, Fraction(walk(e, models))), e["amount"])
+            equal((e["amount"], status), (quote.amount, 0), e["sku"])
+
+    @check("asked between two computations, it explains the price that stands: time moves inputs, not yet prices")
+    def _():
+        for _ in range(5):
+            service.pass_time(0.3)
+            for e in explained(*skus[:60]):
+                equal(walk(e, models), library.quote(e["sku"])[1].baseline, e["sku"])
+
+    @check("the text names customer, price, factors, consent and model; every amount is one of the steps'")
+    def _():
+        status, out, _ = service.cli("explain", "anna", sku, "--set", f"data_dir={service.data}")
+        e = explained("anna", sku)[0]
+        for part in ("anna pays", sku, "model groceries 2026-11-01", "demand", "no opinion", "gold", "consent to profile", "not permitted",
+                     "= baseline", "= amount", f"{e['amount'] / 100:.2f}"):
+            contains(out, part)
+
+    @check("asking changes nothing: neither prices nor what was applied")
+    def _():
+        before = service.status()["metrics"]
+        for _ in range(20):
+            service.ask({"control": "explain", "sku": sku})
+        after = service.status()["metrics"]
+        equal([before[k] for k in ("cells_changed_total", "records_applied_total")], [after[k] for k in ("cells_changed_total", "records_applied_total")])
+
+    @check("personal data are shown only for the key; what cannot be asked is refused with the reason")
+    def _():
+        key = (service.data / "key").read_text()
+        equal((service.data / "key").stat().st_mode & 0o777, 0o600)
+        for question, reason in (({"control": "terms", "customer": "anna", "group": 0}, "not_allowed"),
+                                 ({"control": "terms", "customer": "anna", "group": 0, "key": key[:-1] + "x"}, "not_allowed"),
+                                 ({"control": "terms", "customer": "ben", "group": 0, "key": key}, "unknown_customer"),
+                                 ({"control": "explain"}, "missing_field"), ({"control": "explain", "sku": 7}, "wrong_type"),
+                                 ({"control": "explain", "sku": "nothing"}, "unknown_product"),
+                                 ({"control": "explain", "sku": sku, "zone": "a//b"}, "bad_zone"),
+                                 ({"control": "explain", "sku": sku, "zone": "nowhere"}, "no_price")):
+            answer = service.ask(question)
+            equal((answer["ok"], answer["reason"]), (False, reason), question)
+        require("0.95" not in json.dumps(service.ask({"control": "explain", "sku": sku})), "personal terms in the product's part")
+        status, out, err = service.cli("explain", "anna", sku)
+        require(status == 0 and "gold" not in out and "data folder" in out, out + err)
+
+    @check("a worker that dies while it is asked: the asker is told at once, and answered again soon")
+    def _():
+        for pid in (pid for name, pid in service.children().items() if name.startswith("worker")):
+            os.kill(pid, signal.SIGSTOP)
+            threading.Timer(0.3, os.kill, (pid, signal.SIGKILL)).start()
+        began = time.monotonic()
+        answer = service.ask({"control": "explain", "sku": sku})
+        equal((answer["ok"], answer["reason"]), (False, "no_answer"))
+        require(time.monotonic() - began < 3 * SLOW, "too late")
+        wait_until(lambda: service.ask({"control": "explain", "sku": sku})["ok"], 10, "an answer")
+        equal(walk(explained(sku)[0], models), library.quote(sku)[1].baseline)
+finish()
