@@ -187,7 +187,7 @@ bool shop_setup(struct shop *shop, uint64_t customers, uint64_t cells)
     if (status != RIALTO_OK)
         fprintf(stderr, "rialto-bench: %s: %s\n", shop->folder, rialto_status_text(status));
     shop->file_bytes =
-        bytes_of(shop->folder, "cells.v1") + bytes_of(shop->folder, "terms.v1") + bytes_of(shop->folder, "offers.v1");
+        bytes_of(shop->folder, "cells.v2") + bytes_of(shop->folder, "terms.v2") + bytes_of(shop->folder, "offers.v2");
     cache_close(f->cache);
     free(f);
     if (!ok || status != RIALTO_OK) {

@@ -6,10 +6,12 @@
  *            new files beside the old ones ("*.new") --> old ones marked retired, unlinked --> new ones take the names
  *
  * Owner      one process at a time, before workers start. Readers may have the old files mapped all along: they see
- *            `retired` and open the folder again.
- * Crash      control.v1 takes its name last, and every file carries the creation's stamp, so a half-made set is "no cache".
+ *            `retired` and open the folder again. Files of other layouts have other names, and are left alone.
+ * Crash      control takes its name last, and every file carries the creation's stamp, so a half-made set is "no cache".
  * Space      is really reserved: a store to a hole in a full tmpfs would be a SIGBUS in whoever stores. */
 #include "cache/folder.h"
+#include "cache/grow.h"
+#include "cache/reserve.h"
 #include "cache/table.h"
 
 #include <errno.h>
@@ -24,20 +26,19 @@
 
 #define SUFFIX_NEW       ".new"
 #define LOAD_PERCENT     75u /* of a segment: far above it, some key soon needs more than RIALTO_PROBE_MAX lines */
-#define LINES_MIN        16u /* per segment */
-#define LINES_ROUND      64u /* a segment's tags fill whole lines of the processor's cache */
-#define LINES_PER_ID     16u /* cells of one product, offers of one customer: they all fall into one partition */
+#define LINES_MIN        64u /* per partition */
 #define SPREAD_SIGMAS    4u
+#define LOST_PERCENT     25u    /* addresses for regions that dying owners may lose */
 #define FOLDER_OWN_BYTES 65536u /* directory entries and rounding to pages */
-#define FALLOCATE_TRIES  100
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25 /* since Linux 6.1; C libraries came later */
-#endif
 
-struct geometry {        /* of a keyed table */
-    uint64_t capacity;   /* lines in each segment */
-    uint64_t tags_bytes; /* of all segments; they come first, then all lines */
-    uint64_t file_bytes;
+struct geometry {          /* of a keyed table */
+    uint64_t capacity_max; /* lines that each segment may have */
+    uint64_t capacity;     /* lines that it begins with */
+    uint64_t tags_bytes;   /* of all segments; they come first, then all lines */
+    uint64_t file_bytes;   /* at creation */
+    uint64_t file_end;     /* where growth begins */
+    uint64_t grown_bytes;  /* reserved when all have grown to the whole */
+    uint64_t bytes_max;    /* addresses */
 };
 
 static uint64_t root_of(uint64_t n)
@@ -55,15 +56,40 @@ static uint64_t root_of(uint64_t n)
 
 /* Hashing spreads ids over partitions like throws of a die: a partition's share varies by about its square root, and
  * more where one id brings many lines with it. */
+uint64_t cache_share(uint64_t total, uint32_t group)
+{
+    uint64_t even = (total + RIALTO_PARTITIONS - 1) / RIALTO_PARTITIONS;
+    return even + SPREAD_SIGMAS * root_of(even * (group == 0 ? 1 : group)) + LINES_MIN;
+}
+
+static uint64_t round_up(uint64_t n, uint64_t step)
+{
+    return (n + step - 1) / step * step;
+}
+
+static void plan_growth(struct geometry *g, uint32_t line_bytes)
+{
+    g->file_end = round_up(g->file_bytes, FOLDER_LARGE_PAGE); /* so that grown chunks are whole ones */
+    uint64_t lines = g->capacity_max - g->capacity;
+    uint64_t regions = RIALTO_PARTITIONS * (grow_region_bytes(lines, line_bytes) + RIALTO_EXTENTS_MAX * GROW_ALIGN);
+    g->grown_bytes = g->file_bytes;
+    g->bytes_max = g->file_bytes;
+    if (lines == 0)
+        return;
+    g->grown_bytes = g->file_end + round_up(regions, FOLDER_LARGE_PAGE);
+    g->bytes_max = g->file_end + round_up(regions + regions / 100 * LOST_PERCENT, FOLDER_LARGE_PAGE);
+}
+
 static struct geometry geometry_of(const struct cache_plan *plan, uint32_t table)
 {
-    bool grouped = table == RIALTO_TABLE_CELLS || table == RIALTO_TABLE_OFFERS;
-    uint64_t share = (plan->lines[table] + RIALTO_PARTITIONS - 1) / RIALTO_PARTITIONS;
-    uint64_t spread = SPREAD_SIGMAS * root_of(share * (grouped ? LINES_PER_ID : 1));
-    uint64_t lines = (share + spread) * 100 / LOAD_PERCENT + LINES_MIN;
-    struct geometry g = { .capacity = (lines + LINES_ROUND - 1) / LINES_ROUND * LINES_ROUND };
+    uint32_t line_bytes = folder_table_line_bytes(table);
+    uint64_t percent = plan->start_percent == 0 || plan->start_percent > 100 ? 100 : plan->start_percent;
+    uint64_t share = cache_share(plan->lines[table], plan->group[table]);
+    struct geometry g = { .capacity_max = round_up(share * 100 / LOAD_PERCENT, GROW_LINES_ROUND) };
+    g.capacity = round_up(g.capacity_max * percent / 100, GROW_LINES_ROUND);
     g.tags_bytes = RIALTO_PARTITIONS * g.capacity;
-    g.file_bytes = FOLDER_SEGMENTS_BYTES + g.tags_bytes + g.tags_bytes * folder_table_line_bytes(table);
+    g.file_bytes = FOLDER_LINES_AT + g.tags_bytes + g.tags_bytes * line_bytes;
+    plan_growth(&g, line_bytes);
     return g;
 }
 
@@ -102,37 +128,16 @@ static int64_t clock_ms(clockid_t clock)
 
 /* ---- making files ------------------------------------------------------------------------------------ */
 
-static enum rialto_status reserve(int fd, uint64_t from, uint64_t bytes)
-{
-    for (int tries = 0; tries < FALLOCATE_TRIES; tries++) {
-        int error = posix_fallocate(fd, (off_t)from, (off_t)bytes);
-        if (error == 0)
-            return RIALTO_OK;
-        if (error != EINTR) {
-            errno = error;
-            return folder_status_of_errno(error);
-        }
-    }
-    return RIALTO_SYSTEM;
-}
-
-/* Ask for large pages where tables lie in shared memory: random reads save most of their page walks. It works on chunks
- * that have a first small page (which is reserved, or touching it could kill us), and costs about 1 s a GiB. Best effort:
- * what the kernel does not give is made of small pages afterwards. */
-static enum rialto_status reserve_large(int fd, uint64_t bytes)
+/* Tables get large pages: random reads save most of their page walks. About 1 s a GiB. */
+static enum rialto_status reserve_table(int fd, uint64_t bytes)
 {
     uint8_t *at = folder_map(fd, bytes, true);
     if (at == NULL)
         return folder_status_of_errno(errno);
-    enum rialto_status status = RIALTO_OK;
-    for (uint64_t chunk = 0; chunk + FOLDER_LARGE_PAGE <= bytes; chunk += FOLDER_LARGE_PAGE) {
-        status = reserve(fd, chunk, 4096);
-        if (status != RIALTO_OK)
-            break;
-        if (madvise(at + chunk, FOLDER_LARGE_PAGE, MADV_COLLAPSE) == -1 && errno == EINVAL)
-            break; /* this kernel or file system knows none */
-    }
+    enum rialto_status status = reserve_large(fd, at, 0, bytes, bytes);
+    int error = errno;
     (void)munmap(at, bytes);
+    errno = error;
     return status;
 }
 
@@ -155,10 +160,8 @@ static enum rialto_status make_file(const struct cache_plan *plan, uint32_t file
         status = folder_status_of_errno(errno);
     if (status == RIALTO_OK && ftruncate(fd, (off_t)length) == -1)
         status = folder_status_of_errno(errno);
-    if (status == RIALTO_OK && file < RIALTO_TABLE_COUNT)
-        status = reserve_large(fd, bytes);
     if (status == RIALTO_OK)
-        status = reserve(fd, 0, bytes);
+        status = file < RIALTO_TABLE_COUNT ? reserve_table(fd, bytes) : reserve_range(fd, 0, bytes);
     if (status == RIALTO_OK) {
         at = folder_map(fd, bytes, true);
         if (at == NULL)
@@ -173,7 +176,7 @@ static enum rialto_status make_file(const struct cache_plan *plan, uint32_t file
 static void fill_table(const struct cache_plan *plan, uint32_t table, int64_t stamp, void *at)
 {
     struct rialto_table_header *h = at;
-    struct rialto_segment *segment = (struct rialto_segment *)(void *)((uint8_t *)at + sizeof *h);
+    struct rialto_extents *extents = (struct rialto_extents *)(void *)((uint8_t *)at + FOLDER_EXTENTS_AT);
     struct geometry g = geometry_of(plan, table);
     uint64_t segment_bytes = g.capacity * folder_table_line_bytes(table);
 
@@ -184,13 +187,16 @@ static void fill_table(const struct cache_plan *plan, uint32_t table, int64_t st
     h->partition_count = RIALTO_PARTITIONS;
     h->file_bytes = g.file_bytes;
     h->created_unix_ms = stamp;
+    h->capacity_max = g.capacity_max;
+    h->bytes_max = g.bytes_max;
+    atomic_store_explicit(&h->file_end, g.file_end, memory_order_relaxed);
     for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++) {
-        uint64_t tags = FOLDER_SEGMENTS_BYTES + p * g.capacity;
-        uint64_t lines = FOLDER_SEGMENTS_BYTES + g.tags_bytes + p * segment_bytes;
-        atomic_store_explicit(&segment[p].tags, tags, memory_order_relaxed);
-        atomic_store_explicit(&segment[p].offset, lines, memory_order_relaxed);
-        atomic_store_explicit(&segment[p].capacity, g.capacity, memory_order_relaxed);
-        atomic_store_explicit(&segment[p].generation, 1, memory_order_relaxed);
+        struct rialto_extent *extent = &extents[p].extent[0];
+        uint64_t lines = FOLDER_LINES_AT + g.tags_bytes + p * segment_bytes;
+        atomic_store_explicit(&extent->tags, FOLDER_LINES_AT + p * g.capacity, memory_order_relaxed);
+        atomic_store_explicit(&extent->lines, lines, memory_order_relaxed);
+        atomic_store_explicit(&extent->capacity, (uint32_t)g.capacity, memory_order_relaxed);
+        atomic_store_explicit(&extents[p].count, 1, memory_order_relaxed);
     }
     atomic_store_explicit(&h->magic, RIALTO_TABLE_MAGIC, memory_order_release); /* readers may enter */
 }
@@ -235,6 +241,7 @@ static void fill_control(const struct cache_plan *plan, int64_t stamp, void *at)
     c->byte_order = RIALTO_BYTE_ORDER;
     c->created_unix_ms = stamp;
     c->boot = boot_id();
+    c->hash = 1; /* XXH3 */
     memcpy(c->secret, plan->secret, sizeof c->secret);
     int64_t offset = clock_ms(CLOCK_REALTIME) - clock_ms(CLOCK_MONOTONIC);
     atomic_store_explicit(&c->clock_offset_ms, offset, memory_order_relaxed);
@@ -322,7 +329,7 @@ static void retire_file(const char *path, uint32_t file)
         if (page != MAP_FAILED) {
             _Atomic uint32_t *retired = retired_word(file, page);
             if (retired != NULL)
-                atomic_store_explicit(retired, 1, memory_order_release);
+                atomic_store_explicit(retired, RIALTO_REPLACED, memory_order_release);
             (void)munmap(page, 4096);
         }
     }
@@ -357,13 +364,8 @@ static bool fits_plan(const struct folder *f, const struct cache_plan *plan)
     if (f->rings->ring_count != plan->workers)
         return false;
     for (uint32_t t = 0; t < RIALTO_TABLE_COUNT; t++) {
-        struct geometry g = geometry_of(plan, t);
-        if (f->table[t].header->file_bytes != g.file_bytes)
+        if (f->table[t].header->capacity_max != geometry_of(plan, t).capacity_max)
             return false;
-        for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++) {
-            if (atomic_load_explicit(&f->table[t].segment[p].capacity, memory_order_relaxed) != g.capacity)
-                return false;
-        }
     }
     return true;
 }
@@ -398,12 +400,33 @@ static enum rialto_status keep_files(const struct cache_plan *plan)
 
 /* ---- space ------------------------------------------------------------------------------------------- */
 
+uint64_t cache_table_bytes(const struct cache_plan *plan, enum rialto_table table, bool grown)
+{
+    struct geometry g = geometry_of(plan, table);
+    return grown ? g.grown_bytes : g.file_bytes;
+}
+
+static uint64_t all_bytes(const struct cache_plan *plan, bool grown)
+{
+    uint64_t bytes = 0;
+    for (uint32_t file = 0; file < FOLDER_FILE_COUNT; file++)
+        bytes += file < RIALTO_TABLE_COUNT ? cache_table_bytes(plan, file, grown) : file_bytes_of(plan, file);
+    return bytes;
+}
+
+uint64_t cache_bytes_start(const struct cache_plan *plan)
+{
+    return all_bytes(plan, false);
+}
+
+uint64_t cache_bytes_max(const struct cache_plan *plan)
+{
+    return all_bytes(plan, true);
+}
+
 static uint64_t bytes_needed(const struct cache_plan *plan)
 {
-    uint64_t bytes = FOLDER_OWN_BYTES;
-    for (uint32_t file = 0; file < FOLDER_FILE_COUNT; file++)
-        bytes += file_bytes_of(plan, file);
-    return bytes;
+    return FOLDER_OWN_BYTES + cache_bytes_max(plan);
 }
 
 static uint64_t bytes_of_old(const char *folder, const char *suffix)
@@ -444,12 +467,12 @@ static bool plan_valid(const struct cache_plan *plan)
     if (plan->folder == NULL || plan->folder[0] == '\0' || plan->workers == 0 || plan->workers > RIALTO_WORKERS_MAX)
         return false;
     for (uint32_t t = 0; t < RIALTO_TABLE_COUNT; t++) {
-        if (plan->lines[t] > UINT64_C(1) << 36)
+        if (plan->lines[t] > UINT64_C(1) << 36 || geometry_of(plan, t).bytes_max > RIALTO_TABLE_BYTES_MAX)
             return false;
     }
     /* Cells name their product and zone by slot, in 18 and 14 bits. */
-    return geometry_of(plan, RIALTO_TABLE_PRODUCTS).capacity <= RIALTO_PRODUCT_SLOTS_MAX &&
-           geometry_of(plan, RIALTO_TABLE_ZONES).capacity <= RIALTO_ZONE_SLOTS_MAX;
+    return geometry_of(plan, RIALTO_TABLE_PRODUCTS).capacity_max <= RIALTO_PRODUCT_SLOTS_MAX &&
+           geometry_of(plan, RIALTO_TABLE_ZONES).capacity_max <= RIALTO_ZONE_SLOTS_MAX;
 }
 
 /* Make a new set of files and let it take the place of the old one. */

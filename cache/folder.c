@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 static const char *const FILE_NAMES[FOLDER_FILE_COUNT] = {
-    [RIALTO_TABLE_CELLS] = "cells.v1", [RIALTO_TABLE_TERMS] = "terms.v1",       [RIALTO_TABLE_OFFERS] = "offers.v1",
-    [RIALTO_TABLE_ZONES] = "zones.v1", [RIALTO_TABLE_PRODUCTS] = "products.v1", [FOLDER_FILE_RULES] = "rules.v1",
-    [FOLDER_FILE_RINGS] = "rings.v1",  [FOLDER_FILE_CONTROL] = "control.v1",
+    [RIALTO_TABLE_CELLS] = "cells", [RIALTO_TABLE_TERMS] = "terms",       [RIALTO_TABLE_OFFERS] = "offers",
+    [RIALTO_TABLE_ZONES] = "zones", [RIALTO_TABLE_PRODUCTS] = "products", [FOLDER_FILE_RULES] = "rules",
+    [FOLDER_FILE_RINGS] = "rings",  [FOLDER_FILE_CONTROL] = "control",
 };
 
 static const uint32_t LINE_BYTES[RIALTO_TABLE_COUNT] = {
@@ -23,9 +23,14 @@ static const uint32_t LINE_BYTES[RIALTO_TABLE_COUNT] = {
     [RIALTO_TABLE_PRODUCTS] = sizeof(struct rialto_product_line),
 };
 
+const char *folder_file_name(uint32_t file)
+{
+    return FILE_NAMES[file];
+}
+
 bool folder_file_path(const char *folder, uint32_t file, const char *suffix, char ret[FOLDER_PATH_MAX])
 {
-    int length = snprintf(ret, FOLDER_PATH_MAX, "%s/%s%s", folder, FILE_NAMES[file], suffix);
+    int length = snprintf(ret, FOLDER_PATH_MAX, "%s/%s%s%s", folder, FILE_NAMES[file], RIALTO_FILE_SUFFIX, suffix);
     return length > 0 && length < FOLDER_PATH_MAX;
 }
 
@@ -118,44 +123,107 @@ static enum rialto_status check_magic(const _Atomic uint64_t *magic, uint64_t wa
     return RIALTO_OK;
 }
 
-static enum rialto_status check_segments(const struct folder_table *t, uint32_t line_bytes)
+/* The header's own page: what the rest of the file should be is known only from it. */
+static enum rialto_status check_header(const struct rialto_table_header *h, uint32_t table, int64_t stamp,
+                                       uint64_t bytes)
 {
-    for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++) {
-        uint64_t offset = atomic_load_explicit(&t->segment[p].offset, memory_order_relaxed);
-        uint64_t tags = atomic_load_explicit(&t->segment[p].tags, memory_order_relaxed);
-        uint64_t lines = atomic_load_explicit(&t->segment[p].capacity, memory_order_relaxed);
-        if (lines == 0 || lines >= UINT32_MAX || lines % 8 != 0 || offset % 64 != 0 || tags % 8 != 0)
-            return RIALTO_TRUNCATED;
-        if (offset < FOLDER_SEGMENTS_BYTES || offset > t->bytes || lines > (t->bytes - offset) / line_bytes)
-            return RIALTO_TRUNCATED;
-        if (tags < FOLDER_SEGMENTS_BYTES || tags > t->bytes || lines > t->bytes - tags)
-            return RIALTO_TRUNCATED;
-    }
-    return RIALTO_OK;
-}
-
-static enum rialto_status open_table(const char *path, bool writable, uint32_t table, int64_t stamp,
-                                     struct folder_table *ret)
-{
-    void *at = NULL;
-    enum rialto_status status = map_file(path, writable, FOLDER_SEGMENTS_BYTES, &at, &ret->bytes);
-    if (status != RIALTO_OK)
-        return status;
-    ret->base = at;
-    ret->header = at;
-    ret->segment = (struct rialto_segment *)(void *)(ret->base + sizeof(struct rialto_table_header));
-
-    const struct rialto_table_header *h = ret->header;
-    status = check_magic(&h->magic, RIALTO_TABLE_MAGIC, h->layout, h->byte_order);
+    enum rialto_status status = check_magic(&h->magic, RIALTO_TABLE_MAGIC, h->layout, h->byte_order);
     if (status != RIALTO_OK)
         return status;
     if (h->table != table || h->line_bytes != LINE_BYTES[table] || h->partition_count != RIALTO_PARTITIONS)
         return RIALTO_OTHER_LAYOUT;
     if (h->created_unix_ms != stamp)
         return RIALTO_NO_CACHE;
-    if (h->file_bytes > ret->bytes)
+    if (h->file_bytes > bytes || h->file_bytes < FOLDER_LINES_AT || h->bytes_max < h->file_bytes ||
+        h->bytes_max > RIALTO_TABLE_BYTES_MAX)
         return RIALTO_TRUNCATED;
-    return check_segments(ret, LINE_BYTES[table]);
+    return RIALTO_OK;
+}
+
+static bool range_inside(uint64_t from, uint64_t bytes, uint64_t end)
+{
+    return from >= FOLDER_LINES_AT && from <= end && bytes <= end - from;
+}
+
+static bool extents_inside(const struct rialto_extents *x, uint32_t line_bytes, uint64_t file_bytes)
+{
+    uint64_t first = 0;
+    uint32_t count = folder_extent_count(x);
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t lines = atomic_load_explicit(&x->extent[i].lines, memory_order_relaxed);
+        uint64_t tags = atomic_load_explicit(&x->extent[i].tags, memory_order_relaxed);
+        uint64_t capacity = atomic_load_explicit(&x->extent[i].capacity, memory_order_relaxed);
+        if (atomic_load_explicit(&x->extent[i].first, memory_order_relaxed) != first)
+            return false;
+        first += capacity;
+        if (capacity == 0 || first >= UINT32_MAX || capacity % 8 != 0 || lines % 64 != 0 || tags % 8 != 0 ||
+            !range_inside(tags, capacity, file_bytes) || !range_inside(lines, capacity * line_bytes, file_bytes))
+            return false;
+    }
+    return count > 0;
+}
+
+/* What segments say that they cover is there. A segment may grow meanwhile: the file's length counts as it is after a
+ * look at the segment, when it has what was published before. */
+static enum rialto_status check_extents(const struct folder_table *t, uint32_t line_bytes, int fd)
+{
+    struct stat st;
+    for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++) {
+        struct rialto_extents seen = { .count = folder_extent_count(&t->extents[p]) };
+        memcpy(seen.extent, (const void *)t->extents[p].extent, seen.count * sizeof seen.extent[0]);
+        if (fstat(fd, &st) == -1)
+            return RIALTO_SYSTEM;
+        if (!extents_inside(&seen, line_bytes, (uint64_t)st.st_size))
+            return RIALTO_TRUNCATED;
+    }
+    return RIALTO_OK;
+}
+
+static void aim_table(struct folder_table *t, uint8_t *base, size_t bytes)
+{
+    t->base = base;
+    t->bytes = bytes;
+    t->header = (struct rialto_table_header *)(void *)base;
+    t->extents = (struct rialto_extents *)(void *)(base + FOLDER_EXTENTS_AT);
+    t->segment = (struct rialto_segment *)(void *)(base + FOLDER_SEGMENTS_AT);
+}
+
+/* Map a keyed table once, at the size that it may grow to: pages past the file's end are addresses and nothing more, and
+ * nobody touches them before a published extent says that they are there. */
+static enum rialto_status map_table(int fd, bool writable, uint32_t table, int64_t stamp, struct folder_table *ret)
+{
+    struct stat st;
+    if (fstat(fd, &st) == -1)
+        return RIALTO_SYSTEM;
+    if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size < FOLDER_LINES_AT)
+        return RIALTO_TRUNCATED;
+    struct rialto_table_header *h = mmap(NULL, sizeof *h, PROT_READ, MAP_SHARED, fd, 0);
+    if (h == MAP_FAILED)
+        return folder_status_of_errno(errno);
+    enum rialto_status status = check_header(h, table, stamp, (uint64_t)st.st_size);
+    uint64_t bytes = h->bytes_max;
+    (void)munmap(h, sizeof *h);
+    if (status != RIALTO_OK)
+        return status;
+    uint8_t *base = folder_map(fd, bytes, writable);
+    if (base == NULL)
+        return folder_status_of_errno(errno);
+    aim_table(ret, base, bytes);
+    return check_extents(ret, LINE_BYTES[table], fd);
+}
+
+static enum rialto_status open_table(const char *path, bool writable, uint32_t table, int64_t stamp,
+                                     struct folder_table *ret)
+{
+    int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    if (fd == -1)
+        return folder_status_of_errno(errno);
+    enum rialto_status status = map_table(fd, writable, table, stamp, ret);
+    if (writable && status == RIALTO_OK)
+        ret->fd = fd;
+    else
+        (void)close(fd);
+    return status;
 }
 
 static enum rialto_status open_control(const char *path, bool writable, struct folder *ret)
@@ -171,9 +239,11 @@ static enum rialto_status open_control(const char *path, bool writable, struct f
     }
     ret->control = at;
     status = check_magic(&ret->control->magic, RIALTO_CONTROL_MAGIC, ret->control->layout, ret->control->byte_order);
-    if (status == RIALTO_OK && atomic_load_explicit(&ret->control->retired, memory_order_acquire) != 0)
-        return RIALTO_NO_CACHE;
-    return status;
+    if (status != RIALTO_OK)
+        return status;
+    /* Replaced files are not to be found under these names. Superseded ones may be read as long as they are there. */
+    uint32_t retired = atomic_load_explicit(&ret->control->retired, memory_order_acquire);
+    return retired == RIALTO_IN_USE || (retired == RIALTO_SUPERSEDED && !writable) ? RIALTO_OK : RIALTO_NO_CACHE;
 }
 
 static enum rialto_status open_rules(const char *path, bool writable, int64_t stamp, struct folder *ret)
@@ -244,6 +314,8 @@ static enum rialto_status open_file(const char *folder, bool writable, uint32_t 
 enum rialto_status folder_open(const char *path, bool writable, struct folder *ret)
 {
     memset(ret, 0, sizeof *ret);
+    for (uint32_t t = 0; t < RIALTO_TABLE_COUNT; t++)
+        ret->table[t].fd = -1;
     enum rialto_status status = open_file(path, writable, FOLDER_FILE_CONTROL, ret);
     for (uint32_t file = 0; status == RIALTO_OK && file < FOLDER_FILE_CONTROL; file++)
         status = open_file(path, writable, file, ret);
@@ -259,8 +331,11 @@ void folder_close(struct folder *folder)
     if (folder->rules != NULL)
         (void)munmap(folder->rules, FOLDER_RULES_BYTES);
     for (uint32_t t = 0; t < RIALTO_TABLE_COUNT; t++) {
-        if (folder->table[t].base != NULL)
-            (void)munmap(folder->table[t].base, folder->table[t].bytes);
+        if (folder->table[t].base == NULL)
+            continue;
+        (void)munmap(folder->table[t].base, folder->table[t].bytes);
+        if (folder->table[t].fd != -1)
+            (void)close(folder->table[t].fd);
     }
     if (folder->control != NULL)
         (void)munmap(folder->control, sizeof(struct rialto_control));

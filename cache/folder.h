@@ -17,16 +17,20 @@ enum folder_file { /* the keyed tables first, so that an enum rialto_table is on
                    FOLDER_FILE_COUNT
 };
 
-#define FOLDER_PATH_MAX       4096
-#define FOLDER_LARGE_PAGE     (UINT64_C(2) << 20)
-#define FOLDER_SEGMENTS_BYTES (sizeof(struct rialto_table_header) + RIALTO_PARTITIONS * sizeof(struct rialto_segment))
-#define FOLDER_RULES_BYTES    (sizeof(struct rialto_rules_header) + RIALTO_RULES_MAX * sizeof(struct rialto_rule_row))
+#define FOLDER_PATH_MAX    4096
+#define FOLDER_LARGE_PAGE  (UINT64_C(2) << 20)
+#define FOLDER_EXTENTS_AT  sizeof(struct rialto_table_header)
+#define FOLDER_SEGMENTS_AT (FOLDER_EXTENTS_AT + RIALTO_PARTITIONS * sizeof(struct rialto_extents))
+#define FOLDER_LINES_AT    (FOLDER_SEGMENTS_AT + RIALTO_PARTITIONS * sizeof(struct rialto_segment))
+#define FOLDER_RULES_BYTES (sizeof(struct rialto_rules_header) + RIALTO_RULES_MAX * sizeof(struct rialto_rule_row))
 
 struct folder_table {
     struct rialto_table_header *header;
+    struct rialto_extents *extents; /* [RIALTO_PARTITIONS] */
     struct rialto_segment *segment; /* [RIALTO_PARTITIONS] */
     uint8_t *base;                  /* offsets count from here */
-    size_t bytes;                   /* mapped */
+    size_t bytes;                   /* mapped: all that the file may grow to */
+    int fd;                         /* open for writing: to reserve what it grows by; for reading: -1 */
 };
 
 struct folder {
@@ -38,7 +42,10 @@ struct folder {
     struct rialto_ring *ring; /* [rings->ring_count] */
 };
 
-/* folder_file_path - "<folder>/<name><suffix>". False when that is too long. */
+/* folder_file_name - "cells", "terms", ...: without the layout's suffix. */
+const char *folder_file_name(uint32_t file);
+
+/* folder_file_path - "<folder>/<name>.v<RIALTO_LAYOUT><suffix>". False when that is too long. */
 bool folder_file_path(const char *folder, uint32_t file, const char *suffix, char ret[FOLDER_PATH_MAX]);
 
 /* folder_table_line_bytes - 64, 128 or 256. */
@@ -47,6 +54,25 @@ uint32_t folder_table_line_bytes(uint32_t table);
 static inline uint32_t folder_table_words(uint32_t table)
 {
     return folder_table_line_bytes(table) / 8;
+}
+
+/* folder_extent_count - extents of a segment that may be looked at; what they say is whole. */
+static inline uint32_t folder_extent_count(const struct rialto_extents *extents)
+{
+    /* Acquire pairs with the owner's release in grow_publish_(): an extent that is counted is whole and reserved. */
+    uint32_t count = atomic_load_explicit(&extents->count, memory_order_acquire);
+    return count <= RIALTO_EXTENTS_MAX ? count : 0;
+}
+
+/* folder_capacity - lines of all extents of a segment. */
+static inline uint64_t folder_capacity(const struct rialto_extents *extents)
+{
+    uint32_t count = folder_extent_count(extents);
+    if (count == 0)
+        return 0;
+    const struct rialto_extent *last = &extents->extent[count - 1];
+    return (uint64_t)atomic_load_explicit(&last->first, memory_order_relaxed) +
+           atomic_load_explicit(&last->capacity, memory_order_relaxed);
 }
 
 /* folder_rings_bytes - of the rings file up to the last ring in use. */

@@ -199,7 +199,7 @@ static void resolve_named(struct ask *a, const char *name)
     }
 }
 
-/* The zone that the customer's terms hold: a slot in zones.v1 of the customer's own partition. */
+/* The zone that the customer's terms hold: a slot in zones.v2 of the customer's own partition. */
 static void resolve_own(struct ask *a)
 {
     union zone_image zone;

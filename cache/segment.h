@@ -3,10 +3,15 @@
  *   tags    [ 00 00 a7 3c 01 a7 00 00 ] [ ...       one byte per line, eight to an atomic word
  *   lines     -  -  K  L  -  M  -  -                a key's probe goes from its home up to the first empty tag (00)
  *
+ * A segment that has grown has several extents, each a table of its own, and a key is in one of them. A probe looks at the
+ * newest first: it is the largest. An extent never changes place or size, so there is nothing to check afterwards.
+ *
  * Writer     stores a line first and its tag last, and takes a line away before its tag: a reader that meets a tag without
  *            its line sees another key (or none) there and goes on.
  * Invariant  between a live key's home and its line no tag is empty, else readers would stop early. Lines never move.
- * Bounded    RIALTO_PROBE_MAX tags, and PROBE_RETRIES starts anew when the segment has moved meanwhile. */
+ * Absent     a probe that began before an extent was published does not look there: then the key was not there when the
+ *            probe began. A key that is deleted in one extent and put into another was absent in between.
+ * Bounded    RIALTO_EXTENTS_MAX times RIALTO_PROBE_MAX tags. */
 #ifndef CACHE_SEGMENT_H
 #define CACHE_SEGMENT_H
 
@@ -14,7 +19,6 @@
 #include "cache/keys.h"
 #include "cache/line.h"
 
-#define PROBE_RETRIES  4
 #define TAGS_PER_WORD  8u
 #define TAGS_LOW_BITS  UINT64_C(0x7F7F7F7F7F7F7F7F)
 #define TAGS_ONE_EACH  UINT64_C(0x0101010101010101)
@@ -72,7 +76,7 @@ struct walk {
     uint64_t spare; /* the same for tags that a new key could take */
     uint64_t tag;
     uint32_t at;    /* word */
-    uint32_t words; /* of the segment */
+    uint32_t words; /* of the extent */
     uint32_t left;  /* words that may still be looked at */
     bool last;      /* an empty tag was seen: the key is not further on */
 };
@@ -99,7 +103,7 @@ SEGMENT_INLINE void walk_begin(struct walk *w, const _Atomic uint64_t *tags, uin
     w->at = (uint32_t)(home / TAGS_PER_WORD);
     w->words = (uint32_t)words;
     w->left =
-        (uint32_t)(words < limit ? words : limit - 1); /* after this one; a small segment's first word comes again */
+        (uint32_t)(words < limit ? words : limit - 1); /* after this one; a small extent's first word comes again */
     w->last = false;
     walk_look_(w, tags, home % TAGS_PER_WORD);
 }
@@ -127,38 +131,56 @@ SEGMENT_INLINE bool walk_next(struct walk *w, const _Atomic uint64_t *tags, uint
     return true;
 }
 
-/* ---- a reader's probe ---------------------------------------------------------------------------------- */
+/* ---- one extent ----------------------------------------------------------------------------------------- */
 
-struct probe {
-    const struct rialto_segment *segment;
+struct extent_view {
     const _Atomic uint64_t *tags;
     const _Atomic uint64_t *lines;
-    struct rialto_key key;
-    uint64_t capacity; /* 0 = the segment does not lie within the file */
-    uint64_t slot;     /* that may be the key's; after probe_seek() */
-    struct walk walk;
-    uint32_t generation;
-    uint32_t retries;
+    uint64_t capacity; /* 0 = the extent does not lie within the file */
+    uint64_t first;    /* slot of its first line */
 };
 
-SEGMENT_INLINE bool segment_inside(const struct folder_table *table, uint64_t offset, uint64_t bytes)
+SEGMENT_INLINE bool extent_inside_(const struct folder_table *table, uint64_t offset, uint64_t bytes)
 {
     return offset % 8 == 0 && offset <= table->bytes && bytes <= table->bytes - offset;
 }
 
-SEGMENT_INLINE void probe_aim_(struct probe *p, const struct folder_table *table, uint32_t words)
+SEGMENT_INLINE struct extent_view extent_view(const struct folder_table *table, uint32_t words,
+                                              const struct rialto_extent *extent)
 {
-    /* Acquire pairs with the owner's release when it publishes a segment: offsets and capacity belong together, which
-     * the generation tells afterwards. */
-    p->generation = atomic_load_explicit(&p->segment->generation, memory_order_acquire);
-    uint64_t lines = atomic_load_explicit(&p->segment->offset, memory_order_acquire);
-    uint64_t tags = atomic_load_explicit(&p->segment->tags, memory_order_acquire);
-    uint64_t capacity = atomic_load_explicit(&p->segment->capacity, memory_order_acquire);
-    bool inside = capacity % TAGS_PER_WORD == 0 && capacity < UINT32_MAX && segment_inside(table, tags, capacity) &&
-                  segment_inside(table, lines, capacity * words * sizeof(uint64_t));
-    p->capacity = inside ? capacity : 0;
-    p->lines = (const _Atomic uint64_t *)(const void *)(table->base + (inside ? lines : 0));
-    p->tags = (const _Atomic uint64_t *)(const void *)(table->base + (inside ? tags : 0));
+    /* Relaxed: folder_extent_count() came before, and a counted extent never changes. */
+    uint64_t lines = atomic_load_explicit(&extent->lines, memory_order_relaxed);
+    uint64_t tags = atomic_load_explicit(&extent->tags, memory_order_relaxed);
+    uint64_t capacity = atomic_load_explicit(&extent->capacity, memory_order_relaxed);
+    bool inside = capacity % TAGS_PER_WORD == 0 && extent_inside_(table, tags, capacity) &&
+                  extent_inside_(table, lines, capacity * words * sizeof(uint64_t));
+    return (struct extent_view){
+        .tags = (const _Atomic uint64_t *)(const void *)(table->base + (inside ? tags : 0)),
+        .lines = (const _Atomic uint64_t *)(const void *)(table->base + (inside ? lines : 0)),
+        .capacity = inside ? capacity : 0,
+        .first = atomic_load_explicit(&extent->first, memory_order_relaxed),
+    };
+}
+
+/* ---- a reader's probe ---------------------------------------------------------------------------------- */
+
+struct probe {
+    const struct rialto_segment *segment;
+    const struct rialto_extents *extents;
+    struct extent_view in;
+    struct rialto_key key;
+    uint64_t slot; /* within the extent, that may be the key's; after probe_seek() */
+    struct walk walk;
+    uint32_t left; /* older extents to look at */
+};
+
+/* Tags of the older extents come while the newest one's are looked at. */
+SEGMENT_INLINE void probe_fetch_older_(const struct probe *p, const struct folder_table *table, uint32_t words)
+{
+    for (uint32_t i = 0; i < p->left; i++) {
+        struct extent_view older = extent_view(table, words, &p->extents->extent[i]);
+        __builtin_prefetch((const void *)&older.tags[segment_home(p->key, older.capacity) / TAGS_PER_WORD]);
+    }
 }
 
 /* probe_start - where to look; begins to fetch the tags. `eager`: the home line too, where half of the keys are; it pays
@@ -167,35 +189,37 @@ SEGMENT_INLINE void probe_start(struct probe *p, const struct folder_table *tabl
                                 struct rialto_key key, bool eager)
 {
     p->segment = &table->segment[partition];
+    p->extents = &table->extents[partition];
     p->key = key;
-    p->retries = PROBE_RETRIES;
-    probe_aim_(p, table, words);
-    uint64_t home = segment_home(key, p->capacity);
-    __builtin_prefetch((const void *)&p->tags[home / TAGS_PER_WORD]);
+    uint32_t count = folder_extent_count(p->extents);
+    p->left = count == 0 ? 0 : count - 1;
+    p->in = extent_view(table, words, &p->extents->extent[p->left]);
+    uint64_t home = segment_home(key, p->in.capacity);
+    __builtin_prefetch((const void *)&p->in.tags[home / TAGS_PER_WORD]);
     if (eager)
-        __builtin_prefetch((const void *)&p->lines[home * words]);
+        __builtin_prefetch((const void *)&p->in.lines[home * words]);
+    if (__builtin_expect(p->left > 0, 0))
+        probe_fetch_older_(p, table, words);
 }
 
-/* probe_seek - begin to fetch the next line that may be the key's; `first` on the first call. OK; NOT_FOUND; BUSY. */
+/* probe_seek - begin to fetch the next line that may be the key's; `first` on the first call. OK; NOT_FOUND; BUSY when the
+ * segment does not lie within the file. */
 SEGMENT_INLINE enum rialto_status probe_seek(struct probe *p, const struct folder_table *table, uint32_t words,
                                              bool first)
 {
     for (;;) {
-        if (p->capacity == 0)
+        if (p->in.capacity == 0)
             return RIALTO_BUSY;
         if (first)
-            walk_begin(&p->walk, p->tags, p->capacity, p->key);
-        if (walk_next(&p->walk, p->tags, &p->slot)) {
+            walk_begin(&p->walk, p->in.tags, p->in.capacity, p->key);
+        if (walk_next(&p->walk, p->in.tags, &p->slot)) {
             for (uint32_t w = 0; w < words; w += 8)
-                __builtin_prefetch((const void *)&p->lines[p->slot * words + w]);
+                __builtin_prefetch((const void *)&p->in.lines[p->slot * words + w]);
             return RIALTO_OK;
         }
-        /* The loads of the walk are acquire, so this one comes after them: had the segment moved, it would show. */
-        if (atomic_load_explicit(&p->segment->generation, memory_order_relaxed) == p->generation)
+        if (p->left == 0)
             return RIALTO_NOT_FOUND;
-        if (p->retries-- == 0)
-            return RIALTO_BUSY;
-        probe_aim_(p, table, words);
+        p->in = extent_view(table, words, &p->extents->extent[--p->left]);
         first = true;
     }
 }
@@ -203,10 +227,10 @@ SEGMENT_INLINE enum rialto_status probe_seek(struct probe *p, const struct folde
 /* probe_read - the line that probe_seek() found. OK; NOT_FOUND when it is another key's: seek again; BUSY. */
 SEGMENT_INLINE enum rialto_status probe_read(const struct probe *p, uint32_t words, uint64_t *ret)
 {
-    const _Atomic uint64_t *word = &p->lines[p->slot * words];
+    const _Atomic uint64_t *word = &p->in.lines[p->slot * words];
     if (!line_key_is(word, p->key))
         return RIALTO_NOT_FOUND;
-    if (!line_read(p->segment, word, p->slot, words, ret))
+    if (!line_read(p->segment, word, p->in.first + p->slot, words, ret))
         return RIALTO_BUSY;
     return ret[1] == p->key.lo && ret[2] == p->key.hi ? RIALTO_OK : RIALTO_NOT_FOUND;
 }
@@ -225,20 +249,30 @@ SEGMENT_INLINE enum rialto_status probe_find(struct probe *p, const struct folde
     }
 }
 
+/* segment_extent_of - the extent of a slot; RIALTO_EXTENTS_MAX when it is past the end. */
+SEGMENT_INLINE uint32_t segment_extent_of(const struct rialto_extents *extents, uint64_t slot)
+{
+    if (slot >= folder_capacity(extents))
+        return RIALTO_EXTENTS_MAX;
+    uint32_t i = folder_extent_count(extents) - 1;
+    while (i > 0 && slot < atomic_load_explicit(&extents->extent[i].first, memory_order_relaxed))
+        i--;
+    return i;
+}
+
 /* segment_line_at - a whole version of the line in a slot. OK; NOT_FOUND for an empty line; BAD_INPUT past the end; BUSY. */
 SEGMENT_INLINE enum rialto_status segment_line_at(const struct folder_table *table, uint32_t words, uint32_t partition,
                                                   uint64_t slot, uint64_t *ret)
 {
-    struct probe p = { .segment = &table->segment[partition] };
-    for (int retry = 0; retry < PROBE_RETRIES; retry++) {
-        probe_aim_(&p, table, words);
-        if (slot >= p.capacity)
-            return RIALTO_BAD_INPUT;
-        if (!line_read(p.segment, &p.lines[slot * words], slot, words, ret))
-            return RIALTO_BUSY;
-        if (atomic_load_explicit(&p.segment->generation, memory_order_relaxed) == p.generation)
-            return key_is_none((struct rialto_key){ .lo = ret[1], .hi = ret[2] }) ? RIALTO_NOT_FOUND : RIALTO_OK;
-    }
-    return RIALTO_BUSY;
+    const struct rialto_extents *extents = &table->extents[partition];
+    uint32_t number = segment_extent_of(extents, slot);
+    if (number == RIALTO_EXTENTS_MAX)
+        return RIALTO_BAD_INPUT;
+    struct extent_view in = extent_view(table, words, &extents->extent[number]);
+    if (slot < in.first || slot - in.first >= in.capacity)
+        return RIALTO_BUSY; /* not within the file */
+    if (!line_read(&table->segment[partition], &in.lines[(slot - in.first) * words], slot, words, ret))
+        return RIALTO_BUSY;
+    return key_is_none((struct rialto_key){ .lo = ret[1], .hi = ret[2] }) ? RIALTO_NOT_FOUND : RIALTO_OK;
 }
 #endif

@@ -2,10 +2,13 @@
  *
  * Invariant  between the home of a live key and its line there is no empty tag (else readers would stop early);
  *            a deleted line that some live key's probe passes keeps the tag "deleted", any other's becomes empty.
+ * Growth     a new key's claim makes the next extent in slices, before the room runs out (cache/grow.h says how). New keys
+ *            go into the newest extent that is not yet filled; filled further than that only when nothing can grow.
  * Crash      one line at most is open, and one tag at most is not that of its line: those of the slot in side_ref. */
 #include "cache/table.h"
 
 #include "cache/folder.h"
+#include "cache/grow.h"
 #include "cache/keys.h"
 #include "cache/line.h"
 #include "cache/ring.h"
@@ -14,9 +17,22 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#define FILL_PERCENT      75u /* of an extent: above it a probe soon costs more than it should */
+#define GROW_PERCENT      62u /* of a segment: from here on the next extent is made, slice by slice */
+#define GROW_SLICE_BYTES  FOLDER_LARGE_PAGE
+#define GROW_SLICE_CLAIMS 1024u /* new keys from slice to slice: a whole region is ready long before it is needed */
+#define GROW_RETRY_CLAIMS 4096u /* new keys after a refusal before the file system is asked again */
 
 struct cache {
     struct folder folder;
+    struct table_growth growth[RIALTO_TABLE_COUNT];
+    uint32_t claims_to_slice; /* new keys until the next slice */
+    uint32_t claims_to_retry[RIALTO_TABLE_COUNT];
+    /* How many keys each extent has. Counted when first needed, then kept. */
+    bool counted[RIALTO_TABLE_COUNT][RIALTO_PARTITIONS];
+    uint32_t extent_used[RIALTO_TABLE_COUNT][RIALTO_PARTITIONS][RIALTO_EXTENTS_MAX];
 };
 
 static const uint64_t EMPTY_IMAGE[LINE_WORDS_MAX];
@@ -55,19 +71,60 @@ static struct rialto_segment *segment_of(const struct cache *cache, enum rialto_
     return &cache->folder.table[table].segment[partition];
 }
 
-/* The place of a line. Owner only: its segment does not move under it, so relaxed loads do. */
+struct extent { /* one extent, for the segment's owner */
+    enum rialto_table table;
+    uint32_t partition;
+    uint32_t number;
+    struct extent_view in;
+    _Atomic uint64_t *tags;
+};
+
+static struct rialto_extents *extents_of(const struct cache *cache, enum rialto_table table, uint32_t partition)
+{
+    assert((uint32_t)table < RIALTO_TABLE_COUNT);
+    assert(partition < RIALTO_PARTITIONS);
+    return &cache->folder.table[table].extents[partition];
+}
+
+static uint32_t extent_count(const struct cache *cache, enum rialto_table table, uint32_t partition)
+{
+    return folder_extent_count(extents_of(cache, table, partition));
+}
+
+static struct extent extent_at(const struct cache *cache, enum rialto_table table, uint32_t partition, uint32_t number)
+{
+    const struct folder_table *t = &cache->folder.table[table];
+    const struct rialto_extent *extent = &extents_of(cache, table, partition)->extent[number];
+    struct extent_view in = extent_view(t, folder_table_words(table), extent);
+    uint64_t tags = atomic_load_explicit(&extent->tags, memory_order_relaxed);
+    return (struct extent){ table, partition, number, in, (_Atomic uint64_t *)(void *)(t->base + tags) };
+}
+
+static struct extent extent_of_slot(const struct cache *cache, enum rialto_table table, uint32_t partition,
+                                    uint64_t slot)
+{
+    uint32_t number = segment_extent_of(extents_of(cache, table, partition), slot);
+    assert(number < RIALTO_EXTENTS_MAX);
+    return extent_at(cache, table, partition, number);
+}
+
+/* The place of a line. Owner only: extents do not appear under it, so relaxed loads do. */
+static struct line_place place_in(const struct cache *cache, const struct extent *extent, uint64_t slot)
+{
+    assert(slot - extent->in.first < extent->in.capacity);
+    uint32_t words = folder_table_words(extent->table);
+    return (struct line_place){
+        .segment = segment_of(cache, extent->table, extent->partition),
+        .word = (_Atomic uint64_t *)&extent->in.lines[(slot - extent->in.first) * words],
+        .slot = slot,
+        .words = words,
+    };
+}
+
 static struct line_place place_of(const struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot)
 {
-    struct rialto_segment *segment = segment_of(cache, table, partition);
-    assert(slot < atomic_load_explicit(&segment->capacity, memory_order_relaxed));
-    uint64_t offset = atomic_load_explicit(&segment->offset, memory_order_relaxed);
-    uint8_t *line = cache->folder.table[table].base + offset + slot * folder_table_line_bytes(table);
-    return (struct line_place){
-        .segment = segment,
-        .word = (_Atomic uint64_t *)(void *)line,
-        .slot = slot,
-        .words = folder_table_words(table),
-    };
+    struct extent extent = extent_of_slot(cache, table, partition, slot);
+    return place_in(cache, &extent, slot);
 }
 
 static struct rialto_key key_at(const struct line_place *at)
@@ -77,16 +134,14 @@ static struct rialto_key key_at(const struct line_place *at)
     return (struct rialto_key){ .lo = head[1], .hi = head[2] };
 }
 
-static _Atomic uint64_t *tags_of(const struct cache *cache, enum rialto_table table, uint32_t partition)
-{
-    struct rialto_segment *segment = segment_of(cache, table, partition);
-    uint64_t offset = atomic_load_explicit(&segment->tags, memory_order_relaxed);
-    return (_Atomic uint64_t *)(void *)(cache->folder.table[table].base + offset);
-}
-
 uint64_t table_capacity(const struct cache *cache, enum rialto_table table, uint32_t partition)
 {
-    return atomic_load_explicit(&segment_of(cache, table, partition)->capacity, memory_order_relaxed);
+    return folder_capacity(extents_of(cache, table, partition));
+}
+
+uint64_t table_capacity_max(const struct cache *cache, enum rialto_table table)
+{
+    return cache->folder.table[table].header->capacity_max;
 }
 
 uint64_t table_used(const struct cache *cache, enum rialto_table table, uint32_t partition)
@@ -94,51 +149,187 @@ uint64_t table_used(const struct cache *cache, enum rialto_table table, uint32_t
     return atomic_load_explicit(&segment_of(cache, table, partition)->used, memory_order_relaxed);
 }
 
+struct table_growth table_growth(const struct cache *cache, enum rialto_table table)
+{
+    struct table_growth growth = cache->growth[table];
+    growth.regions_lost = atomic_load_explicit(&cache->folder.table[table].header->regions_lost, memory_order_relaxed);
+    return growth;
+}
+
 static bool key_usable(struct rialto_key key)
 {
     return !key_is_none(key) && (key.lo & key.hi) != UINT64_MAX;
 }
 
-uint64_t table_find(const struct cache *cache, enum rialto_table table, uint32_t partition, struct rialto_key key)
+static uint64_t find_in(const struct cache *cache, const struct extent *extent, struct rialto_key key)
 {
-    assert(key_usable(key));
-    const _Atomic uint64_t *tags = tags_of(cache, table, partition);
     struct walk w;
     uint64_t slot = 0;
-    walk_begin(&w, tags, table_capacity(cache, table, partition), key);
-    while (walk_next(&w, tags, &slot)) {
-        struct line_place at = place_of(cache, table, partition, slot);
+    walk_begin(&w, extent->tags, extent->in.capacity, key);
+    while (walk_next(&w, extent->tags, &slot)) {
+        struct line_place at = place_in(cache, extent, extent->in.first + slot);
         if (key_equal(key_at(&at), key))
-            return slot;
+            return extent->in.first + slot;
     }
     return SLOT_NONE;
 }
 
-/* The first line along the key's probe that is nobody's, or SLOT_NONE. */
-static uint64_t find_spare(const struct cache *cache, enum rialto_table table, uint32_t partition,
-                           struct rialto_key key)
+uint64_t table_find(const struct cache *cache, enum rialto_table table, uint32_t partition, struct rialto_key key)
 {
-    const _Atomic uint64_t *tags = tags_of(cache, table, partition);
+    assert(key_usable(key));
+    uint64_t slot = SLOT_NONE;
+    for (uint32_t i = extent_count(cache, table, partition); i-- > 0 && slot == SLOT_NONE;) {
+        struct extent extent = extent_at(cache, table, partition, i);
+        slot = find_in(cache, &extent, key);
+    }
+    return slot;
+}
+
+/* The first line along the key's probe that is nobody's, or SLOT_NONE. */
+static uint64_t find_spare_in(const struct extent *extent, struct rialto_key key)
+{
     struct walk w;
-    walk_begin(&w, tags, table_capacity(cache, table, partition), key);
+    walk_begin(&w, extent->tags, extent->in.capacity, key);
     while (w.spare == 0) {
-        if (!walk_on_(&w, tags))
+        if (!walk_on_(&w, extent->tags))
             return SLOT_NONE;
     }
-    return (uint64_t)w.at * TAGS_PER_WORD + (uint64_t)__builtin_ctzll(w.spare) / 8;
+    return extent->in.first + (uint64_t)w.at * TAGS_PER_WORD + (uint64_t)__builtin_ctzll(w.spare) / 8;
+}
+
+/* ---- room ---------------------------------------------------------------------------------------------------- */
+
+static void count_used(struct cache *cache, enum rialto_table table, uint32_t partition)
+{
+    uint32_t *used = cache->extent_used[table][partition];
+    if (cache->counted[table][partition])
+        return;
+    memset(used, 0, RIALTO_EXTENTS_MAX * sizeof used[0]);
+    for (uint32_t i = 0; i < extent_count(cache, table, partition); i++) {
+        struct extent extent = extent_at(cache, table, partition, i);
+        for (uint64_t word = 0; word < extent.in.capacity / TAGS_PER_WORD; word++) {
+            uint64_t tags = atomic_load_explicit(&extent.tags[word], memory_order_relaxed);
+            uint64_t nobody = tags_zero(tags) | tags_equal(tags, RIALTO_TAG_DELETED);
+            used[i] += TAGS_PER_WORD - (uint32_t)__builtin_popcountll(nobody);
+        }
+    }
+    cache->counted[table][partition] = true;
+}
+
+static void note_used(struct cache *cache, const struct extent *extent, int change)
+{
+    uint32_t *used = &cache->extent_used[extent->table][extent->partition][extent->number];
+    if (cache->counted[extent->table][extent->partition])
+        *used = (uint32_t)((int64_t)*used + change);
+}
+
+/* A free line for a new key, in extents below their fill or, with `brimful`, in any. */
+static uint64_t find_spare(const struct cache *cache, enum rialto_table table, uint32_t partition,
+                           struct rialto_key key, bool brimful)
+{
+    uint64_t slot = SLOT_NONE;
+    for (uint32_t i = extent_count(cache, table, partition); i-- > 0 && slot == SLOT_NONE;) {
+        struct extent extent = extent_at(cache, table, partition, i);
+        uint64_t used = cache->extent_used[table][partition][i];
+        if (brimful || used * 100 < extent.in.capacity * FILL_PERCENT)
+            slot = find_spare_in(&extent, key);
+    }
+    return slot;
+}
+
+static struct grow_place grow_place_of(const struct cache *cache, enum rialto_table table, uint32_t partition)
+{
+    return (struct grow_place){
+        .table = &cache->folder.table[table],
+        .extents = extents_of(cache, table, partition),
+        .segment = segment_of(cache, table, partition),
+        .line_bytes = folder_table_line_bytes(table),
+    };
+}
+
+static uint64_t mono_us(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* A slice of the next extent, or with `finish` all that is missing. True when the extent was published. */
+static bool grow_step(struct cache *cache, enum rialto_table table, uint32_t partition, bool finish)
+{
+    struct grow_place g = grow_place_of(cache, table, partition);
+    enum rialto_status status = grow_pending(&g) ? RIALTO_OK : grow_begin(&g);
+    do {
+        if (status == RIALTO_OK)
+            status = grow_reserve(&g, GROW_SLICE_BYTES);
+    } while (status == RIALTO_OK && finish && grow_missing(&g) > 0);
+    if (status != RIALTO_OK) {
+        cache->growth[table].refused++;
+        cache->growth[table].refusal = status;
+        cache->claims_to_retry[table] = GROW_RETRY_CLAIMS;
+        return false;
+    }
+    if (grow_missing(&g) > 0)
+        return false;
+    grow_publish(&g);
+    cache->growth[table].extents++;
+    return true;
+}
+
+/* The same, unless the file system said no a little while ago; and how long it took. */
+static bool grow(struct cache *cache, enum rialto_table table, uint32_t partition, bool finish)
+{
+    if (cache->claims_to_retry[table] > 0) {
+        cache->claims_to_retry[table]--;
+        return false;
+    }
+    uint64_t began_us = mono_us();
+    bool published = grow_step(cache, table, partition, finish);
+    uint64_t took_us = mono_us() - began_us;
+    if (took_us > cache->growth[table].slowest_us)
+        cache->growth[table].slowest_us = took_us;
+    cache->growth[table].steps++;
+    cache->claims_to_slice = GROW_SLICE_CLAIMS;
+    return published;
+}
+
+static bool may_grow(const struct cache *cache, enum rialto_table table, uint32_t partition)
+{
+    const struct rialto_extents *extents = extents_of(cache, table, partition);
+    return folder_extent_count(extents) < RIALTO_EXTENTS_MAX &&
+           folder_capacity(extents) < table_capacity_max(cache, table);
+}
+
+/* In slices, while there is room: no claim waits for more than one of them. */
+static void grow_ahead(struct cache *cache, enum rialto_table table, uint32_t partition)
+{
+    if (cache->claims_to_slice > 0)
+        cache->claims_to_slice--;
+    uint64_t used = table_used(cache, table, partition), capacity = table_capacity(cache, table, partition);
+    if (cache->claims_to_slice == 0 && used * 100 >= capacity * GROW_PERCENT && may_grow(cache, table, partition))
+        (void)grow(cache, table, partition, false);
 }
 
 enum rialto_status table_claim(struct cache *cache, enum rialto_table table, uint32_t partition, struct rialto_key key,
                                uint64_t *ret_slot)
 {
     uint64_t slot = table_find(cache, table, partition, key);
+    if (slot == SLOT_NONE) {
+        count_used(cache, table, partition);
+        grow_ahead(cache, table, partition);
+        slot = find_spare(cache, table, partition, key, false);
+    }
+    if (slot == SLOT_NONE && may_grow(cache, table, partition) && grow(cache, table, partition, true))
+        slot = find_spare(cache, table, partition, key, false);
     if (slot == SLOT_NONE)
-        slot = find_spare(cache, table, partition, key);
+        slot = find_spare(cache, table, partition, key, true);
     if (slot == SLOT_NONE)
         return RIALTO_FULL;
     *ret_slot = slot;
     return RIALTO_OK;
 }
+
+/* ---- lines --------------------------------------------------------------------------------------------------- */
 
 /* Is the version in the line the same, its seq aside? */
 static bool same_version(const struct line_place *at, const uint64_t *image)
@@ -152,7 +343,8 @@ static bool same_version(const struct line_place *at, const uint64_t *image)
 
 bool table_write(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot, const void *line)
 {
-    struct line_place at = place_of(cache, table, partition, slot);
+    struct extent extent = extent_of_slot(cache, table, partition, slot);
+    struct line_place at = place_in(cache, &extent, slot);
     uint64_t image[LINE_WORDS_MAX];
     memcpy(image, line, at.words * sizeof image[0]);
 
@@ -166,8 +358,10 @@ bool table_write(struct cache *cache, enum rialto_table table, uint32_t partitio
     uint64_t used = table_used(cache, table, partition);
     line_write(&at, &(struct line_version){ .image = image, .used = used + (fresh ? 1 : 0) },
                &(struct line_version){ .image = NULL, .used = used });
-    if (fresh)
-        tags_set(tags_of(cache, table, partition), slot, segment_tag(next));
+    if (fresh) {
+        tags_set(extent.tags, slot - extent.in.first, segment_tag(next));
+        note_used(cache, &extent, 1);
+    }
     return true;
 }
 
@@ -182,22 +376,21 @@ bool table_read(const struct cache *cache, enum rialto_table table, uint32_t par
     return true;
 }
 
-/* Does the probe of some live key, from its home to its line, pass over this slot? Only keys in the unbroken run behind
- * the slot can, and none that is further than a probe is long. */
-static bool slot_is_passed(const struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot)
+/* Does the probe of some live key, from its home to its line, pass over this line (counted in its extent)? Only keys in the
+ * unbroken run behind it can, and none that is further than a probe is long. */
+static bool line_is_passed(const struct cache *cache, const struct extent *extent, uint64_t line)
 {
-    const _Atomic uint64_t *tags = tags_of(cache, table, partition);
-    uint64_t capacity = table_capacity(cache, table, partition);
+    uint64_t capacity = extent->in.capacity;
     uint64_t limit = capacity < RIALTO_PROBE_MAX ? capacity : RIALTO_PROBE_MAX;
-    uint64_t behind = slot;
+    uint64_t behind = line;
     for (uint64_t distance = 1; distance < limit; distance++) {
         behind = behind + 1 == capacity ? 0 : behind + 1;
-        uint64_t tag = tags_get(tags, behind);
+        uint64_t tag = tags_get(extent->tags, behind);
         if (tag == RIALTO_TAG_EMPTY)
             return false;
         if (tag == RIALTO_TAG_DELETED)
             continue;
-        struct line_place at = place_of(cache, table, partition, behind);
+        struct line_place at = place_in(cache, extent, extent->in.first + behind);
         uint64_t home = segment_home(key_at(&at), capacity);
         uint64_t from_home = behind >= home ? behind - home : behind + capacity - home;
         if (from_home >= distance)
@@ -207,33 +400,36 @@ static bool slot_is_passed(const struct cache *cache, enum rialto_table table, u
 }
 
 /* Tags of deleted lines lengthen probes: empty this one, and those before it, as far as nobody's probe needs them. */
-static void sweep_deleted(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot)
+static void sweep_deleted(struct cache *cache, const struct extent *extent, uint64_t line)
 {
-    _Atomic uint64_t *tags = tags_of(cache, table, partition);
-    uint64_t capacity = table_capacity(cache, table, partition);
     for (uint64_t swept = 0; swept < RIALTO_PROBE_MAX; swept++) {
-        if (tags_get(tags, slot) != RIALTO_TAG_DELETED || slot_is_passed(cache, table, partition, slot))
+        if (tags_get(extent->tags, line) != RIALTO_TAG_DELETED || line_is_passed(cache, extent, line))
             return;
-        tags_set(tags, slot, RIALTO_TAG_EMPTY);
-        slot = slot == 0 ? capacity - 1 : slot - 1;
+        tags_set(extent->tags, line, RIALTO_TAG_EMPTY);
+        line = line == 0 ? extent->in.capacity - 1 : line - 1;
     }
 }
 
 void table_delete(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot)
 {
-    struct line_place at = place_of(cache, table, partition, slot);
+    struct extent extent = extent_of_slot(cache, table, partition, slot);
+    struct line_place at = place_in(cache, &extent, slot);
     if (key_is_none(key_at(&at)))
         return;
     /* The version that is safe to read from now on is the empty one: the side line keeps nothing of the old. */
     const struct line_version gone = { .image = EMPTY_IMAGE, .used = table_used(cache, table, partition) - 1 };
     line_write(&at, &gone, &gone);
-    tags_set(tags_of(cache, table, partition), slot, RIALTO_TAG_DELETED);
-    sweep_deleted(cache, table, partition, slot);
+    tags_set(extent.tags, slot - extent.in.first, RIALTO_TAG_DELETED);
+    note_used(cache, &extent, -1);
+    sweep_deleted(cache, &extent, slot - extent.in.first);
 }
 
 void table_repair(struct cache *cache, enum rialto_table table, uint32_t partition)
 {
     struct rialto_segment *segment = segment_of(cache, table, partition);
+    struct grow_place g = grow_place_of(cache, table, partition);
+    grow_repair(&g);
+    cache->counted[table][partition] = false;
     /* At most one line can be open, and the side line was made for it before it was opened. */
     uint64_t ref = atomic_load_explicit(&segment->side_ref, memory_order_relaxed);
     if (ref == 0)
@@ -241,17 +437,20 @@ void table_repair(struct cache *cache, enum rialto_table table, uint32_t partiti
     uint64_t slot = (ref >> 32) - 1;
     if (slot >= table_capacity(cache, table, partition))
         return;
-    struct line_place at = place_of(cache, table, partition, slot);
+    struct extent extent = extent_of_slot(cache, table, partition, slot);
+    struct line_place at = place_in(cache, &extent, slot);
     line_repair(&at);
 
     /* The owner may have died between a line and its tag. "Deleted" is right for any line that is nobody's. */
-    _Atomic uint64_t *tags = tags_of(cache, table, partition);
     struct rialto_key key = key_at(&at);
+    uint64_t line = slot - extent.in.first;
     if (!key_is_none(key))
-        tags_set(tags, slot, segment_tag(key));
-    else if (tags_get(tags, slot) >= RIALTO_TAG_MIN)
-        tags_set(tags, slot, RIALTO_TAG_DELETED);
+        tags_set(extent.tags, line, segment_tag(key));
+    else if (tags_get(extent.tags, line) >= RIALTO_TAG_MIN)
+        tags_set(extent.tags, line, RIALTO_TAG_DELETED);
 }
+
+/* ---- rules and rings ------------------------------------------------------------------------------------------- */
 
 enum rialto_status rule_append(struct cache *cache, const struct rialto_rule_row *row, uint16_t *ret_rule)
 {

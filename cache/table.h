@@ -1,7 +1,7 @@
 /* table.h - writing side of the cache: create the files once, then one owner per partition writes lines.
  *
- *   prepare --cache_create()--> [ header | 64 segments | lines ... ]   worker --table_claim/write/delete()--> lines
- *                                                                       readers --mmap PROT_READ--> cache/reader.c
+ *   prepare --cache_create()--> [ header | 64 segments | lines ... + extents ]  worker --table_claim/write/delete()--> lines
+ *                                                                                readers --mmap PROT_READ--> cache/reader.c
  *
  * Owner      the prepare step of rialtod creates the files; they outlive every worker.
  * Writer     exactly one process per partition; a second writer breaks the invariant.
@@ -20,9 +20,13 @@ struct cache_plan {     /* what to create */
     const char *folder; /* created with mode 0750 if missing; its parent must be there */
     const char *instance;
     int64_t group_id; /* gid for files (0640), -1 = leave */
-    /* Lines that are to fit, in all. Each partition gets an equal share, and room for the unevenness of hashing and for
-     * short probes: a large table has about 1.5 lines for each line asked for, a small one several. */
+    /* Lines that are to fit at most, in all, and how many of them one id brings with it into its partition (0 = 1). Each
+     * partition gets cache_share() of them, and a third more, so that probes stay short: a large table is three quarters full
+     * when it holds all. */
     uint64_t lines[RIALTO_TABLE_COUNT];
+    uint32_t group[RIALTO_TABLE_COUNT];
+    /* Of that, how much there is room for at once, in percent; 0 = all of it. Tables grow in their files up to the whole. */
+    uint32_t start_percent;
     uint32_t workers; /* rings; 1..RIALTO_WORKERS_MAX */
     uint8_t secret[RIALTO_SECRET_BYTES];
     uint8_t geohash_lengths[2];
@@ -32,14 +36,26 @@ struct cache_plan {     /* what to create */
     bool demo;
 };
 
+/* cache_share - most lines of one partition when `total` lines are spread by the hash of ids that bring `group` lines each:
+ * its share, four standard deviations, and 64 because a few lines are spread more unevenly than that. */
+uint64_t cache_share(uint64_t total, uint32_t group);
+
 /* cache_create - make the folder ready for this plan.
- * Files already there with the same layout, secret, line counts and workers, made since this boot, are kept as they are (their
- * readers go on) and *ret_kept is true; the settings in control are refreshed. Anything else: new files are made, the old ones
- * marked retired and unlinked. One process at a time. Space is reserved for real (posix_fallocate). On NO_SPACE
- * *ret_bytes_missing says how much more the folder needs; where that is known beforehand the old files stay.
- * Returns RIALTO_OK, NO_SPACE, NO_PERMISSION, NO_MEMORY, SYSTEM; BAD_INPUT for a number of workers out of range, or more zones
- * or products than a cell can name (RIALTO_ZONE_SLOTS_MAX, RIALTO_PRODUCT_SLOTS_MAX lines a partition, slack included). */
+ * Files already there with the same layout, secret, maxima and workers, made since this boot, are kept as they are, grown or
+ * not (their readers go on), and *ret_kept is true; the settings in control are refreshed. Anything else: new files are made,
+ * the old ones marked replaced and unlinked. One process at a time. What tables start with is reserved for real
+ * (posix_fallocate), and there must be room for all that they may grow to: on NO_SPACE *ret_bytes_missing says how much more
+ * the folder needs; where that is known beforehand the old files stay.
+ * Returns RIALTO_OK, NO_SPACE, NO_PERMISSION, NO_MEMORY, SYSTEM; BAD_INPUT for a number of workers out of range, a table larger
+ * than RIALTO_TABLE_BYTES_MAX, or more zones or products than a cell can name (RIALTO_ZONE_SLOTS_MAX,
+ * RIALTO_PRODUCT_SLOTS_MAX lines a partition, slack included). */
 enum rialto_status cache_create(const struct cache_plan *plan, bool *ret_kept, uint64_t *ret_bytes_missing);
+
+/* cache_bytes_max - shared memory of the plan when every table has grown to the whole; cache_bytes_start - at creation. */
+uint64_t cache_bytes_max(const struct cache_plan *plan);
+uint64_t cache_bytes_start(const struct cache_plan *plan);
+/* cache_table_bytes - of one table's file: when it is made, and grown to the whole. */
+uint64_t cache_table_bytes(const struct cache_plan *plan, enum rialto_table table, bool grown);
 
 /* cache_remove - retire and unlink every file of the folder, and the folder. Used on a clean stop that asks for it. */
 void cache_remove(const char *folder);
@@ -55,8 +71,11 @@ struct rialto_control *cache_control(struct cache *cache);
 uint64_t table_find(const struct cache *cache, enum rialto_table table, uint32_t partition, struct rialto_key key);
 
 /* table_claim - slot for a key: the one it has, or a free one that is chosen but not yet marked: the next table_write() to
- * it makes it the key's. Between the two nothing may be claimed or deleted in the same partition of the table.
- * RIALTO_OK or FULL (segment full, or RIALTO_PROBE_MAX lines looked at). Owner only. */
+ * it makes it the key's. Between the two nothing may be claimed or deleted in the same partition of the table. A slot is the
+ * key's until the key is deleted: growth moves no line. A new key may make the segment grow, which takes one slice of
+ * FOLDER_LARGE_PAGE at most unless keys came faster than slices; the process must have cache_open()ed the folder itself.
+ * RIALTO_OK or FULL (the segment is as large as it may be, or the file system is full, and RIALTO_PROBE_MAX lines of each
+ * extent are taken). Owner only. */
 enum rialto_status table_claim(struct cache *cache, enum rialto_table table, uint32_t partition, struct rialto_key key,
                                uint64_t *ret_slot);
 
@@ -73,8 +92,20 @@ void table_delete(struct cache *cache, enum rialto_table table, uint32_t partiti
 /* table_repair - after the death of a partition's owner, before the successor writes: finish what it left open. */
 void table_repair(struct cache *cache, enum rialto_table table, uint32_t partition);
 
+/* table_capacity - lines of a segment as it is; table_capacity_max - as large as it may grow. */
 uint64_t table_capacity(const struct cache *cache, enum rialto_table table, uint32_t partition);
+uint64_t table_capacity_max(const struct cache *cache, enum rialto_table table);
 uint64_t table_used(const struct cache *cache, enum rialto_table table, uint32_t partition);
+
+struct table_growth {           /* what this process has seen */
+    uint64_t steps;             /* slices reserved or refused */
+    uint64_t extents;           /* published */
+    uint64_t refused;           /* attempts that found no space */
+    enum rialto_status refusal; /* why the last one was */
+    uint64_t slowest_us;        /* longest that a claim waited for it */
+    uint64_t regions_lost;      /* of the file: addresses, not space, that owners may have lost by dying */
+};
+struct table_growth table_growth(const struct cache *cache, enum rialto_table table);
 
 /* rule_append - number of the row that says the same as this one, appended if there is none. Only prepare calls this.
  * RIALTO_OK or FULL. */

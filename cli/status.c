@@ -1,6 +1,6 @@
 /* status.c - `rialto status`: is the instance well? From its tables, its metrics, and one question to its gateway.
  *
- *   control.v1   mode, heartbeats by partition         metrics.v1   processes, counters, Redis
+ *   control.v2   mode, heartbeats by partition         metrics.v2   processes, counters, Redis
  *   tables       lines used and room                   ping         the gateway answers, what time it is
  *
  * Healthy: the gateway answers, every heartbeat is fresh, every worker has Redis, nothing waits long for it. */
@@ -26,7 +26,8 @@
 #define FIRST_WORKER    2u
 
 struct table_use {
-    uint64_t used, capacity;
+    uint64_t used, capacity; /* lines: live, and as many as there may be */
+    uint64_t reserved;       /* lines that there is room for now */
 };
 
 struct process {
@@ -104,7 +105,8 @@ static void gather_tables(struct health *health, const struct folder *folder)
         struct table_use *use = &health->table[table];
         for (uint32_t i = 0; i < RIALTO_PARTITIONS; i++) {
             use->used += atomic_load(&folder->table[table].segment[i].used);
-            use->capacity += atomic_load(&folder->table[table].segment[i].capacity);
+            use->capacity += folder->table[table].header->capacity_max;
+            use->reserved += folder_capacity(&folder->table[table].extents[i]);
         }
         if (use->capacity > 0 && use->used * 10 > use->capacity * 9)
             complain(health, "table %s is %" PRIu64 " %% full", table_name[table], use->used * 100 / use->capacity);

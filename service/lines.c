@@ -8,15 +8,50 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char *const TABLE_NAME[RIALTO_TABLE_COUNT] = {
+    [RIALTO_TABLE_CELLS] = "cells", [RIALTO_TABLE_TERMS] = "terms",       [RIALTO_TABLE_OFFERS] = "offers",
+    [RIALTO_TABLE_ZONES] = "zones", [RIALTO_TABLE_PRODUCTS] = "products",
+};
+
+/* What a claim did to its table, for those who watch. */
+static void tell_growth(const struct worker *worker, enum rialto_table table, uint32_t partition)
+{
+    static struct table_growth told[RIALTO_TABLE_COUNT];
+    static uint64_t slowest_us;
+    struct table_growth now = table_growth(worker->cache, table);
+    metric_add(METRIC_table_extents_total, now.extents - told[table].extents);
+    metric_add(METRIC_table_grow_refused_total, now.refused - told[table].refused);
+    if (now.slowest_us > slowest_us)
+        metric_set(METRIC_table_grow_slice_us_max, slowest_us = now.slowest_us);
+    if (now.extents != told[table].extents)
+        log_line(LOG_INFO, "TABLE-GROWN", "table=%s partition=%u lines=%llu of=%llu slowest_us=%llu", TABLE_NAME[table], partition,
+                 (unsigned long long)table_capacity(worker->cache, table, partition),
+                 (unsigned long long)table_capacity_max(worker->cache, table), (unsigned long long)now.slowest_us);
+    if (now.refused > 0 && told[table].refused == 0)
+        log_line(LOG_WARNING, "TABLE-GROW-REFUSED", "table=%s partition=%u lines=%llu of=%llu reason=%s: make room in %s",
+                 TABLE_NAME[table], partition, (unsigned long long)table_capacity(worker->cache, table, partition),
+                 (unsigned long long)table_capacity_max(worker->cache, table), rialto_status_text(now.refusal),
+                 worker->config->cache_dir);
+    told[table] = now;
+    uint64_t lost = 0;
+    for (uint32_t t = 0; t < RIALTO_TABLE_COUNT; t++)
+        lost += table_growth(worker->cache, t).regions_lost;
+    metric_set(METRIC_table_regions_lost, lost);
+}
+
 static bool claim(struct worker *worker, enum rialto_table table, uint32_t partition, struct rialto_key key,
                   uint64_t *ret_slot)
 {
     static bool said[RIALTO_TABLE_COUNT]; /* once a table and process: the counter goes on */
-    if (table_claim(worker->cache, table, partition, key, ret_slot) == RIALTO_OK)
+    uint64_t steps = table_growth(worker->cache, table).steps;
+    enum rialto_status status = table_claim(worker->cache, table, partition, key, ret_slot);
+    if (table_growth(worker->cache, table).steps != steps)
+        tell_growth(worker, table, partition);
+    if (status == RIALTO_OK)
         return true;
     metric_add(METRIC_table_full_total, 1);
     if (!said[table])
-        log_line(LOG_WARNING, "TABLE-FULL", "table=%u partition=%u capacity=%llu", table, partition,
+        log_line(LOG_WARNING, "TABLE-FULL", "table=%s partition=%u capacity=%llu", TABLE_NAME[table], partition,
                  (unsigned long long)table_capacity(worker->cache, table, partition));
     said[table] = true;
     return false;

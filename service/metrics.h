@@ -1,6 +1,6 @@
 /* metrics.h - counters and gauges that every process keeps in shared memory, one block of plain words per process.
  *
- * CACHE_DIR/metrics.v1: created by the prepare step, one writer per block, read by `rialto status` and later by the exporter.
+ * CACHE_DIR/metrics.v2: created by the prepare step, one writer per block, read by `rialto status` and later by the exporter.
  * No personal data. */
 #ifndef SERVICE_METRICS_H
 #define SERVICE_METRICS_H
@@ -64,7 +64,11 @@
     X(http_failed_total,           COUNTER, "answers","HTTP requests that failed on our side (5xx)")                   \
     X(http_quotes_total,           COUNTER, "quotes", "quotes read for HTTP")                                          \
     X(http_crowded_total,          COUNTER, "answers","HTTP requests sent away because too many signals were under way") \
-    X(http_slow_total,             COUNTER, "conns",  "HTTP connections closed because a request, or the silence before it, took too long")
+    X(http_slow_total,             COUNTER, "conns",  "HTTP connections closed because a request, or the silence before it, took too long") \
+    X(table_extents_total,         COUNTER, "extents","times a segment of a table grew in its file")                \
+    X(table_grow_refused_total,    COUNTER, "times",  "times a segment could not grow, because the file system of cache_dir was full") \
+    X(table_grow_slice_us_max,     GAUGE,   "us",     "longest time that one line waited for its table to grow")    \
+    X(table_regions_lost,          GAUGE,   "regions","addresses in tables that processes lost at most by dying while they grew")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

@@ -2,15 +2,12 @@
  *
  *   models_dir --copy, check--> DATA_DIR/models
  *   config, secret ------------> cache_create(): tables in CACHE_DIR, kept when they fit
- *   models ---------------------> numbers of price groups (DATA_DIR/groups, control), rows of rules.v1
- *
- * Room for zones: a partition keeps its own copy of each zone that its products or customers use, because a line may
- * only point into its own partition. In the worst case each of its cells and customers stands in another zone, and
- * never are there more than zones_max: so each partition gets the smaller of the two. With the default settings that
- * is a third of the cache; a lower zones_max is what makes it smaller. */
+ *   models ---------------------> numbers of price groups (DATA_DIR/groups, control), rows of rules
+ */
 #include "cache/table.h"
 #include "pricing/model.h"
 #include "pricing/money.h"
+#include "service/capacity.h"
 #include "service/data_dir.h"
 #include "service/log.h"
 #include "service/metrics.h"
@@ -23,8 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ZONES_PER_PARTITION_MIN 64u
-#define ZONES_PER_PARTITION_MAX 11000u /* a cell names its zone in 14 bits, and a table is never filled to the brim */
 #define QUOTE_ARITHMETIC        1u
 
 /* ---- models ----------------------------------------------------------------------------------------------------- */
@@ -79,41 +74,9 @@ static bool group_find(const struct config *config, int64_t *ret)
     return true;
 }
 
-static uint64_t zones_per_partition(const struct config *config)
-{
-    uint64_t users = (uint64_t)state_capacity_for(config->cells_max) + state_capacity_for(config->customers_max);
-    uint64_t zones = config->zones_max < users ? config->zones_max : users;
-    if (zones < ZONES_PER_PARTITION_MIN)
-        zones = ZONES_PER_PARTITION_MIN;
-    return zones < ZONES_PER_PARTITION_MAX ? zones : ZONES_PER_PARTITION_MAX;
-}
-
-/* A table never is what runs full: what a worker could take into its state must have its line, or it would be accepted and not
- * be seen. */
-static uint64_t lines_for(uint32_t maximum)
-{
-    return (uint64_t)state_capacity_for(maximum) * RIALTO_PARTITIONS;
-}
-
 static bool plan_make(const struct config *config, struct cache_plan *ret)
 {
-    *ret = (struct cache_plan){
-        .folder = config->cache_dir,
-        .instance = config->instance,
-        .lines = {
-            [RIALTO_TABLE_CELLS] = lines_for(config->cells_max),
-            [RIALTO_TABLE_TERMS] = lines_for(config->customers_max),
-            [RIALTO_TABLE_OFFERS] = lines_for(config->offers_max),
-            [RIALTO_TABLE_ZONES] = zones_per_partition(config) * RIALTO_PARTITIONS,
-            [RIALTO_TABLE_PRODUCTS] = lines_for(config->products_max),
-        },
-        .workers = config->workers,
-        .stale_after_ms = config->stale_after_ms,
-        .personal_stale_ms = config->personal_stale_ms,
-        .demo = config->demo != 0,
-    };
-    memcpy(ret->geohash_lengths, config->geohash_length, sizeof ret->geohash_lengths);
-    memcpy(ret->path_depths, config->path_depth, sizeof ret->path_depths);
+    capacity_plan(config, ret);
     return secret_load(config, ret->secret) && group_find(config, &ret->group_id);
 }
 

@@ -19,8 +19,7 @@ bool dirty_cells_setup(struct publishing *p)
     struct dirty_cells *cells = &p->cells;
     *cells = (struct dirty_cells){ 0 };
     for (uint32_t n = p->worker; n < RIALTO_PARTITIONS; n += p->config->workers) {
-        const struct rialto_segment *segment = &p->prices->folder.table[RIALTO_TABLE_CELLS].segment[n];
-        cells->lines[n] = atomic_load_explicit(&segment->capacity, memory_order_acquire);
+        cells->lines[n] = p->prices->folder.table[RIALTO_TABLE_CELLS].header->capacity_max;
         cells->first_word[n] = cells->words;
         cells->words += (cells->lines[n] + 63) / 64;
     }
@@ -48,7 +47,9 @@ void dirty_cells_mark(struct publishing *p, uint32_t partition, uint64_t slot)
 void dirty_cells_mark_all(struct publishing *p)
 {
     for (uint32_t n = 0; n < RIALTO_PARTITIONS; n++) {
-        for (uint64_t slot = 0; slot < p->cells.lines[n]; slot++)
+        const struct rialto_extents *extents = &p->prices->folder.table[RIALTO_TABLE_CELLS].extents[n];
+        uint64_t there = p->cells.lines[n] == 0 ? 0 : folder_capacity(extents);
+        for (uint64_t slot = 0; slot < there; slot++)
             dirty_cells_mark(p, n, slot);
     }
 }

@@ -13,7 +13,7 @@
 #define CELLS_PER_PASS     2048u
 #define FIELDS_A_COMMAND   64u
 
-struct dirty_cells { /* a bit per line of our own partitions in cells.v1 */
+struct dirty_cells { /* a bit per line of our own partitions in cells, as many as there may be */
     uint64_t *word;
     uint64_t words, count;                  /* count: bits that are set */
     uint64_t cursor;                        /* word to look at next */

@@ -1,5 +1,6 @@
 #include "service/state.h"
 
+#include "service/capacity.h"
 #include "service/metrics.h"
 
 #include <assert.h>
@@ -78,12 +79,6 @@ static const uint32_t RECORD_BYTES[POOL_COUNT] = {
     sizeof(struct offer_record),   sizeof(struct zone_record),
 };
 
-uint32_t state_capacity_for(uint32_t total)
-{
-    uint32_t even = total / RIALTO_PARTITIONS + 1;
-    return even + even / 4 + 64;
-}
-
 static uint64_t page_up(uint64_t bytes)
 {
     return (bytes + STATE_PAGE - 1) / STATE_PAGE * STATE_PAGE;
@@ -93,9 +88,9 @@ static void plan_file(const struct config *config, uint32_t number, struct state
 {
     bool common = number == RIALTO_PARTITIONS;
     const uint32_t capacity[POOL_COUNT] = {
-        common ? 0 : state_capacity_for(config->products_max),  common ? 0 : state_capacity_for(config->cells_max),
-        common ? 0 : state_capacity_for(config->customers_max), common ? 0 : state_capacity_for(config->offers_max),
-        common ? config->zones_max : 0,
+        common ? 0 : capacity_of(config, POOL_PRODUCTS),  common ? 0 : capacity_of(config, POOL_CELLS),
+        common ? 0 : capacity_of(config, POOL_CUSTOMERS), common ? 0 : capacity_of(config, POOL_OFFERS),
+        common ? capacity_of(config, POOL_ZONES) : 0,
     };
     memset(ret, 0, sizeof *ret);
     ret->magic = STATE_MAGIC;

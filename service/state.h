@@ -125,10 +125,6 @@ _Static_assert(sizeof(struct cell_record) % 8 == 0 && sizeof(struct product_reco
 
 struct state;
 
-/* state_capacity_for - records of one partition when the configured maximum of all is `total`: its share, and room for an uneven
- * spread of the hash. */
-uint32_t state_capacity_for(uint32_t total);
-
 /* state_open - map (and create) a partition's file; undo what a dead owner left open.
  *   number      partition, or RIALTO_PARTITIONS for the common file of `worker`
  *   ret_fresh   the file is new, of another layout or size, from another boot, or was never filled: it is empty, and is to be filled

@@ -279,7 +279,7 @@ static void sockets_remove(const struct config *config)
 static void cache_take_away(const struct config *config)
 {
     char path[CONFIG_TEXT_MAX + 16];
-    (void)snprintf(path, sizeof path, "%s/metrics.v1", config->cache_dir);
+    (void)snprintf(path, sizeof path, "%s/metrics" RIALTO_FILE_SUFFIX, config->cache_dir);
     (void)unlink(path);
     cache_remove(config->cache_dir);
     log_line(LOG_INFO, "CACHE-REMOVED", "cache_dir=%s", config->cache_dir);

@@ -67,7 +67,7 @@ struct worker {
     struct rialto_control *control;
     struct zone_levels levels;
     struct model_set *models;
-    uint16_t (*rule)[MODEL_CURRENCIES_MAX]; /* row in rules.v1 per model and currency */
+    uint16_t (*rule)[MODEL_CURRENCIES_MAX]; /* row of rules per model and currency */
     struct state *common;
     struct partition partition[RIALTO_PARTITIONS]; /* only the owned ones are open */
     struct timers timers;

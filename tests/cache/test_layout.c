@@ -18,15 +18,24 @@ Test(layout, table_header_and_segment)
     AT(rialto_table_header, retired, 28);
     AT(rialto_table_header, file_bytes, 32);
     AT(rialto_table_header, created_unix_ms, 40);
-    AT(rialto_segment, offset, 0);
-    AT(rialto_segment, capacity, 8);
-    AT(rialto_segment, generation, 16);
-    AT(rialto_segment, used, 24);
-    AT(rialto_segment, side_used, 32);
-    AT(rialto_segment, tags, 40);
+    AT(rialto_table_header, capacity_max, 48);
+    AT(rialto_table_header, bytes_max, 56);
+    AT(rialto_table_header, file_end, 64);
+    AT(rialto_table_header, regions_lost, 72);
+    AT(rialto_extent, lines, 0);
+    AT(rialto_extent, tags, 8);
+    AT(rialto_extent, first, 16);
+    AT(rialto_extent, capacity, 20);
+    AT(rialto_extents, count, 0);
+    AT(rialto_extents, extent, 8);
+    AT(rialto_segment, used, 0);
+    AT(rialto_segment, side_used, 8);
+    AT(rialto_segment, grow_lines, 16);
+    AT(rialto_segment, grow_offset, 24);
+    AT(rialto_segment, grow_reserved, 32);
     AT(rialto_segment, side_ref, 64);
     AT(rialto_segment, side, 128);
-    AT(rialto_segment, reserved3, 384);
+    AT(rialto_segment, reserved2, 384);
 }
 
 Test(layout, cell_and_terms)

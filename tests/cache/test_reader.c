@@ -370,7 +370,7 @@ static void leave_open(enum rialto_table table, uint32_t partition, uint64_t slo
     cr_assert_eq(folder_open(f.folder, true, &folder), RIALTO_OK);
     const struct folder_table *t = &folder.table[table];
     struct rialto_segment *segment = &t->segment[partition];
-    _Atomic uint64_t *word = (_Atomic uint64_t *)(void *)(t->base + segment->offset + slot * 64);
+    _Atomic uint64_t *word = (_Atomic uint64_t *)(void *)(t->base + t->extents[partition].extent[0].lines + slot * 64);
     for (int i = 0; i < 8; i++)
         atomic_store(&segment->side[i], atomic_load(&word[i]));
     atomic_store(&segment->side_used, atomic_load(&segment->used));

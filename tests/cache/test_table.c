@@ -129,8 +129,8 @@ static uint64_t raw_line(uint32_t partition, uint64_t slot, uint64_t ret[8])
     struct folder folder;
     cr_assert_eq(folder_open(f.folder, false, &folder), RIALTO_OK);
     const struct folder_table *t = &folder.table[RIALTO_TABLE_TERMS];
-    memcpy(ret, t->base + t->segment[partition].offset + slot * 64, 64);
-    uint8_t tag = t->base[t->segment[partition].tags + slot];
+    memcpy(ret, t->base + t->extents[partition].extent[0].lines + slot * 64, 64);
+    uint8_t tag = t->base[t->extents[partition].extent[0].tags + slot];
     folder_close(&folder);
     return tag;
 }
@@ -140,7 +140,7 @@ static void set_raw_tag(uint32_t partition, uint64_t slot, uint8_t tag)
     struct folder folder;
     cr_assert_eq(folder_open(f.folder, true, &folder), RIALTO_OK);
     const struct folder_table *t = &folder.table[RIALTO_TABLE_TERMS];
-    t->base[t->segment[partition].tags + slot] = tag;
+    t->base[t->extents[partition].extent[0].tags + slot] = tag;
     folder_close(&folder);
 }
 
@@ -220,14 +220,14 @@ Test(table, nothing_of_a_deleted_line_is_left)
     uint64_t slot = put(&line, 9);
     line.multiplier_e4[15] = 1; /* a second version, so that the side line holds the first */
     cr_assert(table_write(f.cache, RIALTO_TABLE_TERMS, 9, slot, &line));
-    cr_assert(file_holds("terms.v1", &line.key.lo, 8));
-    cr_assert(file_holds("terms.v1", "secret payload", 14));
+    cr_assert(file_holds("terms.v2", &line.key.lo, 8));
+    cr_assert(file_holds("terms.v2", "secret payload", 14));
 
     table_delete(f.cache, RIALTO_TABLE_TERMS, 9, slot);
-    cr_assert_not(file_holds("terms.v1", &line.key.lo, 8));
-    cr_assert_not(file_holds("terms.v1", &line.key.hi, 8));
-    cr_assert_not(file_holds("terms.v1", "secret payload", 14));
-    cr_assert_not(file_holds("terms.v1", &(uint32_t){ 0x5EC12E7 }, 4));
+    cr_assert_not(file_holds("terms.v2", &line.key.lo, 8));
+    cr_assert_not(file_holds("terms.v2", &line.key.hi, 8));
+    cr_assert_not(file_holds("terms.v2", "secret payload", 14));
+    cr_assert_not(file_holds("terms.v2", &(uint32_t){ 0x5EC12E7 }, 4));
 }
 
 /* ---- against a plain list --------------------------------------------------------------------------- */
@@ -276,9 +276,9 @@ static void expect_invariant(void)
     struct folder folder;
     cr_assert_eq(folder_open(f.folder, false, &folder), RIALTO_OK);
     const struct folder_table *t = &folder.table[RIALTO_TABLE_TERMS];
-    const uint8_t *tag = t->base + t->segment[1].tags;
+    const uint8_t *tag = t->base + t->extents[1].extent[0].tags;
     const struct rialto_terms_line *line =
-        (const struct rialto_terms_line *)(const void *)(t->base + t->segment[1].offset);
+        (const struct rialto_terms_line *)(const void *)(t->base + t->extents[1].extent[0].lines);
     for (uint64_t s = 0; s < capacity; s++) {
         if (key_is_none(line[s].key)) {
             cr_assert_lt(tag[s], RIALTO_TAG_MIN);
@@ -347,7 +347,7 @@ static void leave_open(uint32_t partition, uint64_t slot)
     cr_assert_eq(folder_open(f.folder, true, &folder), RIALTO_OK);
     const struct folder_table *t = &folder.table[RIALTO_TABLE_TERMS];
     struct rialto_segment *segment = &t->segment[partition];
-    _Atomic uint64_t *word = (_Atomic uint64_t *)(void *)(t->base + segment->offset + slot * 64);
+    _Atomic uint64_t *word = (_Atomic uint64_t *)(void *)(t->base + t->extents[partition].extent[0].lines + slot * 64);
     for (int i = 0; i < 8; i++)
         atomic_store(&segment->side[i], atomic_load(&word[i]));
     atomic_store(&segment->side_used, atomic_load(&segment->used));

@@ -144,20 +144,22 @@ with Service(models={"shop.json": MODEL}) as service:
         data = (service.cache / name).read_bytes()
         keys = set()
         for partition in range(64):
-            offset, capacity = struct.unpack_from("<QQ", data, 4096 + partition * 512)
-            for slot in range(capacity):
-                key = data[offset + slot * line_bytes + key_at:][:16]
-                if key not in (b"\0" * 16, b"\xff" * 16):
-                    keys.add(key)
+            extents, = struct.unpack_from("<I", data, 4096 + partition * 128)
+            for extent in range(extents):
+                offset, _, _, capacity = struct.unpack_from("<QQII", data, 4096 + partition * 128 + 8 + extent * 24)
+                for slot in range(capacity):
+                    key = data[offset + slot * line_bytes + key_at:][:16]
+                    if key not in (b"\0" * 16, b"\xff" * 16):
+                        keys.add(key)
         return keys
 
-    terms_before, offers_before = shared_lines("terms.v1", 64), shared_lines("offers.v1", 64)
+    terms_before, offers_before = shared_lines("terms.v2", 64), shared_lines("offers.v2", 64)
     service.accept(customer(ID, KINDS, tier=TIER, segments=[SEGMENT], spend=77777777, currency="EUR"),
                    {"type": "location", "customer": ID, "zone": ZONE, "lease_s": 86400},
                    {"type": "offer", "customer": ID, "sku": "milk", "kind": "percent", "percent": 3, "stackable": True},
                    {"type": "offer", "customer": ID, "sku": "tea", "kind": "lock", "amount": 123, "currency": "EUR"},
                    demand("milk", "view", customer=ID))
-    keys = list((shared_lines("terms.v1", 64) - terms_before) | (shared_lines("offers.v1", 64) - offers_before))
+    keys = list((shared_lines("terms.v2", 64) - terms_before) | (shared_lines("offers.v2", 64) - offers_before))
 
     def traces(folders, words):
         """Which words stand in which files."""
