@@ -51,8 +51,8 @@ Test(reject, keeps_nothing_of_a_customer)
         "{\"type\":\"customer\",\"customer\":\"anna7\",\"consent\":{\"anna7\":true}}",
         "{\"type\":\"location\",\"customer\":\"anna7\",\"lat\":48.5,\"lon\":500}",
         "{\"type\":\"forget\",\"customer\":\"anna7\",\"source\":5}",
-        "{\"type\":\"demand\",\"customer\":\"anna7\",\"sku\":\"m\",\"event\":\"view\",\"quantity\":-1,\"id\":\"anna7\","
-        "\"source\":\"s\"}",
+        ("{\"type\":\"demand\",\"customer\":\"anna7\",\"sku\":\"m\",\"event\":\"view\",\"quantity\":-1,\"id\":\"anna7\","
+         "\"source\":\"s\"}"),
         "{\"type\":\"supply\",\"customer\":\"anna7\",\"sku\":\"m\",\"available\":1,\"id\":\"anna7\"}",
         "{\"type\":\"supply\",\"sku\":\"m\",\"available\":\"anna7\",\"capacity\":5}",
         "{\"type\":\"anna7\"}",
@@ -71,15 +71,15 @@ Test(reject, keeps_nothing_of_a_customer)
 Test(reject, a_part_comes_back_the_same)
 {
     static const char *const TEXTS[] = {
-        "{\"type\":\"product\",\"sku\":\"m\",\"category\":\"a/"
-        "b\",\"title\":\"M\",\"list\":109,\"cost\":50,\"currency\":\"EUR\","
-        "\"unit\":\"l\",\"tax\":\"excluded\",\"promotion\":0.8,\"until\":1767225601000,\"zone\":\"de\"}",
+        ("{\"type\":\"product\",\"sku\":\"m\",\"category\":\"a/"
+         "b\",\"title\":\"M\",\"list\":109,\"cost\":50,\"currency\":\"EUR\","
+         "\"unit\":\"l\",\"tax\":\"excluded\",\"promotion\":0.8,\"until\":1767225601000,\"zone\":\"de\"}"),
         "{\"type\":\"demand\",\"sku\":\"m\",\"event\":\"return\",\"quantity\":0.000001,\"zone\":\"de/x\"}",
         "{\"type\":\"supply\",\"sku\":\"m\",\"available\":40,\"capacity\":240.25}",
         "{\"type\":\"competitor\",\"sku\":\"m\",\"competitor\":\"c\",\"amount\":115,\"currency\":\"EUR\"}",
         "{\"type\":\"weather\",\"zone\":\"de\",\"temperature_c\":-31.5,\"humidity\":0.25}",
-        "{\"type\":\"zone\",\"zone\":\"de\",\"lat\":-0.5,\"lon\":11.575,\"utc_offset_min\":-60,\"region\":\"r\","
-        "\"parent\":\"\"}",
+        ("{\"type\":\"zone\",\"zone\":\"de\",\"lat\":-0.5,\"lon\":11.575,\"utc_offset_min\":-60,\"region\":\"r\","
+         "\"parent\":\"\"}"),
     };
     for (size_t i = 0; i < sizeof TEXTS / sizeof TEXTS[0]; i++) {
         struct fault fault;
