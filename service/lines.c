@@ -75,6 +75,20 @@ static void drop(struct worker *worker, enum rialto_table table, uint32_t partit
 
 /* ---- names ------------------------------------------------------------------------------------------------- */
 
+/* Of the nearest zone that says one, as a reader finds it who meets no line of the zone itself: that a customer stands there
+ * must not change what others are told. */
+static uint16_t currency_around(const struct worker *worker, const struct place *place)
+{
+    for (uint32_t level = 0; level < place->chain_count; level++) {
+        if (place->record[level] == STATE_NONE)
+            continue;
+        const struct zone_record *record = state_at(worker->common, POOL_ZONES, place->record[level]);
+        if (record->currency != 0)
+            return record->currency;
+    }
+    return 0;
+}
+
 /* Slot of a zone's line in a partition's segment, written if it is new or changed. SLOT_NONE when full. */
 static uint64_t zone_slot(struct worker *worker, uint32_t partition, const char *zone)
 {
@@ -95,9 +109,9 @@ static uint64_t zone_slot(struct worker *worker, uint32_t partition, const char 
     }
     if (place->record[0] != STATE_NONE) {
         const struct zone_record *record = state_at(worker->common, POOL_ZONES, place->record[0]);
-        line.currency = record->currency;
         line.utc_offset_min = record->utc_offset_min;
     }
+    line.currency = currency_around(worker, place);
     (void)table_write(worker->cache, RIALTO_TABLE_ZONES, partition, slot, &line);
     return slot;
 }

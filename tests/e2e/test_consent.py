@@ -236,4 +236,16 @@ with Service(models={"shop.json": MODEL}) as service:
         service.restart()
         equal([amount("milk", customer=ID), amount("tea", customer=ID)], [1000, 500])
         gone(lambda: traces([service.data / "state", service.cache], WORDS))
+
+with Service(models={"shop.json": simple_model()}) as service:
+    @check("that customers stand in a zone changes nothing for others who name it, its currency included")
+    def _():
+        service.accept({"type": "zone", "zone": "cn", "currency": "CNY"}, product("silk", 1000))
+        zones = [f"cn/r{n}" for n in range(400)]
+
+        def told():
+            return [service.cli_quote("silk", zone=zone)[1][0]["status"] for zone in zones]
+        equal(set(told()), {"OTHER_CURRENCY"})
+        service.accept(*(signal for n, zone in enumerate(zones) for signal in (customer(f"c{n}", ["location"]), {"type": "location", "customer": f"c{n}", "zone": zone})))
+        equal(set(told()), {"OTHER_CURRENCY"})
 finish()
