@@ -173,13 +173,7 @@ void reject_of_part(const struct signal *signal, enum signal_part part, enum sig
 static bool type_of(const cJSON *value, enum signal_type *ret)
 {
     const cJSON *type = cJSON_GetObjectItemCaseSensitive(value, "type");
-    for (int i = 0; cJSON_IsString(type) && i < SIGNAL_TYPE_COUNT; i++) {
-        if (strcmp(type->valuestring, signal_type_name((enum signal_type)i)) == 0) {
-            *ret = (enum signal_type)i;
-            return true;
-        }
-    }
-    return false;
+    return cJSON_IsString(type) && signal_type_find(type->valuestring, ret);
 }
 
 static void keep_source(const cJSON *value, struct reject *ret)
@@ -226,16 +220,9 @@ static void keep_members(const cJSON *value, enum signal_type type, const struct
     end(&writer);
 }
 
-void reject_of_value(const cJSON *value, const struct signal_rules *rules, enum signal_reason reason,
-                     const struct fault *fault, struct reject *ret)
+static void keep_value(const cJSON *value, const struct signal_rules *rules, struct reject *ret)
 {
     enum signal_type type;
-    memset(ret, 0, sizeof *ret);
-    ret->reason = reason;
-    keep_pointer(fault->pointer, ret->pointer);
-    (void)snprintf(ret->text, sizeof ret->text, "%s", fault->reason);
-    if (!cJSON_IsObject(value))
-        return;
     keep_source(value, ret);
     if (!type_of(value, &type))
         return;
@@ -243,4 +230,24 @@ void reject_of_value(const cJSON *value, const struct signal_rules *rules, enum 
     bool personal = (signal_rows[SIGNAL_FIELD_customer].must >> type & 1u) != 0;
     if (!personal)
         keep_members(value, type, rules, ret);
+}
+
+void reject_of_value(const cJSON *value, const struct signal_rules *rules, enum signal_reason reason,
+                     const struct fault *fault, struct reject *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    ret->reason = reason;
+    keep_pointer(fault->pointer, ret->pointer);
+    (void)snprintf(ret->text, sizeof ret->text, "%s", fault->reason);
+    if (!cJSON_IsObject(value))
+        return;
+    if (!signal_is_event(value)) {
+        keep_value(value, rules, ret);
+        return;
+    }
+    cJSON *signal =
+        signal_event_flatten(value); /* an envelope that is no good holds nothing that could be sent again */
+    if (signal != NULL)
+        keep_value(signal, rules, ret);
+    cJSON_Delete(signal);
 }

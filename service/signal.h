@@ -177,9 +177,14 @@ struct signal_rules { /* what parsing needs to know of the configuration and the
     int64_t age_max_ms, future_max_ms;
 };
 
-/* signal_parse - one parsed JSON object. Strings are copied, zones cut, a location's position turned into a geohash zone and
+/* signal_parse - one parsed JSON object, a signal or a CloudEvent that holds one. Strings are copied, zones cut, a location's position turned into a geohash zone and
  * dropped. Returns REASON_none, or a reason with *fault (pointer and reason; no line). Pure. */
 enum signal_reason signal_parse(const cJSON *object, const struct signal_rules *rules, struct signal *ret, struct fault *fault);
+
+/* signal_is_event - is it a CloudEvent (signal_parse() then reads the signal in it)? signal_event_flatten - the signal in a valid
+ * envelope, with what only the envelope says added; the caller's (cJSON_Delete). NULL: none, or out of memory. */
+bool   signal_is_event(const cJSON *object);
+cJSON *signal_event_flatten(const cJSON *object);
 
 /* signal_parts - PART_* that this signal consists of. */
 unsigned signal_parts(const struct signal *signal);

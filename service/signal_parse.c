@@ -257,20 +257,27 @@ enum signal_reason signal_take(enum signal_field field, const cJSON *value, cons
 
 /* ---- the whole object --------------------------------------------------------------------------------------- */
 
-static enum signal_reason take_type(const cJSON *object, struct signal *ret, struct fault *fault)
+bool signal_type_find(const char *name, enum signal_type *ret)
+{
+    for (int i = 0; i < SIGNAL_TYPE_COUNT; i++) {
+        if (strcmp(name, signal_type_name((enum signal_type)i)) == 0) {
+            *ret = (enum signal_type)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+enum signal_reason signal_take_type(const cJSON *object, struct signal *ret, struct fault *fault)
 {
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, "type");
     if (value == NULL)
         return REFUSE(fault, "/type", missing_field, "every signal has a type");
     if (!cJSON_IsString(value))
         return REFUSE(fault, "/type", wrong_type, "must be a text");
-    for (int i = 0; i < SIGNAL_TYPE_COUNT; i++) {
-        if (strcmp(value->valuestring, signal_type_name((enum signal_type)i)) == 0) {
-            ret->type = (enum signal_type)i;
-            return REASON_none;
-        }
-    }
-    return REFUSE(fault, "/type", unknown_type, "unknown type of signal");
+    if (!signal_type_find(value->valuestring, &ret->type))
+        return REFUSE(fault, "/type", unknown_type, "unknown type of signal");
+    return REASON_none;
 }
 
 static enum signal_reason take_member(const cJSON *member, const struct signal_rules *rules, struct signal *ret,
@@ -299,6 +306,27 @@ static enum signal_reason check_required(const struct signal *signal, struct fau
     return REASON_none;
 }
 
+enum signal_reason signal_take_members(const cJSON *object, const struct signal_rules *rules, struct signal *ret,
+                                       struct fault *fault)
+{
+    for (const cJSON *member = object->child; member != NULL; member = member->next) {
+        if (strcmp(member->string, "type") == 0)
+            continue;
+        enum signal_reason reason = take_member(member, rules, ret, fault);
+        if (reason != REASON_none)
+            return reason;
+    }
+    return REASON_none;
+}
+
+enum signal_reason signal_finish(const struct signal_rules *rules, struct signal *ret, struct fault *fault)
+{
+    if (!signal_has(ret, SIGNAL_FIELD_time_ms))
+        ret->time_ms = rules->now_ms;
+    enum signal_reason reason = check_required(ret, fault);
+    return reason != REASON_none ? reason : signal_cross_check(rules, ret, fault);
+}
+
 enum signal_reason signal_parse(const cJSON *object, const struct signal_rules *rules, struct signal *ret,
                                 struct fault *fault)
 {
@@ -307,18 +335,10 @@ enum signal_reason signal_parse(const cJSON *object, const struct signal_rules *
     memset(ret, 0, sizeof *ret);
     if (!cJSON_IsObject(object))
         return REFUSE(fault, "", not_object, "a signal is a JSON object");
-    enum signal_reason reason = take_type(object, ret, fault);
-    if (reason != REASON_none)
-        return reason;
-    for (const cJSON *member = object->child; member != NULL; member = member->next) {
-        if (strcmp(member->string, "type") == 0)
-            continue;
-        reason = take_member(member, rules, ret, fault);
-        if (reason != REASON_none)
-            return reason;
-    }
-    if (!signal_has(ret, SIGNAL_FIELD_time_ms))
-        ret->time_ms = rules->now_ms;
-    reason = check_required(ret, fault);
-    return reason != REASON_none ? reason : signal_cross_check(rules, ret, fault);
+    if (signal_is_event(object))
+        return signal_parse_event(object, rules, ret, fault);
+    enum signal_reason reason = signal_take_type(object, ret, fault);
+    if (reason == REASON_none)
+        reason = signal_take_members(object, rules, ret, fault);
+    return reason != REASON_none ? reason : signal_finish(rules, ret, fault);
 }

@@ -52,6 +52,16 @@ enum signal_reason signal_take(enum signal_field field, const cJSON *value, cons
 /* signal_cross_check - what fields say together. A location's position becomes its zone here. */
 enum signal_reason signal_cross_check(const struct signal_rules *rules, struct signal *signal, struct fault *fault);
 
+/* What signal_parse() is made of, for the signal in an envelope (signal_event.c) too: type; all members but type; arrival time,
+ * required members, cross check. */
+bool signal_type_find(const char *name, enum signal_type *ret);
+enum signal_reason signal_take_type(const cJSON *object, struct signal *ret, struct fault *fault);
+enum signal_reason signal_take_members(const cJSON *object, const struct signal_rules *rules, struct signal *ret,
+                                       struct fault *fault);
+enum signal_reason signal_finish(const struct signal_rules *rules, struct signal *ret, struct fault *fault);
+enum signal_reason signal_parse_event(const cJSON *object, const struct signal_rules *rules, struct signal *ret,
+                                      struct fault *fault);
+
 /* time_parse - RFC 3339 to Unix milliseconds; further decimals are cut. A leap second is the second after it. */
 bool time_parse(const char *text, int64_t *ret_ms);
 #endif
