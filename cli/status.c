@@ -23,7 +23,6 @@
 #define PROBLEMS_MAX    8u
 #define LAG_BATCHES_MAX 100u /* batches that Redis may be behind before it is called a problem */
 #define WAIT_STEP_MS    100
-#define FIRST_WORKER    2u
 
 struct table_use {
     uint64_t used, capacity; /* lines: live, and as many as there may be */
@@ -202,7 +201,7 @@ static void gather_processes(struct health *health, const struct metrics_file *m
         gather_proc(process);
         for (uint32_t k = 0; k < METRIC_COUNT; k++)
             health->counter[k] += atomic_load(&block->word[k]);
-        if (i < FIRST_WORKER)
+        if (i < METRICS_FIRST_WORKER || i == METRICS_WEB)
             continue;
         uint64_t lag = atomic_load(&block->word[METRIC_mirror_lag_batches]);
         health->workers++;

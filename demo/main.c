@@ -34,7 +34,6 @@
 #define STOP_LIMIT_MS   20000
 #define FRAME_MS        200
 #define SETS_MAX        (DAEMON_SETS_MAX - 4)
-#define FIRST_WORKER    2u
 
 struct demo {
     /* options */
@@ -274,7 +273,7 @@ static struct board_system read_system(const struct metrics_file *metrics)
         system.customers += atomic_load(&block->word[METRIC_customers]);
         system.cells += atomic_load(&block->word[METRIC_cells]);
         system.no_consent += atomic_load(&block->word[METRIC_signals_no_consent_total]);
-        if (i < FIRST_WORKER)
+        if (i < METRICS_FIRST_WORKER || i == METRICS_WEB)
             continue;
         system.workers++;
         system.workers_with_redis += atomic_load(&block->word[METRIC_redis_up]) != 0;

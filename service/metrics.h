@@ -74,7 +74,9 @@
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };
 #undef METRIC_ENUM_
 
-#define METRICS_BLOCKS_MAX (RIALTO_WORKERS_MAX + 3u) /* 0 supervisor, 1 gateway, 2.. workers, last web */
+#define METRICS_FIRST_WORKER 2u /* 0 supervisor, 1 gateway, 2.. workers, last web */
+#define METRICS_WEB          (METRICS_FIRST_WORKER + RIALTO_WORKERS_MAX)
+#define METRICS_BLOCKS_MAX   (METRICS_WEB + 1u)
 #define METRICS_WORDS      128u
 _Static_assert(METRIC_COUNT <= METRICS_WORDS - 8, "block is full");
 

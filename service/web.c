@@ -15,7 +15,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define METRICS_BLOCK     (RIALTO_WORKERS_MAX + 2u)
 #define HEAD_BYTES_MAX    16384u
 #define WATCH_MS          250
 #define DRAIN_MS          3000
@@ -304,7 +303,7 @@ static bool setup(struct web *web, sigset_t *signals)
     (void)sigaddset(signals, SIGTERM);
     (void)sigaddset(signals, SIGINT);
     (void)sigprocmask(SIG_BLOCK, signals, NULL); /* before any thread: they inherit it */
-    (void)metrics_open(web->config->cache_dir, METRICS_BLOCK, "web");
+    (void)metrics_open(web->config->cache_dir, METRICS_WEB, "web");
     web->metrics = metrics_read(web->config->cache_dir);
     (void)pthread_rwlock_init(&web->prices_lock, NULL);
     (void)prices_replaced(web); /* without tables yet, quotes say so */

@@ -44,6 +44,10 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
         equal(http_ask("GET", "/livez")[2]["alive"], True)
         wait_until(lambda: http_ask("GET", "/readyz")[2] == {"ready": True, "reasons": [], "degraded": []}, 10, "readiness")
 
+    @check("rialto status is well with it: it is no worker")
+    def _():
+        equal(service.cli("status")[0], 0)
+
     @check("signals are answered as over NNG: what was taken, what was not and why")
     def _():
         found = http_ask("POST", "/v1/signals", [product("milk", 1000), product("tea", 500, zone="de/south"),
