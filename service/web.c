@@ -15,16 +15,22 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define HEAD_BYTES_MAX    16384u
-#define WATCH_MS          250
-#define DRAIN_MS          3000
-#define HTTP_TOO_LARGE    413 /* its name in libmicrohttpd changed */
-#define ADDRESS_TEXT_MAX  64u
+#define HEAD_BYTES_MAX   16384u
+#define WATCH_MS         250
+#define DRAIN_MS         3000
+#define HTTP_TOO_LARGE   413 /* its name in libmicrohttpd changed */
+#define ADDRESS_TEXT_MAX 64u
 
 const struct route web_routes[] = {
-    { "GET", "/v1/quotes/", web_quote_one }, { "POST", "/v1/quotes", web_quote_page }, { "GET", "/v1/prices", web_prices },
-    { "POST", "/v1/signals", web_signals },  { "GET", "/livez", web_livez },           { "GET", "/readyz", web_readyz },
-    { "GET", "/metrics", web_metrics },      { "GET", "/openapi.json", web_openapi },  { NULL, NULL, NULL },
+    { "GET", "/v1/quotes/", web_quote_one },
+    { "POST", "/v1/quotes", web_quote_page },
+    { "GET", "/v1/prices", web_prices },
+    { "POST", "/v1/signals", web_signals },
+    { "GET", "/livez", web_livez },
+    { "GET", "/readyz", web_readyz },
+    { "GET", "/metrics", web_metrics },
+    { "GET", "/openapi.json", web_openapi },
+    { NULL, NULL, NULL },
 };
 
 /* ---- one exchange --------------------------------------------------------------------------------------------------------- */
@@ -79,12 +85,13 @@ static enum MHD_Result answer(struct exchange *exchange)
     if (exchange->route == NULL)
         return problem(exchange, MHD_HTTP_NOT_FOUND, "not-found", "No such place", "see /openapi.json");
     if (exchange->too_large)
-        return problem(exchange, HTTP_TOO_LARGE, "too-large", "The body is too large", "at most %u bytes (message_bytes_max)",
-                       exchange->web->config->message_bytes_max);
+        return problem(exchange, HTTP_TOO_LARGE, "too-large", "The body is too large",
+                       "at most %u bytes (message_bytes_max)", exchange->web->config->message_bytes_max);
     return exchange->route->handler(exchange);
 }
 
-static struct exchange *exchange_begin(struct web *web, struct MHD_Connection *connection, const char *method, const char *path)
+static struct exchange *exchange_begin(struct web *web, struct MHD_Connection *connection, const char *method,
+                                       const char *path)
 {
     struct exchange *exchange = calloc(1, sizeof *exchange);
     if (exchange == NULL)
@@ -129,7 +136,8 @@ static enum MHD_Result handle(void *user, struct MHD_Connection *connection, con
     }
     if (*bytes == 0)
         return answer(exchange);
-    exchange->too_large = exchange->too_large || exchange->body.used + *bytes > exchange->web->config->message_bytes_max;
+    exchange->too_large =
+        exchange->too_large || exchange->body.used + *bytes > exchange->web->config->message_bytes_max;
     if (!exchange->too_large && exchange->route != NULL)
         text_append(&exchange->body, data, *bytes);
     *bytes = 0;
@@ -272,12 +280,12 @@ static bool daemon_start(struct web *web)
     if (address.ss_family == AF_INET6)
         flags |= MHD_USE_IPv6;
     web->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, handle, web, MHD_OPTION_EXTERNAL_LOGGER, daemon_said, NULL, MHD_OPTION_SOCK_ADDR, &address,
-        MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_LIMIT,
-        config->http_connections_max, MHD_OPTION_CONNECTION_TIMEOUT, (config->http_request_timeout_ms + 999) / 1000,
+        flags, 0, NULL, NULL, handle, web, MHD_OPTION_EXTERNAL_LOGGER, daemon_said, NULL, MHD_OPTION_SOCK_ADDR,
+        &address, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_LIMIT, config->http_connections_max,
+        MHD_OPTION_CONNECTION_TIMEOUT, (config->http_request_timeout_ms + 999) / 1000,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(2 * HEAD_BYTES_MAX), MHD_OPTION_NOTIFY_CONNECTION, guest_came, web,
-        MHD_OPTION_NOTIFY_COMPLETED, exchange_end, web, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, config->http_threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END,
-        config->http_threads, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_COMPLETED, exchange_end, web, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
+        config->http_threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, config->http_threads, MHD_OPTION_END);
     if (web->daemon == NULL)
         log_line(LOG_ERROR, "WEB-NOT-LISTENING", "http_listen=%s error=\"%s\"", config->http_listen, strerror(errno));
     return web->daemon != NULL;

@@ -24,9 +24,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WEB_ID_MAX         64u /* bytes of a request id, with the 0 */
-#define WEB_SKUS_MAX       RIALTO_PAGE_MAX
-#define WEB_RETRY_AFTER_S  "1"
+#define WEB_ID_MAX        64u /* bytes of a request id, with the 0 */
+#define WEB_SKUS_MAX      RIALTO_PAGE_MAX
+#define WEB_RETRY_AFTER_S "1"
 
 struct forwarder;
 
@@ -57,10 +57,10 @@ struct exchange {
     struct web *web;
     struct MHD_Connection *connection;
     const struct route *route;
-    const char *tail;      /* behind the route's path: a sku */
-    char id[WEB_ID_MAX];   /* of the request: the client's, or our own */
-    struct text body;      /* what was sent */
-    char allow[32];        /* methods that the path has */
+    const char *tail;    /* behind the route's path: a sku */
+    char id[WEB_ID_MAX]; /* of the request: the client's, or our own */
+    struct text body;    /* what was sent */
+    char allow[32];      /* methods that the path has */
     bool too_large;
     _Atomic int forwarded; /* enum forward_state */
     struct text answer;    /* of the gateway */
@@ -90,8 +90,9 @@ void text_free(struct text *text);
 enum MHD_Result respond(struct exchange *exchange, unsigned status, const char *type, struct text *text);
 
 /* problem - an error as RFC 9457 problem details; `name` ends its type, such as "unknown-product". */
-__attribute__((format(printf, 5, 6))) enum MHD_Result problem(struct exchange *exchange, unsigned status, const char *name,
-                                                              const char *title, const char *detail, ...);
+__attribute__((format(printf, 5, 6))) enum MHD_Result problem(struct exchange *exchange, unsigned status,
+                                                              const char *name, const char *title, const char *detail,
+                                                              ...);
 
 /* problem_of - the problem that a status of librialto is. */
 enum MHD_Result problem_of(struct exchange *exchange, enum rialto_status status);

@@ -136,8 +136,9 @@ static unsigned status_of(const struct text *answer)
 static enum MHD_Result forward_end(struct exchange *exchange, enum forward_state state)
 {
     if (state == FORWARD_FAILED || exchange->answer.used == 0 || exchange->answer.failed)
-        return problem(exchange, MHD_HTTP_GATEWAY_TIMEOUT, "no-answer", "The gateway did not answer in time",
-                       "signals may have been taken or not: send them again with the same source and id, and each counts once");
+        return problem(
+            exchange, MHD_HTTP_GATEWAY_TIMEOUT, "no-answer", "The gateway did not answer in time",
+            "signals may have been taken or not: send them again with the same source and id, and each counts once");
     text_append(&exchange->answer, "\n", 1);
     return respond(exchange, status_of(&exchange->answer), TYPE_JSON, &exchange->answer);
 }
@@ -149,7 +150,8 @@ static bool type_taken(const struct exchange *exchange)
     const char *type = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
     for (size_t i = 0; type != NULL && i < sizeof taken / sizeof taken[0]; i++) {
         size_t bytes = strlen(taken[i]);
-        if (strncasecmp(type, taken[i], bytes) == 0 && (type[bytes] == '\0' || type[bytes] == ';' || type[bytes] == ' '))
+        if (strncasecmp(type, taken[i], bytes) == 0 &&
+            (type[bytes] == '\0' || type[bytes] == ';' || type[bytes] == ' '))
             return true;
     }
     return false;
@@ -206,7 +208,8 @@ struct forwarder *forwarder_open(const struct config *config)
     for (; good && forwarder->count < FORWARDS_MAX; forwarder->count += good) {
         struct forward *forward = &forwarder->forward[forwarder->count];
         forward->forwarder = forwarder;
-        good = nng_ctx_open(&forward->context, forwarder->socket) == 0 && nng_aio_alloc(&forward->aio, stepped, forward) == 0;
+        good = nng_ctx_open(&forward->context, forwarder->socket) == 0 &&
+               nng_aio_alloc(&forward->aio, stepped, forward) == 0;
         if (good)
             nng_aio_set_timeout(forward->aio, limit);
     }

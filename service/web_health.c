@@ -77,7 +77,8 @@ enum MHD_Result web_readyz(struct exchange *exchange)
         text_quoted(&text, reason);
     text_put(&text, "],\"degraded\":[");
     if (without > 0)
-        text_put(&text, "\"%u of %u workers do not reach Redis: signals are not durable\"", without, web->config->workers);
+        text_put(&text, "\"%u of %u workers do not reach Redis: signals are not durable\"", without,
+                 web->config->workers);
     text_put(&text, "]}\n");
     return respond(exchange, refused || draining ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK, TYPE_JSON, &text);
 }
@@ -127,7 +128,8 @@ static void put_metric(struct text *text, const struct metrics_file *metrics, en
 enum MHD_Result web_metrics(struct exchange *exchange)
 {
     if (exchange->web->metrics == NULL)
-        return problem(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, "no-metrics", "Metrics cannot be read", "no metrics file");
+        return problem(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, "no-metrics", "Metrics cannot be read",
+                       "no metrics file");
     struct text text = { 0 };
     text_put(&text, "# HELP rialto_build_info the version that runs\n# TYPE rialto_build_info gauge\n"
                     "rialto_build_info{version=\"" RIALTO_VERSION "\"} 1\n");

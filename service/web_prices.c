@@ -46,7 +46,8 @@ static int64_t stamp_of(const struct rialto *prices)
 
 static uint32_t rings_of(const struct rialto *prices)
 {
-    return prices->folder.rings->ring_count < RIALTO_WORKERS_MAX ? prices->folder.rings->ring_count : RIALTO_WORKERS_MAX;
+    return prices->folder.rings->ring_count < RIALTO_WORKERS_MAX ? prices->folder.rings->ring_count
+                                                                 : RIALTO_WORKERS_MAX;
 }
 
 static void put_cursor(struct stream *stream, const struct rialto *prices)
@@ -92,8 +93,8 @@ static void put_line(struct stream *stream, const char *sku, const struct rialto
     struct text *text = &stream->text;
     text_put(text, "{\"sku\":");
     text_quoted(text, sku);
-    text_put(text, ",\"amount\":%" PRId64 ",\"list\":%" PRId64 ",\"currency\":\"%.3s\",\"decimals\":%u,\"zone\":", quote->baseline,
-             quote->list, quote->currency, quote->decimals);
+    text_put(text, ",\"amount\":%" PRId64 ",\"list\":%" PRId64 ",\"currency\":\"%.3s\",\"decimals\":%u,\"zone\":",
+             quote->baseline, quote->list, quote->currency, quote->decimals);
     text_quoted(text, quote->zone[0] == '\0' ? "world" : quote->zone);
     text_put(text, ",\"as_of_ms\":%" PRId64 ",\"stale\":%s}\n", quote->as_of_ms,
              (quote->flags & RIALTO_FLAG_STALE) != 0 ? "true" : "false");
@@ -103,7 +104,8 @@ static void put_line(struct stream *stream, const char *sku, const struct rialto
 static void say(struct stream *stream, const struct rialto *prices, const char *sku, const char *zone)
 {
     struct rialto_quote quote;
-    if (sku[0] != '\0' && rialto_quote(prices, &stream->request, sku, &quote) == RIALTO_OK && strcmp(quote.zone, zone) == 0)
+    if (sku[0] != '\0' && rialto_quote(prices, &stream->request, sku, &quote) == RIALTO_OK &&
+        strcmp(quote.zone, zone) == 0)
         put_line(stream, sku, &quote);
 }
 
@@ -135,7 +137,8 @@ static void follow(struct stream *stream, const struct rialto *prices)
         }
         struct rialto_quote quote; /* a change around the zone counts where it answers */
         if (change.entry.table == RIALTO_TABLE_CELLS && change.sku[0] != '\0' &&
-            rialto_quote(prices, &stream->request, change.sku, &quote) == RIALTO_OK && strcmp(quote.zone, change.zone) == 0)
+            rialto_quote(prices, &stream->request, change.sku, &quote) == RIALTO_OK &&
+            strcmp(quote.zone, change.zone) == 0)
             put_line(stream, change.sku, &quote);
     }
 }
@@ -228,8 +231,9 @@ enum MHD_Result web_prices(struct exchange *exchange)
     if (status != RIALTO_OK) {
         stream_free(stream);
         return status == RIALTO_NOT_FOUND
-                   ? problem(exchange, MHD_HTTP_GONE, "cursor-gone", "This cursor leads nowhere any more",
-                             "the changes behind it are overwritten, or the tables are others now: begin without a cursor")
+                   ? problem(
+                         exchange, MHD_HTTP_GONE, "cursor-gone", "This cursor leads nowhere any more",
+                         "the changes behind it are overwritten, or the tables are others now: begin without a cursor")
                    : problem_of(exchange, status);
     }
     struct MHD_Response *response =

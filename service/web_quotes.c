@@ -46,8 +46,9 @@ static bool basis_of(const char *name, enum rialto_zone_basis *ret)
 }
 
 /* A page out of the tables that are there now, the folder opened once more if they were replaced meanwhile. */
-static enum rialto_status page_read(struct web *web, const struct rialto_request *request, size_t n, const char *const sku[],
-                                    struct rialto_quote quote[], enum rialto_status status[], struct rialto_rule_row rule[])
+static enum rialto_status page_read(struct web *web, const struct rialto_request *request, size_t n,
+                                    const char *const sku[], struct rialto_quote quote[], enum rialto_status status[],
+                                    struct rialto_rule_row rule[])
 {
     enum rialto_status page = RIALTO_NO_CACHE;
     for (int attempt = 0; attempt < 2; attempt++) {
@@ -82,7 +83,8 @@ static void put_quote(struct text *text, const char *sku, enum rialto_status sta
 enum MHD_Result web_quote_one(struct exchange *exchange)
 {
     const char *sku = exchange->tail;
-    struct rialto_request request = { .customer = query_text(exchange, "customer"), .zone = query_text(exchange, "zone"),
+    struct rialto_request request = { .customer = query_text(exchange, "customer"),
+                                      .zone = query_text(exchange, "zone"),
                                       .currency = query_text(exchange, "currency") };
     if (!basis_of(query_text(exchange, "basis"), &request.basis))
         return problem(exchange, MHD_HTTP_BAD_REQUEST, "bad-request", "No such basis",
@@ -171,14 +173,14 @@ enum MHD_Result web_quote_page(struct exchange *exchange)
     struct fault fault;
     cJSON *body = json_parse(exchange->body.data != NULL ? exchange->body.data : "", exchange->body.used, 0, &fault);
     if (body == NULL)
-        return problem(exchange, MHD_HTTP_BAD_REQUEST, "not-json", "The body is not JSON", "line %u, column %u: %s", fault.line,
-                       fault.column, fault.reason);
+        return problem(exchange, MHD_HTTP_BAD_REQUEST, "not-json", "The body is not JSON", "line %u, column %u: %s",
+                       fault.line, fault.column, fault.reason);
     struct page *page = calloc(1, sizeof *page);
     const char *wrong = page == NULL ? "out of memory" : page_parse(body, page);
-    enum MHD_Result result = wrong != NULL
-                                 ? problem(exchange, page == NULL ? MHD_HTTP_INTERNAL_SERVER_ERROR : MHD_HTTP_BAD_REQUEST,
-                                           "bad-request", "The page cannot be asked for like this", "%s", wrong)
-                                 : page_answer(exchange, page);
+    enum MHD_Result result =
+        wrong != NULL ? problem(exchange, page == NULL ? MHD_HTTP_INTERNAL_SERVER_ERROR : MHD_HTTP_BAD_REQUEST,
+                                "bad-request", "The page cannot be asked for like this", "%s", wrong)
+                      : page_answer(exchange, page);
     free(page);
     cJSON_Delete(body);
     return result;

@@ -100,7 +100,8 @@ enum MHD_Result respond(struct exchange *exchange, unsigned status, const char *
     }
     *text = (struct text){ 0 };
     (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store"); /* a price is for now, and for one */
+    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
+                                  "no-store"); /* a price is for now, and for one */
     (void)MHD_add_response_header(response, "X-Request-Id", exchange->id);
     if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, WEB_RETRY_AFTER_S);
@@ -110,13 +111,15 @@ enum MHD_Result respond(struct exchange *exchange, unsigned status, const char *
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     enum MHD_Result result = MHD_queue_response(exchange->connection, status, response);
     MHD_destroy_response(response);
-    metric_add(status >= 500 ? METRIC_http_failed_total : status >= 400 ? METRIC_http_refused_total : METRIC_http_answered_total,
+    metric_add(status >= 500   ? METRIC_http_failed_total
+               : status >= 400 ? METRIC_http_refused_total
+                               : METRIC_http_answered_total,
                1);
     return result;
 }
 
-enum MHD_Result problem(struct exchange *exchange, unsigned status, const char *name, const char *title, const char *detail,
-                        ...)
+enum MHD_Result problem(struct exchange *exchange, unsigned status, const char *name, const char *title,
+                        const char *detail, ...)
 {
     char said[512];
     va_list arguments;

@@ -184,6 +184,14 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
             os.kill(gateway, signal.SIGCONT)
         wait_until(lambda: http_ask("POST", "/v1/signals", product("late", 10), JSON)[0] == 200, 10, "the gateway again")
 
+    @check("the door is one instance's alone: a second one at the same address says so, and its prices go on without it")
+    def _():
+        with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT}") as second:
+            wait_until(lambda: "WEB-NOT-LISTENING" in second.log(), 5, "WEB-NOT-LISTENING")
+            second.accept(product("other", 100))
+            equal(second.amount("other"), 100)
+            equal({http_ask("GET", "/v1/quotes/other")[0] for _ in range(20)}, {404})
+
     @check("killed, it is back by itself")
     def _():
         os.kill(service.children()["web"], signal.SIGKILL)
