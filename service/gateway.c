@@ -22,6 +22,7 @@
 
 #define HELLO_WAIT_MS 3000 /* for all workers, before the first number is given out */
 #define STOP_WAIT_MS  1000
+#define STUCK_WAIT_MS 10000 /* for an idle moment, before we start again all the same */
 
 /* ---- one round ------------------------------------------------------------------------------------------------- */
 
@@ -108,14 +109,6 @@ static bool await_workers(struct gateway *gateway)
     return end;
 }
 
-static void run(struct gateway *gateway)
-{
-    for (bool end = false; !end;) {
-        bool more = round_once(gateway);
-        end = wait_for_work(gateway, more ? 0 : wait_ms(gateway));
-    }
-}
-
 static bool all_done(struct gateway *gateway)
 {
     bool windows_empty = true;
@@ -123,6 +116,34 @@ static bool all_done(struct gateway *gateway)
         windows_empty = windows_empty && gateway->link[i].count == 0;
     return windows_empty && !gateway->ingest.active && inbox_empty(&gateway->inbox) && answers_waiting(gateway) == 0 &&
            !inbox_replies_pending(&gateway->inbox);
+}
+
+/* NNG is stuck (service/nng_reaper.h). Workers that came back since get their batches on new sockets; then this process ends
+ * at the first moment at which nothing would be lost, and the supervisor starts the next one. Without tearing NNG down, which
+ * would hang. */
+static _Noreturn void end_stuck(struct gateway *gateway)
+{
+    int64_t until = mono_ms() + STUCK_WAIT_MS;
+    for (uint32_t i = 0; i < gateway->link_count; i++)
+        if (link_is_silent(&gateway->link[i]) && !link_renew(&gateway->link[i]))
+            until = 0;
+    do {
+        bool more = round_once(gateway);
+        (void)wait_for_work(gateway, more ? 0 : 5);
+    } while (!all_done(gateway) && mono_ms() < until);
+    ingest_report(gateway, true);
+    log_line(LOG_INFO, "GATEWAY-STOPPING", "all_applied=%s", all_done(gateway) ? "yes" : "no");
+    _exit(EXIT_SUCCESS);
+}
+
+static void run(struct gateway *gateway)
+{
+    for (bool end = false; !end;) {
+        bool more = round_once(gateway);
+        end = wait_for_work(gateway, more ? 0 : wait_ms(gateway));
+        if (atomic_load(&gateway->listeners.stuck))
+            end_stuck(gateway);
+    }
 }
 
 static void finish(struct gateway *gateway)

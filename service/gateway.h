@@ -140,6 +140,7 @@ struct link {
     uint32_t pipe_live;   /* NNG's number of the pipe, 0 = none */
     uint32_t changes;     /* pipes come and gone */
     int64_t changed_ms;
+    int64_t heard_ms; /* when a message came */
     nng_msg *received; /* the next one is asked for when this one is taken */
     bool send_done;
 
@@ -169,6 +170,8 @@ struct link {
 };
 
 bool link_setup(struct link *link, struct gateway *gateway, uint32_t index);
+/* link_renew - go on with a new socket; the old one is left behind, since closing it would hang. False after a log line. */
+bool link_renew(struct link *link);
 void link_teardown(struct link *link);
 /* link_step - take what has happened, send what may be sent. Returns true when something moved. */
 bool link_step(struct link *link);
@@ -371,12 +374,17 @@ struct listeners {
     bool thread_started;
     int stop_fd;
     uint32_t reopened; /* of the thread, while it runs */
+    _Atomic bool stuck; /* NNG takes no closed pipe away any more; the thread has ended */
 };
 
 bool listeners_open(struct listeners *listeners, nng_socket socket, const char *url, struct link *link);
 bool listeners_open_all(struct listeners *listeners, nng_socket socket, const char *urls); /* separated by spaces */
 bool listeners_watch(struct listeners *listeners);                                         /* starts the thread */
 void listeners_stop(struct listeners *listeners);
+/* listeners_renew - listen for a worker on its link's new socket; after `stuck`. */
+void listeners_renew(struct listeners *listeners, struct link *link);
+/* link_is_silent - its pipe seems to be there, and nothing has come for longer than any living worker is silent. */
+bool link_is_silent(struct link *link);
 /* listener_deaf - nobody takes pipes from the ipc listener at this path. */
 bool listener_deaf(const char *path, int timeout_ms);
 

@@ -47,6 +47,7 @@ static void on_received(void *user)
         return; /* only when the socket closes */
     (void)pthread_mutex_lock(&link->lock);
     link->received = nng_aio_get_msg(link->receive_aio);
+    link->heard_ms = mono_ms();
     (void)pthread_mutex_unlock(&link->lock);
     inbox_wake(&link->gateway->inbox);
 }
@@ -364,11 +365,44 @@ static int socket_open(struct link *link)
         error = nng_pipe_notify(link->socket, NNG_PIPE_EV_ADD_POST, on_pipe, link);
     if (error == 0)
         error = nng_pipe_notify(link->socket, NNG_PIPE_EV_REM_POST, on_pipe, link);
-    if (error == 0)
-        error = nng_aio_alloc(&link->receive_aio, on_received, link);
+    return error;
+}
+
+static int aios_alloc(struct link *link)
+{
+    int error = nng_aio_alloc(&link->receive_aio, on_received, link);
     if (error == 0)
         error = nng_aio_alloc(&link->send_aio, on_sent, link);
     return error;
+}
+
+bool link_renew(struct link *link)
+{
+    nng_aio_cancel(link->receive_aio);
+    nng_aio_cancel(link->send_aio);
+    nng_aio_wait(link->receive_aio); /* their callbacks are over now */
+    nng_aio_wait(link->send_aio);
+    (void)pthread_mutex_lock(&link->lock);
+    nng_msg *received = link->received;
+    link->received = NULL;
+    link->send_done = false;
+    link->pipe_live = 0;
+    link->changes_seen = ++link->changes;
+    link->changed_ms = mono_ms();
+    (void)pthread_mutex_unlock(&link->lock);
+    if (received != NULL)
+        nng_msg_free(received); /* its pipe is gone: what was acknowledged is said again by HELLO */
+    if (link->sending)
+        send_ended(link);
+    pipe_changed(link, 0);
+    int error = socket_open(link);
+    if (error != 0) {
+        log_line(LOG_ERROR, "LINK-FAILED", "worker=%u reason=\"%s\"", link->index, nng_strerror(error));
+        return false;
+    }
+    nng_recv_aio(link->socket, link->receive_aio);
+    listeners_renew(&link->gateway->listeners, link);
+    return true;
 }
 
 bool link_setup(struct link *link, struct gateway *gateway, uint32_t index)
@@ -381,6 +415,8 @@ bool link_setup(struct link *link, struct gateway *gateway, uint32_t index)
     link->window_room = gateway->config->window_batches_max + TICKS_SLACK;
     link->window = calloc(link->window_room, sizeof *link->window);
     int error = link->window == NULL ? NNG_ENOMEM : socket_open(link);
+    if (error == 0)
+        error = aios_alloc(link);
     if (error != 0) {
         log_line(LOG_ERROR, "LINK-FAILED", "worker=%u reason=\"%s\"", index, nng_strerror(error));
         return false;

@@ -4,13 +4,16 @@
  * pipe of the greeting is taken for a closed listener. Connections are still greeted, but no pipe comes of them. So
  * each ipc listener is tried once a second: greet it as a protocol that does not exist. A listener that hears hangs up;
  * one that is deaf leaves us waiting, and is closed and opened anew, which costs its pipes and is counted.
- * A worker's listener is left alone while its pipe is there: nobody else is to come.
+ * A worker's listener is left alone while its worker is heard: nobody else is to come. A pipe alone is no sign of life:
+ * when the peer dies at a wrong moment, NNG 1.5 keeps the broken pipe for good (service/nng_reaper.h). Then the main thread
+ * is told, gives each silent worker a new socket, and the gateway starts again as soon as all is applied.
  *
  * Threads    open and stop: main. Everything in between: the watching thread alone. */
 #include "service/gateway.h"
 
 #include "service/log.h"
 #include "service/metrics.h"
+#include "service/nng_reaper.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -24,6 +27,8 @@
 
 #define PROBE_INTERVAL_MS 1000
 #define PROBE_TIMEOUT_MS  1000
+#define SILENCE_MS        2000 /* a worker acknowledges ticks many times a second */
+#define REAPER_MS         2000
 #define REOPENS_MAX       100 /* NNG never gives back what hung in a deaf listener: memory, and some file descriptors */
 #define IPC_PREFIX        "ipc://"
 
@@ -78,6 +83,20 @@ bool listeners_open_all(struct listeners *listeners, nng_socket socket, const ch
     return true;
 }
 
+void listeners_renew(struct listeners *listeners, struct link *link)
+{
+    for (uint32_t i = 0; i < listeners->count; i++) {
+        struct listener *listener = &listeners->listener[i];
+        if (listener->link != link)
+            continue;
+        (void)unlink(listener->path); /* the old one keeps its descriptor, and nobody finds it any more */
+        listener->socket = link->socket;
+        int error = start(listener);
+        if (error != 0)
+            log_line(LOG_ERROR, "LISTEN-FAILED", "url=%s reason=\"%s\"", listener->url, nng_strerror(error));
+    }
+}
+
 /* ---- watching ------------------------------------------------------------------------------------------------- */
 
 static bool wait_for(int fd, short events, int64_t until_ms)
@@ -124,6 +143,32 @@ static bool link_is_up(struct link *link)
     return up;
 }
 
+bool link_is_silent(struct link *link)
+{
+    (void)pthread_mutex_lock(&link->lock);
+    int64_t now = mono_ms();
+    bool silent = link->pipe_live != 0 && now - link->heard_ms > SILENCE_MS && now - link->changed_ms > SILENCE_MS;
+    (void)pthread_mutex_unlock(&link->lock);
+    return silent;
+}
+
+static bool reaper_stuck(struct listeners *listeners)
+{
+    for (uint32_t i = 0; i < listeners->count; i++) {
+        struct link *link = listeners->listener[i].link;
+        if (link == NULL || !link_is_silent(link))
+            continue;
+        if (!nng_reaper_stuck(REAPER_MS))
+            return false; /* the worker hangs, not we */
+        log_line(LOG_ERROR, "NNG-STUCK",
+                 "worker=%u what=\"closed pipes are not taken away any more: gateway starts again\"", link->index);
+        atomic_store(&listeners->stuck, true);
+        inbox_wake(&link->gateway->inbox);
+        return true;
+    }
+    return false;
+}
+
 static void look_at(struct listeners *listeners, struct listener *listener)
 {
     if (listener->path[0] == '\0' || (listener->link != NULL && link_is_up(listener->link)))
@@ -142,9 +187,12 @@ static void *watch(void *user)
 {
     struct listeners *listeners = user;
     struct pollfd wait = { .fd = listeners->stop_fd, .events = POLLIN };
-    while (listeners->reopened < REOPENS_MAX && poll(&wait, 1, PROBE_INTERVAL_MS) == 0)
+    while (listeners->reopened < REOPENS_MAX && poll(&wait, 1, PROBE_INTERVAL_MS) == 0) {
+        if (reaper_stuck(listeners))
+            return NULL; /* what is left is the main thread's */
         for (uint32_t i = 0; i < listeners->count; i++)
             look_at(listeners, &listeners->listener[i]);
+    }
     if (listeners->reopened >= REOPENS_MAX) {
         log_line(LOG_ERROR, "LISTENERS-WORN-OUT", "reopened=%u what=\"gateway starts again\"", listeners->reopened);
         (void)kill(getpid(), SIGTERM); /* a clean end; the supervisor starts the next one */

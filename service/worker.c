@@ -6,6 +6,7 @@
 #include "service/clock.h"
 #include "service/log.h"
 #include "service/metrics.h"
+#include "service/nng_reaper.h"
 #include "service/roles.h"
 #include "service/worker.h"
 
@@ -27,6 +28,8 @@
 #define BATCHES_PER_ROUND   64u         /* applied before the next look at anything else */
 #define MESSAGE_BYTES_MAX   (64u << 20) /* largest message from the gateway */
 #define IDLE_MS             50
+#define SILENCE_MS          3000        /* a living gateway sends ticks all the time */
+#define REAPER_MS           2000
 
 struct link {
     nng_socket socket;
@@ -234,8 +237,22 @@ static void count_held(const struct worker *worker)
     metric_set(METRIC_offers, used[POOL_OFFERS]);
 }
 
+/* The gateway is silent: if it is because NNG here is stuck, nothing but another process of ours will ever hear it. */
+static bool hears(int64_t *heard_ms)
+{
+    int64_t now = mono_ms();
+    if (now - *heard_ms < SILENCE_MS)
+        return true;
+    *heard_ms = now; /* asked again after as long a silence */
+    if (!nng_reaper_stuck(REAPER_MS))
+        return true;
+    log_line(LOG_ERROR, "NNG-STUCK", "what=\"closed pipes are not taken away any more: this worker starts again\"");
+    return false;
+}
+
 static void run(struct worker *worker, struct link *link)
 {
+    int64_t heard_ms = mono_ms();
     struct pollfd wait[3] = { { .fd = link->receive_fd, .events = POLLIN },
                               { .fd = link->wake_fd, .events = POLLIN },
                               { .fd = link->signal_fd, .events = POLLIN } };
@@ -249,8 +266,12 @@ static void run(struct worker *worker, struct link *link)
         if (atomic_exchange(&link->connected, false) && !send_message(worker, link, WIRE_HELLO))
             atomic_store(&link->connected, true);
         busy = drain(worker, link) > 0;
-        if (busy)
+        if (busy) {
             count_held(worker);
+            heard_ms = mono_ms();
+        }
+        if (!hears(&heard_ms))
+            _exit(EXIT_FAILURE); /* between batches: as after a death, and closing NNG's sockets would hang */
         busy |= persist_sweep_slice(worker);
         answer(worker, link);
         metric_set(METRIC_redis_up, mirror_up(worker->mirror));

@@ -135,7 +135,7 @@ class Gateway:
                          "request_urls": self.request_url, "answer_timeout_ms": 1000, "durable_timeout_ms": 300, **settings}
         status, _, err = run(*self.command("prepare"))
         require(status == 0, f"prepare: {err}")
-        self.process = None
+        self.process, self.stuck = None, 0
         atexit.register(self.kill)
         self.start()
 
@@ -149,6 +149,7 @@ class Gateway:
 
     def requester(self):
         def connect():
+            self.supervise()
             with contextlib.suppress(Closed, OSError):
                 return Requester(self.request_url)
         return wait_until(connect, 10, "the request socket")
@@ -166,8 +167,22 @@ class Gateway:
     def state(self):
         return self.ask({"control": "ping"})["workers"]
 
+    def supervise(self):
+        """What the supervisor does for a gateway that ends by itself where NNG 1.5 got stuck: wait for its end, start another."""
+        stuck = self.log().count("NNG-STUCK")
+        if self.process is not None and stuck > self.stuck:
+            equal(self.process.wait(15), 0, "exit status")
+            self.stuck = stuck
+            note("NNG was stuck; the gateway started again")
+            self.start()
+
     def wait_idle(self):
-        wait_until(lambda: all(w["connected"] and w["waiting"] == 0 for w in self.state()), 10, "all batches to be applied")
+        def idle():
+            self.supervise()
+            with contextlib.suppress(Closed):
+                idle = all(w["connected"] and w["waiting"] == 0 for w in self.state())
+                return idle and self.log().count("NNG-STUCK") == self.stuck
+        wait_until(idle, 20, "all batches to be applied")
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -272,17 +287,19 @@ def _():
 @check("a worker that dies at random: signals come once, and those that are missing were said to be taken out")
 def _():
     dice = __import__("random").Random(5)
-    for puppet in puppets:
-        puppet.dies_of = lambda record: dice.random() < 0.02
-    gateway.push(*views("m", 400))
-    time.sleep(0.5)
-    for puppet in puppets:
-        puppet.dies_of = lambda record: False
-    gateway.wait_idle()
-    found = sorted(n for p in puppets for n in p.skus("m"))
-    require(len(found) == len(set(found)), "some came twice")
-    lost = 400 - len(found)
-    equal(gateway.log().count("SIGNAL-POISON") - 2, lost, "signals that are missing and were not said to be")
+    lost = 0
+    for turn in "mno":
+        for puppet in puppets:
+            puppet.dies_of = lambda record: dice.random() < 0.02
+        gateway.push(*views(turn, 400))
+        time.sleep(0.5)
+        for puppet in puppets:
+            puppet.dies_of = lambda record: False
+        gateway.wait_idle()
+        found = sorted(n for p in puppets for n in p.skus(turn))
+        require(len(found) == len(set(found)), "some came twice")
+        lost += 400 - len(found)
+        equal(gateway.log().count("SIGNAL-POISON") - 2, lost, "signals that are missing and were not said to be")
     note(f"{sum(len(p.deaths) for p in puppets)} deaths, {lost} signals taken out")
 
 
