@@ -68,8 +68,8 @@ DEMO  := $(BUILD)/obj/demo.a
 CLI   := $(BUILD)/obj/cli.a
 BENCH := $(BUILD)/obj/bench.a
 
-UNIT_SRC := $(filter-out tests/race/% tests/fuzz/% tests/e2e/% tests/fault/%,$(wildcard tests/*/test_*.c))
-RACE_SRC := $(wildcard tests/race/*.c)
+UNIT_SRC := $(filter-out tests/race/% tests/random/% tests/fuzz/% tests/e2e/% tests/fault/%,$(wildcard tests/*/test_*.c))
+RACE_SRC := $(wildcard tests/race/*.c tests/random/*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 EXAMPLE_SRC := $(wildcard examples/*.c)
 ALL_SRC  := $(wildcard pricing/*.c cache/*.c service/*.c cli/*.c demo/*.c bench/*.c tests/*/*.c) $(EXAMPLE_SRC)
@@ -163,7 +163,7 @@ $(BUILD)/tests/units: $(call objects,$(UNIT_SRC)) $(CLI) $(DEMO) $(CORE) $(BUILD
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) -Wl,--no-as-needed -lnanomsg -Wl,--as-needed -lnng -lcriterion $(LDLIBS)
 
-$(BUILD)/tests/race/%: $(BUILD)/obj/tests/race/%.o $(DEMO) $(CORE)
+$(RACE_SRC:%.c=$(BUILD)/%): $(BUILD)/%: $(BUILD)/obj/%.o $(DEMO) $(CORE)
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LDLIBS)
@@ -190,8 +190,8 @@ test-compose: | $(SETUP) ## only the Docker Compose test
 bench: all | $(SETUP) ## measurements (ARGS="..." are handed on)
 	@exec build/bin/rialto-bench $(ARGS)
 
-soak: | $(SETUP) ## race, fault and fuzz tests over and over (MINUTES=30)
-	@exec tests/run.sh -m $(MINUTES) race-release race-tsan fault fuzz
+soak: | $(SETUP) ## a million random histories, then race, fault and fuzz tests over and over (MINUTES=30)
+	@exec tests/run.sh -m $(MINUTES) random race-release race-tsan fault fuzz
 
 # ---- install ------------------------------------------------------------------------------------------------------------
 
