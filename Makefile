@@ -48,7 +48,7 @@ endif
 # ---- packages: installed before the first compilation, and only when something is missing ---------------------------
 
 GROUPS.run   := run
-GROUPS.test  := run test
+GROUPS.test  := run test bench
 GROUPS.units := test
 GROUPS.race  := test
 GROUPS.fuzz  := test
@@ -122,10 +122,11 @@ $(BUILD)/bin/rialtod:      ALLOCATOR := $(JEMALLOC.$(VARIANT))
 $(BUILD)/bin/rialto:       $(call objects,cli/main.c) $(CLI) $(DEMO) $(CORE)
 $(BUILD)/bin/rialto-demo:  $(call objects,demo/main.c) $(DEMO) $(CORE)
 $(BUILD)/bin/rialto-bench: $(call objects,bench/main.c) $(BENCH) $(DEMO) $(CORE)
+$(BUILD)/bin/rialto-bench: PEERS := -llmdb
 $(BUILD)/bin/%: | $(SETUP)
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(ALLOCATOR) $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(ALLOCATOR) $(PEERS) $(LDLIBS)
 
 # ---- librialto: only what RIALTO_API marks is visible, in the archive too ---------------------------------------------
 
@@ -187,8 +188,8 @@ test: | $(SETUP) ## all tests (STAGES="units-release e2e-release" for some; test
 test-compose: | $(SETUP) ## only the Docker Compose test
 	@exec tests/run.sh compose
 
-bench: all | $(SETUP) ## measurements (ARGS="..." are handed on)
-	@exec build/bin/rialto-bench $(ARGS)
+bench: all | $(SETUP) ## quotes beside LMDB, Redis, memcached; results are kept in run/bench (ARGS="..." are handed on)
+	@mkdir -p run && exec build/bin/rialto-bench quote --history run/bench $(ARGS)
 
 soak: | $(SETUP) ## a million random histories, then race, fault and fuzz tests over and over (MINUTES=30)
 	@exec tests/run.sh -m $(MINUTES) random race-release race-tsan fault fuzz
