@@ -118,7 +118,7 @@ $(CORE) $(DEMO) $(CLI) $(BENCH): $(BUILD)/sources | $(SETUP)
 	$(Q)ar rcs $@ $(filter %.o,$^)
 
 $(BUILD)/bin/rialtod:      $(call objects,service/main.c) $(CORE)
-$(BUILD)/bin/rialtod:      ALLOCATOR := $(JEMALLOC.$(VARIANT))
+$(BUILD)/bin/rialtod $(BUILD)/bin/rialto-bench: ALLOCATOR := $(JEMALLOC.$(VARIANT))
 $(BUILD)/bin/rialto:       $(call objects,cli/main.c) $(CLI) $(DEMO) $(CORE)
 $(BUILD)/bin/rialto-demo:  $(call objects,demo/main.c) $(DEMO) $(CORE)
 $(BUILD)/bin/rialto-bench: $(call objects,bench/main.c) $(BENCH) $(DEMO) $(CORE)

@@ -95,5 +95,7 @@ void bench_server_stop(int pid);
 /* bench_quote - prices for a customer: Rialto's library beside LMDB, Redis, memcached and the memory. Returns the exit
  * status: 0; 1 when something failed or any answer was wrong. */
 int bench_quote(const struct bench_options *options);
+/* bench_ingest - signals to published prices through a real gateway and worker, beside bare cJSON on the same bytes. */
+int bench_ingest(const struct bench_options *options);
 
 #endif

@@ -17,6 +17,7 @@ static const struct measurement {
     const char *what;
 } MEASUREMENTS[] = {
     { "quote", bench_quote, "one quote and a page of 50, beside LMDB, Redis, memcached and the memory itself" },
+    { "ingest", bench_ingest, "signals to published prices, beside bare cJSON" },
 };
 
 #define MEASUREMENT_COUNT (sizeof MEASUREMENTS / sizeof MEASUREMENTS[0])
