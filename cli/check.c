@@ -1,6 +1,7 @@
 /* check.c - `rialto check`: are these pricing models good? The same loader as the service's, so the same answer. */
 #include "cli/cli.h"
 #include "pricing/model.h"
+#include "pricing/scope.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -65,24 +66,38 @@ static void report_model(const struct cli *cli, const char *path, const struct m
            model->guard.never_above ? ", never above the baseline" : "");
 }
 
-/* Returns true if the file holds a good model. */
+static void report_faults(const struct cli *cli, const struct fault_list *faults)
+{
+    for (uint32_t i = 0; i < faults->count; i++)
+        report_fault(cli, &faults->fault[i]);
+    if (faults->dropped > 0 && !cli->json)
+        printf("... and %u more\n", faults->dropped);
+}
+
+/* Returns true if the file holds a good model; otherwise all its faults were said. */
 static bool check_file(const struct cli *cli, const char *path)
 {
     struct fault fault = { 0 };
     char *text = NULL;
     size_t bytes = 0;
     struct model *model = calloc(1, sizeof *model);
-    bool good = model != NULL && file_read(path, &text, &bytes, &fault) == RIALTO_OK &&
-                model_parse(text, bytes, path, model, &fault) == RIALTO_OK;
-    if (good) {
-        report_model(cli, path, model);
-    } else {
+    struct fault_list *faults = calloc(1, sizeof *faults);
+    bool good = false;
+    if (model == NULL || faults == NULL) {
+        cli_say("out of memory");
+    } else if (file_read(path, &text, &bytes, &fault) != RIALTO_OK) {
         if (fault.file[0] == 0)
             snprintf(fault.file, sizeof fault.file, "%s", path);
         report_fault(cli, &fault);
+    } else {
+        good = model_parse_all(text, bytes, path, model, faults) == RIALTO_OK;
+        if (good)
+            report_model(cli, path, model);
+        report_faults(cli, faults);
     }
     free(text);
     free(model);
+    free(faults);
     return good;
 }
 
@@ -90,6 +105,59 @@ static int is_json(const struct dirent *entry)
 {
     size_t bytes = strlen(entry->d_name);
     return entry->d_name[0] != '.' && bytes > 5 && strcmp(entry->d_name + bytes - 5, ".json") == 0;
+}
+
+/* Where two models claim the same products, one of them wins: so that a pilot in one shop, or a successor with a date, can be seen
+ * to speak where it should. */
+static void report_winner(const struct cli *cli, const struct model *a, const struct model *b)
+{
+    const char *why;
+    int winner = scope_winner(a, b, &why);
+    if (winner == 0)
+        return;
+    const struct model *first = winner == -1 ? b : a, *second = winner == -1 ? a : b;
+    if (!cli->json) {
+        if (winner == 2)
+            printf("    %s and %s both claim some products: the narrower claim wins, product by product\n", a->name,
+                   b->name);
+        else
+            printf("    %s wins over %s where both claim a product: its %s %s\n", first->name, second->name, why,
+                   strcmp(why, "dates") == 0 ? "are narrower" : "is narrower");
+        return;
+    }
+    printf("{\"winner\":");
+    cli_json_text(winner == 2 ? "" : first->name);
+    printf(",\"models\":[");
+    cli_json_text(first->name);
+    printf(",");
+    cli_json_text(second->name);
+    printf("],\"by\":");
+    cli_json_text(winner == 2 ? "product" : why);
+    printf("}\n");
+}
+
+static bool check_set(const struct cli *cli, const char *path)
+{
+    struct model_set *set;
+    struct fault_list *faults = calloc(1, sizeof *faults);
+    if (faults == NULL) {
+        cli_say("out of memory");
+        return false;
+    }
+    bool good = model_set_load_all(path, &set, faults) == RIALTO_OK;
+    if (!good) {
+        report_faults(cli, faults);
+    } else {
+        if (!cli->json)
+            printf("%s: ok: %u model%s, no contradictions between them\n", path, set->count,
+                   set->count == 1 ? "" : "s");
+        for (uint32_t i = 0; i < set->count; i++)
+            for (uint32_t j = i + 1; j < set->count; j++)
+                report_winner(cli, &set->model[i], &set->model[j]);
+        model_set_free(set);
+    }
+    free(faults);
+    return good;
 }
 
 /* Every file by itself, so that all faults are seen at once; then the set, for what only shows between them. */
@@ -107,16 +175,7 @@ static bool check_folder(const struct cli *cli, const char *path)
     free(entry);
     if (!good)
         return false;
-    struct model_set *set;
-    struct fault fault = { 0 };
-    if (model_set_load(path, &set, &fault) != RIALTO_OK) {
-        report_fault(cli, &fault);
-        return false;
-    }
-    if (!cli->json)
-        printf("%s: ok: %u model%s, no contradictions between them\n", path, set->count, set->count == 1 ? "" : "s");
-    model_set_free(set);
-    return true;
+    return check_set(cli, path);
 }
 
 static bool is_folder(const char *path)
@@ -125,11 +184,41 @@ static bool is_folder(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+/* What is printed instead of checking anything. */
+struct shown {
+    bool schema, inputs, factors;
+};
+
+enum own_option { OPTION_SCHEMA = CLI_OWN, OPTION_INPUTS, OPTION_FACTORS };
+
+static bool take(void *user, int option, const char *argument)
+{
+    struct shown *shown = user;
+    (void)argument;
+    shown->schema |= option == OPTION_SCHEMA;
+    shown->inputs |= option == OPTION_INPUTS;
+    shown->factors |= option == OPTION_FACTORS;
+    return true;
+}
+
 static int run(struct cli *cli, int argc, char *argv[])
 {
-    int status = cli_parse(cli, argc, argv, NULL, NULL, NULL);
+    static const struct option own[] = { { "schema", no_argument, NULL, OPTION_SCHEMA },
+                                         { "inputs", no_argument, NULL, OPTION_INPUTS },
+                                         { "factors", no_argument, NULL, OPTION_FACTORS },
+                                         { 0 } };
+    struct shown shown = { 0 };
+    int status = cli_parse(cli, argc, argv, own, take, &shown);
     if (status != CLI_OK || cli->help)
         return status;
+    if (shown.schema)
+        model_schema_print(stdout);
+    if (shown.inputs)
+        model_inputs_print(stdout);
+    if (shown.factors)
+        model_forms_print(stdout);
+    if (shown.schema || shown.inputs || shown.factors)
+        return CLI_OK;
     bool good = true;
     if (optind == argc)
         good = check_folder(cli, cli->config.models_dir);
@@ -146,7 +235,12 @@ const struct cli_command cli_check = {
             "does, and\n"
             "prints each fault as file:line:column: pointer: reason. A folder is also checked for contradictions "
             "between its\n"
-            "models. Needs no running service. With --config, the configuration file is checked too.\n"
+            "models, and who prices what where two of them claim the same products is said. Needs no running service. "
+            "With --config, the configuration file is checked too.\n"
+            "\n"
+            "  --schema            print the JSON Schema of model files, as in models/schema/\n"
+            "  --inputs            print the table of inputs that factors may read\n"
+            "  --factors           print the table of kinds of factors\n"
             "\n"
             "  rialto check models                       before a commit; exit status 4 if anything is wrong\n"
             "  rialto check models/groceries.json\n"

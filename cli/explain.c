@@ -183,9 +183,8 @@ static void age_text(double ms, char ret[40])
         (void)snprintf(ret, 40, "%.0f days ago", s / 86400);
 }
 
-static void print_input(const cJSON *step)
+static void print_input(const cJSON *input)
 {
-    const cJSON *input = cJSON_GetObjectItemCaseSensitive(step, "input");
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(input, "value");
     const char *zone = text_of(input, "zone");
     char number[40], age[40];
@@ -195,10 +194,25 @@ static void print_input(const cJSON *step)
     }
     short_number(value->valuestring, number);
     printf("%s %s %s", text_of(input, "name"), number, text_of(input, "unit"));
-    if (strcmp(text_of(input, "name"), "hour") == 0 || strcmp(text_of(input, "name"), "weekday") == 0)
+    if (!cJSON_HasObjectItem(input, "age_ms") || number_of(input, "age_ms") == 0)
         return;
     age_text(number_of(input, "age_ms"), age);
     printf(", of %s, %s", zone[0] ? zone : "the world", age);
+}
+
+/* A curve looks at one input, a formula at several, a table at none. */
+static void print_inputs(const cJSON *step)
+{
+    const cJSON *input, *inputs = cJSON_GetObjectItemCaseSensitive(step, "inputs");
+    const char *separator = "";
+    if (cJSON_GetArraySize(inputs) == 0)
+        printf("%s", text_of(step, "kind"));
+    cJSON_ArrayForEach(input, inputs)
+    {
+        printf("%s", separator);
+        print_input(input);
+        separator = "; ";
+    }
 }
 
 static void print_line(const char *name, const char *times, const char *amount)
@@ -222,7 +236,7 @@ static void print_product_steps(const struct explained *e)
         }
         print_line(factor ? text_of(step, "name") : op, times, amount);
         if (factor)
-            print_input(step);
+            print_inputs(step);
         for (unsigned i = 0; !factor && i < EXPLAIN_OP_COUNT; i++)
             if (strcmp(op, explain_op_name((enum explain_op)i)) == 0 && i != EXPLAIN_list)
                 printf("%s", explain_op_text((enum explain_op)i));

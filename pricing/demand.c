@@ -27,6 +27,7 @@
 
 static_assert(sizeof(struct decayed_sum) == 16, "state files hold it");
 static_assert(sizeof(struct demand) == 64, "state files hold it");
+static_assert(sizeof(struct demand_rates) == 64, "state files hold it");
 
 /* Row i, column j: 2^(j / 16^(i + 1)) x 2^62, rounded to nearest: what four bits of an exponent contribute. */
 /* clang-format off */
@@ -58,14 +59,24 @@ static const uint64_t exp2_constant_q62[4][16] = {
 };
 /* clang-format on */
 
-uint64_t exp2_q30(uint32_t x)
+static uint64_t exp2_sixteen_q62(uint32_t x)
 {
-    assert(x <= 65535u);
     uint64_t product_q62 = exp2_constant_q62[0][x >> 12];
     product_q62 = (uint64_t)(((uint128)product_q62 * exp2_constant_q62[1][(x >> 8) & 15u]) >> 62);
     product_q62 = (uint64_t)(((uint128)product_q62 * exp2_constant_q62[2][(x >> 4) & 15u]) >> 62);
-    product_q62 = (uint64_t)(((uint128)product_q62 * exp2_constant_q62[3][x & 15u]) >> 62);
-    return product_q62 >> 32;
+    return (uint64_t)(((uint128)product_q62 * exp2_constant_q62[3][x & 15u]) >> 62);
+}
+
+uint64_t exp2_q30(uint32_t x)
+{
+    assert(x <= 65535u);
+    return exp2_sixteen_q62(x) >> 32;
+}
+
+uint64_t exp2_q62(uint32_t x)
+{
+    uint64_t power = exp2_sixteen_q62(x >> 16), rest = (uint64_t)(x & 0xFFFFu) * LN2_Q32;
+    return power + (uint64_t)(((uint128)power * rest) >> 64);
 }
 
 /* n / d rounded down, for n and d in [0, 2^53) and d > 0. Both are exact as doubles and their quotient is rounded
@@ -184,9 +195,9 @@ static uint64_t seen_q30(int64_t age_ms, uint32_t half_life_s)
 
 /* Both windows have one least age: a history of two minutes is taken for one of h/8 by both, so that a new product's first
  * events raise both rates alike and its pressure stays near 1. */
-static int64_t age_of(const struct demand *demand, uint32_t half_life_s, int64_t t_ms)
+static int64_t age_of(int64_t first_ms, uint32_t half_life_s, int64_t t_ms)
 {
-    int64_t age_ms = clamp_i64(t_ms, 0, TIME_MS_MAX) - demand->first_ms, age_min_ms = (int64_t)half_life_s * 125;
+    int64_t age_ms = clamp_i64(t_ms, 0, TIME_MS_MAX) - first_ms, age_min_ms = (int64_t)half_life_s * 125;
     return age_ms > age_min_ms ? age_ms : age_min_ms;
 }
 
@@ -220,8 +231,8 @@ static void demand_convert(struct demand *demand, const struct demand_settings *
     struct edit edit = { .t_ms = t_ms > demand->last_ms
                                      ? t_ms
                                      : demand->last_ms }; /* a late event takes nothing back in time */
-    edit.age_before_ms = age_of(demand, demand->fast.half_life_s, edit.t_ms);
-    edit.age_now_ms = age_of(demand, settings->half_life_s, edit.t_ms);
+    edit.age_before_ms = age_of(demand->first_ms, demand->fast.half_life_s, edit.t_ms);
+    edit.age_now_ms = age_of(demand->first_ms, settings->half_life_s, edit.t_ms);
     sum_convert(&demand->fast, settings->half_life_s, &edit);
     sum_convert(&demand->slow, settings->slow_half_life_s, &edit);
     edit.keep = true; /* nobody may be invented: min_events protects those who are there */
@@ -257,7 +268,7 @@ int64_t demand_pressure(const struct demand *demand, const struct demand_setting
     if (demand->first_ms == 0 || fast_s == 0 || slow_s == 0)
         return MICRO;
     int64_t fast_micro = decayed_at(&demand->fast, t_ms), slow_micro = decayed_at(&demand->slow, t_ms);
-    int64_t age_ms = age_of(demand, fast_s, t_ms);
+    int64_t age_ms = age_of(demand->first_ms, fast_s, t_ms);
     uint64_t fast_seen = seen_q30(age_ms, fast_s), slow_seen = seen_q30(age_ms, slow_s);
 
     /* Both rates in events per fast half-life; ln 2 / h_f is common to all four terms and cancels. */
@@ -272,4 +283,55 @@ int64_t demand_pressure(const struct demand *demand, const struct demand_setting
 int64_t demand_events(const struct demand *demand, int64_t t_ms)
 {
     return decayed_at(&demand->events, t_ms);
+}
+
+/* ---- rates of single kinds ------------------------------------------------------------------------------------- */
+
+#define RATE_MICRO_MAX INT64_C(1000000000000000)
+#define DAY_S          86400
+
+void demand_rates_add(struct demand_rates *rates, uint32_t half_life_s, enum demand_event event, int64_t quantity_micro,
+                      int64_t t_ms)
+{
+    static const int8_t of[] = { [DEMAND_VIEW] = RATE_VIEWS,
+                                 [DEMAND_SEARCH] = -1,
+                                 [DEMAND_CART] = RATE_CARTS,
+                                 [DEMAND_ORDER] = RATE_ORDERS,
+                                 [DEMAND_RETURN] = -1 };
+    if (of[event] < 0 || quantity_micro <= 0)
+        return;
+    struct decayed_sum *sum = &rates->sum[of[event]];
+    int64_t t = clamp_i64(t_ms, 1, TIME_MS_MAX);
+    struct edit edit = { .t_ms = t > rates->last_ms ? t : rates->last_ms };
+    if (sum->half_life_s != 0 && sum->half_life_s != half_life_s) {
+        edit.age_before_ms = age_of(rates->first_ms, sum->half_life_s, edit.t_ms);
+        edit.age_now_ms = age_of(rates->first_ms, half_life_s, edit.t_ms);
+    }
+    sum_convert(sum, half_life_s, &edit);
+    sum_add(sum, moment_of(t, half_life_s), quantity_micro < WEIGHT_MICRO_MAX ? quantity_micro : WEIGHT_MICRO_MAX);
+    if (rates->first_ms == 0 || t < rates->first_ms)
+        rates->first_ms = t;
+    if (t > rates->last_ms)
+        rates->last_ms = t;
+}
+
+int64_t demand_rate_per_day(const struct demand_rates *rates, enum demand_rate rate, int64_t t_ms)
+{
+    const struct decayed_sum *sum = &rates->sum[rate];
+    if (sum->half_life_s == 0)
+        return 0;
+    uint64_t seen = seen_q30(age_of(rates->first_ms, sum->half_life_s, t_ms), sum->half_life_s);
+    int128 full = ((int128)decayed_at(sum, t_ms) << 30) / (int128)seen; /* events of a whole window: below 2^93 */
+    if (full > RATE_MICRO_MAX * 1000)
+        return RATE_MICRO_MAX;
+    int128 per_day = full * DAY_S * (int128)LN2_Q32 / ((int128)sum->half_life_s << 32);
+    return per_day > RATE_MICRO_MAX ? RATE_MICRO_MAX : (int64_t)per_day;
+}
+
+bool demand_rates_move(const struct demand_rates *rates, int64_t t_ms)
+{
+    for (unsigned i = 0; i < RATE_COUNT; i++)
+        if (decayed_at(&rates->sum[i], t_ms) > 0)
+            return true;
+    return false;
 }

@@ -15,6 +15,7 @@
 #ifndef PRICING_DEMAND_H
 #define PRICING_DEMAND_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct decayed_sum {      /* in state files: 16 bytes */
@@ -41,8 +42,20 @@ struct demand_settings {       /* from the model */
 
 enum demand_event { DEMAND_VIEW, DEMAND_SEARCH, DEMAND_CART, DEMAND_ORDER, DEMAND_RETURN };
 
+/* Recent rates of single kinds of events, by the fast half-life; each event counts with its quantity. In state files: 64
+ * bytes. */
+enum demand_rate { RATE_VIEWS, RATE_CARTS, RATE_ORDERS, RATE_COUNT };
+struct demand_rates {
+    struct decayed_sum sum[RATE_COUNT];
+    int64_t first_ms; /* of the first event; 0 = none yet */
+    int64_t last_ms;
+};
+
 /* exp2_q30 - 2^(x / 2^16) x 2^30 rounded down, for x in [0, 65535]; exact for every x. */
 uint64_t exp2_q30(uint32_t x);
+
+/* exp2_q62 - 2^(x / 2^32) x 2^62 for any x, too small by at most 1e-10 of it. */
+uint64_t exp2_q62(uint32_t x);
 
 /* decayed_add - add weight_micro (nothing if it is not positive) at t, to a sum with no other half-life.
  * decayed_at - the decayed sum at T in micro (millionths); at its landmark if T is before that.
@@ -61,4 +74,11 @@ int64_t demand_pressure(const struct demand *demand, const struct demand_setting
 
 /* demand_events - decayed number of events in the fast window, micro. */
 int64_t demand_events(const struct demand *demand, int64_t t_ms);
+
+/* demand_rates_add - one event; searches and returns count nowhere. demand_rate_per_day - micro per day, in [0, 10^15]; 0 for an
+ * empty history. rate = C ln2 / (h a), as above. demand_rates_move - does any of them change by itself as time passes? */
+void demand_rates_add(struct demand_rates *rates, uint32_t half_life_s, enum demand_event event, int64_t quantity_micro,
+                      int64_t t_ms);
+int64_t demand_rate_per_day(const struct demand_rates *rates, enum demand_rate rate, int64_t t_ms);
+bool demand_rates_move(const struct demand_rates *rates, int64_t t_ms);
 #endif

@@ -45,11 +45,8 @@ static bool add_factors(const struct model *model, const struct price_inputs *in
     int128 amount_micro = (int128)in->list * MICRO;
     (void)add(explain, EXPLAIN_list, in->list);
     for (uint32_t i = 0; i < model->factor_count; i++) {
-        const struct model_factor *factor = &model->factor[i];
-        bool known = (in->present >> factor->input) & 1u;
-        int64_t value =
-            known ? model_curve(factor->kind, factor->point_count, factor->point, in->input_micro[factor->input])
-                  : MICRO;
+        bool known;
+        int64_t value = model_factor_value(model, &model->factor[i], in, &known);
         amount_micro = div_half_even(amount_micro * value, MICRO);
         if (amount_micro > (int128)INT64_MAX * MICRO)
             return false;
@@ -71,8 +68,12 @@ static enum explain_op held_by(uint32_t guards)
 {
     if (guards & GUARD_FROZEN)
         return EXPLAIN_frozen;
+    if (guards & GUARD_DWELL)
+        return EXPLAIN_dwell;
     if (guards & GUARD_DEAD_BAND)
         return EXPLAIN_dead_band;
+    if (guards & GUARD_RISE)
+        return EXPLAIN_largest_rise;
     return guards & GUARD_STEP ? EXPLAIN_largest_step : EXPLAIN_waits;
 }
 

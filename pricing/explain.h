@@ -23,7 +23,9 @@
     X(margin, "raised to cost plus margin")                                                                            \
     X(ceiling, "cut to the ceiling")                                                                                   \
     X(ending, "moved to the nearest price that looks right")                                                           \
+    X(largest_rise, "held back: the largest rise since the beginning of its time")                                     \
     X(largest_step, "held back: the largest step at once")                                                             \
+    X(dwell, "held back: the price that stands has not stood long enough")                                             \
     X(dead_band, "held back: too small a change to be made right away")                                                \
     X(frozen, "frozen by the operator")                                                                                \
     X(waits, "stands until it is computed again")                                                                      \

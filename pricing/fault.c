@@ -62,6 +62,15 @@ enum rialto_status fault_set(struct fault *fault, const char *text, size_t bytes
     return RIALTO_REFUSED;
 }
 
+enum rialto_status fault_add(struct fault_list *list, const struct fault *fault)
+{
+    if (list->count < FAULTS_MAX)
+        list->fault[list->count++] = *fault;
+    else
+        list->dropped++;
+    return RIALTO_REFUSED;
+}
+
 size_t fault_text(const struct fault *fault, size_t n, char *ret)
 {
     char place[48] = "";

@@ -59,11 +59,41 @@ struct bounds guard_step(const struct model *model, const struct price_inputs *i
                             .ceiling = clamp_i64(in->published + reach, bounds.floor, bounds.ceiling) };
 }
 
-bool guard_rests(const struct model_guardrails *guard, const struct price_inputs *in, struct bounds bounds,
-                 int64_t amount)
+/* Which window of `per` a time lies in; windows begin at multiples of it since 1970. */
+static int64_t window_of(const struct model_guardrails *guard, int64_t ms)
+{
+    return ms / ((int64_t)guard->rise_window_s * 1000);
+}
+
+int64_t guard_reference(const struct model_guardrails *guard, const struct price_inputs *in, int64_t *ret_ms)
+{
+    *ret_ms = in->now_ms;
+    if (guard->rise_window_s == 0 || !follows_on(in))
+        return 0;
+    if (in->reference <= 0 || in->reference > RIALTO_BOUND_MAX ||
+        window_of(guard, in->reference_ms) != window_of(guard, in->now_ms))
+        return in->published;
+    *ret_ms = in->reference_ms;
+    return in->reference;
+}
+
+struct bounds guard_rise(const struct model_guardrails *guard, int64_t reference, struct bounds bounds)
+{
+    if (guard->rise_window_s == 0 || reference == 0)
+        return bounds;
+    int128 most = (int128)reference * ((int128)MICRO + guard->rise_micro) / MICRO;
+    int64_t ceiling = most < bounds.ceiling ? (int64_t)most : bounds.ceiling;
+    return (struct bounds){ .floor = bounds.floor, .ceiling = ceiling < bounds.floor ? bounds.floor : ceiling };
+}
+
+uint32_t guard_rests(const struct model_guardrails *guard, const struct price_inputs *in, struct bounds bounds,
+                     int64_t amount)
 {
     if (!follows_on(in) || in->published < bounds.floor || in->published > bounds.ceiling || amount == in->published)
-        return false;
+        return 0;
+    if (within_ms(in, guard->dwell_s))
+        return GUARD_DWELL;
     int128 distance = amount > in->published ? (int128)amount - in->published : (int128)in->published - amount;
-    return distance * MICRO < (int128)guard->dead_band_micro * in->published && within_ms(in, guard->settle_s);
+    bool small = distance * MICRO < (int128)guard->dead_band_micro * in->published;
+    return small && within_ms(in, guard->settle_s) ? GUARD_DEAD_BAND : 0;
 }

@@ -24,6 +24,13 @@ struct fault {                       /* what is wrong with an input, and where *
     char reason[FAULT_REASON_MAX];   /* one sentence without a full stop */
 };
 
+#define FAULTS_MAX 64u /* of one list; more are counted */
+struct fault_list {
+    uint32_t count;   /* kept */
+    uint32_t dropped; /* found beyond FAULTS_MAX */
+    struct fault fault[FAULTS_MAX];
+};
+
 #define JSON_COMMENTS       1u /* slash-slash and slash-star comments are allowed (models, configuration) */
 #define JSON_DEPTH_MAX      32u
 #define JSON_FILE_BYTES_MAX (1u << 20)
@@ -40,6 +47,9 @@ bool json_place(const char *text, size_t bytes, const char *pointer, uint32_t *r
  * a parser can `return fault_set(...)`. text may be NULL: then no place. */
 __attribute__((format(printf, 5, 6))) enum rialto_status fault_set(struct fault *fault, const char *text, size_t bytes,
                                                                    const char *pointer, const char *reason, ...);
+
+/* fault_add - append a fault, in the order of finding. Returns RIALTO_REFUSED. */
+enum rialto_status fault_add(struct fault_list *list, const struct fault *fault);
 
 /* fault_text - "models/gifts.json:12:9: /factors/0/curve: reason", what is not known left out. Writes at most n bytes
  * with 0. */

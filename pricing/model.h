@@ -13,40 +13,23 @@
 #define PRICING_MODEL_H
 
 #include "pricing/demand.h"
+#include "pricing/expression.h"
 #include "pricing/fixed.h"
+#include "pricing/inputs.h"
 #include "pricing/json_text.h"
+#include "pricing/local_clock.h"
 
 #include <rialto/layout.h>
 #include <rialto/status.h>
 
-#define MODELS_MAX                          64u
-#define MODEL_SCOPES_MAX                    32u
-#define MODEL_FACTORS_MAX                   12u
-#define MODEL_POINTS_MAX                    24u
-#define MODEL_PERSONAL_MAX                  8u
-#define MODEL_CURRENCIES_MAX                8u
-
-/* The inputs that a factor may read. In models and in explanations they go by these names. Values are in micro
- * (millionths) of the unit. An input that is missing or too old leaves its factor at 1.
- *      name                 unit      what it is */
-/* clang-format off */
-#define MODEL_INPUTS(X)                                                                                        \
-    X(demand_pressure,    "ratio",  "decayed event rate against the product's own slower rate; 1 = as usual")  \
-    X(available,          "units",  "what is in stock or free in this zone")                                   \
-    X(available_ratio,    "ratio",  "available against capacity, 0..1")                                        \
-    X(temperature_c,      "degC",   "air temperature of the nearest zone with current weather")                \
-    X(precipitation_mm_h, "mm/h",   "rain or snow, as water")                                                  \
-    X(wind_m_s,           "m/s",    "wind speed")                                                              \
-    X(humidity,           "ratio",  "relative humidity, 0..1")                                                 \
-    X(hour,               "h",      "hour of the zone's day with its fraction, 0..24")                         \
-    X(weekday,            "day",    "day of the zone's week, 1 = Monday .. 7 = Sunday")                        \
-    X(competitor_ratio,   "ratio",  "lowest current competitor price against list")                            \
-    X(promotion,          "ratio",  "the product's own running promotion, 0.8 = 20 % off")
-/* clang-format on */
-
-#define MODEL_INPUT_ENUM_(name, unit, text) INPUT_##name,
-enum model_input { MODEL_INPUTS(MODEL_INPUT_ENUM_) INPUT_COUNT };
-#undef MODEL_INPUT_ENUM_
+#define MODELS_MAX              64u
+#define MODEL_SCOPES_MAX        32u
+#define MODEL_FACTORS_MAX       12u
+#define MODEL_POINTS_MAX        24u
+#define MODEL_PERSONAL_MAX      8u
+#define MODEL_CURRENCIES_MAX    8u
+#define MODEL_CALENDARS_MAX     4u
+#define MODEL_CALENDAR_DAYS_MAX 64u
 
 struct model_point {
     int64_t x_micro, y_micro;
@@ -57,12 +40,51 @@ enum curve_kind {
     CURVE_STEPS   /* the y of the last point at or left of x; the first y left of all */
 };
 
+/* What a factor computes its multiplier from. Key in the model file, and what it is:
+ *      form         key             */
+#define FACTOR_FORMS(X)                                                                                                \
+    X(CURVE, "curve", "straight lines between the points of an input")                                                 \
+    X(STEPS, "steps", "steps at the points of an input")                                                               \
+    X(CATEGORY, "categories", "a table by category of the product, the most precise row")                              \
+    X(ZONE, "zones", "a table by zone, the nearest row around the cell")                                               \
+    X(CASES, "cases", "a table by condition, the first row that holds")                                                \
+    X(EXPRESSION, "expression", "a formula over inputs")                                                               \
+    X(MARKUP, "markup", "the price that earns most under constant elasticity or logit demand")                         \
+    X(CLEARING, "clearing", "the price that earns most from perishable stock until its end")
+#define FACTOR_FORM_ENUM_(form, key, text) FACTOR_##form,
+enum factor_form { FACTOR_FORMS(FACTOR_FORM_ENUM_) FACTOR_FORM_COUNT };
+#undef FACTOR_FORM_ENUM_
+
+struct model_window {             /* when a factor speaks, in local time; all zero: always */
+    int32_t from_day, until_day;  /* days since 1970; until: the first day after it; 0 = open */
+    uint16_t from_min, until_min; /* minutes of the day; equal: all day; from later than until: over midnight */
+    uint8_t weekdays;             /* bit 0: Monday; 0 = every day */
+    uint8_t calendar;             /* index + 1 of one of the model's calendars; 0 = every day */
+    bool limited;
+};
+
 struct model_factor {
     char name[20];
-    enum model_input input;
-    enum curve_kind kind;
-    uint32_t point_count;
-    struct model_point point[MODEL_POINTS_MAX];
+    enum factor_form form;
+    enum curve_kind kind;     /* of a curve */
+    enum model_input input;   /* of a curve; INPUT_COUNT = none named */
+    int64_t missing_micro;    /* multiplier when something that it needs is missing or too old, default 1 */
+    struct model_window when; /* outside it the multiplier is 1 */
+    uint64_t reads;           /* bit i: looks at input i */
+    uint32_t point_count;     /* points of the curve, or rows of a table */
+    struct model_point point[MODEL_POINTS_MAX]; /* a table uses y */
+    char word[MODEL_POINTS_MAX][RIALTO_ID_MAX]; /* category patterns or zones of a table */
+    struct expression program;                  /* of cases and expressions; of clearing: customers a day */
+    int64_t elasticity_nano;    /* markup: > 1 for constant elasticity (its absolute value), 0 for logit */
+    int64_t utility_nano;       /* markup by logit */
+    int64_t sensitivity_nano;   /* logit and clearing: per list price */
+    int32_t clearing_until_min; /* minute of the local day at which the stock's day ends; -1: its expiry */
+};
+
+struct model_calendar {
+    char name[RIALTO_NAME_MAX];
+    uint32_t count;
+    int32_t day[MODEL_CALENDAR_DAYS_MAX]; /* since 1970, ascending */
 };
 
 enum personal_kind { PERSONAL_TIER, PERSONAL_SEGMENT, PERSONAL_SPEND, PERSONAL_ZONE };
@@ -86,8 +108,12 @@ struct model_guardrails {
     uint32_t step_interval_s;    /* at most one step in this time */
     int64_t dead_band_micro;     /* changes smaller than this part of the published price wait ... */
     uint32_t settle_s;           /* ... until the price has been at rest for so long, and then go through */
+    uint32_t dwell_s;            /* a price rests at least so long before it changes */
+    int64_t rise_micro;          /* no higher than this part over the price at the beginning ... */
+    uint32_t rise_window_s;      /* ... of the current window of so long; 0 = any */
     int64_t personal_low_micro;  /* clamp of the personal multiplier, default 0.8 */
     int64_t personal_high_micro; /* default 1.0 */
+    int64_t spread_micro;        /* the lowest personal amount is at least (1 - spread) x the highest; -1 = any */
     bool never_above;            /* personal amounts never above the baseline; default true */
 };
 
@@ -103,6 +129,15 @@ struct model {
     char sku[MODEL_SCOPES_MAX][RIALTO_ID_MAX]; /* exact, or a prefix with a star at its end */
     uint32_t currency_count;
     char currency[MODEL_CURRENCIES_MAX][4];
+    uint32_t zone_count;                        /* 0 = everywhere */
+    char zone[MODEL_SCOPES_MAX][RIALTO_ID_MAX]; /* with all that lies inside */
+    int64_t from_ms, until_ms;                  /* in effect from (INT64_MIN) until before (INT64_MAX) */
+    struct local_clock clock;                   /* of the schedule's time zone; no name: the zone's own local time */
+    uint32_t calendar_count;
+    struct model_calendar calendar[MODEL_CALENDARS_MAX];
+    bool competitors; /* inputs about competitors may be read */
+    bool has_origin;
+    int64_t origin_micro[2]; /* latitude and longitude from which distances count, 1e-6 degrees */
     uint32_t zone_depth_max; /* cells open down to this level (0 = only the world .. 3) */
     char group_name[RIALTO_NAME_MAX];
     uint8_t group; /* number, set by model_set_number_groups() */
@@ -128,12 +163,19 @@ struct model_set {
 enum rialto_status model_parse(const char *text, size_t bytes, const char *file, struct model *ret,
                                struct fault *fault);
 
+/* model_parse_all - the same with all faults of the file, in its order. */
+enum rialto_status model_parse_all(const char *text, size_t bytes, const char *file, struct model *ret,
+                                   struct fault_list *faults);
+
 /* model_set_load - every *.json directly under the folder. RIALTO_OK and a set (model_set_free), or REFUSED with
  * *fault: the first fault found, in the order of file names; also two models of the same name, two that claim one
  * product at equal precision, two that give personal terms to one group, more than MODELS_MAX files or none at all. A
- * product must match one of the categories (if there are any) and one of the skus (if there are any). Precision, from
- * high to low: exact sku, longer sku prefix, exact category, deeper category pattern, star. */
+ * product must match one of the categories (if there are any) and one of the skus (if there are any), and lie in one of the zones
+ * (if there are any). Precision, from high to low: deeper zone, exact sku, longer sku prefix, exact category, deeper category
+ * pattern, star; a model with dates before one without. */
 enum rialto_status model_set_load(const char *folder, struct model_set **ret, struct fault *fault);
+/* model_set_load_all - the same with all faults of all files. */
+enum rialto_status model_set_load_all(const char *folder, struct model_set **ret, struct fault_list *faults);
 void model_set_free(struct model_set *set);
 
 /* model_set_number_groups - give each model's group its number out of the control file's names; new names are
@@ -142,8 +184,24 @@ void model_set_free(struct model_set *set);
 enum rialto_status model_set_number_groups(struct model_set *set, char groups[RIALTO_GROUPS_MAX][RIALTO_NAME_MAX],
                                            uint8_t *count, struct fault *fault);
 
-/* model_for_product - index of the most precise model for a product in a currency; -1 if none. */
-int model_for_product(const struct model_set *set, const char *category, const char *sku, const char *currency);
+struct model_claim { /* what a model is looked for */
+    const char *category, *sku, *currency;
+    uint32_t zone_count; /* the cell's zone first, then around it; 0 = the world */
+    const char (*zone)[RIALTO_ID_MAX];
+    int64_t now_ms;
+};
+
+/* model_for_cell - index of the most precise model in effect; -1 if none. */
+int model_for_cell(const struct model_set *set, const struct model_claim *claim);
+
+/* model_set_changes_ms - when, after now, a model of the set begins or ends; INT64_MAX = never. */
+int64_t model_set_changes_ms(const struct model_set *set, int64_t now_ms);
+
+/* model_schema_print - models/schema/model.schema.json on a FILE *. model_inputs_print, model_forms_print - tables of
+ * docs/models.md: inputs, and kinds of factors. */
+void model_schema_print(void *stream);
+void model_inputs_print(void *stream);
+void model_forms_print(void *stream);
 
 /* ---- pricing ---- */
 
@@ -151,12 +209,18 @@ struct price_inputs {
     int64_t list; /* minor units, > 0 */
     int64_t cost; /* minor units, -1 = not known */
     int64_t input_micro[INPUT_COUNT];
-    uint32_t present; /* bit i: input i has a value that is not too old */
+    uint64_t present;     /* bit i: input i has a value that is not too old */
+    const char *category; /* of the product; NULL = not known */
+    uint32_t zone_count;  /* the cell's zone first, then around it; 0 = the world */
+    const char (*zone)[RIALTO_ID_MAX];
     int64_t now_ms;   /* the tick */
+    int64_t local_ms; /* the same on the clock that the model goes by: model_local_ms() */
     /* what stands published, for step, dead band and dwell; published = 0 for a new cell */
     int64_t published;
     int64_t changed_ms;     /* when the published amount last changed */
     int64_t published_list; /* the list price under it: a new list price starts afresh */
+    int64_t reference;      /* the price at the beginning of the window of largest_rise; 0 = none yet */
+    int64_t reference_ms;   /* a time within that window */
 };
 
 #define GUARD_FLOOR     1u
@@ -165,33 +229,51 @@ struct price_inputs {
 #define GUARD_STEP      8u
 #define GUARD_DEAD_BAND 16u
 #define GUARD_FROZEN    32u /* the operator holds it at list or at its last value (service/freeze.h); never set here */
+#define GUARD_RISE      64u
+#define GUARD_DWELL     128u
 struct price_result {
     int64_t baseline;       /* minor units, after rounding, guardrails and ending */
     int64_t floor, ceiling; /* bounds that hold for it and for every personal amount */
     int64_t factor_micro[MODEL_FACTORS_MAX];
-    int64_t raw;     /* list x factors, rounded half to even to minor units, before guards */
-    uint32_t guards; /* GUARD_* that spoke */
-    bool pending;    /* step or dead band holds a change back: price again as time passes */
+    int64_t raw;                     /* list x factors, rounded half to even to minor units, before guards */
+    int64_t reference, reference_ms; /* to be kept for the next price */
+    uint32_t guards;                 /* GUARD_* that spoke */
+    bool pending;                    /* step or dead band holds a change back: price again as time passes */
 };
 
-/* model_price - RIALTO_OK, or OVERFLOW (and *ret untouched). Steps, each stated in docs/pricing.md:
- *   1 amount = list in micro-minor units; for each factor: amount = half_even(amount x f / 1e6)
- *   2 raw = half_even(amount / 1e6)
- *   3 floor = ceil(list x floor_micro), raised to ceil(cost x (1 + margin)) where a cost is known;
- *     ceiling = floor_division(list x ceiling_micro), at least the floor
- *   4 step: if published and same list and step > 0: within published +- reach, where reach = 0 if now - changed <
- *     step_interval, else max(published x step, ending step, 1); both ends then moved into [floor, ceiling]
- *   5 clamp to those bounds; ending_within(...) them
- *   6 dead band: |new - published| x 1e6 < dead_band x published and now - changed < settle: keep published (if still
- *     within [floor, ceiling])
- * OVERFLOW: list outside 1..RIALTO_BOUND_MAX, a floor above it, or list x factors beyond 64 bits. */
+/* model_price - RIALTO_OK, or OVERFLOW (and *ret untouched). Each step is stated in docs/pricing.md, sections 2 to 4:
+ * list, factors in the order of the file, rounding to minor units, floor, margin and ceiling, largest rise and largest
+ * step, ending, dwell and dead band. OVERFLOW: list outside 1..RIALTO_BOUND_MAX, a floor above it, or list x factors beyond
+ * 64 bits. */
 enum rialto_status model_price(const struct model *model, const struct price_inputs *in, struct price_result *ret);
+
+/* model_factor_value - what one factor multiplies by, in [1/10, 10]. *ret_known: what it needs was
+ * there (else its `missing` counted) and its time had come. */
+int64_t model_factor_value(const struct model *model, const struct model_factor *factor, const struct price_inputs *in,
+                           bool *ret_known);
+
+/* model_local_ms - a time on the clock that the model goes by, as ms since 1970 on that clock: its schedule's time zone, or
+ * (without one) the zone's offset from UTC. */
+int64_t model_local_ms(const struct model *model, int64_t now_ms, int32_t zone_offset_min);
+
+/* model_form_key - the key of a kind of factor in model files. */
+const char *model_form_key(enum factor_form form);
+
+/* model_reads - does any factor look at this input? */
+bool model_reads(const struct model *model, enum model_input input);
+
+/* model_moves - does a price of this model change by itself as time passes, with the same signals? */
+bool model_moves(const struct model *model);
+
+/* model_personal_floor - no personal amount lies below it: the cell's floor, raised to what the spread cap allows. */
+int64_t model_personal_floor(const struct model *model, int64_t baseline, int64_t floor, int64_t ceiling);
 
 /* model_curve - value of a curve at x: linear interpolation y0 + half_even((y1 - y0) x (x - x0) / (x1 - x0)). */
 int64_t model_curve(enum curve_kind kind, uint32_t count, const struct model_point point[], int64_t x_micro);
 
 #define TERMS_SEGMENTS_MAX 8u
 struct terms_inputs {
+    int64_t now_ms;             /* the tick: which models are in effect */
     uint8_t consent;            /* RIALTO_KIND_* that are permitted now */
     char tier[RIALTO_NAME_MAX]; /* "" = none */
     uint32_t segment_count;

@@ -1,6 +1,7 @@
 /* model_fields.c - checks and conversions of single values, and the one loop that reads an object by its table. */
 #include "pricing/model_fields.h"
 #include "pricing/fixed.h"
+#include "pricing/nearest.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -41,14 +42,35 @@ void reader_leave(struct reader *reader, size_t back)
     reader->pointer[back] = '\0';
 }
 
+__attribute__((format(printf, 3, 0))) static enum rialto_status refuse(struct reader *reader, size_t byte,
+                                                                       const char *reason, va_list arguments)
+{
+    struct fault fault = { 0 };
+    char line[FAULT_REASON_MAX];
+    (void)vsnprintf(line, sizeof line, reason, arguments);
+    (void)snprintf(fault.file, sizeof fault.file, "%s", reader->file);
+    (void)fault_set(&fault, reader->text, reader->bytes, reader->pointer, "%s", line);
+    if (fault.column > 0)
+        fault.column += (uint32_t)byte;
+    return fault_add(reader->faults, &fault);
+}
+
 enum rialto_status reader_refuse(struct reader *reader, const char *reason, ...)
 {
-    char line[FAULT_REASON_MAX];
     va_list arguments;
     va_start(arguments, reason);
-    (void)vsnprintf(line, sizeof line, reason, arguments);
+    enum rialto_status status = refuse(reader, 0, reason, arguments);
     va_end(arguments);
-    return fault_set(reader->fault, reader->text, reader->bytes, reader->pointer, "%s", line);
+    return status;
+}
+
+enum rialto_status reader_refuse_at(struct reader *reader, size_t byte, const char *reason, ...)
+{
+    va_list arguments;
+    va_start(arguments, reason);
+    enum rialto_status status = refuse(reader, byte + 1, reason, arguments); /* behind the quote */
+    va_end(arguments);
+    return status;
 }
 
 /* ---- texts ---------------------------------------------------------------------------------------------- */
@@ -223,16 +245,26 @@ static const struct field *field_of(const struct field_table *table, const char 
     return NULL;
 }
 
-/* The value's place is named, and the keys that would have been right: most unknown keys are misspelt ones. */
+#define KEYS_MAX 32u
+
+/* The value's place is named, and the key that was probably meant, or all that there are. */
 static enum rialto_status refuse_key(struct reader *reader, const struct field_table *table, const char *key)
 {
+    const char *keys[KEYS_MAX];
     char known[160];
     size_t length = 0;
-    for (uint32_t i = 0; i < table->count && length < sizeof known; i++)
-        length +=
-            (size_t)snprintf(known + length, sizeof known - length, "%s%s", i == 0 ? "" : ", ", table->field[i].key);
+    uint32_t count = table->count < KEYS_MAX ? table->count : KEYS_MAX;
+    for (uint32_t i = 0; i < count; i++) {
+        keys[i] = table->field[i].key;
+        if (length < sizeof known)
+            length += (size_t)snprintf(known + length, sizeof known - length, "%s%s", i == 0 ? "" : ", ", keys[i]);
+    }
+    const char *near = nearest_name(key, count, keys);
     size_t back = reader_enter(reader, key);
-    (void)reader_refuse(reader, "unknown key; there are %s", known);
+    if (near != NULL)
+        (void)reader_refuse(reader, "unknown key; did you mean \"%s\"?", near);
+    else
+        (void)reader_refuse(reader, "unknown key; there are %s", known);
     reader_leave(reader, back);
     return RIALTO_REFUSED;
 }
@@ -242,18 +274,20 @@ enum rialto_status fields_read(struct reader *reader, const struct field_table *
 {
     if (!cJSON_IsObject(object))
         return reader_refuse(reader, "expected an object in braces");
+    enum rialto_status all = RIALTO_OK;
     for (const cJSON *child = object->child; child != NULL; child = child->next) {
         const struct field *field = field_of(table, child->string);
-        if (field == NULL)
-            return refuse_key(reader, table, child->string);
+        if (field == NULL) {
+            all = refuse_key(reader, table, child->string);
+            continue;
+        }
         size_t back = reader_enter(reader, child->string);
-        enum rialto_status status = value_read(reader, field, child, (char *)target + field->offset);
+        if (value_read(reader, field, child, (char *)target + field->offset) != RIALTO_OK)
+            all = RIALTO_REFUSED;
         reader_leave(reader, back);
-        if (status != RIALTO_OK)
-            return status;
     }
     for (uint32_t i = 0; i < table->count; i++)
-        if (table->field[i].required && !cJSON_HasObjectItem(object, table->field[i].key))
-            return reader_refuse(reader, "\"%s\" is missing", table->field[i].key);
-    return RIALTO_OK;
+        if (table->field[i].required && cJSON_GetObjectItemCaseSensitive(object, table->field[i].key) == NULL)
+            all = reader_refuse(reader, "\"%s\" is missing", table->field[i].key);
+    return all;
 }

@@ -1,7 +1,7 @@
 /* model_fields.h - objects of a model file, described by tables: one row per key. Private to pricing/.
  *
  * A row says what a key may hold, within which bounds, and where it goes. A key without a row is refused. The tables
- * are visible so that a test can hold models/schema/model.schema.json against them. */
+ * are visible so that models/schema/model.schema.json can be made from them (model_schema.c). */
 #ifndef PRICING_MODEL_FIELDS_H
 #define PRICING_MODEL_FIELDS_H
 
@@ -11,7 +11,8 @@
 struct reader {
     const char *text;
     size_t bytes;
-    struct fault *fault;
+    const char *file;
+    struct fault_list *faults;
     char pointer[512];
     size_t pointer_length;
 };
@@ -28,6 +29,10 @@ enum field_kind {
 
 struct field {
     const char *key;
+    const char *text; /* for people */
+    const char
+        *shape; /* members of its JSON schema, where `part` reads it; @INPUTS@ stands for the names of all inputs */
+    const char *preset; /* the default as JSON, if there is one that can be written down */
     enum field_kind kind;
     bool required;
     int64_t low, high;
@@ -39,9 +44,11 @@ struct field_table {
     const char *name; /* of the object, for the schema */
     const struct field *field;
     uint32_t count;
+    const char *rules; /* members of the object's JSON schema that are about several keys; NULL = none */
 };
 
-/* fields_read - an object by its table. Keys that are missing leave the target as it is. RIALTO_OK or REFUSED. */
+/* fields_read - an object by its table. Keys that are missing leave the target as it is. Goes on behind a fault, so that all
+ * are found. RIALTO_OK, or REFUSED with at least one fault added. */
 enum rialto_status fields_read(struct reader *reader, const struct field_table *table, const cJSON *object,
                                void *target);
 
@@ -53,8 +60,10 @@ size_t reader_enter(struct reader *reader, const char *key);
 size_t reader_enter_index(struct reader *reader, uint32_t index);
 void reader_leave(struct reader *reader, size_t back);
 
-/* reader_refuse - a fault at the value in hand. Returns RIALTO_REFUSED. */
+/* reader_refuse - a fault at the value in hand, reader_refuse_at - at a byte of the text in hand. Return RIALTO_REFUSED. */
 __attribute__((format(printf, 2, 3))) enum rialto_status reader_refuse(struct reader *reader, const char *reason, ...);
+__attribute__((format(printf, 3, 4))) enum rialto_status reader_refuse_at(struct reader *reader, size_t byte,
+                                                                          const char *reason, ...);
 
 /* model_tables - every object of the model file with its rows. */
 extern const struct field_table *const model_tables[];

@@ -95,7 +95,8 @@ static enum rialto_status check_pair(const struct model *a, const struct model *
     if (strcmp(a->name, b->name) == 0) {
         pointer = "/model";
         (void)snprintf(reason, sizeof reason, "%.100s has a model of the same name", a->file);
-    } else if (a->personal_count > 0 && b->personal_count > 0 && strcmp(a->group_name, b->group_name) == 0) {
+    } else if (a->personal_count > 0 && b->personal_count > 0 && strcmp(a->group_name, b->group_name) == 0 &&
+               a->from_ms < b->until_ms && b->from_ms < a->until_ms && scope_is_dated(a) == scope_is_dated(b)) {
         pointer = "/personal";
         (void)snprintf(reason, sizeof reason, "model %s gives personal terms to the group \"%s\" already", a->name,
                        a->group_name);
@@ -110,34 +111,42 @@ static enum rialto_status check_pair(const struct model *a, const struct model *
 }
 
 /* A model against those of the files before it; the text gives the place. */
-static enum rialto_status check_against_earlier(const struct model_set *set, uint32_t index, const char *text,
-                                                size_t bytes, struct fault *fault)
+static enum rialto_status check_against_earlier(const struct model_set *set, const struct model *model,
+                                                const char *text, size_t bytes, struct fault_list *faults)
 {
-    for (uint32_t i = 0; i < index; i++) {
-        if (check_pair(&set->model[i], &set->model[index], fault) != RIALTO_OK) {
-            (void)json_place(text, bytes, fault->pointer, &fault->line, &fault->column);
-            return RIALTO_REFUSED;
-        }
+    enum rialto_status status = RIALTO_OK;
+    for (uint32_t i = 0; i < set->count; i++) {
+        struct fault fault = { 0 };
+        if (check_pair(&set->model[i], model, &fault) == RIALTO_OK)
+            continue;
+        (void)json_place(text, bytes, fault.pointer, &fault.line, &fault.column);
+        status = fault_add(faults, &fault);
     }
-    return RIALTO_OK;
+    return status;
 }
 
 /* ---- loading ---------------------------------------------------------------------------------------------- */
 
-static enum rialto_status load_one(const char *folder, const char *name, struct model_set *set, uint32_t index,
-                                   struct fault *fault)
+/* One more model at the end of the set, if it is a good one. */
+static enum rialto_status load_one(const char *folder, const char *name, struct model_set *set,
+                                   struct fault_list *faults)
 {
-    char path[PATH_BYTES_MAX];
-    int length = snprintf(path, sizeof path, "%s/%s", folder, name);
-    if (length < 0 || length >= (int)sizeof path)
-        return refuse(fault, name, "the path of this file is too long");
-    char *text;
+    char path[PATH_BYTES_MAX], *text;
     size_t bytes;
-    if (file_read(path, &text, &bytes, fault) != RIALTO_OK)
-        return RIALTO_REFUSED;
-    enum rialto_status status = model_parse(text, bytes, path, &set->model[index], fault);
+    struct fault fault = { 0 };
+    int length = snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (length < 0 || length >= (int)sizeof path) {
+        (void)refuse(&fault, name, "the path of this file is too long");
+        return fault_add(faults, &fault);
+    }
+    if (file_read(path, &text, &bytes, &fault) != RIALTO_OK)
+        return fault_add(faults, &fault);
+    struct model *model = &set->model[set->count];
+    enum rialto_status status = model_parse_all(text, bytes, path, model, faults);
     if (status == RIALTO_OK)
-        status = check_against_earlier(set, index, text, bytes, fault);
+        status = check_against_earlier(set, model, text, bytes, faults);
+    if (status == RIALTO_OK)
+        set->count++;
     free(text);
     return status;
 }
@@ -147,16 +156,19 @@ static int compare_models(const void *a, const void *b)
     return strcmp(((const struct model *)a)->name, ((const struct model *)b)->name);
 }
 
-static enum rialto_status load_all(const char *folder, const struct file_list *files, struct model_set **ret,
-                                   struct fault *fault)
+static enum rialto_status load_files(const char *folder, const struct file_list *files, struct model_set **ret,
+                                     struct fault_list *faults)
 {
     struct model_set *set = calloc(1, sizeof *set + files->count * sizeof set->model[0]);
-    if (set == NULL)
-        return refuse(fault, folder, "out of memory");
-    set->count = files->count;
+    if (set == NULL) {
+        struct fault fault = { 0 };
+        (void)refuse(&fault, folder, "out of memory");
+        return fault_add(faults, &fault);
+    }
     enum rialto_status status = RIALTO_OK;
-    for (uint32_t i = 0; i < files->count && status == RIALTO_OK; i++)
-        status = load_one(folder, files->name[i], set, i, fault);
+    for (uint32_t i = 0; i < files->count; i++)
+        if (load_one(folder, files->name[i], set, faults) != RIALTO_OK)
+            status = RIALTO_REFUSED;
     if (status != RIALTO_OK) {
         free(set);
         return status;
@@ -166,13 +178,28 @@ static enum rialto_status load_all(const char *folder, const struct file_list *f
     return RIALTO_OK;
 }
 
-enum rialto_status model_set_load(const char *folder, struct model_set **ret, struct fault *fault)
+enum rialto_status model_set_load_all(const char *folder, struct model_set **ret, struct fault_list *faults)
 {
     struct file_list files = { .count = 0 };
-    enum rialto_status status = files_of(folder, &files, fault);
-    if (status == RIALTO_OK)
-        status = load_all(folder, &files, ret, fault);
+    struct fault fault = { 0 };
+    enum rialto_status status = files_of(folder, &files, &fault);
+    if (status != RIALTO_OK)
+        status = fault_add(faults, &fault);
+    else
+        status = load_files(folder, &files, ret, faults);
     files_free(&files);
+    return status;
+}
+
+enum rialto_status model_set_load(const char *folder, struct model_set **ret, struct fault *fault)
+{
+    struct fault_list *faults = calloc(1, sizeof *faults);
+    if (faults == NULL)
+        return refuse(fault, folder, "out of memory");
+    enum rialto_status status = model_set_load_all(folder, ret, faults);
+    if (status != RIALTO_OK)
+        *fault = faults->fault[0];
+    free(faults);
     return status;
 }
 
@@ -209,17 +236,45 @@ enum rialto_status model_set_number_groups(struct model_set *set, char groups[RI
     return RIALTO_OK;
 }
 
-int model_for_product(const struct model_set *set, const char *category, const char *sku, const char *currency)
+struct claim_rank {
+    int zone, product;
+    bool dated;
+};
+
+static bool beats(struct claim_rank a, struct claim_rank b)
 {
-    int best = -1, best_rank = -1;
+    if (a.zone != b.zone)
+        return a.zone > b.zone;
+    return a.product != b.product ? a.product > b.product : a.dated && !b.dated;
+}
+
+int model_for_cell(const struct model_set *set, const struct model_claim *claim)
+{
+    int best = -1;
+    struct claim_rank best_rank = { -1, -1, false };
     for (uint32_t i = 0; i < set->count; i++) {
-        if (!scope_has_currency(&set->model[i], currency))
+        const struct model *model = &set->model[i];
+        if (claim->now_ms < model->from_ms || claim->now_ms >= model->until_ms ||
+            !scope_has_currency(model, claim->currency))
             continue;
-        int rank = scope_rank(&set->model[i], category, sku);
-        if (rank > best_rank) {
-            best_rank = rank;
-            best = (int)i;
-        }
+        struct claim_rank rank = { scope_zone_rank(model, claim->zone_count, claim->zone),
+                                   scope_rank(model, claim->category, claim->sku), scope_is_dated(model) };
+        if (rank.zone < 0 || rank.product < 0 || !beats(rank, best_rank))
+            continue;
+        best_rank = rank;
+        best = (int)i;
     }
     return best;
+}
+
+int64_t model_set_changes_ms(const struct model_set *set, int64_t now_ms)
+{
+    int64_t next = INT64_MAX;
+    for (uint32_t i = 0; i < set->count; i++) {
+        const int64_t at[2] = { set->model[i].from_ms, set->model[i].until_ms };
+        for (int j = 0; j < 2; j++)
+            if (at[j] > now_ms && at[j] < next)
+                next = at[j];
+    }
+    return next;
 }

@@ -1,6 +1,6 @@
 /* price.c - list x factors, guardrails, ending: the baseline price of one product in one zone.
  *
- *   list --factors--> raw --bounds, ending--> free price --largest step, dead band--> baseline
+ *   list --factors--> raw --bounds, rise, step, ending--> --dwell, dead band--> baseline
  *
  * docs/pricing.md states every rounding. Nothing here reads a clock, allocates or touches a global. */
 #include "pricing/guardrails.h"
@@ -11,12 +11,10 @@ static bool apply_factors(const struct model *model, const struct price_inputs *
 {
     int128 amount_micro = (int128)in->list * MICRO;
     for (uint32_t i = 0; i < model->factor_count; i++) {
-        const struct model_factor *factor = &model->factor[i];
-        bool known = (in->present >> factor->input) & 1u;
-        int64_t value =
-            known ? model_curve(factor->kind, factor->point_count, factor->point, in->input_micro[factor->input])
-                  : MICRO;
-        amount_micro = div_half_even(amount_micro * value, MICRO);
+        bool known;
+        int64_t value = model_factor_value(model, &model->factor[i], in, &known);
+        if (value != MICRO)
+            amount_micro = div_half_even(amount_micro * value, MICRO);
         if (amount_micro > (int128)INT64_MAX * MICRO)
             return false;
         result->factor_micro[i] = value;
@@ -25,10 +23,9 @@ static bool apply_factors(const struct model *model, const struct price_inputs *
     return true;
 }
 
-static int64_t round_into(const struct model *model, int64_t amount, struct bounds bounds)
+static int64_t ending_of(const struct model *model, int64_t amount, struct bounds bounds)
 {
-    return ending_within(clamp_i64(amount, bounds.floor, bounds.ceiling), model->ending_step, model->ending_less,
-                         bounds.floor, bounds.ceiling);
+    return ending_within(amount, model->ending_step, model->ending_less, bounds.floor, bounds.ceiling);
 }
 
 static uint32_t bounds_that_spoke(int64_t raw, struct bounds bounds, bool margin)
@@ -36,6 +33,32 @@ static uint32_t bounds_that_spoke(int64_t raw, struct bounds bounds, bool margin
     if (raw < bounds.floor)
         return margin ? GUARD_MARGIN : GUARD_FLOOR;
     return raw > bounds.ceiling ? GUARD_CEILING : 0;
+}
+
+/* The raw price within all bounds that hold now, each one narrower than the one before, then the ending within the last. */
+static void apply_bounds(const struct model *model, const struct price_inputs *in, struct bounds bounds, bool margin,
+                         struct price_result *result)
+{
+    int64_t kept = clamp_i64(result->raw, bounds.floor, bounds.ceiling);
+    result->guards = bounds_that_spoke(result->raw, bounds, margin);
+
+    struct bounds rise = guard_rise(&model->guard, result->reference, bounds);
+    int64_t risen = clamp_i64(kept, rise.floor, rise.ceiling);
+    struct bounds step = guard_step(model, in, rise);
+    int64_t stepped = clamp_i64(risen, step.floor, step.ceiling);
+    result->baseline = ending_of(model, stepped, step);
+
+    int64_t wanted = ending_of(model, kept, bounds); /* where the price would stand if nothing calmed it */
+    if (ending_of(model, risen, rise) != wanted)
+        result->guards |= GUARD_RISE;
+    if (result->baseline != ending_of(model, risen, rise))
+        result->guards |= GUARD_STEP;
+    uint32_t rests = guard_rests(&model->guard, in, rise, result->baseline);
+    if (rests != 0) {
+        result->baseline = in->published;
+        result->guards |= rests;
+    }
+    result->pending = result->baseline != wanted;
 }
 
 enum rialto_status model_price(const struct model *model, const struct price_inputs *in, struct price_result *ret)
@@ -47,17 +70,23 @@ enum rialto_status model_price(const struct model *model, const struct price_inp
         return RIALTO_OVERFLOW;
     result.floor = bounds.floor;
     result.ceiling = bounds.ceiling;
-    result.guards = bounds_that_spoke(result.raw, bounds, margin);
-
-    int64_t wanted = round_into(model, result.raw, bounds); /* where the price would stand if nothing calmed it */
-    result.baseline = round_into(model, result.raw, guard_step(model, in, bounds));
-    if (result.baseline != wanted)
-        result.guards |= GUARD_STEP;
-    if (guard_rests(&model->guard, in, bounds, result.baseline)) {
-        result.baseline = in->published;
-        result.guards |= GUARD_DEAD_BAND;
-    }
-    result.pending = result.baseline != wanted;
+    result.reference = guard_reference(&model->guard, in, &result.reference_ms);
+    apply_bounds(model, in, bounds, margin, &result);
+    if (model->guard.rise_window_s != 0 && result.reference == 0)
+        result.reference = result.baseline; /* a window that begins with the first price under this list price */
     *ret = result;
     return RIALTO_OK;
+}
+
+int64_t model_personal_floor(const struct model *model, int64_t baseline, int64_t floor, int64_t ceiling)
+{
+    const struct model_guardrails *guard = &model->guard;
+    if (guard->spread_micro < 0)
+        return floor;
+    int128 high = baseline;
+    if (!guard->never_above) /* the highest that a multiplier can make of it */
+        high = ending_of(model, (int64_t)div_half_even((int128)baseline * guard->personal_high_micro, MICRO),
+                         (struct bounds){ floor, ceiling });
+    int64_t least = (int64_t)((high * (MICRO - guard->spread_micro) + MICRO - 1) / MICRO);
+    return clamp_i64(least, floor, baseline);
 }

@@ -113,9 +113,13 @@ void model_terms(const struct model_set *set, const struct terms_inputs *in,
     *ret_kinds = 0;
     for (uint32_t g = 0; g < RIALTO_GROUPS_MAX; g++)
         ret_multiplier_e4[g] = 10000;
-    for (uint32_t m = 0; m < set->count; m++) {
-        const struct model *model = &set->model[m];
-        if (model->personal_count > 0 && model->group < RIALTO_GROUPS_MAX)
-            ret_multiplier_e4[model->group] = multiplier_e4(model, in, ret_kinds);
+    /* Models without dates first: one with dates speaks instead of them while it is in effect. */
+    for (int dated = 0; dated < 2; dated++) {
+        for (uint32_t m = 0; m < set->count; m++) {
+            const struct model *model = &set->model[m];
+            if (scope_is_dated(model) == dated && in->now_ms >= model->from_ms && in->now_ms < model->until_ms &&
+                model->personal_count > 0 && model->group < RIALTO_GROUPS_MAX)
+                ret_multiplier_e4[model->group] = multiplier_e4(model, in, ret_kinds);
+        }
     }
 }

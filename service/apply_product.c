@@ -107,7 +107,11 @@ static enum signal_reason product_check(struct worker *worker, const struct part
     } else if (!signal_has(signal, SIGNAL_FIELD_category)) {
         return REASON_no_category;
     }
-    return model_for_product(worker->models, category, signal->sku, signal->currency) < 0 ? REASON_no_model : REASON_none;
+    const struct place *place = &worker->place[subject->place];
+    struct model_claim claim = { .category = category, .sku = signal->sku, .currency = signal->currency,
+                                 .zone_count = place->chain_count,
+                                 .zone = (const char (*)[RIALTO_ID_MAX])place->name, .now_ms = worker->tick_ms };
+    return model_for_cell(worker->models, &claim) < 0 ? REASON_no_model : REASON_none;
 }
 
 static enum signal_reason apply_product(struct worker *worker, struct partition *partition, const struct signal *signal)
@@ -150,6 +154,7 @@ static enum signal_reason apply_demand(struct worker *worker, struct partition *
         }
         struct cell_record *record = state_touch(partition->state, POOL_CELLS, cell);
         demand_add(&record->demand, settings, (enum demand_event)signal->event, quantity, signal->time_ms);
+        demand_rates_add(&record->rates, settings->half_life_s, (enum demand_event)signal->event, quantity, signal->time_ms);
         if (record->event_count < UINT32_MAX)
             record->event_count++;
         counted = true;
@@ -164,6 +169,7 @@ static enum signal_reason apply_supply(struct cell_record *record, const struct 
     record->available_micro = signal->available;
     if (signal_has(signal, SIGNAL_FIELD_capacity))
         record->capacity_micro = signal->capacity;
+    record->stock_expires_ms = signal_has(signal, SIGNAL_FIELD_expires_ms) ? signal->expires_ms : 0;
     record->supply_time_ms = signal->time_ms;
     return REASON_none;
 }

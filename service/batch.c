@@ -149,6 +149,9 @@ static void commit_all(struct worker *worker)
     state_commit(worker->common);
     if (worker->zone_lines_stale)
         lines_publish_zones(worker);
+    if (worker->terms_stale)
+        lines_publish_terms(worker);
+    worker->terms_stale = false;
     if (worker->index == 0)
         persist_changed(worker, MIRROR_COMMON, worker->common);
     (void)mirror_commit(worker->mirror, worker->batch);
@@ -168,6 +171,10 @@ bool batch_apply(struct worker *worker, const uint8_t *bytes, size_t size)
     state_begin(worker->common, worker->batch);
     fire_timers(worker);
     apply_records(worker, bytes, size, header->count);
+    if (worker->tick_ms >= worker->models_change_ms) { /* a model begins or ends: who prices what is found anew */
+        worker->models_change_ms = model_set_changes_ms(worker->models, worker->tick_ms);
+        worker->zones_changed = worker->terms_stale = true;
+    }
     if (worker->zones_changed)
         places_rebuild(worker);
     reprice_all(worker);

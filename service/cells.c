@@ -45,8 +45,11 @@ void cells_relink(struct worker *worker, struct partition *partition, uint32_t p
         uint32_t priced = cell_priced(partition, cell);
         const struct currency *currency =
             priced == STATE_NONE ? NULL : currency_by_number(cell_at(partition, priced)->currency);
-        partition->cell[cell].model =
-            currency == NULL ? -1 : model_for_product(worker->models, record->category, record->sku, currency->letters);
+        const struct place *place = &worker->place[partition->cell[cell].place];
+        struct model_claim claim = { .category = record->category, .sku = record->sku, .zone_count = place->chain_count,
+                                     .zone = (const char (*)[RIALTO_ID_MAX])place->name, .now_ms = worker->tick_ms };
+        claim.currency = currency == NULL ? "" : currency->letters;
+        partition->cell[cell].model = model_for_cell(worker->models, &claim);
     }
 }
 

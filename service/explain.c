@@ -31,26 +31,21 @@ static void add_number(cJSON *object, const char *member, int64_t value)
 
 /* ---- steps ------------------------------------------------------------------------------------------------------- */
 
-static void add_input(cJSON *step, const struct model_factor *factor, const struct price_inputs *in,
-                      const struct input_origin *origin)
+static cJSON *input_of(enum model_input number, const struct price_inputs *in, const struct input_origin *origin)
 {
-#define NAME_(name, unit, text) { #name, unit, text },
-    static const struct {
-        const char *name, *unit, *text;
-    } INPUT[INPUT_COUNT] = { MODEL_INPUTS(NAME_) };
-#undef NAME_
-    cJSON *input = cJSON_AddObjectToObject(step, "input");
-    bool known = (in->present >> factor->input) & 1u;
-    cJSON_AddStringToObject(input, "name", INPUT[factor->input].name);
-    cJSON_AddStringToObject(input, "unit", INPUT[factor->input].unit);
-    cJSON_AddStringToObject(input, "what", INPUT[factor->input].text);
+    const struct model_input_row *row = &model_inputs[number];
+    cJSON *input = cJSON_CreateObject();
+    bool known = (in->present >> number) & 1u;
+    cJSON_AddStringToObject(input, "name", row->name);
+    cJSON_AddStringToObject(input, "unit", row->unit);
+    cJSON_AddStringToObject(input, "what", row->text);
     if (known)
-        add_micro(input, "value", in->input_micro[factor->input]);
+        add_micro(input, "value", in->input_micro[number]);
     else
         cJSON_AddNullToObject(input, "value");
     if (origin->zone == NULL) {
-        cJSON_AddStringToObject(input, "state", "never heard of");
-        return;
+        cJSON_AddStringToObject(input, "state", known ? "always known" : "never heard of");
+        return input;
     }
     bool old = origin->until_ms != 0 && origin->until_ms <= in->now_ms;
     cJSON_AddStringToObject(input, "state", known ? "current" : old ? "too old" : "too little known");
@@ -59,6 +54,17 @@ static void add_input(cJSON *step, const struct model_factor *factor, const stru
     add_number(input, "age_ms", in->now_ms - origin->time_ms);
     if (origin->until_ms != 0)
         add_number(input, "until_ms", origin->until_ms);
+    return input;
+}
+
+/* What a factor looks at: one input of a curve, several of a formula, none of a table. */
+static void add_inputs(cJSON *step, const struct model_factor *factor, const struct price_inputs *in,
+                       const struct input_origin origin[INPUT_COUNT])
+{
+    cJSON *inputs = cJSON_AddArrayToObject(step, "inputs");
+    for (unsigned i = 0; i < INPUT_COUNT; i++)
+        if ((factor->reads >> i) & 1u)
+            cJSON_AddItemToArray(inputs, input_of((enum model_input)i, in, &origin[i]));
 }
 
 static cJSON *steps_of(const struct model *model, const struct explain *explain, const struct price_inputs *in,
@@ -74,7 +80,8 @@ static cJSON *steps_of(const struct model *model, const struct explain *explain,
             const struct model_factor *factor = &model->factor[step->factor];
             cJSON_AddStringToObject(item, "name", factor->name);
             add_micro(item, "times", step->times_micro);
-            add_input(item, factor, in, &origin[factor->input]);
+            cJSON_AddStringToObject(item, "kind", model_form_key(factor->form));
+            add_inputs(item, factor, in, origin);
         }
         (void)snprintf(amount, sizeof amount, "%" PRId64 ".%06d", step->minor, (int)step->micro);
         cJSON_AddStringToObject(item, "amount_minor", amount);
@@ -99,7 +106,8 @@ static void add_guards(cJSON *answer, uint32_t guards)
         uint32_t bit;
         const char *name;
     } GUARD[] = { { GUARD_FLOOR, "floor" },       { GUARD_CEILING, "ceiling" },     { GUARD_MARGIN, "margin" },
-                  { GUARD_STEP, "largest_step" }, { GUARD_DEAD_BAND, "dead_band" }, { GUARD_FROZEN, "frozen" } };
+                  { GUARD_STEP, "largest_step" }, { GUARD_DEAD_BAND, "dead_band" }, { GUARD_FROZEN, "frozen" },
+                  { GUARD_RISE, "largest_rise" }, { GUARD_DWELL, "dwell" } };
     cJSON *list = cJSON_AddArrayToObject(answer, "guardrails");
     for (size_t i = 0; i < sizeof GUARD / sizeof GUARD[0]; i++)
         if (guards & GUARD[i].bit)

@@ -170,12 +170,12 @@ static void cell_line_fill(const struct worker *worker, const struct partition *
         .key = record->head.key,
         .baseline = record->published,
         .list = record->published_list,
-        .lo_product = (uint64_t)record->floor | (product & 0xFFFFu) << 48,
+        .lo_product = (uint64_t)model_personal_floor(model, record->published, record->floor, record->ceiling) | (product & 0xFFFFu) << 48,
         .hi_place = (uint64_t)record->ceiling | (product >> 16 & 3u) << 48 | zone << 50,
         .rule = rule_of(worker, number, priced->currency),
         .group = model->group,
         .flags = (uint8_t)((model->guard.never_above ? RIALTO_CELL_NEVER_ABOVE : 0) |
-                           ((record->guards & (GUARD_FLOOR | GUARD_CEILING | GUARD_MARGIN | GUARD_STEP)) ? RIALTO_CELL_GUARDED : 0)),
+                           ((record->guards & (GUARD_FLOOR | GUARD_CEILING | GUARD_MARGIN | GUARD_STEP | GUARD_RISE)) ? RIALTO_CELL_GUARDED : 0)),
     };
 }
 
@@ -210,6 +210,7 @@ static void publish_cell(struct worker *worker, struct partition *partition, uin
 void terms_inputs_fill(struct worker *worker, const struct customer_record *record, struct terms_inputs *in)
 {
     memset(in, 0, sizeof *in);
+    in->now_ms = worker->tick_ms;
     in->consent = record->consent;
     memcpy(in->tier, record->tier, sizeof in->tier);
     in->segment_count = record->segment_count;
@@ -278,6 +279,18 @@ static void publish_offer(struct worker *worker, const struct partition *partiti
     if (table_write(worker->cache, RIALTO_TABLE_OFFERS, partition->number, slot, &line)) {
         metric_add(METRIC_offers_changed_total, 1);
         announce(worker, partition->number, RIALTO_TABLE_OFFERS, slot);
+    }
+}
+
+void lines_publish_terms(struct worker *worker)
+{
+    for (uint32_t p = worker->index; p < RIALTO_PARTITIONS; p += worker->config->workers) {
+        const struct partition *partition = &worker->partition[p];
+        for (uint32_t i = 0; i < state_capacity(partition->state, POOL_CUSTOMERS); i++) {
+            const struct customer_record *record = state_at(partition->state, POOL_CUSTOMERS, i);
+            if (!key_is_none(record->head.key))
+                publish_terms(worker, partition, record);
+        }
     }
 }
 

@@ -1,4 +1,6 @@
 /* reprice.c - the inputs of a cell out of committed records, and its price back into its record. Time is the batch's tick. */
+#include "pricing/distance.h"
+#include "pricing/money.h"
 #include "service/metrics.h"
 #include "service/worker.h"
 
@@ -25,7 +27,7 @@ void product_dirty(struct partition *partition, uint32_t product)
 static void present(struct gathering *g, enum model_input input, int64_t micro)
 {
     g->in.input_micro[input] = micro;
-    g->in.present |= 1u << input;
+    g->in.present |= UINT64_C(1) << input;
 }
 
 static void expires(struct gathering *g, int64_t at_ms)
@@ -43,14 +45,6 @@ static void origin(struct gathering *g, enum model_input input, const char *zone
 static const struct cell_record *cell_at(const struct partition *partition, uint32_t cell)
 {
     return state_at(partition->state, POOL_CELLS, cell);
-}
-
-static bool model_reads(const struct model *model, enum model_input input)
-{
-    for (uint32_t i = 0; i < model->factor_count; i++)
-        if (model->factor[i].input == input)
-            return true;
-    return false;
 }
 
 /* The nearest zone with enough events speaks, so that nobody's own clicks in a quiet zone set their own price. */
@@ -85,6 +79,13 @@ static void gather_supply(const struct cell_record *record, const struct model *
         return;
     expires(g, end);
     present(g, INPUT_available, record->available_micro);
+    if (record->capacity_micro > 0)
+        present(g, INPUT_capacity, record->capacity_micro);
+    if (record->stock_expires_ms != 0) {
+        int64_t left_ms = record->stock_expires_ms > g->in.now_ms ? record->stock_expires_ms - g->in.now_ms : 0;
+        int64_t hours = (int64_t)div_half_even((int128)left_ms * MICRO, 3600000);
+        present(g, INPUT_hours_to_expiry, clamp_i64(hours, 0, model_inputs[INPUT_hours_to_expiry].high));
+    }
     int64_t ratio;
     if (record->capacity_micro > 0 && mul_div_half_even(record->available_micro, MICRO, record->capacity_micro, &ratio))
         present(g, INPUT_available_ratio, clamp_i64(ratio, 0, MICRO));
@@ -105,33 +106,42 @@ static void gather_promotion(const struct partition *partition, uint32_t cell, s
     }
 }
 
-/* Lowest current price in the cell, in the currency of the list price; 0 = none. */
-static int64_t lowest_competitor(const struct cell_record *record, const struct model *model, struct gathering *g)
+/* Current prices in the cell, in the currency of the list price, ascending. */
+static unsigned competitor_prices(const struct cell_record *record, const struct model *model, struct gathering *g,
+                                  int64_t ret[COMPETITORS_MAX])
 {
-    int64_t lowest = 0;
+    unsigned count = 0;
     for (unsigned i = 0; i < COMPETITORS_MAX; i++) {
         const struct competitor_price *price = &record->competitor[i];
         int64_t end = price->until_ms != 0 ? price->until_ms : price->time_ms + (int64_t)model->competitor_age_s * 1000;
         if (price->name_hash == 0 || end <= g->in.now_ms || price->amount == 0 || price->currency != g->currency)
             continue;
         expires(g, end);
-        if (lowest == 0 || price->amount < lowest) {
-            lowest = price->amount;
+        if (count == 0 || price->amount < ret[0])
             origin(g, INPUT_competitor_ratio, record->zone, price->time_ms, end);
-        }
+        origin(g, INPUT_competitor_median, record->zone, price->time_ms, end);
+        unsigned at = count++;
+        for (; at > 0 && ret[at - 1] > price->amount; at--)
+            ret[at] = ret[at - 1];
+        ret[at] = price->amount;
     }
-    return lowest;
+    return count;
 }
 
 static void gather_competitors(const struct partition *partition, uint32_t cell, const struct model *model,
                                struct gathering *g)
 {
     for (; cell != STATE_NONE; cell = partition->cell[cell].parent) {
-        int64_t lowest = lowest_competitor(cell_at(partition, cell), model, g), ratio;
-        if (lowest == 0)
+        int64_t price[COMPETITORS_MAX], ratio;
+        unsigned count = competitor_prices(cell_at(partition, cell), model, g, price);
+        if (count == 0)
             continue;
-        if (mul_div_half_even(lowest, MICRO, g->in.list, &ratio))
+        if (mul_div_half_even(price[0], MICRO, g->in.list, &ratio))
             present(g, INPUT_competitor_ratio, ratio);
+        int128 middle = (int128)price[(count - 1) / 2] + price[count / 2]; /* twice the median */
+        int128 median = div_half_even(middle * MICRO, (int128)2 * g->in.list);
+        if (median <= INT64_MAX)
+            present(g, INPUT_competitor_median, (int64_t)median);
         return;
     }
 }
@@ -160,14 +170,14 @@ static void gather_weather(const struct worker *worker, const struct place *plac
     }
 }
 
-static int64_t utc_offset_ms(const struct worker *worker, const struct place *place)
+static int32_t utc_offset_min(const struct worker *worker, const struct place *place)
 {
     for (uint32_t level = 0; level <= place->chain_count; level++) {
         if (place->record[level] == STATE_NONE)
             continue;
         const struct zone_record *zone = state_at(worker->common, POOL_ZONES, place->record[level]);
         if (zone->has_utc_offset)
-            return (int64_t)zone->utc_offset_min * 60000;
+            return zone->utc_offset_min;
     }
     return 0;
 }
@@ -175,14 +185,74 @@ static int64_t utc_offset_ms(const struct worker *worker, const struct place *pl
 static void gather_calendar(const struct worker *worker, const struct place *place, const struct model *model,
                             struct gathering *g)
 {
-    int64_t local = g->in.now_ms + utc_offset_ms(worker, place);
+    int64_t local = model_local_ms(model, g->in.now_ms, utc_offset_min(worker, place));
     int64_t of_day = local % DAY_MS;
+    int year, month, day;
+    date_split((int32_t)(local / DAY_MS), &year, &month, &day);
+    g->in.local_ms = local;
     present(g, INPUT_hour, (int64_t)div_half_even((int128)of_day * 24 * MICRO, DAY_MS));
     present(g, INPUT_weekday, ((local / DAY_MS + 3) % 7 + 1) * MICRO); /* 1 January 1970 was a Thursday */
-    origin(g, INPUT_hour, place->name[0], g->in.now_ms, 0);
-    origin(g, INPUT_weekday, place->name[0], g->in.now_ms, 0);
-    if (model_reads(model, INPUT_hour) || model_reads(model, INPUT_weekday))
+    present(g, INPUT_month, month * MICRO);
+    present(g, INPUT_day_of_month, day * MICRO);
+    static const enum model_input INPUT[] = { INPUT_hour, INPUT_weekday, INPUT_month, INPUT_day_of_month };
+    for (unsigned i = 0; i < sizeof INPUT / sizeof INPUT[0]; i++)
+        origin(g, INPUT[i], place->name[0], g->in.now_ms, 0);
+    if (model_moves(model))
         g->moving = true;
+}
+
+/* The cell's own: what is asked for elsewhere says nothing about how long the stock here lasts. */
+static void gather_rates(const struct cell_record *record, const struct model *model, struct gathering *g)
+{
+    static const enum model_input INPUT[RATE_COUNT] = { INPUT_views_per_day, INPUT_carts_per_day,
+                                                        INPUT_orders_per_day };
+    bool reads = model_reads(model, INPUT_cover_days);
+    for (unsigned i = 0; i < RATE_COUNT; i++)
+        reads = reads || model_reads(model, INPUT[i]);
+    if (!reads) /* three decayed sums that nobody looks at */
+        return;
+    for (unsigned i = 0; i < RATE_COUNT; i++)
+        present(g, INPUT[i], demand_rate_per_day(&record->rates, (enum demand_rate)i, g->in.now_ms));
+    if (demand_rates_move(&record->rates, g->in.now_ms))
+        g->moving = true;
+    if ((g->in.present >> INPUT_available & 1u) == 0)
+        return;
+    int64_t most = model_inputs[INPUT_cover_days].high, rate = g->in.input_micro[INPUT_orders_per_day], days = most;
+    if (rate > 0 && !mul_div_half_even(record->available_micro, MICRO, rate, &days))
+        days = most;
+    present(g, INPUT_cover_days, clamp_i64(days, 0, most));
+}
+
+static void gather_money(struct gathering *g)
+{
+    const struct currency *currency = currency_by_number(g->currency);
+    int64_t unit = MICRO, ratio;
+    for (unsigned i = 0; currency != NULL && i < currency->decimals; i++)
+        unit /= 10;
+    present(g, INPUT_list, clamp_i64(g->in.list, 0, INPUT_LARGE / unit) * unit);
+    if (g->in.cost < 0)
+        return;
+    present(g, INPUT_cost, clamp_i64(g->in.cost, 0, INPUT_LARGE / unit) * unit);
+    if (mul_div_half_even(g->in.cost, MICRO, g->in.list, &ratio))
+        present(g, INPUT_cost_ratio, ratio);
+}
+
+static void gather_place(const struct worker *worker, const struct place *place, const struct model *model,
+                         struct gathering *g)
+{
+    present(g, INPUT_zone_level, (int64_t)place->chain_count * MICRO);
+    if (!model->has_origin || !model_reads(model, INPUT_distance_km))
+        return;
+    for (uint32_t level = 0; level <= place->chain_count; level++) {
+        if (place->record[level] == STATE_NONE)
+            continue;
+        const struct zone_record *zone = state_at(worker->common, POOL_ZONES, place->record[level]);
+        if (zone->lat_micro == 0 && zone->lon_micro == 0)
+            continue; /* never said; nobody lives in that sea */
+        const int64_t at[2] = { zone->lat_micro, zone->lon_micro };
+        present(g, INPUT_distance_km, distance_km_micro(model->origin_micro, at));
+        return;
+    }
 }
 
 static void gather(const struct worker *worker, const struct partition *partition, uint32_t cell, uint32_t priced,
@@ -200,17 +270,25 @@ static void gather(const struct worker *worker, const struct partition *partitio
     g->in.published = record->published_currency == price->currency ? record->published : 0;
     g->in.changed_ms = record->changed_ms;
     g->in.published_list = record->published_list;
+    g->in.reference = record->reference;
+    g->in.reference_ms = record->reference_ms;
+    g->in.zone_count = place->chain_count;
+    g->in.zone = (const char (*)[RIALTO_ID_MAX])place->name;
     gather_demand(partition, cell, model, g);
     gather_supply(record, model, g);
     gather_promotion(partition, cell, g);
     gather_competitors(partition, cell, model, g);
     gather_weather(worker, place, model, g);
     gather_calendar(worker, place, model, g);
+    gather_rates(record, model, g);
+    gather_money(g);
+    gather_place(worker, place, model, g);
 }
 
-static bool opens(const struct worker *worker, const struct cell_record *record)
+/* A model that names zones has a price of its own in them. */
+static bool opens(const struct worker *worker, const struct cell_record *record, const struct model *model)
 {
-    return record->opened || record->list > 0 || record->zone[0] == '\0' || record->supply_time_ms != 0 ||
+    return record->opened || model->zone_count > 0 || record->list > 0 || record->zone[0] == '\0' || record->supply_time_ms != 0 ||
            record->competitor[0].name_hash != 0 || record->event_count >= worker->config->open_min;
 }
 
@@ -220,7 +298,8 @@ static bool result_differs(const struct cell_record *record, const struct model 
     if (record->published != result->baseline || record->published_list != g->in.list ||
         record->published_currency != g->currency || record->floor != result->floor ||
         record->ceiling != result->ceiling || record->model_hash != model->text_hash ||
-        record->guards != (uint8_t)result->guards || !record->opened)
+        record->guards != (uint8_t)result->guards || !record->opened || record->reference != result->reference ||
+        (result->reference != 0 && record->reference_ms != result->reference_ms))
         return true;
     return false;
 }
@@ -242,6 +321,8 @@ static void price_cell(struct worker *worker, struct partition *partition, uint3
     record->floor = result->floor;
     record->ceiling = result->ceiling;
     record->guards = (uint8_t)result->guards;
+    record->reference = result->reference;
+    record->reference_ms = result->reference_ms;
     record->model_hash = model->text_hash;
     record->opened = 1;
     for (uint32_t i = 0; i < MODEL_FACTORS_MAX; i++)
@@ -253,16 +334,18 @@ static void price_cell(struct worker *worker, struct partition *partition, uint3
 static int64_t reprice_product(struct worker *worker, struct partition *partition, uint32_t product)
 {
     int64_t due = INT64_MAX;
+    const char *category = ((const struct product_record *)state_at(partition->state, POOL_PRODUCTS, product))->category;
     for (uint32_t cell = partition->product[product].first_cell; cell != STATE_NONE;
          cell = partition->cell[cell].next) {
         uint32_t priced = cell_priced(partition, cell);
         int32_t number = partition->cell[cell].model;
-        if (priced == STATE_NONE || number < 0 || !opens(worker, cell_at(partition, cell)))
+        if (priced == STATE_NONE || number < 0 || !opens(worker, cell_at(partition, cell), &worker->models->model[number]))
             continue;
         const struct model *model = &worker->models->model[number];
         struct gathering g;
         struct price_result result;
         gather(worker, partition, cell, priced, model, worker->tick_ms, NULL, &g);
+        g.in.category = category;
         if (model_price(model, &g.in, &result) != RIALTO_OK) {
             metric_add(METRIC_amount_overflow_total, 1);
             continue;
@@ -303,6 +386,11 @@ bool reprice_look(const struct worker *worker, const struct partition *partition
     if (priced == STATE_NONE)
         return false;
     gather(worker, partition, cell, priced, model, now_ms, origins, &g);
+    const struct cell_record *record = cell_at(partition, cell);
+    uint32_t product = state_find(partition->state, POOL_PRODUCTS, record->product);
+    if (product != STATE_NONE)
+        g.in.category =
+            ((const struct product_record *)state_at(partition->state, POOL_PRODUCTS, product))->category;
     *ret = g.in;
     return true;
 }

@@ -79,6 +79,7 @@ enum field_kind {
     X("amount",             amount,           FIELD_MONEY,    T(demand)|T(competitor)|T(offer)|T(receipt), T(competitor)|T(receipt),         PART_PRODUCT|PART_CUSTOMER, 0, RIALTO_BOUND_MAX, "minor", "demand: paid in all; competitor: asked; offer: fixed price, amount off or locked amount; receipt: total", "")  \
     X("available",          available,        FIELD_NUMBER,   T(supply),                                 T(supply),                         PART_PRODUCT, 0, INT64_C(1000000000000000), "units", "in stock or free now", "")  \
     X("capacity",           capacity,         FIELD_NUMBER,   T(supply),                                 0,                                 PART_PRODUCT, 1, INT64_C(1000000000000000), "units", "how much there can be; left out: as before", "")  \
+    X("expires",            expires_ms,       FIELD_TIME,     T(supply),                                 0,                                 PART_PRODUCT, 0, INT64_C(4102444800000), "time",      "when what is in stock perishes; left out: not known", "")  \
     X("temperature_c",      temperature_c,    FIELD_NUMBER,   T(weather),                                0,                                 PART_COMMON, -100000000, 70000000,  "degC",      "air temperature", "")  \
     X("precipitation_mm_h", precipitation,    FIELD_NUMBER,   T(weather),                                0,                                 PART_COMMON, 0, 500000000,         "mm/h",      "rain or snow, as water", "")  \
     X("wind_m_s",           wind,             FIELD_NUMBER,   T(weather),                                0,                                 PART_COMMON, 0, 150000000,         "m/s",       "wind speed", "")  \
@@ -110,7 +111,7 @@ struct signal {
     char     sku[RIALTO_ID_MAX], zone[RIALTO_ID_MAX], customer[RIALTO_ID_MAX];
     char     category[RIALTO_ID_MAX], title[96], competitor[RIALTO_ID_MAX], parent[RIALTO_ID_MAX];
     char     region[RIALTO_NAME_MAX], tier[RIALTO_NAME_MAX], currency[4];
-    int64_t  list, cost, unit, tax, promotion, event, quantity, amount, available, capacity;
+    int64_t  list, cost, unit, tax, promotion, event, quantity, amount, available, capacity, expires_ms;
     int64_t  temperature_c, precipitation, wind, humidity, from_ms, until_ms, lat, lon, utc_offset;
     int64_t  lease_s, left, spend, offer_kind, percent, stackable, basis;
     struct { uint8_t given, granted; } consent; /* RIALTO_KIND_* */

@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #define STATE_MAGIC  UINT64_C(0x5453544C41495231)
-#define STATE_LAYOUT 2u
+#define STATE_LAYOUT 3u
 #define STATE_NONE   UINT32_MAX
 
 enum state_pool { POOL_PRODUCTS, POOL_CELLS, POOL_CUSTOMERS, POOL_OFFERS, POOL_ZONES, POOL_COUNT };
@@ -65,10 +65,13 @@ struct cell_record {
     uint8_t  guards;              /* GUARD_* that spoke last */
     uint32_t event_count;         /* ever, saturating */
     struct demand demand;
+    struct demand_rates rates;
     int64_t  available_micro, capacity_micro, supply_time_ms; /* time 0 = never; capacity 0 = not known */
+    int64_t  stock_expires_ms;    /* 0 = not known */
     struct competitor_price competitor[COMPETITORS_MAX];
     /* what stands published */
     int64_t  published, published_list, floor, ceiling, changed_ms; /* published 0 = nothing yet */
+    int64_t  reference, reference_ms; /* price at the beginning of the window of largest_rise; 0 = none */
     int32_t  factor_micro[MODEL_FACTORS_MAX];
     uint64_t model_hash;          /* of the model that published */
     uint16_t published_currency;  /* ISO number, of all amounts published */

@@ -75,6 +75,8 @@ struct worker {
     uint32_t place_count, place_room;
     uint32_t *place_slot;          /* hash index over place: index + 1 */
     uint32_t  place_mask;
+    int64_t  models_change_ms;     /* when a model begins or ends next; INT64_MAX = never */
+    bool     terms_stale;          /* lines of terms are to be written anew after this batch's commit */
     bool     zones_changed;        /* places and cell parents are to be built anew at the end of this batch */
     bool     zone_lines_stale;     /* lines of zones are to be written anew after this batch's commit */
     bool     erased;               /* a forget was in this batch: journals are wiped after it */
@@ -151,6 +153,7 @@ void lines_publish_changed(struct worker *worker, struct partition *partition);
 void lines_publish_all(struct worker *worker, struct partition *partition);
 void lines_publish_zones(struct worker *worker);
 void terms_inputs_fill(struct worker *worker, const struct customer_record *record, struct terms_inputs *in);
+void lines_publish_terms(struct worker *worker);
 
 /* persist.c: records to the mirror and back. */
 void persist_changed(struct worker *worker, uint32_t number, struct state *state);

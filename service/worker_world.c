@@ -78,6 +78,7 @@ static enum rialto_status setup_partitions(struct worker *worker, bool *ret_took
     *ret_took_over = !common_fresh;
     if (state_tick(worker->common) > worker->tick_ms)
         worker->tick_ms = state_tick(worker->common);
+    worker->models_change_ms = model_set_changes_ms(worker->models, worker->tick_ms);
     if (place_of(worker, "") == STATE_NONE)
         return RIALTO_NO_MEMORY;
     uint64_t newest = 0;

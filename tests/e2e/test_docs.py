@@ -6,7 +6,8 @@ PAGES = sorted([ROOT / "README.md", ROOT / "demo/README.md", *(ROOT / "docs").rg
 PAGES = [page for page in PAGES if page.exists()]
 PROGRAMS = ("rialto-demo", "rialto-bench", "rialtod", "rialto")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
-TABLES = {"config": ("rialtod", "--describe-config"), "metrics": ("rialtod", "--describe-metrics"), "signal": ("rialtod", "--describe-signals")}
+TABLES = {"config": ("rialtod", "--describe-config"), "metrics": ("rialtod", "--describe-metrics"), "signal": ("rialtod", "--describe-signals"),
+          "inputs": ("rialto", "check", "--inputs"), "factors": ("rialto", "check", "--factors")}
 
 
 def name_of(page):
@@ -108,10 +109,8 @@ def _():
     for page in PAGES:
         for name, block in re.findall(r"<!-- (\w+)_describe: begin -->\n(.*?)<!-- \1_describe: end -->", page.read_text(), re.S):
             found += 1
-            program, option = TABLES.get(name, ("", ""))
-            status, out, err = run(BIN / program, option) if program else (1, "", "no program describes it")
-            if status == 2 and name == "signal":
-                status, out, err = run(BIN / "rialtod", option)
+            program, *words = TABLES.get(name, ("",))
+            status, out, err = run(BIN / program, *words) if program else (1, "", "no program describes it")
             if status != 0:
                 note(f"{name_of(page)}: {name}: {err.splitlines()[:1]}: not compared")
             elif out.strip() != block.strip():

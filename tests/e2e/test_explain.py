@@ -42,10 +42,11 @@ def walk(e, models):
         elif op == "factor":
             row = model["factors"][at]
             at += 1
-            equal((step["name"], step["input"]["name"]), (row["name"], row["input"]), e["sku"])
-            value = step["input"]["value"]
+            [read] = step["inputs"]
+            equal((step["name"], read["name"]), (row["name"], row["input"]), e["sku"])
+            value = read["value"]
             equal(Fraction(step["times"]), 1 if value is None else curve(row, Fraction(value)), f"{e['sku']} {row['name']} at {value}")
-            require((value is None) == (step["input"]["state"] != "current"), step)
+            require((value is None) == (read["state"] != "current"), step)
             wanted = Fraction(half_even(amount * Fraction(step["times"]) * 10**6), 10**6)
         elif op == "round":
             wanted = half_even(amount)

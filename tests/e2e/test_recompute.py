@@ -157,7 +157,7 @@ BY_HAND = {m["model"]: m for m in (
           rounding=NINES, guardrails={"ceiling": 1.15, "personal": [0.85, 1]},
           personal=[{"name": "loyalty", "tier": {"gold": 0.95}}, {"name": "family", "segment": {"family": 0.97}},
                     {"name": "spend", "spend": [[0, 1], [100, 1], [500, 0.9]]}]),
-    model("rival", [factor("competitor_ratio", [[0.8, 0.95], [1, 1], [1.25, 1.02]])], rounding=NINES),
+    model("rival", [factor("competitor_ratio", [[0.8, 0.95], [1, 1], [1.25, 1.02]])], rounding=NINES, competitors=True),
     model("margin", [], guardrails={"margin": 0.1}, rounding=NINES),
     model("promo", [factor("promotion", [[0.1, 0.1], [1, 1]])], rounding=NINES),
     model("even", [factor("available", [[0, 0.9], [10, 1]], "steps")]),
@@ -302,7 +302,7 @@ def found_before():
         return {**model(name, [factor(source, points)], **more), "scope": {"categories": [f"{name}/*"], "currencies": currencies},
                 "zone_levels": zone_levels}
 
-    models = (shop("two", ["EUR", "USD"], 2, "available", [[0, 1]]), shop("rough", ["EUR", "USD"], 1, "competitor_ratio", [[0.5, 0.5], [1, 1]]),
+    models = (shop("two", ["EUR", "USD"], 2, "available", [[0, 1]]), shop("rough", ["EUR", "USD"], 1, "competitor_ratio", [[0.5, 0.5], [1, 1]], competitors=True),
               shop("any", ["EUR"], 2, "demand_pressure", [[0.5, 0.5], [1, 1]],
                    demand={"half_life": "1m", "slow_half_life": "28m", "prior_events": 0.001, "min_events": 0}))
     with Service(models={f"{m['model']}.json": m for m in models}) as service:
@@ -487,6 +487,7 @@ def made_up_model(dice, name, currencies, calm, **more):
     step = dice.choice((1, 1, 5, 10, 100))
     return {
         "model": name, "version": "1", "scope": {"categories": [f"{name}/*"], "currencies": currencies}, "group": f"group-{name}",
+        "competitors": True,
         "zone_levels": dice.randrange(4),
         "demand": {"half_life": f"{half_life}s", "slow_half_life": f"{half_life * dice.choice((2, 7, 28))}s",
                    "prior_events": dice.choice((0.001, 0.5, 5, 20)), "min_events": dice.choice((0.001, 1, 2.5, 6)),

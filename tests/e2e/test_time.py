@@ -24,7 +24,7 @@ MODELS = {
     "sky": model("sky", [{"name": "rain", "input": "precipitation_mm_h", "steps": [[0, 1], [1, 1.5]]},
                          {"name": "heat", "input": "temperature_c", "steps": [[0, 1], [30, 0.9]]}], age_limits={"weather": "30m"}),
     "rival": model("rival", [{"name": "competitor", "input": "competitor_ratio", "curve": [[0.5, 0.5], [1, 1]]}],
-                   age_limits={"competitor": "1h"}),
+                   competitors=True, age_limits={"competitor": "1h"}),
     "stock": model("stock", [{"name": "scarcity", "input": "available_ratio", "steps": [[0, 1.3], [0.5, 1]]}], age_limits={"supply": "2h"}),
     "promo": model("promo", [{"name": "promotion", "input": "promotion", "curve": [[0.1, 0.1], [1, 1]]}], stale_limit=f"{STALE_LIMIT_S}s"),
     "clock": model("clock", [{"name": "late", "input": "hour", "steps": [[0, 1], [20, 0.7]]},

@@ -22,7 +22,7 @@ static void check_prices(const struct model *model)
         for (int64_t x = -1000 * MICRO; x <= 1000 * MICRO; x += 125 * MICRO) {
             struct price_inputs in = { .list = lists[i],
                                        .cost = x / MICRO,
-                                       .present = UINT32_MAX,
+                                       .present = UINT64_MAX,
                                        .published = lists[i],
                                        .published_list = lists[i],
                                        .now_ms = 3600000 };
@@ -74,7 +74,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         check_prices(&model);
         check_terms(&model);
-        (void)model_for_product(&(struct model_set){ .count = 0 }, "fresh/x", "sku", "CNY");
+        (void)model_for_cell(&(struct model_set){ .count = 0 },
+                             &(struct model_claim){ .category = "fresh/x", .sku = "sku", .currency = "CNY" });
     }
     free(text);
     return 0;

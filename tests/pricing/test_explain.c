@@ -54,6 +54,7 @@ static struct model random_model(uint64_t *state)
     for (uint32_t i = 0; i < model.factor_count; i++) {
         struct model_factor *factor = &model.factor[i];
         factor->input = (enum model_input)random_between(state, 0, INPUT_COUNT - 1);
+        factor->missing_micro = MICRO;
         factor->point_count = 2;
         factor->point[0] = (struct model_point){ 0, random_between(state, 700000, 1300000) };
         factor->point[1] = (struct model_point){ 5000000, random_between(state, 700000, 1300000) };
@@ -64,7 +65,11 @@ static struct model random_model(uint64_t *state)
                                              .step_micro = random_between(state, 0, 1) * 50000,
                                              .step_interval_s = (uint32_t)random_between(state, 0, 2),
                                              .dead_band_micro = random_between(state, 0, 1) * 30000,
-                                             .settle_s = 60 };
+                                             .settle_s = 60,
+                                             .dwell_s = (uint32_t)random_between(state, 0, 3) / 3,
+                                             .rise_micro = 30000,
+                                             .rise_window_s = (uint32_t)random_between(state, 0, 1) * 3600,
+                                             .spread_micro = -1 };
     return model;
 }
 
@@ -79,6 +84,8 @@ static struct price_inputs random_inputs(uint64_t *state)
     in.published = random_between(state, 0, 100000);
     in.published_list = random_between(state, 0, 1) ? in.list : 1;
     in.changed_ms = NOW_MS - random_between(state, 0, 3000);
+    in.reference = random_between(state, 0, 1) * in.published;
+    in.reference_ms = NOW_MS;
     return in;
 }
 
@@ -113,6 +120,10 @@ Test(explain, the_steps_of_a_baseline_lead_to_the_price_that_the_model_makes)
                 cr_assert(result.guards & GUARD_STEP);
             if (step->op == EXPLAIN_dead_band)
                 cr_assert(result.guards & GUARD_DEAD_BAND);
+            if (step->op == EXPLAIN_largest_rise)
+                cr_assert(result.guards & GUARD_RISE);
+            if (step->op == EXPLAIN_dwell)
+                cr_assert(result.guards & GUARD_DWELL);
         }
     }
     cr_assert_eq(seen, (1u << EXPLAIN_frozen) - 1, "only %x was met", seen); /* every kind of step up to frozen */

@@ -57,7 +57,7 @@ static void random_inputs(uint64_t *seed, struct price_inputs *in)
 {
     *in = (struct price_inputs){ .list = amount_of(seed),
                                  .cost = random_next(seed) % 2 ? -1 : amount_of(seed) - 1,
-                                 .present = (uint32_t)random_next(seed),
+                                 .present = random_next(seed),
                                  .now_ms = random_between(seed, 0, 4000000000000) };
     for (int i = 0; i < INPUT_COUNT; i++)
         in->input_micro[i] =

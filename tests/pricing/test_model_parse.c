@@ -167,11 +167,10 @@ static const struct bad bads[] = {
     { "/* end */ }", "/* end }", 18, "/* end }", "", "this comment is never closed" },
     /* keys */
     { "\"zone_levels\"", "\"zone_level\"", 3, "2, \"group\": \"f", "/zone_level",
-      "unknown key; there are model, version, about, scope" },
-    { "\"floor\"", "\"flor\"", 15, "0.7, \"ceiling\"", "/guardrails/flor",
-      "unknown key; there are floor, ceiling, margin" },
+      "unknown key; did you mean \"zone_levels\"?" },
+    { "\"floor\"", "\"flor\"", 15, "0.7, \"ceiling\"", "/guardrails/flor", "unknown key; did you mean \"floor\"?" },
     { "\"weather\"", "\"Weather\"", 18, "\"26h\", \"compet", "/age_limits/Weather",
-      "unknown key; there are weather, competitor, supply" },
+      "unknown key; did you mean \"weather\"?" },
     { "\"search\"", "\"a/~b\"", 5, "0.02, \"cart\":", "/demand/weights/a~1~0b", "unknown key; there are view" },
     { "\"model\": \"shop\", ", "", 1, "{ \"version\": \"", "", "\"model\" is missing" },
     { ", \"currencies\": [\"CNY\", \"EUR\"]", "", 2, "{ \"categories\"", "/scope", "\"currencies\" is missing" },
@@ -249,16 +248,17 @@ static const struct bad bads[] = {
     { "\"name\": \"cold\"", "\"name\": \"demand\"", 8, "{ \"name\": \"dem", "/factors/1",
       "another factor has the name \"demand\" already" },
     { ", \"steps\": [[-10.5, 1.02], [0, 1]]", "", 8, "{ \"name\": \"col", "/factors/1",
-      "a factor needs a \"curve\" or \"steps\"" },
+      "a factor needs one of curve, steps" },
     { "\"steps\": [[-10.5", "\"curve\": [[1, 1]], \"steps\": [[-10.5", 8, "[[-10.5, 1.02]", "/factors/1/steps",
-      "one curve is enough" },
+      "one way to compute it is enough" },
     { "[[-10.5, 1.02], [0, 1]]", "[]", 8, "[] } ],", "/factors/1/steps", "expected 1 to 24 entries" },
     { "[[-10.5, 1.02], [0, 1]]", "[1, 2]", 8, "1, 2] } ],", "/factors/1/steps/0", "expected a point [x, y]" },
     { "[[-10.5, 1.02], [0, 1]]", "[[1, 1, 1]]", 8, "[1, 1, 1]] } ]", "/factors/1/steps/0", "expected a point [x, y]" },
     { "[[-10.5, 1.02], [0, 1]]", "[[0, \"1\"]]", 8, "\"1\"]] } ],", "/factors/1/steps/0/1", "expected a number" },
     { "[0, 1]] } ]", "[-10.5, 1]] } ]", 8, "[-10.5, 1]] }", "/factors/1/steps/1",
-      "x must be larger than in the point before" },
-    { "[1, 1], [2, 1.08]", "[2, 1], [1, 1.08]", 7, "[1, 1.08]] },", "/factors/0/curve/2", "x must be larger" },
+      "a curve does not go back: x must be larger than in the point before" },
+    { "[1, 1], [2, 1.08]", "[2, 1], [1, 1.08]", 7, "[1, 1.08]] },", "/factors/0/curve/2",
+      "a curve does not go back: x must be larger" },
     { "[2, 1.08]", "[2, 0.09]", 7, "0.09]] },", "/factors/0/curve/2/1", "expected a number from 0.1 to 10" },
     { "[2, 1.08]", "[2, 10.1]", 7, "10.1]] },", "/factors/0/curve/2/1", "expected a number from 0.1 to 10" },
     { "[2, 1.08]", "[2e9, 1.08]", 7, "2e9, 1.08]] },", "/factors/0/curve/2/0",
@@ -283,7 +283,8 @@ static const struct bad bads[] = {
       "a zone is names joined by single slashes" },
     { "\"c1/s25\"", "\"c1/s 25\"", 12, "0.98, \"gh:u4p\"", "/personal/2/zone/c1~1s 25", "a zone is made of letters" },
     { "\"c1/s25\"", "\"world\"", 12, "0.98, \"gh:u4p\"", "/personal/2/zone/world", "the world is around everybody" },
-    { "[500, 0.98]", "[0, 0.98]", 13, "[0, 0.98]] },", "/personal/3/spend/1", "x must be larger" },
+    { "[500, 0.98]", "[0, 0.98]", 13, "[0, 0.98]] },", "/personal/3/spend/1",
+      "a curve does not go back: x must be larger" },
     /* guardrails and rounding */
     { "[0.85, 1.1]", "[0.85]", 16, "[0.85], \"never", "/guardrails/personal",
       "expected the least and the largest personal multiplier" },
@@ -397,4 +398,40 @@ Test(model_parse, damaged_files_are_refused_in_peace)
                 cr_assert(fault.line >= 1 && fault.column >= 1 && fault.reason[0] != '\0');
         }
     }
+}
+
+/* Goal: one go tells everything that is wrong. */
+Test(model_parse, all_faults_are_found_in_one_go)
+{
+    static const char text[] =
+        "{ \"model\": \"m\", \"versoin\": \"1\", \"scope\": {\"categories\": [\"*\", \"a//b\"], \"currencies\": "
+        "[\"EUX\"]},\n"
+        "  \"factors\": [ {\"name\": \"a\", \"input\": \"demand_presure\", \"curve\": [[1, 1], [1, 2], [3, 99]]},\n"
+        "    {\"name\": \"b\", \"expression\": \"1 + available\"} ],\n"
+        "  \"guardrails\": {\"flor\": 1} }";
+    static const struct {
+        unsigned line;
+        const char *at, *pointer, *reason;
+    } wanted[] = {
+        { 1, "\"1\", \"scope", "/versoin", "unknown key; did you mean \"version\"?" },
+        { 1, "\"a//b", "/scope/categories/1", "a category is names joined by single slashes" },
+        { 1, "\"EUX", "/scope/currencies/0", "not a currency" },
+        { 2, "\"demand_presure", "/factors/0/input", "no such input; did you mean \"demand_pressure\"?" },
+        { 2, "[1, 2]", "/factors/0/curve/1", "a curve does not go back" },
+        { 2, "99]", "/factors/0/curve/2/1", "expected a number from 0.1 to 10" },
+        { 3, "1 + available", "/factors/1/expression", "impossible units: expected a plain number, found units" },
+        { 4, "1}", "/guardrails/flor", "unknown key; did you mean \"floor\"?" },
+        { 1, "{ \"model", "", "\"version\" is missing" },
+    };
+    struct fault_list *faults = calloc(1, sizeof *faults);
+    cr_assert_eq(model_parse_all(text, strlen(text), "m.json", &model, faults), RIALTO_REFUSED);
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+        const struct fault *f = &faults->fault[i];
+        cr_expect(f->line == wanted[i].line && begins(text_at(text, f->line, f->column), wanted[i].at),
+                  "%zu: %u:%u %s %s", i, f->line, f->column, f->pointer, f->reason);
+        cr_expect_str_eq(f->pointer, wanted[i].pointer);
+        cr_expect(begins(f->reason, wanted[i].reason), "%s", f->reason);
+    }
+    cr_expect_eq(faults->count, sizeof wanted / sizeof wanted[0]);
+    free(faults);
 }

@@ -211,7 +211,7 @@ Test(model_set, names_and_personal_groups_belong_to_one_model)
 static void expect_model(const struct model_set *set, const char *category, const char *sku, const char *currency,
                          const char *name)
 {
-    int index = model_for_product(set, category, sku, currency);
+    int index = model_for_cell(set, &(struct model_claim){ .category = category, .sku = sku, .currency = currency });
     const char *got = index < 0 ? "" : set->model[index].name;
     cr_assert_str_eq(got, name, "%s %s %s: %s", category, sku, currency, got);
 }
@@ -312,7 +312,7 @@ Test(model_set, shipped_models_price_at_list_when_nothing_happens)
             [INPUT_competitor_ratio] = MICRO,   [INPUT_promotion] = MICRO,
         };
         memcpy(in.input_micro, usual, sizeof usual);
-        in.present = (1u << INPUT_COUNT) - 1;
+        in.present = (UINT64_C(1) << INPUT_COUNT) - 1;
         cr_assert_eq(model_price(&set->model[i], &in, &result), RIALTO_OK);
         cr_assert_eq(result.baseline, list, "%s: %ld, list %ld", set->model[i].name, (long)result.baseline, (long)list);
     }
@@ -327,7 +327,7 @@ Test(model_set, shipped_models_apply_promotions_at_face_value)
         for (int64_t promotion = 650000; promotion <= MICRO; promotion += 1000) {
             struct price_inputs in = { .list = 49999,
                                        .cost = -1,
-                                       .present = 1u << INPUT_promotion,
+                                       .present = UINT64_C(1) << INPUT_promotion,
                                        .input_micro = { [INPUT_promotion] = promotion } };
             struct price_result result;
             cr_assert_eq(model_price(&set->model[i], &in, &result), RIALTO_OK);

@@ -20,13 +20,13 @@ static struct model plain_model(void)
 static void add_constant(struct model *model, enum model_input input, int64_t factor_micro)
 {
     model->factor[model->factor_count++] = (struct model_factor){
-        .input = input, .kind = CURVE_LINEAR, .point_count = 1, .point = { { 0, factor_micro } }
+        .input = input, .missing_micro = MICRO, .point_count = 1, .point = { { 0, factor_micro } }
     };
 }
 
 static struct price_inputs inputs_of(int64_t list)
 {
-    return (struct price_inputs){ .list = list, .cost = -1, .present = (1u << INPUT_COUNT) - 1, .now_ms = NOW_MS };
+    return (struct price_inputs){ .list = list, .cost = -1, .present = (UINT64_C(1) << INPUT_COUNT) - 1, .now_ms = NOW_MS };
 }
 
 static struct price_result priced(const struct model *model, const struct price_inputs *in)
@@ -83,7 +83,7 @@ Test(price, a_missing_input_leaves_its_factor_at_one)
     add_constant(&model, INPUT_temperature_c, 1100000);
     add_constant(&model, INPUT_available, 1200000);
     struct price_inputs in = inputs_of(1000);
-    in.present = 1u << INPUT_available;
+    in.present = UINT64_C(1) << INPUT_available;
     struct price_result result = priced(&model, &in);
     cr_assert_eq(result.factor_micro[0], MICRO);
     cr_assert_eq(result.baseline, 1200);

@@ -3,6 +3,7 @@
 #include "pricing/model_fields.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,7 +95,7 @@ Test(schema, has_the_same_objects_keys_and_bounds_as_the_parser)
 Test(schema, names_the_same_inputs)
 {
     static const char *const inputs[] = {
-#define NAME(name, unit, text) #name,
+#define NAME(name, unit, low, high, age, text) #name,
         MODEL_INPUTS(NAME)
 #undef NAME
     };
@@ -102,4 +103,20 @@ Test(schema, names_the_same_inputs)
     cr_assert_eq(cJSON_GetArraySize(listed), (int)(sizeof inputs / sizeof inputs[0]));
     for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++)
         cr_assert(is_listed(listed, inputs[i]), "%s", inputs[i]);
+}
+
+Test(schema, is_what_the_tables_print)
+{
+    char *made = NULL, *kept;
+    size_t made_bytes = 0, kept_bytes;
+    struct fault fault;
+    FILE *out = open_memstream(&made, &made_bytes);
+    cr_assert_not_null(out);
+    model_schema_print(out);
+    cr_assert_eq(fclose(out), 0);
+    cr_assert_eq(file_read("models/schema/model.schema.json", &kept, &kept_bytes, &fault), RIALTO_OK);
+    cr_assert_eq(made_bytes, kept_bytes, "rialto check --schema > models/schema/model.schema.json");
+    cr_assert_str_eq(made, kept);
+    free(made);
+    free(kept);
 }
