@@ -10,24 +10,30 @@ Everything here is written after docs/pricing.md, docs/models.md and docs/signal
 are those of docs/pricing.md. Python's integers have no width and its decimals any precision, so that nothing here repeats how
 the C code computes: E(x) comes from a power in 60 digits, not from tables.
 
-What a price rests on is a pure function of the signals and of now, save the two guards that remember: the largest step and the
-dead band (section 4). World.wanted() is that pure part. World.reprice() walks the path too, at the ticks of the stream.
+What a price rests on is a pure function of the signals and of now, save the guards that remember: largest rise, largest step, dwell
+and dead band (section 4). World.wanted() is that pure part. World.reprice() walks the path too, at the ticks of the stream.
+What the factors say is in recompute_factors.py.
 """
 import argparse
+import collections
 import datetime
 import functools
 import json
+import math
 import re
 import sys
-from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal, localcontext
+from decimal import ROUND_FLOOR, Context, Decimal, localcontext
 from pathlib import Path
 
-MICRO = 10**6
+from recompute_factors import DAY_MS, MICRO, Factor, Place, Schedule, category_rank, clamp, curve_at, half_even, micro, points
+
 BOUND = 2**48 - 1
 INT64_MAX = 2**63 - 1
 YEAR_3000_MS = 32503680000000
-DAY_MS = 86400000
 LEASE_DEFAULT_S = 900
+LN2_Q32 = 2977044471  # floor(2^32 ln 2)
+COVER_DAYS_MAX = 3650
+KM_PER_DEGREE = 111.195080234
 REPEAT_MS = 600000  # for so long, at least, the same source and id count once; streams keep clear of the next ten minutes
 EVENTS = ("view", "search", "cart", "order", "return")
 READINGS = ("temperature_c", "precipitation_mm_h", "wind_m_s", "humidity")
@@ -36,27 +42,8 @@ CURRENCY_DECIMALS = {"JPY": 0, "KRW": 0, "KWD": 3, "BHD": 3}  # of ISO 4217; the
 
 # ---- 0. numbers -----------------------------------------------------------------------------------------------------------
 
-def half_even(n, d):
-    quotient, rest = divmod(n, d)
-    if 2 * rest > d or (2 * rest == d and quotient % 2):
-        quotient += 1
-    return quotient
-
-
 def ceil_div(n, d):
     return -(-n // d)
-
-
-def clamp(value, low, high):
-    return min(max(value, low), high)
-
-
-def micro(number):
-    """A JSON number (int or Decimal) in millionths."""
-    if isinstance(number, int):
-        return number * MICRO
-    with localcontext(Context(prec=60)):
-        return int((number * MICRO).to_integral_value(ROUND_HALF_EVEN))
 
 
 @functools.lru_cache(maxsize=65536)
@@ -148,7 +135,7 @@ class Demand:
         m = ceil_div(u, 2**32)
         r = m * 2**32 - u
         p = E(r // 65536)
-        p += p * (r % 65536) * 2977044471 // 2**64
+        p += p * (r % 65536) * LN2_Q32 // 2**64
         return max(2**30 - (p >> m), 1)
 
     def pressure(self, T):
@@ -162,6 +149,30 @@ class Demand:
         return clamp(half_even(num * MICRO, den), 10**4, 10**8)
 
 
+class Rates:
+    """1.4: views, carts and orders, each with its quantity."""
+    KINDS = {"view": "views_per_day", "cart": "carts_per_day", "order": "orders_per_day"}
+
+    def __init__(self, half_life):
+        self.half_life, self.first = half_life, 0
+        self.sums = {event: DecayedSum(half_life) for event in self.KINDS}
+
+    def add(self, event, quantity, t):
+        t = max(cut_time(t), 1)
+        if event in self.sums and quantity > 0:
+            self.sums[event].add(quantity, t)
+            self.first = t if self.first == 0 else min(t, self.first)
+
+    def at(self, T):
+        """Their inputs, micro a day."""
+        if self.first == 0:
+            return {name: 0 for name in self.KINDS.values()}
+        T = cut_time(T)
+        share = Demand.share(max(T - self.first, 125 * self.half_life), self.half_life)
+        return {name: min(self.sums[event].at(T) * 2**30 // share * 86400 * LN2_Q32 // (self.half_life * 2**32), 10**15)
+                for event, name in self.KINDS.items()}
+
+
 # ---- models: docs/models.md -----------------------------------------------------------------------------------------------
 
 def without_comments(text):
@@ -173,27 +184,15 @@ def span_s(text):
     return int(text[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[text[-1]]
 
 
-def points(rows):
-    return [(micro(x), micro(y)) for x, y in rows]
-
-
-def curve_at(steps, rows, v):
-    """Section 2."""
-    if v < rows[0][0]:
-        return rows[0][1]
-    i = max(k for k, (x, _) in enumerate(rows) if x <= v)
-    if steps or i == len(rows) - 1:
-        return rows[i][1]
-    (x0, y0), (x1, y1) = rows[i], rows[i + 1]
-    return y0 + half_even((y1 - y0) * (v - x0), x1 - x0)
-
-
 class Model:
     def __init__(self, text):
         m = read_json(without_comments(text))
         self.name, self.version = m["model"], m["version"]
         scope = m["scope"]
         self.currencies, self.categories, self.skus = scope["currencies"], scope.get("categories", []), scope.get("skus", [])
+        self.scope_zones = scope.get("zones", [])
+        self.schedule = Schedule(m.get("schedule", {}))
+        self.origin = m.get("origin")
         self.zone_levels = m.get("zone_levels", 0)
         self.group = m.get("group", self.name)
         demand = m.get("demand", {})
@@ -203,13 +202,17 @@ class Model:
         self.min_events = micro(demand.get("min_events", 10))
         usual = dict(zip(EVENTS, (Decimal("0.1"), Decimal("0.1"), Decimal("0.5"), 1, 0)))
         self.weights = {event: micro(w) for event, w in {**usual, **demand.get("weights", {})}.items()}
-        self.factors = [(f["name"], f["input"], "steps" in f, points(f["steps"] if "steps" in f else f["curve"])) for f in m["factors"]]
+        self.factors = [Factor(f, self.schedule.calendars) for f in m["factors"]]
         self.personal = m.get("personal", [])
         guard = m.get("guardrails", {})
         self.floor_part = micro(guard.get("floor", Decimal("0.5")))
         self.ceiling_part = micro(guard.get("ceiling", Decimal("1.5")))
         self.margin = micro(guard["margin"]) if "margin" in guard else None
-        self.step = self.dead_band = None
+        self.step = self.dead_band = self.rise = None
+        self.dwell_ms = 1000 * span_s(guard.get("dwell", "0s"))
+        self.spread = micro(guard["spread"]) if "spread" in guard else None
+        if "largest_rise" in guard:
+            self.rise = micro(guard["largest_rise"]["of"]), 1000 * span_s(guard["largest_rise"]["per"])
         if "largest_step" in guard:
             self.step = micro(guard["largest_step"]["of"]), 1000 * span_s(guard["largest_step"]["per"])
         if "dead_band" in guard:
@@ -223,24 +226,22 @@ class Model:
         self.age_ms = {what: 1000 * span_s(ages.get(what, usual)) for what, usual in
                        (("weather", "3h"), ("competitor", "1d"), ("supply", "7d"))}
 
-    def claim(self, category, sku):
-        """How precisely this model claims a product, to be compared; None if it does not."""
-        best_sku = best_category = None
+    def claim(self, category, sku, zones):
+        """How precisely this model claims a product in a zone (own first, the world not listed), to be compared; None if it does not."""
+        best_sku, best_category, best_zone = None, None, 0
         for pattern in self.skus:
             if pattern == sku:
                 best_sku = (2, 0)
             elif pattern.endswith("*") and sku.startswith(pattern[:-1]):
                 best_sku = max(best_sku or (0, 0), (1, len(pattern.encode())))
         for pattern in self.categories:
-            if pattern == category:
-                best_category = (2, 0)
-            elif pattern == "*":
-                best_category = max(best_category or (0, 0), (1, 0))
-            elif pattern.endswith("/*") and (category == pattern[:-2] or category.startswith(pattern[:-1])):
-                best_category = max(best_category or (0, 0), (1, pattern.count("/")))
-        if (self.skus and best_sku is None) or (self.categories and best_category is None):
+            rank = category_rank(pattern, category)
+            best_category = max(best_category or (0, 0), rank) if rank else best_category
+        if self.scope_zones:
+            best_zone = max((len(zones) - level for level, zone in enumerate(zones) if zone in self.scope_zones), default=None)
+        if (self.skus and best_sku is None) or (self.categories and best_category is None) or best_zone is None:
             return None
-        return best_sku or (0, 0), best_category or (0, 0)
+        return best_zone, best_sku or (0, 0), best_category or (0, 0), self.schedule.dated
 
     def ending(self, amount, lo, hi):
         """Section 3: the nearest k * step - less within [lo, hi], of two the lower; none: amount cut to the bounds."""
@@ -248,6 +249,13 @@ class Model:
         k = (amount + less) // step
         near = [j * step - less for j in (k, k + 1) if j >= 1 and lo <= j * step - less <= hi]
         return min(near, key=lambda a: (abs(a - amount), a)) if near else amount
+
+    def personal_floor(self, baseline, floor, ceiling):
+        """Section 5, spread: what takes the place of the floor in a quote."""
+        if self.spread is None:
+            return floor
+        high = baseline if self.never_above else self.ending(half_even(baseline * self.personal_high, MICRO), floor, ceiling)
+        return clamp(ceil_div(high * (MICRO - self.spread), MICRO), floor, baseline)
 
     def multiplier(self, customer):
         """Section 5, in 1e-4."""
@@ -278,7 +286,7 @@ def load_models(folder):
 class Zones:
     def __init__(self, geohash_lengths=(3, 5), path_depths=(1, 2, 3)):
         self.lengths, self.depths = sorted(geohash_lengths), sorted(path_depths)
-        self.parent, self.offset_ms, self.times, self.weather = {}, {}, {}, {}
+        self.parent, self.offset_ms, self.times, self.weather, self.position = {}, {}, {}, {}, {}
         self.known = {}  # zone -> what is around it, until a parent is declared
 
     def cut(self, name):
@@ -328,20 +336,22 @@ class Zones:
 
 # ---- what is known --------------------------------------------------------------------------------------------------------
 
+# The price that stands: amount, (list price, currency) under it, when it last changed, reference price of the largest rise and its time.
+Standing = collections.namedtuple("Standing", "published under changed reference reference_ms")
+
+
 class Cell:
     """What was heard of one product in one zone, and the price that stands there."""
 
     def __init__(self):
         self.facts = None       # list, cost, currency
         self.promotion = None   # value, until
-        self.supply = None      # available, capacity, time
+        self.supply = None      # available, capacity, time, expiry
         self.competitors = {}   # name -> amount, time, until, currency
-        self.demand = None
+        self.demand = self.rates = None
         self.event_count = 0
         self.times = {}         # kind -> time of the newest signal
-        self.published = self.changed = 0
-        self.published_list = None  # list price and currency under it
-        self.before = 0, None, 0  # these three, before they moved
+        self.stands = self.before = Standing(0, None, 0, 0, 0)  # before: until it last moved
         self.moved = 0
 
 
@@ -351,7 +361,10 @@ class Product:
         self.cells = {}
 
     def cell(self, zone):
-        return self.cells.setdefault(zone, Cell())
+        if zone not in self.cells:
+            self.cells[zone] = Cell()
+            self.cells[zone].zone = zone
+        return self.cells[zone]
 
 
 class Customer:
@@ -408,7 +421,6 @@ class World:
         numbers = {key: [int(n) for n in str(config[key]).split(",") if n] for key in ("geohash_lengths", "path_depths") if key in config}
         self.zones = Zones(**numbers)
         self.products, self.customers, self.offers = {}, {}, {}
-        self.chosen = {}        # category, sku, currency -> model
         self.seen = {}          # source, id -> when it counted
         self.now = 0
         self.heard = set()      # products to price again at the end of the batch
@@ -444,7 +456,7 @@ class World:
         return reason
 
     def apply(self, row):
-        row = {**row, **{key: time_ms(row[key]) for key in ("time", "from", "until") if key in row}}
+        row = {**row, **{key: time_ms(row[key]) for key in ("time", "from", "until", "expires") if key in row}}
         time = row.get("time", self.now + 1)  # of arrival: some time after the tick before it
         if time < self.now - self.age_max_ms:
             return "too_old"
@@ -477,16 +489,16 @@ class World:
         return around[max(0, len(around) - 1 - model.zone_levels):]
 
     def model_of(self, sku, zone):
+        """The model of the cell whose list price holds there; it says how demand is measured, and in zones how fine."""
         product = self.products[sku]
-        facts = self.nearest(product, zone, lambda cell: cell.facts)
-        return self.choose(product.category, sku, facts[2]) if facts else None
+        found = self.nearest(product, zone, lambda cell: cell if cell.facts else None)
+        return self.choose(product.category, sku, found.facts[2], found.zone) if found else None
 
-    def choose(self, category, sku, currency):
-        if (category, sku, currency) not in self.chosen:
-            claims = [(m.claim(category, sku), m) for m in self.models if currency in m.currencies]
-            claims = [(c, m) for c, m in claims if c is not None]
-            self.chosen[category, sku, currency] = max(claims, key=lambda c: c[0])[1] if claims else None
-        return self.chosen[category, sku, currency]
+    def choose(self, category, sku, currency, zone, now=None):
+        """The most precise claim among the models in effect."""
+        zones, now = self.zones.around(zone)[:-1], self.now if now is None else now
+        claims = [(m.claim(category, sku, zones), m) for m in self.models if currency in m.currencies and m.schedule.holds(now)]
+        return max((c for c in claims if c[0] is not None), key=lambda c: c[0], default=(None, None))[1]
 
     def nearest(self, product, zone, what):
         """The first that is there, from the zone itself outwards."""
@@ -508,7 +520,7 @@ class World:
         category = row.get("category", product.category if product else None)
         if category is None:
             return "no_category"
-        model = self.choose(category, sku, row["currency"])
+        model = self.choose(category, sku, row["currency"], zone)
         if model is None:
             return "no_model"
         if product is None:
@@ -542,8 +554,9 @@ class World:
         for zone in around:
             cell = product.cell(zone)
             if cell.demand is None:
-                cell.demand = Demand(model)
+                cell.demand, cell.rates = Demand(model), Rates(model.half_life)
             cell.demand.add(row["event"], micro(row.get("quantity", 1)), time)
+            cell.rates.add(row["event"], micro(row.get("quantity", 1)), time)
             cell.event_count += 1
         if "customer" not in row:
             return None
@@ -565,7 +578,7 @@ class World:
         if self.superseded(cell, "supply", time):
             return "superseded"
         capacity = micro(row["capacity"]) if "capacity" in row else (cell.supply[1] if cell.supply else None)
-        cell.supply = micro(row["available"]), capacity, time
+        cell.supply = micro(row["available"]), capacity, time, row.get("expires")
         return None
 
     def apply_competitor(self, row, time):
@@ -593,6 +606,8 @@ class World:
             self.zones.declare(zone, self.own_zone(row["parent"]))
         if "utc_offset_min" in row:
             self.zones.offset_ms[zone] = row["utc_offset_min"] * 60000
+        if "lat" in row:
+            self.zones.position[zone] = row["lat"], row["lon"]
         return None
 
     def apply_weather(self, row, time):
@@ -695,16 +710,10 @@ class World:
 
     # -- prices --
 
-    def open_cells(self):
-        """(sku, zone) of all cells that have a price of their own."""
-        for sku in sorted(self.products):
-            for zone, cell in sorted(self.products[sku].cells.items()):
-                if self.is_open(zone, cell):
-                    yield sku, zone
-
-    def is_open(self, zone, cell):
-        """Has the cell a price of its own?"""
-        return zone == "" or bool(cell.facts or cell.supply or cell.competitors or cell.event_count >= self.open_min)
+    def is_open(self, zone, cell, model=None):
+        """Has the cell a price of its own? Once it has, it keeps one; a model that names zones gives them one."""
+        return zone == "" or bool(cell.facts or cell.supply or cell.competitors or cell.event_count >= self.open_min or cell.stands.published
+                                  or (model and model.scope_zones))
 
     def weather_at(self, model, zone, reading, now):
         for around in self.zones.around(zone):
@@ -715,12 +724,13 @@ class World:
                     return known[reading]
         return None
 
-    def lowest_competitor(self, cell, model, currency, now):
-        current = [amount for amount, time, until, asked_in in cell.competitors.values()
-                   if asked_in == currency and (until if until is not None else time + model.age_ms["competitor"]) > now]
-        return min(current, default=None)
+    @staticmethod
+    def competitors(cell, model, currency, now):
+        """Current prices in this currency, ascending; None without any."""
+        return sorted(amount for amount, time, until, asked_in in cell.competitors.values()
+                      if asked_in == currency and (until if until is not None else time + model.age_ms["competitor"]) > now) or None
 
-    def inputs(self, sku, zone, model, list_price, currency, now):
+    def inputs(self, sku, zone, model, list_price, cost, currency, now):
         """Section 2: name -> micro; what is missing is not in it. A zone in which nothing counted has no pressure of its own."""
         product, found = self.products[sku], {}
 
@@ -729,21 +739,50 @@ class World:
 
         found["demand_pressure"] = self.nearest(product, zone, lambda cell: cell.demand.pressure(now) if cell.demand and cell.demand.first
                                                 and cell.demand.events.at(now) >= model.min_events else None)
-        supply = product.cells[zone].supply if zone in product.cells else None
+        cell = product.cells.get(zone, Cell())
+        found.update(cell.rates.at(now) if cell.rates else {name: 0 for name in Rates.KINDS.values()})
+        supply = cell.supply
         if supply and supply[2] + model.age_ms["supply"] > now:
-            found["available"] = supply[0]
+            found["available"], found["capacity"] = supply[0], supply[1] or None
             if supply[1]:
                 found["available_ratio"] = clamp(half_even(supply[0] * MICRO, supply[1]), 0, MICRO)
+            if supply[3] is not None:
+                found["hours_to_expiry"] = min(half_even(max(supply[3] - now, 0) * MICRO, 3600000), 8760 * MICRO)
+            orders = found["orders_per_day"]
+            found["cover_days"] = clamp(half_even(supply[0] * MICRO, orders), 0, COVER_DAYS_MAX * MICRO) if orders else COVER_DAYS_MAX * MICRO
         for reading in READINGS:
             found[reading] = self.weather_at(model, zone, reading, now)
-        local = now + next((self.zones.offset_ms[z] for z in self.zones.around(zone) if z in self.zones.offset_ms), 0)
+        local = self.local_ms(model, zone, now)
+        date = datetime.date(1970, 1, 1) + datetime.timedelta(days=local // DAY_MS)
         found["hour"] = half_even(local % DAY_MS * 24 * MICRO, DAY_MS)
-        found["weekday"] = ((local // DAY_MS + 3) % 7 + 1) * MICRO  # 1970 began on a Thursday
-        lowest = self.nearest(product, zone, lambda cell: self.lowest_competitor(cell, model, currency, now))
-        if lowest is not None:
-            found["competitor_ratio"] = half_even(lowest * MICRO, list_price)
+        found["weekday"] = date.isoweekday() * MICRO
+        found["month"], found["day_of_month"] = date.month * MICRO, date.day * MICRO
+        asked = self.nearest(product, zone, lambda cell: self.competitors(cell, model, currency, now))
+        if asked:
+            found["competitor_ratio"] = half_even(asked[0] * MICRO, list_price)
+            found["competitor_median"] = half_even((asked[(len(asked) - 1) // 2] + asked[len(asked) // 2]) * MICRO, 2 * list_price)
         found["promotion"] = self.nearest(product, zone, running)
+        minor = 10 ** (6 - CURRENCY_DECIMALS.get(currency, 2))
+        found["list"] = list_price * minor
+        if cost is not None:
+            found["cost"], found["cost_ratio"] = cost * minor, half_even(cost * MICRO, list_price)
+        around = self.zones.around(zone)
+        found["zone_level"] = (len(around) - 1) * MICRO
+        found["distance_km"] = self.distance(model, next((self.zones.position[z] for z in around if z in self.zones.position), None))
         return {name: value for name, value in found.items() if value is not None}
+
+    def local_ms(self, model, zone, now):
+        offset = next((self.zones.offset_ms[z] for z in self.zones.around(zone) if z in self.zones.offset_ms), 0)
+        return model.schedule.local_ms(now, offset)
+
+    @staticmethod
+    def distance(model, position):
+        """1.5, good to the third digit of a kilometre."""
+        if model.origin is None or position is None:
+            return None
+        (lat, lon), (north, east) = position, model.origin
+        x = ((float(lon) - float(east) + 180) % 360 - 180) * math.cos(math.radians((float(lat) + float(north)) / 2))
+        return round(math.hypot(float(lat) - float(north), x) * KM_PER_DEGREE * MICRO)
 
     def wanted(self, sku, zone, now):
         """Sections 2 and 3: what depends on the signals and now alone."""
@@ -752,13 +791,16 @@ class World:
         if facts is None:
             raise NoPrice(f"{sku}: no list price")
         list_price, cost, currency = facts
-        model = self.choose(product.category, sku, currency)
-        inputs = self.inputs(sku, zone, model, list_price, currency, now)
-        amount, factors = list_price * MICRO, {}
-        for name, source, steps, rows in model.factors:
-            f = curve_at(steps, rows, inputs[source]) if source in inputs else MICRO
-            factors[name] = f
-            amount = half_even(amount * f, MICRO)
+        model = self.choose(product.category, sku, currency, zone)
+        if model is None:
+            raise NoPrice(f"{sku}: no model")
+        inputs = self.inputs(sku, zone, model, list_price, cost, currency, now)
+        place = Place(product.category, self.zones.around(zone)[:-1], list_price, cost, self.local_ms(model, zone, now))
+        amount, factors, unsure = list_price * MICRO, {}, False
+        for factor in model.factors:
+            factors[factor.name], rough = factor.value(inputs, place)
+            unsure = unsure or rough
+            amount = half_even(amount * factors[factor.name], MICRO)
             if amount > INT64_MAX * MICRO:
                 raise NoPrice(f"{sku}: overflow")
         raw = half_even(amount, MICRO)
@@ -770,54 +812,64 @@ class World:
             raise NoPrice(f"{sku}: overflow")
         ceiling = max(ceiling, floor)
         return {"sku": sku, "zone": zone, "list": list_price, "currency": currency, "model": model.name, "floor": floor, "ceiling": ceiling,
-                "raw": raw, "wanted": model.ending(raw, floor, ceiling), "inputs": inputs, "factors": factors, "rules": model}
+                "raw": raw, "wanted": model.ending(raw, floor, ceiling), "inputs": inputs, "factors": factors, "rules": model, "unsure": unsure}
 
-    def follow(self, price, published, published_list, changed, now):
-        """Section 4: the baseline price after the two guards that remember."""
-        model, floor, ceiling = price["rules"], price["floor"], price["ceiling"]
-        if not (0 < published <= BOUND and published_list == (price["list"], price["currency"])):
-            return price["wanted"]
-        lo, hi = floor, ceiling
-        if model.step:
-            of, per = model.step
-            reach = 0 if now - changed < per else max(published * of // MICRO, model.ending_step, 1)
-            lo, hi = clamp(published - reach, floor, ceiling), clamp(published + reach, floor, ceiling)
-        amount = model.ending(price["raw"], lo, hi)
-        if model.dead_band and floor <= published <= ceiling and amount != published:
-            of, settle = model.dead_band
-            if abs(amount - published) * MICRO < of * published and now - changed < settle:
-                amount = published
-        return amount
+    def follow(self, price, stands, now):
+        """Section 4: the price that stands now, after the guards that remember."""
+        model, floor, ceiling, under = price["rules"], price["floor"], price["ceiling"], (price["list"], price["currency"])
+        published, reference, reference_ms = stands.published, 0, now
+        if not (0 < published <= BOUND and stands.under == under):
+            amount = price["wanted"]
+            reference = amount if model.rise else 0
+        else:
+            top = ceiling
+            if model.rise:
+                of, per = model.rise
+                kept = stands.reference and stands.reference_ms // per == now // per
+                reference, reference_ms = (stands.reference, stands.reference_ms) if kept else (published, now)
+                top = max(min(ceiling, reference * (MICRO + of) // MICRO), floor)
+            lo, hi = floor, top
+            if model.step:
+                of, per = model.step
+                reach = 0 if now - stands.changed < per else max(published * of // MICRO, model.ending_step, 1)
+                lo, hi = clamp(published - reach, floor, top), clamp(published + reach, floor, top)
+            amount = model.ending(price["raw"], lo, hi)
+            if floor <= published <= top and amount != published:
+                of, settle = model.dead_band or (0, 0)
+                small = abs(amount - published) * MICRO < of * published and now - stands.changed < settle
+                amount = published if small or now - stands.changed < model.dwell_ms else amount
+        same = amount == published and stands.under is not None and stands.under[1] == under[1]
+        return Standing(amount, under, stands.changed if same else now, reference, reference_ms if reference else 0)
 
     def reprice(self, sku):
         """All cells of a product at this moment, on from what stands."""
         for zone, cell in self.products[sku].cells.items():
-            if not self.is_open(zone, cell):
-                continue
             try:
                 price = self.wanted(sku, zone, self.now)
             except NoPrice:
                 continue
-            amount = self.follow(price, cell.published, cell.published_list, cell.changed, self.now)
-            under = price["list"], price["currency"]
-            if (amount, under) != (cell.published, cell.published_list):
-                cell.before = cell.published, cell.published_list, cell.changed
-                same = amount == cell.published and cell.published_list and cell.published_list[1] == under[1]
-                cell.changed = cell.changed if same else self.now
-                cell.published, cell.published_list = amount, under
-                cell.moved = self.now
+            if self.is_open(zone, cell, price["rules"]):
+                stands = self.follow(price, cell.stands, self.now)
+                if stands[:3] != cell.stands[:3]:
+                    cell.before, cell.moved = cell.stands, self.now
+                cell.stands = stands
 
     def prices(self, now=None):
         """What must stand now: a dict per cell."""
         self.close_batch()
-        for sku, zone in self.open_cells():
-            try:
-                price = self.wanted(sku, zone, self.now if now is None else now)
-            except NoPrice:
-                continue
-            cell = self.products[sku].cells[zone]
-            baseline = cell.published if now is None else self.follow(price, cell.published, cell.published_list, cell.changed, now)
-            yield {**price, "baseline": baseline}
+        for sku in sorted(self.products):
+            for zone, cell in sorted(self.products[sku].cells.items()):
+                try:
+                    price = self.wanted(sku, zone, self.now if now is None else now)
+                except NoPrice:
+                    continue
+                if self.is_open(zone, cell, price["rules"]):
+                    yield self.standing(price, cell.stands.published if now is None else self.follow(price, cell.stands, now).published)
+
+    @staticmethod
+    def standing(price, baseline):
+        """The price with its baseline, and the floor that personal amounts have then."""
+        return {**price, "baseline": baseline, "least": price["rules"].personal_floor(baseline, price["floor"], price["ceiling"])}
 
     def multipliers(self, name, now=None):
         """price group -> multiplier in 1e-4; groups without personal rows are neutral."""
@@ -825,12 +877,13 @@ class World:
         customer.zones = []
         if customer.place and customer.place[1] > now:
             customer.zones = self.zones.around(customer.place[0])[:-1]
-        return {m.group: m.multiplier(customer) for m in self.models if m.personal}
+        spoken = [m for m in self.models if m.personal and m.schedule.holds(now)]
+        return {m.group: m.multiplier(customer) for m in sorted(spoken, key=lambda m: m.schedule.dated)}
 
 
 def personal_amount(price, baseline, m, offer, now):
     """Section 6 and pricing/quote.h: multiplier, offer, never above the baseline, lock."""
-    model, floor, ceiling = price["rules"], price["floor"], price["ceiling"]
+    model, floor, ceiling = price["rules"], price["least"], price["ceiling"]
     amount = baseline if m == 10000 else model.ending(half_even(baseline * m, 10000), floor, ceiling)
     if offer and offer.runs(now):
         start = amount if offer.stackable else baseline
