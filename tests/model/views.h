@@ -13,6 +13,8 @@
  * before the loads ahead of it) are left out: a reader stores nothing, and an owner loads only what owners stored.
  * A successor sees all that its predecessor stored: it starts after the death has been observed.
  *
+ * Read-modify-writes are done as they are and not logged: owners share words among each other that no reader loads.
+ *
  * Include it first; then the code under test, whose atomic accesses come here. One thread, no heap. */
 #ifndef TESTS_MODEL_VIEWS_H
 #define TESTS_MODEL_VIEWS_H
@@ -26,7 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VIEWS_BYTES_MAX  16384u /* of shared memory */
+#define VIEWS_BYTES_MAX  24576u /* of shared memory */
 #define VIEWS_CELLS_MAX  (VIEWS_BYTES_MAX / 4)
 #define VIEWS_STORES_MAX 2048u
 #define VIEWS_EACH_MAX   96u /* stores to one word */
@@ -253,5 +255,6 @@ static inline void views_store32(_Atomic uint32_t *at, uint32_t value, memory_or
 #define atomic_store_explicit(at, value, order)                                                                        \
     _Generic((at), _Atomic uint32_t * : views_store32, _Atomic uint64_t * : views_store64)(at, value, order)
 #define LINE_STEP() views_step()
+#define GROW_STEP() views_step()
 #define RING_STEP() views_step()
 #endif
