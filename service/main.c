@@ -1,4 +1,5 @@
 /* main.c - rialtod: arguments, configuration, and on to the role. What each role does stands in roles.h. */
+#include "cache/layout_describe.h"
 #include "pricing/model.h"
 #include "service/log.h"
 #include "service/metrics.h"
@@ -46,6 +47,7 @@ static const char help_text[] =
     "      --describe-config   all settings with defaults and bounds, as a Markdown table\n"
     "      --describe-metrics  all metrics, as a Markdown table\n"
     "      --describe-signals  all signals and their fields, as Markdown tables\n"
+    "      --describe-layout   the files in shared memory, byte by byte, as Markdown tables\n"
     "  -V, --version           version\n"
     "  -h, --help              this text\n"
     "      --role, --index     used by rialtod to start its own processes\n"
@@ -62,7 +64,7 @@ static const char help_text[] =
     "arguments.\n"
     "The log goes to standard error, one event a line. Manual: man rialtod.\n";
 
-enum { OPTION_CHECK = 256, OPTION_DESCRIBE_CONFIG, OPTION_DESCRIBE_METRICS, OPTION_DESCRIBE_SIGNALS, OPTION_ROLE, OPTION_INDEX };
+enum { OPTION_CHECK = 256, OPTION_DESCRIBE_CONFIG, OPTION_DESCRIBE_METRICS, OPTION_DESCRIBE_SIGNALS, OPTION_DESCRIBE_LAYOUT, OPTION_ROLE, OPTION_INDEX };
 
 static const struct option options[] = {
     { "config", required_argument, NULL, 'c' },
@@ -71,6 +73,7 @@ static const struct option options[] = {
     { "describe-config", no_argument, NULL, OPTION_DESCRIBE_CONFIG },
     { "describe-metrics", no_argument, NULL, OPTION_DESCRIBE_METRICS },
     { "describe-signals", no_argument, NULL, OPTION_DESCRIBE_SIGNALS },
+    { "describe-layout", no_argument, NULL, OPTION_DESCRIBE_LAYOUT },
     { "role", required_argument, NULL, OPTION_ROLE },
     { "index", required_argument, NULL, OPTION_INDEX },
     { "version", no_argument, NULL, 'V' },
@@ -116,7 +119,8 @@ static bool option_take(struct arguments *arguments, int option)
     case 'h':
     case OPTION_DESCRIBE_CONFIG:
     case OPTION_DESCRIBE_METRICS:
-    case OPTION_DESCRIBE_SIGNALS: arguments->show = option; return true;
+    case OPTION_DESCRIBE_SIGNALS:
+    case OPTION_DESCRIBE_LAYOUT: arguments->show = option; return true;
     default: return false;
     }
 }
@@ -143,6 +147,8 @@ static int show(int option)
         config_describe(stdout);
     else if (option == OPTION_DESCRIBE_SIGNALS)
         signal_describe(stdout);
+    else if (option == OPTION_DESCRIBE_LAYOUT)
+        layout_describe(stdout);
     else
         metrics_describe(stdout);
     return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

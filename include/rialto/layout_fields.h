@@ -65,7 +65,7 @@
     X(rialto_segment, grow_offset,            24,        8, "where; 0 = not given out yet") \
     X(rialto_segment, grow_reserved,          32,        8, "bytes of it that are reserved in the file system") \
     X(rialto_segment, reserved0,              40,       24, "zero") \
-    X(rialto_segment, side_ref,               64,        8, "0 = none, else (slot + 1) << 32 | the copy's sequence") \
+    X(rialto_segment, side_ref,               64,        8, "0 = none, else (slot + 1) x 2^32 + the copy's sequence") \
     X(rialto_segment, reserved1,              72,       56, "zero") \
     X(rialto_segment, side,                  128,      256, "the last good version of the line being written") \
     X(rialto_segment, reserved2,             384,      128, "zero")
@@ -187,7 +187,7 @@
     X(rialto_control, superseded_unix_ms,    112,        8, "when another layout took over; 0 = none has") \
     X(rialto_control, reserved2,             120,        8, "zero") \
     X(rialto_control, secret,                128,      192, "key of the hash") \
-    X(rialto_control, groups,                320,      512, ", to 832") \
+    X(rialto_control, groups,                320,      512, "names of the price groups, RIALTO_NAME_MAX bytes each") \
     X(rialto_control, reserved1,             832,     3264, "zero") \
     X(rialto_control, heartbeat,            4096,     4096, "by partition")
 

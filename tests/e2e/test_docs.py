@@ -7,7 +7,8 @@ PAGES = [page for page in PAGES if page.exists()]
 PROGRAMS = ("rialto-demo", "rialto-bench", "rialtod", "rialto")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 TABLES = {"config": ("rialtod", "--describe-config"), "metrics": ("rialtod", "--describe-metrics"), "signal": ("rialtod", "--describe-signals"),
-          "inputs": ("rialto", "check", "--inputs"), "factors": ("rialto", "check", "--factors")}
+          "inputs": ("rialto", "check", "--inputs"), "factors": ("rialto", "check", "--factors"),
+          "layout": ("rialtod", "--describe-layout")}
 
 
 def name_of(page):
