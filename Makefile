@@ -48,7 +48,7 @@ endif
 # ---- packages: installed before the first compilation, and only when something is missing ---------------------------
 
 GROUPS.run   := run
-GROUPS.test  := run test
+GROUPS.test  := run test bench
 GROUPS.units := test
 GROUPS.race  := test
 GROUPS.fuzz  := test
@@ -68,8 +68,8 @@ DEMO  := $(BUILD)/obj/demo.a
 CLI   := $(BUILD)/obj/cli.a
 BENCH := $(BUILD)/obj/bench.a
 
-UNIT_SRC := $(filter-out tests/race/% tests/fuzz/% tests/e2e/% tests/fault/%,$(wildcard tests/*/test_*.c))
-RACE_SRC := $(wildcard tests/race/*.c)
+UNIT_SRC := $(filter-out tests/race/% tests/random/% tests/fuzz/% tests/e2e/% tests/fault/%,$(wildcard tests/*/test_*.c))
+RACE_SRC := $(wildcard tests/race/*.c tests/random/*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 EXAMPLE_SRC := $(wildcard examples/*.c)
 ALL_SRC  := $(wildcard pricing/*.c cache/*.c service/*.c cli/*.c demo/*.c bench/*.c tests/*/*.c) $(EXAMPLE_SRC)
@@ -118,14 +118,15 @@ $(CORE) $(DEMO) $(CLI) $(BENCH): $(BUILD)/sources | $(SETUP)
 	$(Q)ar rcs $@ $(filter %.o,$^)
 
 $(BUILD)/bin/rialtod:      $(call objects,service/main.c) $(CORE)
-$(BUILD)/bin/rialtod:      ALLOCATOR := $(JEMALLOC.$(VARIANT))
+$(BUILD)/bin/rialtod $(BUILD)/bin/rialto-bench: ALLOCATOR := $(JEMALLOC.$(VARIANT))
 $(BUILD)/bin/rialto:       $(call objects,cli/main.c) $(CLI) $(DEMO) $(CORE)
 $(BUILD)/bin/rialto-demo:  $(call objects,demo/main.c) $(DEMO) $(CORE)
 $(BUILD)/bin/rialto-bench: $(call objects,bench/main.c) $(BENCH) $(DEMO) $(CORE)
+$(BUILD)/bin/rialto-bench: PEERS := -llmdb
 $(BUILD)/bin/%: | $(SETUP)
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(ALLOCATOR) $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(ALLOCATOR) $(PEERS) $(LDLIBS)
 
 # ---- librialto: only what RIALTO_API marks is visible, in the archive too ---------------------------------------------
 
@@ -163,7 +164,7 @@ $(BUILD)/tests/units: $(call objects,$(UNIT_SRC)) $(CLI) $(DEMO) $(CORE) $(BUILD
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) -Wl,--no-as-needed -lnanomsg -Wl,--as-needed -lnng -lcriterion $(LDLIBS)
 
-$(BUILD)/tests/race/%: $(BUILD)/obj/tests/race/%.o $(DEMO) $(CORE)
+$(RACE_SRC:%.c=$(BUILD)/%): $(BUILD)/%: $(BUILD)/obj/%.o $(DEMO) $(CORE)
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LDLIBS)
@@ -187,11 +188,11 @@ test: | $(SETUP) ## all tests (STAGES="units-release e2e-release" for some; test
 test-compose: | $(SETUP) ## only the Docker Compose test
 	@exec tests/run.sh compose
 
-bench: all | $(SETUP) ## measurements (ARGS="..." are handed on)
-	@exec build/bin/rialto-bench $(ARGS)
+bench: all | $(SETUP) ## quotes beside LMDB, Redis, memcached; results are kept in run/bench (ARGS="..." are handed on)
+	@mkdir -p run && exec build/bin/rialto-bench quote --history run/bench $(ARGS)
 
-soak: | $(SETUP) ## race, fault and fuzz tests over and over (MINUTES=30)
-	@exec tests/run.sh -m $(MINUTES) race-release race-tsan fault fuzz
+soak: | $(SETUP) ## a million random histories, then race, fault and fuzz tests over and over (MINUTES=30)
+	@exec tests/run.sh -m $(MINUTES) random race-release race-tsan fault fuzz
 
 # ---- install ------------------------------------------------------------------------------------------------------------
 

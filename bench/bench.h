@@ -12,9 +12,14 @@
 struct bench_options {
     uint64_t customers;
     uint64_t cells;
-    uint64_t seconds; /* for each measurement */
-    bool json;
+    uint64_t offers;
+    double zipf;      /* exponent of the draws; 0 = uniform */
+    uint64_t writers; /* processes that publish beside the reader */
+    double seconds;   /* of answers, for each measurement */
+    uint64_t rounds;  /* that these seconds are divided into; all are measured in turn */
+    bool json;        /* one object on standard output instead of the table */
     bool peers;
+    const char *history; /* a folder that gets the object as a file; NULL = none */
 };
 
 /* ---- clock --------------------------------------------------------------------------------------------- */
@@ -26,6 +31,9 @@ double clock_cost_ns(void);
 double clock_ns(uint64_t ticks);
 uint64_t clock_begin(void); /* no earlier instruction is still running */
 uint64_t clock_end(void);   /* no later one has begun */
+
+/* clock_seconds - CLOCK_MONOTONIC; for what takes long. */
+double clock_seconds(void);
 
 /* ---- samples ------------------------------------------------------------------------------------------- */
 
@@ -48,18 +56,46 @@ static inline void samples_add(struct samples *s, uint64_t ticks)
 /* samples_at - the value in ns that `share` of the samples do not exceed; after samples_sort(). */
 double samples_at(const struct samples *s, double share);
 
-/* bench_random - SplitMix64: the same sequence in each run. */
-static inline uint64_t bench_random(uint64_t *state)
+/* bench_mix - a bijection of 64 bits that scatters them (the finaliser of SplitMix64). */
+static inline uint64_t bench_mix(uint64_t x)
 {
-    uint64_t x = *state += UINT64_C(0x9E3779B97F4A7C15);
     x = (x ^ (x >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
     x = (x ^ (x >> 27)) * UINT64_C(0x94D049BB133111EB);
     return x ^ (x >> 31);
 }
 
+/* bench_random - SplitMix64: the same sequence in each run. */
+static inline uint64_t bench_random(uint64_t *state)
+{
+    return bench_mix(*state += UINT64_C(0x9E3779B97F4A7C15));
+}
+
+/* ---- processes and processors --------------------------------------------------------------------------- */
+
+#define BENCH_CORE_READER 0u /* the measured thread */
+#define BENCH_CORE_OTHER  1u /* whoever works beside it: a server, a writer, a second reader */
+
+/* bench_pin - bind a process or thread (0 = the caller) to the n-th of the processors that this program was started on;
+ * where there are fewer, nothing happens. */
+void bench_pin(int pid, unsigned core);
+unsigned bench_cores(void);
+
+/* bench_folder - make a folder of a name of its own under `parent`, which is removed with what is in it when the program
+ * ends by bench_folder_remove(). False, with a message, when that fails. */
+bool bench_folder(const char *parent, const char *name, char ret[64]);
+void bench_folder_remove(const char *folder);
+
+/* bench_server - start a program with its standard streams on /dev/null; it dies with us. 0 when it cannot be started. */
+int bench_server(unsigned core, const char *const argv[]);
+bool bench_server_lives(int pid);
+void bench_server_stop(int pid);
+
 /* ---- measurements -------------------------------------------------------------------------------------- */
 
-/* bench_quote - prices for a customer: Rialto's library beside Redis. Returns the exit status. */
+/* bench_quote - prices for a customer: Rialto's library beside LMDB, Redis, memcached and the memory. Returns the exit
+ * status: 0; 1 when something failed or any answer was wrong. */
 int bench_quote(const struct bench_options *options);
+/* bench_ingest - signals to published prices through a real gateway and worker, beside bare cJSON on the same bytes. */
+int bench_ingest(const struct bench_options *options);
 
 #endif

@@ -94,6 +94,11 @@ double clock_cost_ns(void)
     return cost_ns;
 }
 
+double clock_seconds(void)
+{
+    return (double)mono_ns() * 1e-9;
+}
+
 void clock_setup(void)
 {
     use_tsc = tsc_constant();

@@ -1,8 +1,11 @@
-/* main.c - rialto-bench: measurements of Rialto, each with a peer in the same run. */
+/* main.c - rialto-bench: measurements of Rialto, each with peers in the same run. */
 #include "bench/bench.h"
+#include "bench/publish.h"
+#include "bench/quote.h"
 
 #include <errno.h>
 #include <getopt.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,28 +16,50 @@ static const struct measurement {
     int (*run)(const struct bench_options *);
     const char *what;
 } MEASUREMENTS[] = {
-    { "quote", bench_quote, "one quote and a page of 50, beside Redis" },
+    { "quote", bench_quote, "one quote and a page of 50, beside LMDB, Redis, memcached and the memory itself" },
+    { "ingest", bench_ingest, "signals to published prices, beside bare cJSON" },
 };
 
 #define MEASUREMENT_COUNT (sizeof MEASUREMENTS / sizeof MEASUREMENTS[0])
 #define COUNT_MAX         100000000u
+#define SECONDS_MAX       3600.0
 
 static int usage(FILE *to, int status)
 {
-    fprintf(to,
-            "usage: rialto-bench [MEASUREMENT...] [--customers N] [--cells N] [--seconds S] [--json] [--no-peers]\n\n");
+    fprintf(to, "usage: rialto-bench [MEASUREMENT...] [OPTION...]\n\n");
     for (size_t i = 0; i < MEASUREMENT_COUNT; i++)
-        fprintf(to, "  %-12s %s\n", MEASUREMENTS[i].name, MEASUREMENTS[i].what);
-    fprintf(to, "\nWithout a name all are made. Defaults: 1000000 customers, 1000000 cells, 3 s of answers a row.\n");
+        fprintf(to, "  %-14s %s\n", MEASUREMENTS[i].name, MEASUREMENTS[i].what);
+    fprintf(to, "\nWithout a name all are made.\n\n"
+                "  --customers N  customers with terms (10000000)\n"
+                "  --cells N      prices: half in the world, half in one of two zones (3000000)\n"
+                "  --offers N     personal offers (1000000)\n"
+                "  --zipf S       exponent of Zipf's law for customers and products; 0 = uniform (0)\n"
+                "  --writers W    workers that publish beside the reader (1)\n"
+                "  --seconds S    of answers for each measurement (3)\n"
+                "  --rounds R     that they are divided into (5)\n"
+                "  --json         one JSON object instead of the table\n"
+                "  --history DIR  keep the object in a file of that folder, too\n"
+                "  --no-peers     only Rialto and the memory\n"
+                "\nThe default sizes need 12 GiB of memory.\n");
     return status;
 }
 
-static bool parse_count(const char *text, uint64_t low, uint64_t *ret)
+static bool parse_count(const char *text, uint64_t low, uint64_t high, uint64_t *ret)
 {
     char *end = NULL;
     errno = 0;
     unsigned long long value = strtoull(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || value < low || value > COUNT_MAX || text[0] == '-')
+    if (errno != 0 || end == text || *end != '\0' || value < low || value > high || text[0] == '-')
+        return false;
+    *ret = value;
+    return true;
+}
+
+static bool parse_real(const char *text, double low, double high, double *ret)
+{
+    char *end = NULL;
+    double value = strtod(text, &end);
+    if (end == text || *end != '\0' || !isfinite(value) || value < low || value > high)
         return false;
     *ret = value;
     return true;
@@ -55,8 +80,13 @@ static int parse_options(int argc, char *argv[], struct bench_options *ret)
     static const struct option known[] = {
         { "customers", required_argument, NULL, 'c' },
         { "cells", required_argument, NULL, 'l' },
+        { "offers", required_argument, NULL, 'o' },
+        { "zipf", required_argument, NULL, 'z' },
+        { "writers", required_argument, NULL, 'w' },
         { "seconds", required_argument, NULL, 's' },
+        { "rounds", required_argument, NULL, 'r' },
         { "json", no_argument, NULL, 'j' },
+        { "history", required_argument, NULL, 'y' },
         { "no-peers", no_argument, NULL, 'p' },
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
@@ -65,10 +95,15 @@ static int parse_options(int argc, char *argv[], struct bench_options *ret)
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
         bool good = true;
         switch (option) {
-        case 'c': good = parse_count(optarg, 1, &ret->customers); break;
-        case 'l': good = parse_count(optarg, 2, &ret->cells); break;
-        case 's': good = parse_count(optarg, 1, &ret->seconds); break;
+        case 'c': good = parse_count(optarg, 1, COUNT_MAX, &ret->customers); break;
+        case 'l': good = parse_count(optarg, SHOP_CELLS_MIN, COUNT_MAX, &ret->cells); break;
+        case 'o': good = parse_count(optarg, 0, COUNT_MAX, &ret->offers); break;
+        case 'z': good = parse_real(optarg, 0, 10, &ret->zipf); break;
+        case 'w': good = parse_count(optarg, 0, PUBLISHERS_MAX, &ret->writers); break;
+        case 's': good = parse_real(optarg, 0.001, SECONDS_MAX, &ret->seconds); break;
+        case 'r': good = parse_count(optarg, 1, ROUNDS_MAX, &ret->rounds); break;
         case 'j': ret->json = true; break;
+        case 'y': ret->history = optarg; break;
         case 'p': ret->peers = false; break;
         case 'h': return usage(stdout, 0);
         default: return usage(stderr, 2);
@@ -78,12 +113,22 @@ static int parse_options(int argc, char *argv[], struct bench_options *ret)
             return 2;
         }
     }
+    if (ret->offers / SHOP_OFFERS_MAX >= ret->customers) {
+        fprintf(stderr, "rialto-bench: at most %u offers for each customer\n", SHOP_OFFERS_MAX - 1);
+        return 2;
+    }
     return -1;
 }
 
 int main(int argc, char *argv[])
 {
-    struct bench_options options = { .customers = 1000000, .cells = 1000000, .seconds = 3, .peers = true };
+    struct bench_options options = { .customers = 10000000,
+                                     .cells = 3000000,
+                                     .offers = 1000000,
+                                     .writers = 1,
+                                     .seconds = 3,
+                                     .rounds = 5,
+                                     .peers = true };
     int status = parse_options(argc, argv, &options);
     if (status != -1)
         return status;

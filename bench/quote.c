@@ -1,181 +1,430 @@
-/* quote.c - how long a price takes: one quote and a page of 50, beside Redis with the same information.
+/* quote.c - how long a price takes: one quote and a page of 50, beside others with the same information.
  *
- * Customers and products are drawn uniformly, which is the worst case for any cache of the processor. One thread asks. */
-#include "bench/bench.h"
-#include "bench/redis_peer.h"
-#include "bench/shop.h"
+ *   fill all --> round: each in turn for a share of the seconds --> round ... --> workers beside the reader --> rates
+ *
+ * The reader has one processor and whoever works for or beside it the other. All are measured in each round, so that what
+ * the machine does meanwhile hits all alike; of each figure the least of the rounds counts. Every answer is checked after it
+ * was timed. */
+#include "bench/quote.h"
+
+#include "bench/memory.h"
+#include "bench/peer.h"
+#include "bench/publish.h"
+#include "bench/tables.h"
 
 #include <inttypes.h>
-#include <stdio.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
+#include <sys/stat.h>
+#include <time.h>
 
-#define PAGE        50u
-#define DRAWS       64u /* requests written down ahead of being timed; they stay in the processor's cache */
-#define SAMPLES_MAX 4000000u
-#define ROWS_MAX    4u
+#define DRAWS        32u     /* requests written down ahead of being timed; they stay in the processor's cache */
+#define SAMPLES_MAX  400000u /* of a round */
+#define CHECK_OFFERS 2000u
+#define READER_DRAWS (1u << 20)
+#define WRITE_AHEAD  16u
+#define READ_AHEAD   16u
+#define RATE_SHARE   4 /* rates get this part of a measurement's seconds, in each round */
 
-struct draw { /* one request to come */
-    char customer[SHOP_ID_BYTES];
-    char sku[PAGE][SHOP_ID_BYTES];
-    const char *sku_list[PAGE];
+struct bench { /* one run */
+    struct outcome *o;
+    struct tables *tables;
+    struct tables *copy; /* in small pages */
+    struct lmdb_peer *lmdb;
+    struct redis_peer *redis;
+    struct memcached_peer *memcached;
+    struct memory memory;
+    struct scratch scratch;
+    struct drawer drawer;
+    struct samples samples;
+    struct figures round[ROUNDS_MAX];
+    struct draw draw[DRAWS];
+    struct memory_draw memory_draw[DRAWS];
+    struct ours ours;
+    struct answer answer;
 };
 
-struct asker { /* who is measured */
-    struct shop *shop;
-    struct redis_peer *redis; /* NULL = Rialto */
-    size_t n;                 /* products in one request */
-    uint64_t failed;
-};
+/* ---- one request --------------------------------------------------------------------------------------- */
 
-struct row {
-    const char *name;
-    const char *key; /* in JSON */
-    double p50, p99, p999;
-    size_t samples;
-    uint64_t failed;
-    const struct row *against; /* the row that a ratio is taken to, or NULL */
-};
-
-static void make_draws(const struct asker *a, uint64_t *random, struct draw *draws)
+/* The timed part. False when it was not answered. */
+static bool ask(struct bench *b, enum who who, size_t i, size_t n)
 {
-    uint64_t customers = a->redis != NULL ? a->redis->customers : a->shop->customers;
-    uint64_t products = a->redis != NULL ? a->redis->products : a->shop->products;
+    const struct draw *d = &b->draw[i];
+    switch (who) {
+    case WHO_SMALL_PAGES: return tables_ask(b->copy, d, n, &b->ours);
+    case WHO_LMDB: return lmdb_peer_ask(b->lmdb, d, n, &b->answer);
+    case WHO_REDIS_GET: return redis_peer_ask(b->redis, REDIS_GET, d, n, &b->answer);
+    case WHO_REDIS_HMGET:
+    case WHO_REDIS_NEAR: return redis_peer_ask(b->redis, REDIS_HMGET, d, n, &b->answer);
+    case WHO_MEMCACHED: return memcached_peer_ask(b->memcached, d, n, &b->answer);
+    case WHO_MEMORY:
+    case WHO_MEMORY_PLAIN: memory_ask(&b->memory, &b->memory_draw[i], n, who == WHO_MEMORY); return true;
+    default: return tables_ask(b->tables, d, n, &b->ours);
+    }
+}
+
+static uint64_t wrong(const struct bench *b, enum who who, size_t i, size_t n)
+{
+    switch (who) {
+    case WHO_MEMORY:
+    case WHO_MEMORY_PLAIN: return 0;
+    case WHO_LMDB:
+    case WHO_REDIS_GET:
+    case WHO_REDIS_HMGET:
+    case WHO_REDIS_NEAR:
+    case WHO_MEMCACHED: return answer_wrong(&b->o->size, &b->draw[i], n, &b->answer);
+    default: return tables_wrong(b->tables, &b->draw[i], n, &b->ours);
+    }
+}
+
+static void make_draws(struct bench *b, enum who who, size_t n)
+{
     for (size_t i = 0; i < DRAWS; i++) {
-        shop_customer_id(bench_random(random) % customers, draws[i].customer);
-        for (size_t k = 0; k < a->n; k++) {
-            shop_sku(bench_random(random) % products, draws[i].sku[k]);
-            draws[i].sku_list[k] = draws[i].sku[k];
+        if (who == WHO_MEMORY || who == WHO_MEMORY_PLAIN) {
+            memory_draw(&b->memory, n, &b->memory_draw[i]);
+            continue;
+        }
+        drawer_draw(&b->drawer, n, &b->draw[i]);
+        for (size_t k = 0; k < n && (who == WHO_CALM_LINE || who == WHO_HAMMERED); k++) {
+            b->draw[i].product_number[k] = PUBLISH_ONE_PRODUCT;
+            shop_sku(PUBLISH_ONE_PRODUCT, b->draw[i].sku[k]);
         }
     }
 }
 
-/* The timed part. Returns whether every product was answered. */
-static bool ask(struct asker *a, const struct draw *d)
+/* One round of one kind. */
+static void measure_round(struct bench *b, enum who who, size_t n, double seconds, struct figures *ret)
 {
-    static struct rialto_quote quote[PAGE];
-    enum rialto_status status[PAGE];
-    if (a->redis != NULL)
-        return redis_peer_ask(a->redis, d->customer, a->n, d->sku_list);
-    const struct rialto_request request = { .customer = d->customer };
-    if (a->n == 1)
-        return rialto_quote(a->shop->prices, &request, d->sku[0], quote) == RIALTO_OK;
-    if (rialto_quote_page(a->shop->prices, &request, a->n, d->sku_list, quote, status) != RIALTO_OK)
-        return false;
-    for (size_t i = 0; i < a->n; i++) {
-        if (status[i] != RIALTO_OK)
-            return false;
-    }
-    return true;
-}
-
-static bool measure(struct asker *a, uint64_t seconds, struct row *ret)
-{
-    struct samples s;
-    struct draw *draws = malloc(DRAWS * sizeof *draws);
-    if (draws == NULL || !samples_setup(&s, SAMPLES_MAX)) {
-        free(draws);
-        return false;
-    }
-    uint64_t random = 42;
-    double spent_ns = 0, limit_ns = (double)seconds * 1e9;
-    for (int round = 0; spent_ns < limit_ns && s.count + DRAWS <= s.capacity; round++) {
-        make_draws(a, &random, draws);
-        for (size_t i = 0; i < DRAWS && spent_ns < limit_ns; i++) {
+    *ret = (struct figures){ 0 };
+    b->samples.count = 0;
+    double spent_ns = 0, limit_ns = seconds * 1e9;
+    for (uint64_t batch = 0; (spent_ns < limit_ns || batch < 2) && b->samples.count + DRAWS <= b->samples.capacity;
+         batch++) {
+        make_draws(b, who, n);
+        for (size_t i = 0; i < DRAWS; i++) {
             uint64_t from = clock_begin();
-            bool answered = ask(a, &draws[i]);
+            bool answered = ask(b, who, i, n);
             uint64_t ticks = clock_end() - from;
             spent_ns += clock_ns(ticks);
-            a->failed += !answered;
-            if (round > 0) /* the first round touches pages and fills predictors */
-                samples_add(&s, ticks);
+            ret->failed += !answered;
+            ret->wrong += answered ? wrong(b, who, i, n) : 0;
+            if (batch > 0) /* the first batch fills predictors and the processor's cache */
+                samples_add(&b->samples, ticks);
         }
     }
-    samples_sort(&s);
-    ret->p50 = samples_at(&s, 0.5);
-    ret->p99 = samples_at(&s, 0.99);
-    ret->p999 = samples_at(&s, 0.999);
-    ret->samples = s.count;
-    ret->failed = a->failed;
-    samples_teardown(&s);
-    free(draws);
+    samples_sort(&b->samples);
+    ret->p50 = samples_at(&b->samples, 0.5);
+    ret->p99 = samples_at(&b->samples, 0.99);
+    ret->p999 = samples_at(&b->samples, 0.999);
+    ret->samples = b->samples.count;
+}
+
+static double lesser(double a, double b)
+{
+    return a > 0 && a < b ? a : b;
+}
+
+static double greater(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+/* Median of the first n values of a list that is kept in order. */
+static double insert_median(double list[], uint64_t n, double value)
+{
+    uint64_t at = n;
+    for (; at > 0 && list[at - 1] > value; at--)
+        list[at] = list[at - 1];
+    list[at] = value;
+    return list[n / 2];
+}
+
+static void measure(struct bench *b, uint64_t round, enum who who, size_t n, struct figures *total)
+{
+    static double medians[WHO_COUNT][2][ROUNDS_MAX];
+    struct figures f;
+    measure_round(b, who, n, b->o->options.seconds / (double)b->o->options.rounds, &f);
+    total->p50 = lesser(total->p50, f.p50);
+    total->p99 = lesser(total->p99, f.p99);
+    total->p999 = lesser(total->p999, f.p999);
+    total->p50_median = insert_median(medians[who][n > 1], round, f.p50);
+    total->samples += f.samples;
+    total->failed += f.failed;
+    total->wrong += f.wrong;
+    b->o->measured[who] = true;
+}
+
+static void measure_both(struct bench *b, uint64_t round, enum who who)
+{
+    measure(b, round, who, 1, &b->o->quote[who]);
+    measure(b, round, who, DRAW_PAGE, &b->o->page[who]);
+}
+
+static void measure_all(struct bench *b, uint64_t round)
+{
+    measure_both(b, round, WHO_OURS);
+    measure_both(b, round, WHO_MEMORY);
+    measure_both(b, round, WHO_MEMORY_PLAIN);
+    measure_both(b, round, WHO_SMALL_PAGES);
+    if (!b->o->options.peers)
+        return;
+    measure_both(b, round, WHO_LMDB);
+    measure_both(b, round, WHO_REDIS_GET);
+    measure_both(b, round, WHO_REDIS_HMGET);
+    if (bench_cores() > 1) { /* the server on the reader's own processor: no other one has to be woken */
+        bench_pin(redis_peer_pid(b->redis), BENCH_CORE_READER);
+        measure_both(b, round, WHO_REDIS_NEAR);
+        bench_pin(redis_peer_pid(b->redis), BENCH_CORE_OTHER);
+    }
+    measure_both(b, round, WHO_MEMCACHED);
+}
+
+/* ---- beside workers, beside a second reader ------------------------------------------------------------ */
+
+static bool measure_beside(struct bench *b, uint64_t round, enum publish_where where, enum who who, double *rate)
+{
+    struct publishers *p = publishers_start(b->tables, b->o->options.writers, where);
+    if (p == NULL)
+        return false;
+    measure_both(b, round, who);
+    double now = publishers_stop(p);
+    *rate = greater(*rate, now);
+    return now >= 0;
+}
+
+static bool measure_writers(struct bench *b, uint64_t round)
+{
+    measure_both(b, round, WHO_ALONE);
+    if (!measure_beside(b, round, PUBLISH_ALL, WHO_WITH_WRITERS, &b->o->beside_rate))
+        return false;
+    measure_both(b, round, WHO_CALM_LINE);
+    return measure_beside(b, round, PUBLISH_ONE, WHO_HAMMERED, &b->o->hammer_rate);
+}
+
+struct reader { /* one thread that asks as fast as it can */
+    const struct tables *tables;
+    const char (*id)[2][SHOP_ID_BYTES];
+    unsigned core;
+    double seconds;
+    double rate;
+    uint64_t failed;
+    pthread_barrier_t *start;
+};
+
+static void *read_on(void *argument)
+{
+    struct reader *r = argument;
+    struct rialto_quote quote;
+    uint64_t quotes = 0;
+    bench_pin(0, r->core);
+    if (r->start != NULL)
+        (void)pthread_barrier_wait(r->start);
+    double from = clock_seconds(), spent = 0;
+    for (size_t at = r->core * READER_DRAWS / 2; spent < r->seconds; spent = clock_seconds() - from) {
+        for (int i = 0; i < 256; i++, at++) {
+            const char(*id)[SHOP_ID_BYTES] = r->id[at % READER_DRAWS];
+            r->failed += rialto_quote(r->tables->prices, &(struct rialto_request){ .customer = id[0] }, id[1],
+                                      &quote) != RIALTO_OK;
+        }
+        quotes += 256;
+    }
+    r->rate = (double)quotes / spent;
+    return NULL;
+}
+
+static void measure_readers(struct bench *b, const char (*id)[2][SHOP_ID_BYTES], double seconds)
+{
+    struct reader r[2];
+    pthread_barrier_t start;
+    pthread_t other;
+    double alone = 0;
+    for (unsigned core = 0; core < 2; core++) {
+        r[core] = (struct reader){ .tables = b->tables, .id = id, .core = core, .seconds = seconds };
+        (void)read_on(&r[core]);
+        alone += r[core].rate / 2;
+    }
+    b->o->readers_one = greater(b->o->readers_one, alone);
+    (void)pthread_barrier_init(&start, NULL, 2);
+    r[0].start = r[1].start = &start;
+    if (pthread_create(&other, NULL, read_on, &r[1]) == 0) {
+        (void)read_on(&r[0]);
+        (void)pthread_join(other, NULL);
+        b->o->readers_two = greater(b->o->readers_two, r[0].rate + r[1].rate);
+    }
+    b->o->quote[WHO_OURS].failed += r[0].failed + r[1].failed;
+    (void)pthread_barrier_destroy(&start);
+    bench_pin(0, BENCH_CORE_READER);
+}
+
+static bool measure_rates(struct bench *b)
+{
+    struct outcome *o = b->o;
+    double seconds = o->options.seconds / RATE_SHARE / (double)o->options.rounds;
+    double rate = publish_rate(b->tables, seconds);
+    if (rate < 0)
+        return false;
+    o->publish_rate = greater(o->publish_rate, rate);
+    o->write_rate = greater(o->write_rate, scratch_write_rate(&b->scratch, seconds / 2, 0));
+    o->write_rate = greater(o->write_rate, scratch_write_rate(&b->scratch, seconds / 2, WRITE_AHEAD));
+    o->read_rate_plain = greater(o->read_rate_plain, memory_read_rate(&b->memory, seconds, 0));
+    o->read_rate = greater(o->read_rate, memory_read_rate(&b->memory, seconds, READ_AHEAD));
+    o->chase_ns = lesser(o->chase_ns, memory_chase_ns(&b->memory, seconds));
     return true;
 }
 
-/* ---- words --------------------------------------------------------------------------------------------- */
+/* ---- the run ------------------------------------------------------------------------------------------- */
 
-static void time_text(double ns, char ret[16])
+/* Uniform draws hardly ever meet an offer: ask for some, untimed, so that these answers are checked too. */
+static void check_offers(struct bench *b)
 {
-    if (ns < 10000)
-        (void)snprintf(ret, 16, "%.0f ns", ns);
-    else
-        (void)snprintf(ret, 16, "%.1f us", ns / 1000);
-}
-
-static void print_table(const struct shop *shop, size_t n, const struct row row[])
-{
-    struct utsname machine = { 0 };
-    (void)uname(&machine);
-    printf("quotes for %" PRIu64 " customers, %" PRIu64 " cells (%" PRIu64
-           " MiB), uniformly drawn, one thread, %s %s\n",
-           shop->customers, shop->products * 2, shop->file_bytes >> 20, machine.sysname, machine.release);
-    printf("%-34s %12s %12s %12s %10s %9s\n", "", "p50", "p99", "p99.9", "samples", "ratio");
-    for (size_t i = 0; i < n; i++) {
-        char p50[16], p99[16], p999[16], ratio[16] = "";
-        time_text(row[i].p50, p50);
-        time_text(row[i].p99, p99);
-        time_text(row[i].p999, p999);
-        if (row[i].against != NULL)
-            (void)snprintf(ratio, sizeof ratio, "x %.0f", row[i].p50 / row[i].against->p50);
-        printf("%-34s %12s %12s %12s %10zu %9s\n", row[i].name, p50, p99, p999, row[i].samples, ratio);
-        if (row[i].failed > 0)
-            printf("  %" PRIu64 " requests were not answered\n", row[i].failed);
+    for (uint64_t i = 0; i < CHECK_OFFERS && b->o->size.offers > 0; i++) {
+        size_t n = i % 2 == 0 ? 1 : DRAW_PAGE;
+        drawer_draw_offer(&b->drawer, n, &b->draw[0]);
+        bool answered = tables_ask(b->tables, &b->draw[0], n, &b->ours);
+        b->o->offers_checked++;
+        b->o->offers_wrong += !answered || tables_wrong(b->tables, &b->draw[0], n, &b->ours) > 0;
     }
-    printf("each time includes the clock's own %.0f ns (%s)\n", clock_cost_ns(), clock_name());
 }
 
-static void print_json(const struct shop *shop, size_t n, const struct row row[])
+static void say(const struct bench *b, const char *what, double from, double *ret)
 {
-    printf("{\"bench\":\"quote\",\"customers\":%" PRIu64 ",\"cells\":%" PRIu64 ",\"file_bytes\":%" PRIu64
-           ",\"clock\":\"%s\",\"clock_ns\":%.1f",
-           shop->customers, shop->products * 2, shop->file_bytes, clock_name(), clock_cost_ns());
-    for (size_t i = 0; i < n; i++)
-        printf(",\"%s\":{\"p50_ns\":%.0f,\"p99_ns\":%.0f,\"p999_ns\":%.0f,\"samples\":%zu,\"failed\":%" PRIu64 "}",
-               row[i].key, row[i].p50, row[i].p99, row[i].p999, row[i].samples, row[i].failed);
-    printf("}\n");
+    *ret = clock_seconds() - from;
+    if (*ret > 1)
+        fprintf(stderr, "%s: %.1f s\n", what, *ret);
+    (void)b;
+}
+
+static bool fill_all(struct bench *b)
+{
+    struct outcome *o = b->o;
+    double from = clock_seconds(), copy_s = 0;
+    b->tables = tables_create(&o->size);
+    if (b->tables == NULL)
+        return false;
+    say(b, "filled Rialto's tables", from, &o->fill_s);
+    from = clock_seconds();
+    b->copy = tables_copy(b->tables);
+    bool ok = b->copy != NULL && scratch_setup(&b->scratch, o->size.products * 2);
+    if (b->copy != NULL && !ok)
+        fprintf(stderr, "rialto-bench: no memory to write to\n");
+    say(b, "copied them into small pages", from, &copy_s);
+    if (!ok || !o->options.peers)
+        return ok;
+    from = clock_seconds();
+    b->lmdb = lmdb_peer_create(&o->size);
+    say(b, "filled LMDB", from, &o->lmdb_fill_s);
+    from = clock_seconds();
+    b->redis = b->lmdb == NULL ? NULL : redis_peer_create(&o->size);
+    say(b, "filled Redis", from, &o->redis_fill_s);
+    from = clock_seconds();
+    b->memcached = b->redis == NULL ? NULL : memcached_peer_create(&o->size);
+    say(b, "filled memcached", from, &o->memcached_fill_s);
+    return b->memcached != NULL;
+}
+
+static bool measure_rounds(struct bench *b)
+{
+    struct outcome *o = b->o;
+    char(*id)[2][SHOP_ID_BYTES] = malloc(READER_DRAWS * sizeof *id);
+    if (id == NULL)
+        return false;
+    for (size_t i = 0; i < READER_DRAWS; i++) {
+        shop_customer_id(zipf_draw(&b->drawer.customers, &b->drawer.random), id[i][0]);
+        shop_sku(zipf_draw(&b->drawer.products, &b->drawer.random), id[i][1]);
+    }
+    bool ok = true;
+    for (uint64_t round = 0; ok && round < o->options.rounds; round++) {
+        measure_all(b, round);
+        if (bench_cores() > 1)
+            measure_readers(b, (const char(*)[2][SHOP_ID_BYTES])id, o->options.seconds / (double)o->options.rounds);
+        ok = (o->options.writers == 0 || measure_writers(b, round)) && measure_rates(b);
+    }
+    free(id);
+    return ok;
+}
+
+static bool run(struct bench *b)
+{
+    struct outcome *o = b->o;
+    bench_pin(0, BENCH_CORE_READER);
+    drawer_init(&b->drawer, &o->size, o->options.zipf, 42);
+    if (!samples_setup(&b->samples, SAMPLES_MAX) || !fill_all(b))
+        return false;
+    memory_init(&b->memory, b->tables);
+    check_offers(b);
+    if (!measure_rounds(b))
+        return false;
+    o->lines = b->tables->lines;
+    o->capacity = b->tables->capacity;
+    o->bytes = b->tables->bytes;
+    o->large_bytes = tables_large_bytes(b->tables);
+    o->redis = o->quote[WHO_REDIS_GET].p50 + o->page[WHO_REDIS_GET].p50 / DRAW_PAGE <
+                       o->quote[WHO_REDIS_HMGET].p50 + o->page[WHO_REDIS_HMGET].p50 / DRAW_PAGE
+                   ? WHO_REDIS_GET
+                   : WHO_REDIS_HMGET;
+    return true;
+}
+
+static void tear_down(struct bench *b)
+{
+    memcached_peer_destroy(b->memcached);
+    redis_peer_destroy(b->redis);
+    lmdb_peer_destroy(b->lmdb);
+    scratch_teardown(&b->scratch);
+    tables_destroy(b->copy);
+    tables_destroy(b->tables);
+    samples_teardown(&b->samples);
+}
+
+/* One file a run: results are kept, so that they can be compared. */
+static bool keep(const struct outcome *o)
+{
+    char path[4200], stamp[32];
+    time_t now = time(NULL);
+    struct tm utc;
+    (void)strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", gmtime_r(&now, &utc));
+    (void)mkdir(o->options.history, 0755); /* it is there, or fopen() says what is wrong */
+    (void)snprintf(path, sizeof path, "%s/quote-%s.json", o->options.history, stamp);
+    FILE *file = fopen(path, "we");
+    if (file == NULL) {
+        fprintf(stderr, "rialto-bench: cannot write %s\n", path);
+        return false;
+    }
+    outcome_json(o, file);
+    if (fclose(file) != 0)
+        return false;
+    fprintf(stderr, "kept in %s\n", path);
+    return true;
 }
 
 int bench_quote(const struct bench_options *options)
 {
-    struct shop shop;
-    struct redis_peer redis;
-    struct row row[ROWS_MAX] = {
-        { .name = "Rialto, one product", .key = "quote" },
-        { .name = "Rialto, page of 50", .key = "page" },
-        { .name = "Redis, one product", .key = "redis_quote", .against = &row[0] },
-        { .name = "Redis, page of 50", .key = "redis_page", .against = &row[1] },
-    };
-    size_t rows = 2;
-    if (!shop_setup(&shop, options->customers, options->cells))
-        return 1;
-    bool ok = measure(&(struct asker){ .shop = &shop, .n = 1 }, options->seconds, &row[0]) &&
-              measure(&(struct asker){ .shop = &shop, .n = PAGE }, options->seconds, &row[1]);
-    if (ok && options->peers && redis_peer_setup(&redis, shop.customers, shop.products)) {
-        ok = measure(&(struct asker){ .shop = &shop, .redis = &redis, .n = 1 }, options->seconds, &row[2]) &&
-             measure(&(struct asker){ .shop = &shop, .redis = &redis, .n = PAGE }, options->seconds, &row[3]);
-        rows = 4;
-        redis_peer_teardown(&redis);
-    } else if (ok && options->peers && !options->json) {
-        printf("(no redis-server here to compare with)\n");
+    struct bench *b = calloc(1, sizeof *b);
+    struct outcome *o = calloc(1, sizeof *o);
+    bool ok = b != NULL && o != NULL;
+    if (!ok)
+        fprintf(stderr, "rialto-bench: out of memory\n");
+    if (ok) {
+        b->o = o;
+        o->options = *options;
+        o->size = (struct shop_size){ .customers = options->customers,
+                                      .products = options->cells / 2,
+                                      .offers = options->offers };
+        ok = run(b);
+        tear_down(b);
     }
     if (ok && options->json)
-        print_json(&shop, rows, row);
+        outcome_json(o, stdout);
     else if (ok)
-        print_table(&shop, rows, row);
-    shop_teardown(&shop);
-    bool failed = false;
-    for (size_t i = 0; i < rows; i++)
-        failed = failed || row[i].failed > 0;
-    return ok && !failed ? 0 : 1;
+        outcome_table(o, stdout);
+    if (ok && options->history != NULL)
+        ok = keep(o);
+    if (ok && outcome_wrong(o) > 0) {
+        fprintf(stderr, "rialto-bench: %" PRIu64 " answers were missing or wrong\n", outcome_wrong(o));
+        ok = false;
+    }
+    free(o);
+    free(b);
+    return ok ? 0 : 1;
 }

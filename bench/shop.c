@@ -1,26 +1,13 @@
-/* shop.c - fill a cache folder for a measurement. */
+/* shop.c - the measured shop as a function of numbers. */
 #include "bench/shop.h"
 
 #include "bench/bench.h"
-#include "cache/keys.h"
-#include "cache/table.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 
-struct filling { /* while the tables are written */
-    struct cache *cache;
-    struct cache_plan plan;
-    struct rialto_key zone[SHOP_ZONES];
-    uint32_t zone_slot[RIALTO_PARTITIONS][SHOP_ZONES];
-    uint64_t random;
-};
-
-static const char *const ZONE_NAME[SHOP_ZONES] = { "north", "south" };
+static const char *const ZONE_NAME[SHOP_ZONES + 1] = { "north", "south", "" };
 
 void shop_customer_id(uint64_t customer, char ret[SHOP_ID_BYTES])
 {
@@ -32,173 +19,117 @@ void shop_sku(uint64_t product, char ret[SHOP_ID_BYTES])
     (void)snprintf(ret, SHOP_ID_BYTES, "sku-%09" PRIu64, product % 1000000000);
 }
 
-static bool put(struct filling *f, enum rialto_table table, uint32_t partition, const void *line, uint64_t *ret_slot)
+const char *shop_zone_name(uint32_t zone)
 {
-    struct rialto_key key;
-    memcpy(&key, (const char *)line + offsetof(struct rialto_cell_line, key), sizeof key);
-    if (table_claim(f->cache, table, partition, key, ret_slot) != RIALTO_OK) {
-        fprintf(stderr, "rialto-bench: a table is full\n");
-        return false;
-    }
-    (void)table_write(f->cache, table, partition, *ret_slot, line);
-    return true;
+    return ZONE_NAME[zone <= SHOP_WORLD ? zone : SHOP_WORLD];
 }
 
-static struct rialto_key key_of_text(const struct filling *f, const char *id)
+uint32_t shop_customer_zone(uint64_t customer)
 {
-    return key_of_id(f->plan.secret, id, strlen(id));
+    return (uint32_t)(bench_mix(customer ^ 0x5A4F4E45) % SHOP_ZONES);
 }
 
-static bool put_zones(struct filling *f)
+uint32_t shop_product_zone(uint64_t product)
 {
-    for (uint32_t partition = 0; partition < RIALTO_PARTITIONS; partition++) {
-        for (uint32_t z = 0; z < SHOP_ZONES; z++) {
-            uint64_t slot = 0;
-            f->zone[z] = key_of_text(f, ZONE_NAME[z]);
-            struct rialto_zone_line line = { .key = f->zone[z], .name_bytes = (uint8_t)strlen(ZONE_NAME[z]) };
-            memcpy(line.name, ZONE_NAME[z], strlen(ZONE_NAME[z]));
-            if (!put(f, RIALTO_TABLE_ZONES, partition, &line, &slot))
-                return false;
-            f->zone_slot[partition][z] = (uint32_t)slot;
-        }
-    }
-    return true;
+    return (uint32_t)(bench_mix(product ^ 0x53484F50) % SHOP_ZONES);
 }
 
-static bool put_product(struct filling *f, uint64_t product, uint16_t rule)
+uint64_t shop_offers_of(const struct shop_size *size, uint64_t customer, uint64_t *ret_first)
 {
-    char sku[SHOP_ID_BYTES];
-    shop_sku(product, sku);
-    struct rialto_key key = key_of_text(f, sku);
-    int64_t price = 100 + (int64_t)(bench_random(&f->random) % 100000);
-    struct rialto_cell_line line = {
-        .key = key_pair(key, key_of_world(f->plan.secret)),
+    *ret_first = customer * size->offers / size->customers;
+    return (customer + 1) * size->offers / size->customers - *ret_first;
+}
+
+uint64_t shop_offer_product(const struct shop_size *size, uint64_t customer, uint64_t k)
+{
+    return bench_mix(customer ^ 0x4F464652) % (size->products - SHOP_OFFERS_MAX) + k;
+}
+
+static uint16_t multiplier_e4(uint64_t customer, uint32_t group)
+{
+    return (uint16_t)(9000 + (bench_mix(customer) >> group) % 1001);
+}
+
+void shop_terms_fill(const struct shop_size *size, uint64_t customer, struct rialto_terms_line *ret)
+{
+    uint64_t first = 0;
+    *ret = (struct rialto_terms_line){ .kinds = RIALTO_KIND_PURCHASES, .consent = RIALTO_KIND_PURCHASES };
+    for (uint32_t g = 0; g < RIALTO_GROUPS_MAX; g++)
+        ret->multiplier_e4[g] = multiplier_e4(customer, g);
+    if (shop_offers_of(size, customer, &first) > 0)
+        ret->kinds |= RIALTO_TERMS_HAS_OFFERS;
+}
+
+static int64_t first_price(uint64_t product, uint32_t zone)
+{
+    return 1000 + (int64_t)(bench_mix(product ^ 0x5052494345) % 100000) + (zone == SHOP_WORLD ? 0 : 100);
+}
+
+static int64_t price_of(uint64_t product, uint32_t zone, uint32_t version)
+{
+    return first_price(product, zone) + version;
+}
+
+void shop_cell_fill(uint64_t product, uint32_t zone, uint32_t version, struct rialto_cell_line *ret)
+{
+    int64_t price = price_of(product, zone, version);
+    *ret = (struct rialto_cell_line){
+        .as_of_s = 1000 + version,
         .baseline = price,
-        .list = price + price / 10,
-        .lo_product = (uint64_t)price / 2,
-        .hi_place = (uint64_t)price * 2,
-        .rule = rule,
+        .list = price * 2 - 7,
+        .lo_product = (uint64_t)(price - price / 7),
+        .hi_place = (uint64_t)(price + 30),
         .group = (uint8_t)(product % RIALTO_GROUPS_MAX),
     };
-    uint64_t slot = 0;
-    if (!put(f, RIALTO_TABLE_CELLS, key_partition(key), &line, &slot))
-        return false;
-    line.key = key_pair(key, f->zone[product % SHOP_ZONES]);
-    line.baseline += price / 50;
-    return put(f, RIALTO_TABLE_CELLS, key_partition(key), &line, &slot);
 }
 
-static bool put_customer(struct filling *f, uint64_t customer, uint64_t products)
+void shop_offer_fill(struct rialto_offer_line *ret)
 {
-    char id[SHOP_ID_BYTES];
-    shop_customer_id(customer, id);
-    struct rialto_key key = key_of_text(f, id);
-    uint32_t partition = key_partition(key);
-    uint64_t roll = bench_random(&f->random), slot = 0;
-    struct rialto_terms_line line = { .key = key,
-                                      .zone = 1 + f->zone_slot[partition][roll % SHOP_ZONES],
-                                      .kinds = RIALTO_KIND_PURCHASES,
-                                      .consent = RIALTO_KIND_PURCHASES };
-    for (uint32_t g = 0; g < RIALTO_GROUPS_MAX; g++)
-        line.multiplier_e4[g] = (uint16_t)(9000 + (roll >> g) % 1001);
-    if (roll >> 32 < UINT32_MAX / 10) {
-        char sku[SHOP_ID_BYTES];
-        shop_sku(bench_random(&f->random) % products, sku);
-        struct rialto_offer_line offer = { .key = key_pair(key, key_of_text(f, sku)),
-                                           .value = 1000,
-                                           .kind = RIALTO_OFFER_PERCENT,
-                                           .kinds = RIALTO_KIND_PURCHASES };
-        line.kinds |= RIALTO_TERMS_HAS_OFFERS;
-        if (!put(f, RIALTO_TABLE_OFFERS, partition, &offer, &slot))
-            return false;
+    *ret = (struct rialto_offer_line){ .value = 1000, .kind = RIALTO_OFFER_PERCENT, .kinds = RIALTO_KIND_PURCHASES };
+}
+
+uint32_t shop_version(uint64_t product, uint32_t zone, int64_t baseline)
+{
+    int64_t version = baseline - first_price(product, zone);
+    return version >= 0 && version < SHOP_VERSIONS ? (uint32_t)version : SHOP_VERSIONS;
+}
+
+/* n * e4 / 10000 to the nearest, ties to even: by trying the neighbours. */
+static int64_t times_e4(int64_t n, int64_t e4)
+{
+    int64_t below = n * e4 / 10000, miss_below = n * e4 - below * 10000, miss_above = (below + 1) * 10000 - n * e4;
+    if (miss_below != miss_above)
+        return miss_below < miss_above ? below : below + 1;
+    return below % 2 == 0 ? below : below + 1;
+}
+
+static bool has_ending(int64_t amount)
+{
+    return (amount + SHOP_ENDING_LESS) % SHOP_ENDING_STEP == 0;
+}
+
+int64_t shop_expected(const struct shop_size *size, uint64_t customer, uint64_t product, uint32_t version, bool offer)
+{
+    uint32_t zone =
+        shop_customer_zone(customer) == shop_product_zone(product) ? shop_customer_zone(customer) : SHOP_WORLD;
+    int64_t baseline = price_of(product, zone, version), low = baseline - baseline / 7, high = baseline + 30;
+    uint64_t first = 0, offers = shop_offers_of(size, customer, &first);
+    for (uint64_t k = 0; offer && k < offers; k++) {
+        if (shop_offer_product(size, customer, k) == product) {
+            int64_t off = times_e4(baseline, 9000);
+            return off < low ? low : off > high ? high : off;
+        }
     }
-    return put(f, RIALTO_TABLE_TERMS, partition, &line, &slot);
-}
-
-static bool fill(struct filling *f, const struct shop *shop)
-{
-    const struct rialto_rule_row row = {
-        .currency = "GBP", .currency_number = 826, .decimals = 2, .arithmetic = 1, .ending_step = 5, .ending_less = 1
-    };
-    uint16_t rule = 0;
-    bool ok = rule_append(f->cache, &row, &rule) == RIALTO_OK && put_zones(f);
-    for (uint64_t i = 0; ok && i < shop->products; i++)
-        ok = put_product(f, i, rule);
-    for (uint64_t i = 0; ok && i < shop->customers; i++)
-        ok = put_customer(f, i, shop->products);
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++)
-        atomic_store(&cache_control(f->cache)->heartbeat[p].beat_mono_ms, (int64_t)now.tv_sec * 1000);
-    return ok;
-}
-
-static uint64_t bytes_of(const char *folder, const char *name)
-{
-    char path[128];
-    struct stat st;
-    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
-    return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
-}
-
-static enum rialto_status create(struct shop *shop, struct filling *f)
-{
-    bool kept = false;
-    uint64_t missing = 0;
-    f->plan = (struct cache_plan){
-        .folder = shop->folder,
-        .instance = "bench",
-        .group_id = -1,
-        .lines = { [RIALTO_TABLE_CELLS] = shop->products * 2,
-                   [RIALTO_TABLE_TERMS] = shop->customers,
-                   [RIALTO_TABLE_OFFERS] = shop->customers / 8,
-                   [RIALTO_TABLE_ZONES] = (uint64_t)SHOP_ZONES * RIALTO_PARTITIONS,
-                   [RIALTO_TABLE_PRODUCTS] = 1 },
-        .workers = 1,
-        .path_depths = { 1 },
-        .stale_after_ms = UINT32_MAX,
-        .personal_stale_ms = UINT32_MAX,
-    };
-    f->random = 1;
-    for (size_t i = 0; i < sizeof f->plan.secret; i++)
-        f->plan.secret[i] = (uint8_t)bench_random(&f->random);
-    enum rialto_status status = cache_create(&f->plan, &kept, &missing);
-    if (status == RIALTO_NO_SPACE)
-        fprintf(stderr, "rialto-bench: %s needs %" PRIu64 " MiB more\n", shop->folder, (missing >> 20) + 1);
-    return status == RIALTO_OK ? cache_open(shop->folder, &f->cache) : status;
-}
-
-bool shop_setup(struct shop *shop, uint64_t customers, uint64_t cells)
-{
-    memset(shop, 0, sizeof *shop);
-    (void)snprintf(shop->folder, sizeof shop->folder, "/dev/shm/rialto-bench.XXXXXX");
-    shop->customers = customers;
-    shop->products = cells / 2;
-    struct filling *f = calloc(1, sizeof *f);
-    if (f == NULL || mkdtemp(shop->folder) == NULL) {
-        fprintf(stderr, "rialto-bench: no folder in /dev/shm\n");
-        free(f);
-        return false;
+    int64_t m = multiplier_e4(customer, (uint32_t)(product % RIALTO_GROUPS_MAX));
+    if (m == 10000)
+        return baseline;
+    int64_t amount = times_e4(baseline, m);
+    amount = amount < low ? low : amount > high ? high : amount;
+    for (int64_t distance = 0; distance < (int64_t)SHOP_ENDING_STEP; distance++) {
+        if (has_ending(amount - distance) && amount - distance >= low)
+            return amount - distance;
+        if (has_ending(amount + distance) && amount + distance <= high)
+            return amount + distance;
     }
-    enum rialto_status status = create(shop, f);
-    bool ok = status == RIALTO_OK && fill(f, shop);
-    if (ok)
-        status = rialto_open(shop->folder, &shop->prices);
-    if (status != RIALTO_OK)
-        fprintf(stderr, "rialto-bench: %s: %s\n", shop->folder, rialto_status_text(status));
-    shop->file_bytes =
-        bytes_of(shop->folder, "cells.v2") + bytes_of(shop->folder, "terms.v2") + bytes_of(shop->folder, "offers.v2");
-    cache_close(f->cache);
-    free(f);
-    if (!ok || status != RIALTO_OK) {
-        cache_remove(shop->folder);
-        return false;
-    }
-    return true;
-}
-
-void shop_teardown(struct shop *shop)
-{
-    rialto_close(shop->prices);
-    cache_remove(shop->folder);
+    return amount;
 }

@@ -365,6 +365,13 @@ bool table_write(struct cache *cache, enum rialto_table table, uint32_t partitio
     return true;
 }
 
+void table_prefetch(const struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot)
+{
+    struct line_place at = place_of(cache, table, partition, slot);
+    for (uint32_t w = 0; w < at.words; w += 8)
+        __builtin_prefetch((const void *)&at.word[w], 1);
+}
+
 bool table_read(const struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot, void *ret_line)
 {
     struct line_place at = place_of(cache, table, partition, slot);

@@ -83,6 +83,10 @@ enum rialto_status table_claim(struct cache *cache, enum rialto_table table, uin
  * Returns false and writes nothing when the line already reads the same, seq aside. Owner only. */
 bool table_write(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot, const void *line);
 
+/* table_prefetch - begin to fetch a line that is soon to be written. A worker that knows its next places asks some lines
+ * ahead: waiting for memory is most of what a write costs. */
+void table_prefetch(const struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot);
+
 /* table_read - the owner's own plain copy of a line. False for an empty or deleted one. */
 bool table_read(const struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot, void *ret_line);
 

@@ -23,6 +23,7 @@ table=(
     "model         release  script   180      tests/model/test_*"
     "race-release  release  race     120      tests/race/*.c"
     "race-tsan     tsan     race     240      tests/race/*.c"
+    "random        release  race     3600     tests/random/*.c"
     "e2e-release   release  script   180      tests/e2e/test_*"
     "fault         release  script   300      tests/fault/test_*"
     "e2e-asan      asan     script   360      tests/e2e/test_*"
@@ -41,6 +42,7 @@ done
 shift $((OPTIND - 1))
 if [ "$minutes" -gt 0 ]; then
     race_seconds=${RACE_SECONDS:-30} fuzz_seconds=${FUZZ_SECONDS:-60}
+    export RIALTO_HISTORIES=${RIALTO_HISTORIES:-1000000} # of tests/random, in the first round
 else
     race_seconds=${RACE_SECONDS:-5} fuzz_seconds=${FUZZ_SECONDS:-10}
 fi
@@ -161,7 +163,7 @@ stage_programs() {
     for file in $files; do
         name=$(basename "${file%.c}")
         program=$file
-        if [ "$kind" = race ]; then program=build/$variant/tests/race/$name; fi
+        if [ "$kind" = race ]; then program=build/$variant/${file%.c}; fi
         log=$logs/$name.log
         start=$(now_ms)
         why=$(execute "$log" "$limit" "$program" "$race_seconds")
@@ -223,6 +225,7 @@ go_round() {
 begin=$(date +%s)
 end=$((begin + minutes * 60))
 go_round "$@"
+unset RIALTO_HISTORIES
 while [ "$minutes" -gt 0 ] && [ $failed = 0 ] && [ "$(date +%s)" -lt $end ]; do go_round "$@"; done
 
 printf 'all stages: %d s\n' $(($(date +%s) - begin))
