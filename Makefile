@@ -9,7 +9,7 @@ VERSION := 0.1.0
 SONAME  := librialto.so.0
 
 # What librialto is made of. It reads shared memory and needs nothing but the C library; the link checks that.
-LIB_SRC := $(wildcard $(addprefix cache/,status.c keys.c zone_path.c folder.c reader.c page.c follow.c money_text.c) \
+LIB_SRC := $(wildcard $(addprefix cache/,status.c keys.c zone_path.c folder.c reader.c page.c follow.c money_text.c bindings.c) \
                       $(addprefix pricing/,quote.c money.c))
 
 # ---- variants -----------------------------------------------------------------------------------------------------

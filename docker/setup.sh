@@ -24,11 +24,12 @@ wanted() {
         /^[^#]/ { m = split($2, has, ","); for (i = 1; i <= m; i++) if (has[i] in want) { print $1; next } }' "$list"
 }
 
-# missing PACKAGE... - those that are not installed; the "?" stays on
+# missing PACKAGE... - those that are not installed; the "?" stays on, the "|FILE" goes
 missing() {
     have=" $(dpkg-query -W -f '${db:Status-Status} ${Package}\n' 2>/dev/null |
              awk '$1 == "installed" { printf "%s ", $2 }')"
     for p in "$@"; do
+        case $p in *\|*) [ ! -e "${p#*|}" ] || continue; p=${p%%|*} ;; esac
         case $have in *" ${p%\?} "*) ;; *) printf '%s\n' "$p" ;; esac
     done
 }

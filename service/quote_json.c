@@ -4,6 +4,7 @@
 #include "service/publisher.h"
 
 #include <assert.h>
+#include <rialto/bindings.h>
 #include <string.h>
 
 /* A character of a name takes six bytes at most, as \u001f. All names: zone, model, version, currency. */
@@ -72,10 +73,7 @@ struct bit_name {
     unsigned bytes;
     const char *name; /* in quotes, with a comma */
 };
-#define BIT_NAME(bit, name)                                                                                            \
-    {                                                                                                                  \
-        bit, sizeof("\"" name "\",") - 1, "\"" name "\","                                                              \
-    }
+#define BIT_NAME(name, bit) { bit, sizeof("\"" #name "\",") - 1, "\"" #name "\"," },
 
 static void put_bits(struct writer *w, unsigned bits, size_t count, const struct bit_name names[])
 {
@@ -90,30 +88,13 @@ static void put_bits(struct writer *w, unsigned bits, size_t count, const struct
 
 static void put_flags(struct writer *w, unsigned flags)
 {
-    static const struct bit_name names[] = {
-        BIT_NAME(RIALTO_FLAG_ANONYMOUS, "ANONYMOUS"),
-        BIT_NAME(RIALTO_FLAG_PERSONAL, "PERSONAL"),
-        BIT_NAME(RIALTO_FLAG_OFFER, "OFFER"),
-        BIT_NAME(RIALTO_FLAG_LOCK, "LOCK"),
-        BIT_NAME(RIALTO_FLAG_STALE, "STALE"),
-        BIT_NAME(RIALTO_FLAG_WIDER_ZONE, "WIDER_ZONE"),
-        BIT_NAME(RIALTO_FLAG_BOUNDED, "BOUNDED"),
-        BIT_NAME(RIALTO_FLAG_GUARDED, "GUARDED"),
-        BIT_NAME(RIALTO_FLAG_IGNORED_ZONE, "IGNORED_ZONE"),
-        BIT_NAME(RIALTO_FLAG_LIST_MODE, "LIST_MODE"),
-        BIT_NAME(RIALTO_FLAG_DEMO, "DEMO"),
-        BIT_NAME(RIALTO_FLAG_NEUTRAL, "NEUTRAL"),
-    };
+    static const struct bit_name names[] = { RIALTO_FLAGS(BIT_NAME) };
     put_bits(w, flags, sizeof names / sizeof names[0], names);
 }
 
 static void put_kinds(struct writer *w, unsigned kinds)
 {
-    static const struct bit_name names[] = {
-        BIT_NAME(RIALTO_KIND_LOCATION, "location"),   BIT_NAME(RIALTO_KIND_BEHAVIOUR, "behaviour"),
-        BIT_NAME(RIALTO_KIND_PURCHASES, "purchases"), BIT_NAME(RIALTO_KIND_PROFILE, "profile"),
-        BIT_NAME(RIALTO_KIND_PARTNER, "partner"),
-    };
+    static const struct bit_name names[] = { RIALTO_KINDS(BIT_NAME) };
     put_bits(w, kinds, sizeof names / sizeof names[0], names);
 }
 

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""The clients for Python, Node.js, PHP and Java answer what the command line answers, for every kind of question: one program in
+each language (tests/clients) is asked the same. They stay open while the service replaces its tables; their examples run as printed."""
+import subprocess
+
+from rialto_test import *
+
+WORK = temporary_folder()
+# None of the four languages' own programs can load a library that is built with a sanitizer: the release one reads the same tables.
+LIBRARY = (LIB if VARIANT in ("release", "clang") else ROOT / "build/release/lib").resolve()
+JNA = "/usr/share/java/jna.jar"
+ENV = {**os.environ, "RIALTO_LIBRARY": str(LIBRARY / "librialto.so"), "RIALTO_LIB": str(LIBRARY), "RIALTO_INCLUDE": str(ROOT / "include"),
+       "RIALTO_ADDON": str(WORK / "rialto.node"), "LD_LIBRARY_PATH": str(LIBRARY)}
+JAVA = ["java", "-cp", f"{WORK}/java:{JNA}", f"-Drialto.library={LIBRARY}/librialto.so", "-XX:+UseSerialGC", "-Xshare:auto"]
+COMMANDS = {
+    "Python": ["python3", ROOT / "tests/clients/driver.py"],
+    "Node.js": ["node", ROOT / "tests/clients/driver.js"],
+    "PHP": ["php", ROOT / "tests/clients/driver.php"],
+    "Java": [*JAVA, "Driver"],
+}
+
+
+class Client:
+    """One shop's program, asked line by line."""
+
+    def __init__(self, language, cache):
+        self.process = subprocess.Popen([*map(str, COMMANDS[language]), str(cache)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        env=ENV, preexec_fn=die_with_the_test, encoding="utf-8")
+
+    def ask(self, **question):
+        self.process.stdin.write(json.dumps(question) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline() or '{"error": "it ended"}')
+
+    def end(self):
+        self.process.stdin.close()
+        return self.process.wait(20)
+
+
+@check("the Node.js addon builds as its package builds it, without a warning")
+def _():
+    status, out, err = run("node", ROOT / "clients/node/build.js", ENV["RIALTO_ADDON"], env=ENV)
+    equal((status, out + err), (0, ""))
+
+
+@check("the Java classes compile for Java 17, without a warning")
+def _():
+    sources = [*(ROOT / "clients/java/src/rialto").glob("*.java"), ROOT / "clients/java/Example.java", ROOT / "tests/clients/Driver.java"]
+    status, out, err = run("javac", "-Xlint:all,-processing", "-Werror", "--release", "17", "-d", WORK / "java", "-cp", JNA, *sources, timeout=60)
+    equal((status, out + err), (0, ""))
+
+
+def expected(row):
+    """What the command line printed for one product, in the words of the drivers."""
+    quote = row.get("quote")
+    if quote is None:
+        return {"status": row["status"], "amount": 0, "text": ""}
+    return {"status": "OK", **{k: quote[k] for k in ("amount", "baseline", "list", "currency", "decimals", "text")},
+            "flags": sorted(quote["flags"]), "rests_on": sorted(quote["rests_on"]), "zone": quote["zone"].replace("world", ""),
+            "multiplier_e4": round(quote["multiplier"] * 10000)}
+
+
+def compare(found, wanted, what):
+    equal({k: found.get(k) for k in wanted}, wanted, what)
+
+
+PEOPLE = [None, "anna", "ben", "Zoë 7"]
+PLACES = [{}, {"zone": "de/south"}, {"zone": "fr"}, {"zone": "de", "basis": "ip"}]
+SKUS = ["milk", "Käse/ganz alt №5", "bread", "unicorn", "car"]
+
+
+def shop(service):
+    service.accept(product("milk", 1000), product("milk", 2000, zone="de"), product("Käse/ganz alt №5", 555), product("bread", 205),
+                   product("car", 1234567), customer("anna", ["profile"], tier="gold"), customer("Zoë 7", ["profile"], tier="gold"),
+                   {"type": "offer", "customer": "anna", "sku": "bread", "kind": "fixed", "amount": 150, "currency": "EUR"})
+
+
+def examples(service):
+    """Each 10-line example, as its first line says it is run."""
+    env = {**ENV, "RIALTO_CACHE": str(service.cache), "NODE_PATH": str(WORK / "node_modules")}
+    (WORK / "node_modules").mkdir()
+    (WORK / "node_modules/rialto-prices").symlink_to(ROOT / "clients/node")
+    for language, command in {"Python": ["python3", ROOT / "clients/python/example.py"], "PHP": ["php", ROOT / "clients/php/example.php"],
+                              "Node.js": ["node", ROOT / "clients/node/example.js"], "Java": [*JAVA, "Example"]}.items():
+        @check(f"{language}: the example prints anna's price of milk, and why there is none of a unicorn")
+        def _():
+            status, out, err = run(*command, "anna", "milk", "unicorn", env=env)
+            equal((status, out.splitlines(), err), (0, ["anna pays 9.00 EUR for milk", "anna pays UNKNOWN_PRODUCT for unicorn"], ""))
+
+
+with Service(cache_on_stop="remove") as service:
+    shop(service)
+    clients = {}
+    for language in COMMANDS:
+        clients[language] = client = Client(language, service.cache)
+
+        @check(f"{language}: single quotes are those of the command line, for four people in four places")
+        def _():
+            for who in PEOPLE:
+                for place in PLACES:
+                    arguments = {**({"customer": who} if who else {}), **place}
+                    _, rows = service.cli_quote(*SKUS, **arguments)
+                    for sku, row in zip(SKUS, rows):
+                        found = client.ask(sku=sku, **arguments)
+                        if row["status"] == "OK":
+                            compare(found, expected(row), f"{sku} {arguments}")
+                            equal(found["sku"], sku)
+                        else:
+                            equal(found, {"error": row["status"]}, f"{sku} {arguments}")
+
+        @check(f"{language}: a page answers each product by itself, in order")
+        def _():
+            _, rows = service.cli_quote(*SKUS, customer="anna", zone="de")
+            found = client.ask(skus=SKUS, customer="anna", zone="de")
+            for sku, row, quote in zip(SKUS, rows, found, strict=True):
+                compare(quote, {"sku": sku, **expected(row)}, sku)
+
+        @check(f"{language}: a page of 512 is answered, one of 513 refused, an empty one is empty")
+        def _():
+            found = client.ask(skus=["milk", "unicorn"] * 256, customer="anna")
+            equal([(q["status"], q["amount"]) for q in found], [("OK", 900), ("UNKNOWN_PRODUCT", 0)] * 256)
+            equal(client.ask(skus=["milk"] * 513), {"error": "BAD_INPUT"})
+            equal(client.ask(skus=[]), [])
+
+        @check(f"{language}: bounds, times and levels are those of the C struct")
+        def _():
+            library = Library(service.cache)
+            for sku in ("milk", "bread"):
+                _, quote = library.quote(sku, "anna", "de")
+                found = client.ask(sku=sku, customer="anna", zone="de")
+                for name, member in {"floor": "floor", "ceiling": "ceiling", "level": "zone_level", "as_of_ms": "as_of_ms",
+                                     "valid_until_ms": "valid_until_ms", "disclosure": "disclosure"}.items():
+                    equal(found[name], getattr(quote, member), f"{sku} {name}")
+            library.close()
+
+        @check(f"{language}: another currency, an id that is too long, and one with a 0 in it have names of their own")
+        def _():
+            equal(client.ask(sku="milk", currency="USD"), {"error": "OTHER_CURRENCY"})
+            equal(client.ask(sku="milk", currency="EUR")["amount"], 1000)
+            for bad in ("x" * 64, "milk\0", "ä" * 32):
+                equal(client.ask(sku=bad), {"error": "BAD_INPUT"}, repr(bad))
+                equal(client.ask(sku="milk", customer=bad), {"error": "BAD_INPUT"}, repr(bad))
+                equal([q["status"] for q in client.ask(skus=["milk", bad])], ["OK", "BAD_INPUT"], repr(bad))
+            equal(client.ask(sku="x" * 63), {"error": "UNKNOWN_PRODUCT"})
+
+    examples(service)
+
+    service.stop()
+    service.start()
+    shop(service)
+    service.accept(product("milk", 3000))
+    for language, client in clients.items():
+        @check(f"{language}: a program that stayed open reads the new tables, and ends well")
+        def _():
+            equal(client.ask(sku="milk")["amount"], 3000)
+            equal(client.ask(skus=["milk", "bread"], customer="anna")[0]["amount"], 2700)
+            equal(client.end(), 0)
+
+for language in COMMANDS:
+    @check(f"{language}: without the service there is no cache, and that has a name")
+    def _():
+        client = Client(language, WORK / "nowhere")
+        equal(client.ask(sku="milk"), {"error": "NO_CACHE"})
+        equal(client.end(), 0)
+
+finish()
