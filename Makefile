@@ -202,7 +202,8 @@ LIBDIR ?= $(PREFIX)/lib
 INCDIR ?= $(PREFIX)/include
 SHAREDIR ?= $(PREFIX)/share
 MAN := $(wildcard docs/man/*.[1-8])
-DATA := $(shell find models -name '*.json' 2>/dev/null) $(wildcard docker/rialto.json examples/*.ndjson) $(wildcard demo/data/*)
+DATA := $(shell find models -name '*.json' 2>/dev/null) $(wildcard docker/rialto.json examples/*.ndjson) $(wildcard demo/data/*) \
+        $(shell find clients -type f -not -path '*/build/*' -not -name '*.pyc' 2>/dev/null)
 
 define PKGCONFIG
 prefix=$(PREFIX)
