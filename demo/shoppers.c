@@ -134,11 +134,12 @@ static void add_looks(struct shoppers *shoppers, struct block *block, int64_t at
     if (!any(shoppers->skus))
         return;
     for (int i = 0; i < LOOKS; i++) {
-        char salt[32];
+        char salt[32], visit[32];
         snprintf(salt, sizeof salt, "look %d/%" PRId64, i, at_ms / DAY_MS);
+        snprintf(visit, sizeof visit, "visit %" PRId64, at_ms / DAY_MS);
         struct recorded *item = add(shoppers, block, RANK_DEMAND, at_ms, customer);
         snprintf(item->sku, sizeof item->sku, "%s", pick(shoppers->skus, salt, customer));
-        recorded_set_body(item, "\"event\":\"view\"");
+        recorded_set_body(item, "\"event\":\"view\",\"session\":\"v%016" PRIx64 "\"", text_hash(visit, customer));
     }
 }
 

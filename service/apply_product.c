@@ -10,8 +10,8 @@
 struct subject {
     uint32_t product; /* STATE_NONE = not known */
     uint32_t place;
-    uint32_t priced;  /* nearest cell with a list price; STATE_NONE */
-    int      model;   /* that price's; -1 */
+    uint32_t priced; /* nearest cell with a list price; STATE_NONE */
+    int model;       /* that price's; -1 */
 };
 
 static struct rialto_key sku_key(const struct worker *worker, const char *sku)
@@ -24,7 +24,8 @@ static uint32_t nearest_cell(const struct worker *worker, const struct partition
                              const struct place *place)
 {
     for (uint32_t level = 0; level <= place->chain_count; level++) {
-        struct rialto_key zone = level < place->chain_count ? place->chain[level] : key_of_world(worker->control->secret);
+        struct rialto_key zone =
+            level < place->chain_count ? place->chain[level] : key_of_world(worker->control->secret);
         uint32_t cell = state_find(partition->state, POOL_CELLS, key_pair(product, zone));
         if (cell != STATE_NONE)
             return cell;
@@ -55,6 +56,27 @@ static bool same_currency(const struct partition *partition, const struct subjec
     return currency != NULL && currency->number == cell->currency;
 }
 
+/* A seller's name as a product keeps it: six bytes of its keyed hash; zeros for no name. */
+static void seller_hash(const struct worker *worker, const struct signal *signal, uint8_t ret[SELLER_BYTES])
+{
+    memset(ret, 0, SELLER_BYTES);
+    if (!signal_has(signal, SIGNAL_FIELD_seller))
+        return;
+    uint64_t hash = key_of_id(worker->control->secret, signal->seller, strlen(signal->seller)).lo;
+    memcpy(ret, &hash, SELLER_BYTES);
+    ret[0] |= 1u;
+}
+
+/* What moves a seller's price is said by this seller. Demand is said by the shop for all of them, and need not say whose product it is. */
+static bool seller_may(const struct worker *worker, const struct product_record *product, const struct signal *signal)
+{
+    uint8_t seller[SELLER_BYTES];
+    if (signal->type == SIGNAL_demand && !signal_has(signal, SIGNAL_FIELD_seller))
+        return true;
+    seller_hash(worker, signal, seller);
+    return memcmp(seller, product->seller, SELLER_BYTES) == 0;
+}
+
 /* The level of a place's chain at which a model keeps cells: its own zone, or the first zone around it that is wide enough. */
 static uint32_t level_for(const struct worker *worker, const struct subject *subject)
 {
@@ -74,6 +96,8 @@ static uint32_t product_upsert(struct worker *worker, struct partition *partitio
         if (product == STATE_NONE)
             return STATE_NONE;
         partition->product[product] = (struct product_extra){ .first_cell = STATE_NONE };
+        struct product_record *fresh = state_touch(partition->state, POOL_PRODUCTS, product);
+        seller_hash(worker, signal, fresh->seller);
     }
     struct product_record *record = state_touch(partition->state, POOL_PRODUCTS, product);
     memcpy(record->sku, signal->sku, sizeof record->sku);
@@ -95,6 +119,8 @@ static enum signal_reason product_check(struct worker *worker, const struct part
     const char *category = signal->category;
     if (subject->product != STATE_NONE) {
         const struct product_record *known = state_at(partition->state, POOL_PRODUCTS, subject->product);
+        if (!seller_may(worker, known, signal))
+            return REASON_other_seller;
         if (!signal_has(signal, SIGNAL_FIELD_category))
             category = known->category;
         const struct place *place = &worker->place[subject->place];
@@ -144,6 +170,10 @@ static enum signal_reason apply_demand(struct worker *worker, struct partition *
                                        const struct subject *subject)
 {
     const struct demand_settings *settings = &worker->models->model[subject->model].demand;
+    if (signal->repeated && settings->min_events_micro > 0) { /* 0: a zone's own demand may be one person's */
+        metric_add(METRIC_demand_repeated_total, 1);
+        return REASON_repeated;
+    }
     int64_t quantity = signal_has(signal, SIGNAL_FIELD_quantity) ? signal->quantity : MICRO;
     bool counted = false;
     for (uint32_t level = level_for(worker, subject); level <= worker->place[subject->place].chain_count; level++) {
@@ -210,6 +240,8 @@ enum signal_reason apply_product_part(struct worker *worker, struct partition *p
         return REASON_table_full;
     if (subject.model < 0)
         return REASON_unknown_product;
+    if (!seller_may(worker, state_at(partition->state, POOL_PRODUCTS, subject.product), signal))
+        return REASON_other_seller;
     if (!same_currency(partition, &subject, signal))
         return REASON_other_currency;
     enum signal_reason reason = REASON_none;

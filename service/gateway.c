@@ -191,7 +191,8 @@ static bool setup(struct gateway *gateway, const struct config *config)
     (void)metrics_open(config->cache_dir, 1, "gateway"); /* without it we count in private */
     metric_set(METRIC_pid, (uint64_t)getpid());
     setup_rules(gateway);
-    if (!answers_setup(gateway) || !rejects_setup(gateway) || !clock_setup(gateway) ||
+    gateway->repeats = repeats_create(config->repeats_max, (int64_t)config->repeat_window_s * 1000);
+    if (gateway->repeats == NULL || !answers_setup(gateway) || !rejects_setup(gateway) || !clock_setup(gateway) ||
         !inbox_setup(&gateway->inbox, config))
         return false;
     for (gateway->link_count = 0; gateway->link_count < config->workers; gateway->link_count++)
@@ -209,6 +210,7 @@ static void teardown(struct gateway *gateway)
     for (uint32_t i = 0; i < gateway->link_count; i++)
         link_teardown(&gateway->link[i]);
     inbox_teardown(&gateway->inbox);
+    repeats_destroy(gateway->repeats);
     rejects_teardown(gateway);
     clock_teardown(gateway);
     answers_teardown(gateway);

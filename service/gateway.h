@@ -26,6 +26,7 @@
 #include "service/clock.h"
 #include "service/config.h"
 #include "service/reject.h"
+#include "service/repeats.h"
 #include "service/wire.h"
 
 #include <nng/nng.h>
@@ -140,7 +141,7 @@ struct link {
     uint32_t pipe_live;   /* NNG's number of the pipe, 0 = none */
     uint32_t changes;     /* pipes come and gone */
     int64_t changed_ms;
-    int64_t heard_ms; /* when a message came */
+    int64_t heard_ms;  /* when a message came */
     nng_msg *received; /* the next one is asked for when this one is taken */
     bool send_done;
 
@@ -154,7 +155,7 @@ struct link {
     bool send_stale;  /* the window was rewound while a send was under way */
     struct {
         nng_msg *message;
-        uint64_t after; /* newest batch when it was asked: the answer is of a state that has it */
+        uint64_t after;   /* newest batch when it was asked: the answer is of a state that has it */
     } ask[REQUEST_SLOTS]; /* questions to send, the oldest first: no request asks two at once */
     uint32_t ask_count;
     uint32_t flags;
@@ -224,9 +225,9 @@ struct request {
     uint32_t signal_count, signal_room;
     struct finding *finding; /* [FINDINGS_LISTED_MAX] */
     uint32_t finding_count, finding_more;
-    uint32_t ask_number; /* REQUEST_ASK: down to `asked` */
-    uint64_t replies_missing;         /* bit per worker */
-    char *reply[RIALTO_WORKERS_MAX];  /* JSON, owned */
+    uint32_t ask_number;                                   /* REQUEST_ASK: down to `asked` */
+    uint64_t replies_missing;                              /* bit per worker */
+    char *reply[RIALTO_WORKERS_MAX];                       /* JSON, owned */
     void (*asked)(struct gateway *gateway, uint32_t slot); /* when all are in */
 };
 
@@ -310,9 +311,9 @@ bool ingest_step(struct gateway *gateway);
 void ingest_report(struct gateway *gateway, bool now); /* rejections to the log, seldom */
 void ingest_teardown(struct gateway *gateway);
 
-/* batch_route - put a signal's parts into the open batch. False: a worker that must get one has no room; nothing was
+/* batch_route - put a signal's parts into the open batch, and mark it if its visit did so before. False: a worker that must get one has no room; nothing was
  * done. */
-bool batch_route(struct gateway *gateway, const struct signal *signal, struct request *request, uint32_t index);
+bool batch_route(struct gateway *gateway, struct signal *signal, struct request *request, uint32_t index);
 void batch_seal(struct gateway *gateway); /* the open batch goes to the links, if it holds anything */
 void batch_tick(struct gateway *gateway); /* every worker gets an empty batch of the current tick */
 void batch_teardown(struct gateway *gateway);
@@ -373,7 +374,7 @@ struct listeners {
     pthread_t thread;
     bool thread_started;
     int stop_fd;
-    uint32_t reopened; /* of the thread, while it runs */
+    uint32_t reopened;  /* of the thread, while it runs */
     _Atomic bool stuck; /* NNG takes no closed pipe away any more; the thread has ended */
 };
 
@@ -401,6 +402,7 @@ struct gateway {
     struct rejects *rejects;
     struct ingest ingest;
     struct batch batch;
+    struct repeats *repeats;
     struct link link[RIALTO_WORKERS_MAX];
     uint32_t link_count;
     struct request request[REQUEST_SLOTS];

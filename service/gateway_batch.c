@@ -134,7 +134,7 @@ static void put_parts(struct gateway *gateway, const struct signal *signal, cons
     }
 }
 
-bool batch_route(struct gateway *gateway, const struct signal *signal, struct request *request, uint32_t index)
+bool batch_route(struct gateway *gateway, struct signal *signal, struct request *request, uint32_t index)
 {
     struct batch *batch = &gateway->batch;
     struct route route = route_of(gateway, signal);
@@ -142,6 +142,7 @@ bool batch_route(struct gateway *gateway, const struct signal *signal, struct re
         return false;
     if (batch->signals == 0)
         batch->seq = clock_take_seq(gateway);
+    signal->repeated = repeats_take(gateway->repeats, signal, gateway->clock.tick_ms);
     put_parts(gateway, signal, &route);
     uint16_t source = rejects_source(gateway, signal->source);
     batch->source[batch->signals] = source;

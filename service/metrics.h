@@ -68,7 +68,9 @@
     X(table_extents_total,         COUNTER, "extents","times a segment of a table grew in its file")                \
     X(table_grow_refused_total,    COUNTER, "times",  "times a segment could not grow, because the file system of cache_dir was full") \
     X(table_grow_slice_us_max,     GAUGE,   "us",     "longest time that one line waited for its table to grow")    \
-    X(table_regions_lost,          GAUGE,   "regions","addresses in tables that processes lost at most by dying while they grew")
+    X(table_regions_lost,          GAUGE,   "regions","addresses in tables that processes lost at most by dying while they grew")     \
+    X(demand_repeated_total,       COUNTER, "signals","views, searches and carts that one visit did before: not counted again")  \
+    X(repeats_forgotten_total,     COUNTER, "acts",   "acts of visits forgotten early, because repeats_max was reached")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

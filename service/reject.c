@@ -201,7 +201,8 @@ static void keep_members(const cJSON *value, enum signal_type type, const struct
 {
     struct writer writer = begin(ret, type);
     struct signal signal = { .type = type };
-    bool of_customer = cJSON_GetObjectItemCaseSensitive(value, "customer") != NULL;
+    bool of_customer = cJSON_GetObjectItemCaseSensitive(value, "customer") != NULL ||
+                       cJSON_GetObjectItemCaseSensitive(value, "session") != NULL;
     ret->whole = !of_customer;
     for (const cJSON *member = value->child; member != NULL; member = member->next) {
         struct fault fault;

@@ -101,7 +101,9 @@ enum field_kind {
     X("kind",               offer_kind,       FIELD_CHOICE,   T(offer),                                  T(offer),                          PART_CUSTOMER, 0, 0,                "choice",     "what is offered; withdraw takes the offer back, not a lock", CHOICES_OFFER)  \
     X("percent",            percent,          FIELD_NUMBER,   T(offer),                                  0,                                 PART_CUSTOMER, 10000, 100000000,    "%",          "percent off", "")  \
     X("stackable",          stackable,        FIELD_SWITCH,   T(offer),                                  0,                                 PART_CUSTOMER, 0, 1,                "switch",     "true: off the customer's own price instead of the baseline", "")  \
-    X("basis",              basis,            FIELD_CHOICE,   T(offer),                                  0,                                 PART_CUSTOMER, 0, 0,                "choice",     "kind of personal data that the offer rests on, which must be permitted; left out: profile", CHOICES_BASIS)
+    X("basis",              basis,            FIELD_CHOICE,   T(offer),                                  0,                                 PART_CUSTOMER, 0, 0,                "choice",     "kind of personal data that the offer rests on, which must be permitted; left out: profile", CHOICES_BASIS)  \
+    X("session",            session,          FIELD_CUSTOMER, T(demand),                                 0,                                 0, 1,            63,                "id",         "a visit; what one visit does to a product again and again is one act of demand; not stored, not handed on", "")  \
+    X("seller",             seller,           FIELD_TEXT,     T(product)|T(demand)|T(supply)|T(competitor), 0,                              PART_PRODUCT, 1, 63,                "id",         "whose product it is, said by its first signal; no other seller moves its price", "")
 
 struct signal {
     enum signal_type type;
@@ -115,7 +117,9 @@ struct signal {
     int64_t  temperature_c, precipitation, wind, humidity, from_ms, until_ms, lat, lon, utc_offset;
     int64_t  lease_s, left, spend, offer_kind, percent, stackable, basis;
     struct { uint8_t given, granted; } consent; /* RIALTO_KIND_* */
+    char     session[RIALTO_ID_MAX], seller[RIALTO_ID_MAX];
     struct { uint32_t count; char word[TERMS_SEGMENTS_MAX][RIALTO_NAME_MAX]; } segments;
+    bool     repeated;         /* not a field: found by the gateway (service/repeats.h), travels in the head of the product part */
 };
 
 #define SIGNAL_FIELD_ENUM_(name, member, kind, types, must, part, low, high, unit, text, choices) SIGNAL_FIELD_##member,
@@ -161,7 +165,9 @@ static inline bool signal_has(const struct signal *signal, enum signal_field fie
     X(superseded,         NOTE,   "a newer signal is known: this one changed nothing")                                      \
     X(no_answer,          REJECT, "no worker answered in time: it may or may not take effect; send it again with the same id") \
     X(poison,             REJECT, "a worker died of it again and again: it was taken out, and did not take effect") \
-    X(not_allowed,        REJECT, "only who can read the service's data folder may ask for this: the key is missing or wrong")
+    X(not_allowed,        REJECT, "only who can read the service's data folder may ask for this: the key is missing or wrong") \
+    X(repeated,           NOTE,   "this visit did so before, or none was named: demand counts it once")                       \
+    X(other_seller,       REJECT, "the product is another seller's, or the signal does not say whose")
 
 #define SIGNAL_REASON_ENUM_(name, class, text) REASON_##name,
 enum signal_reason { SIGNAL_REASONS(SIGNAL_REASON_ENUM_) REASON_COUNT };

@@ -32,13 +32,14 @@ struct state_head {
     uint64_t seq;                 /* batch of its last change */
 };
 
+#define SELLER_BYTES 6u
 struct product_record {
     struct state_head head;       /* key: sku */
     char     sku[RIALTO_ID_MAX];
     char     category[RIALTO_ID_MAX];
     char     title[96];
     uint8_t  unit, tax;           /* as in rialto_product_line */
-    uint8_t  reserved[6];
+    uint8_t  seller[SELLER_BYTES];         /* keyed hash of whose product it is, never all zeros; zeros: nobody's in particular */
 };
 
 #define COMPETITORS_MAX 4u

@@ -34,6 +34,12 @@ static bool field_allowed(unsigned type, unsigned part, unsigned field)
     return signal_rows[field].types >> type & 1u && signal_rows[field].parts & part;
 }
 
+static bool flags_valid(const struct wire_record *head)
+{
+    bool demand = head->type == SIGNAL_demand && head->part == PART_PRODUCT;
+    return head->flags == 0 || (demand && head->flags == WIRE_RECORD_REPEATED);
+}
+
 static uint64_t fields_required(unsigned type, unsigned part)
 {
     uint64_t required = 0;
@@ -94,6 +100,7 @@ size_t wire_record_encode(const struct signal *signal, enum signal_part part, ui
     struct wire_record head = { .type = (uint8_t)signal->type,
                                 .part = (uint8_t)part,
                                 .partition = (uint8_t)partition,
+                                .flags = signal->repeated && part == PART_PRODUCT ? WIRE_RECORD_REPEATED : 0,
                                 .ref = ref,
                                 .time_ms = signal->time_ms,
                                 .id_hash = id_hash };
@@ -224,7 +231,7 @@ bool wire_record_decode(const uint8_t *bytes, size_t size, size_t *at, struct wi
     memcpy(&head, bytes + *at, sizeof head);
     if (head.bytes < sizeof head || head.bytes > WIRE_RECORD_MAX || head.bytes % 8 != 0 || head.bytes > size - *at)
         return false;
-    if (!type_valid(head.type, head.part) || head.partition >= RIALTO_PARTITIONS || head.reserved != 0)
+    if (!type_valid(head.type, head.part) || head.partition >= RIALTO_PARTITIONS || !flags_valid(&head))
         return false;
     if (head.field_count > SIGNAL_FIELD_COUNT || head.time_ms < 0 || head.time_ms > TIME_MS_MAX)
         return false;
@@ -232,6 +239,7 @@ bool wire_record_decode(const uint8_t *bytes, size_t size, size_t *at, struct wi
     memset(ret, 0, sizeof *ret);
     ret->type = (enum signal_type)head.type;
     ret->time_ms = head.time_ms;
+    ret->repeated = head.flags == WIRE_RECORD_REPEATED;
     if (!get_fields(&head, bytes + *at, ret))
         return false;
     *ret_head = head;

@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC   UINT32_C(0x52494C57)
-#define WIRE_VERSION 2u
+#define WIRE_VERSION 3u
 #define WIRE_SEQ_STRIDE UINT64_C(32768) /* more than there are signals in a batch */
 
 enum wire_kind { WIRE_BATCH = 1, WIRE_HELLO = 2, WIRE_ACK = 3, WIRE_ASK = 4, WIRE_REPLY = 5 };
@@ -52,13 +52,15 @@ struct wire_record {         /* offset; a part of one signal */
     uint8_t  type;           /*  4  enum signal_type, or WIRE_TYPE_WATCH */
     uint8_t  part;           /*  5  one PART_* */
     uint8_t  partition;      /*  6  of the part's owner; PART_COMMON: 0 */
-    uint8_t  reserved;       /*  7 */
+    uint8_t  flags;          /*  7  WIRE_RECORD_REPEATED */
     uint32_t ref;            /*  8  number of the signal within its batch, for findings */
     uint32_t field_count;    /* 12  fields that follow: { u8 field, u8 0, u16 bytes, bytes..., } */
     int64_t  time_ms;        /* 16  event time */
     uint64_t id_hash;        /* 24  keyed hash of source and id, 0 = none */
 };
 _Static_assert(sizeof(struct wire_record) == 32, "wire format");
+
+#define WIRE_RECORD_REPEATED 1u /* of demand, PART_PRODUCT: this visit did the same before */
 
 struct wire_finding {        /* a worker's reason about one part */
     uint64_t seq;            /*  0 */

@@ -422,6 +422,8 @@ class World:
         self.zones = Zones(**numbers)
         self.products, self.customers, self.offers = {}, {}, {}
         self.seen = {}          # source, id -> when it counted
+        self.window_ms = 1000 * int(config.get("repeat_window_s", 86400))
+        self.acts = {}          # event, product, visit or zone -> window in which it counted
         self.now = 0
         self.heard = set()      # products to price again at the end of the batch
         self.refused = {}       # reason -> count
@@ -466,14 +468,26 @@ class World:
             mark = row["source"], row["id"]
             if self.now - self.seen.get(mark, -REPEAT_MS - 1) <= REPEAT_MS:
                 return "duplicate"
-        reason = getattr(self, "apply_" + row["type"])(row, time)
-        if "source" in row and "id" in row and reason in (None, "superseded", "no_consent"):
+        repeated = row["type"] == "demand" and self.repeated(row)
+        reason = getattr(self, "apply_" + row["type"])(row, time, **({"repeated": True} if repeated else {}))
+        if "source" in row and "id" in row and set((reason or "").split("+")) <= {"", "superseded", "no_consent", "repeated"}:
             self.seen[mark] = self.now
         if row.get("sku") in self.products:
             self.heard.add(row["sku"])
         elif row["type"] in ("zone", "weather"):
             self.heard.update(self.products)
         return reason
+
+    def repeated(self, row):
+        """Has this visit (or anybody, if none is named, in this zone) done so in this window or the one before?"""
+        if row["event"] not in ("view", "search", "cart"):
+            return False
+        act = row["event"], row["sku"], ("session", row["session"]) if "session" in row else ("zone", self.own_zone(row.get("zone", "")))
+        window = self.now // self.window_ms
+        if window - self.acts.get(act, window - 2) <= 1:
+            return True
+        self.acts[act] = window
+        return False
 
     @staticmethod
     def superseded(record, kind, time):
@@ -546,28 +560,32 @@ class World:
             return None, "no_model"
         return (product, model, self.place(model, row.get("zone", ""))), None
 
-    def apply_demand(self, row, time):
+    def apply_demand(self, row, time, repeated=False):
         found, reason = self.known(row)
         if reason:
             return reason
         product, model, around = found
-        for zone in around:
+        for zone in around if not repeated or model.min_events == 0 else ():
             cell = product.cell(zone)
             if cell.demand is None:
                 cell.demand, cell.rates = Demand(model), Rates(model.half_life)
             cell.demand.add(row["event"], micro(row.get("quantity", 1)), time)
             cell.rates.add(row["event"], micro(row.get("quantity", 1)), time)
             cell.event_count += 1
-        if "customer" not in row:
-            return None
+        remarks = ["no_consent"] if "customer" in row and not self.customer_demand(row) else []
+        remarks += ["repeated"] if repeated and model.min_events > 0 else []
+        return "+".join(remarks) or None
+
+    def customer_demand(self, row):
+        """The customer's part of demand; False: it is not permitted."""
         customer = self.customers.get(row["customer"], Customer())
         if row["event"] not in ("order", "return"):
-            return None if "behaviour" in customer.consent else "no_consent"
+            return "behaviour" in customer.consent
         if "purchases" not in customer.consent:
-            return "no_consent"
+            return False
         if "amount" in row:
             customer.spent(-row["amount"] if row["event"] == "return" else row["amount"], row["currency"])
-        return None
+        return True
 
     def apply_supply(self, row, time):
         found, reason = self.known(row)

@@ -50,7 +50,10 @@ class Twice:
         while self.lines:
             part, self.lines = self.lines[:LINES_A_MESSAGE], self.lines[LINES_A_MESSAGE:]
             answer = self.service.ask("\n".join(part))
-            remarks = {f["index"]: f["reason"] for f in answer.get("findings", [])}
+            remarks = {}
+            for f in sorted(answer.get("findings", []), key=lambda f: f["reason"]):
+                known = remarks.get(f["index"], "").split("+")  # each part of a signal may have one, and the same one
+                remarks[f["index"]] = "+".join(filter(None, known + [f["reason"]] * (f["reason"] not in known)))
             for index, line in enumerate(part):
                 reason = self.world.signal(read_json(line))
                 require(reason == remarks.get(index), f"{line}: the service says {remarks.get(index)}, recomputed {reason}")
@@ -589,6 +592,8 @@ class MadeUp:
     def a_demand(self):
         dice = self.dice
         row = {"sku": self.sku(), "event": dice.choice(recompute.EVENTS), **self.zone()}
+        if dice.random() < 0.8:  # else all that is not named is one visit of a zone
+            row["session"] = f"v{dice.randrange(200)}"
         if dice.random() < 0.5:
             row["quantity"] = dice.choice((1, 2, 12, 0.25, 0.333333, 1000))
         if dice.random() < 0.2:

@@ -16,6 +16,7 @@
 #include "pricing/json_text.h"
 #include "service/data_dir.h"
 #include "service/log.h"
+#include "service/repeats.h"
 #include "service/roles.h"
 #include "service/worker.h"
 #include "tests/pricing/random.h"
@@ -76,6 +77,7 @@ struct world {
     struct config config;
     struct worker worker;
     struct rialto *prices;
+    struct repeats *repeats; /* of the gateway */
     uint64_t seq;
 };
 
@@ -186,6 +188,8 @@ static void world_open(struct world *world)
     must(worker_setup(&world->config, 0, &world->worker) == RIALTO_OK, "a worker");
     must(mirror_start(&world->config, 0, &hooks, &world->worker.mirror) == RIALTO_OK, "its mirror");
     must(rialto_open(world->config.cache_dir, &world->prices) == RIALTO_OK, "a reader");
+    world->repeats = repeats_create(1000, 3600000);
+    must(world->repeats != NULL, "visits are remembered");
 }
 
 static void worlds_open(void)
@@ -213,6 +217,7 @@ static void worlds_close(void)
 {
     for (int i = 0; i < 2; i++) {
         rialto_close(worlds[i].prices);
+        repeats_destroy(worlds[i].repeats);
         mirror_stop(worlds[i].worker.mirror);
         worker_teardown(&worlds[i].worker);
     }
@@ -226,6 +231,7 @@ struct event {
     enum type type;
     int who; /* customer of the history; -1 = nobody, so that what needs one does not happen */
     int sku, zone, action, currency, offer, basis;
+    int session; /* 0 = not said */
     int tier, spend; /* -1 = not said */
     int segments;    /* bits; -1 = not said */
     unsigned given, granted;
@@ -322,6 +328,8 @@ static void event_json(const struct event *e, char text[512])
     case DEMAND:
         at += snprintf(text + at, (size_t)(n - at), ",\"sku\":\"%s\",\"event\":\"%s\",\"zone\":\"%s\"", SKUS[e->sku],
                        ACTIONS[e->action], zone_name(e->zone));
+        if (e->session > 0)
+            at += snprintf(text + at, (size_t)(n - at), ",\"session\":\"visit-%d\"", e->session);
         if (e->amount > 0)
             at += snprintf(text + at, (size_t)(n - at), ",\"amount\":%d,\"currency\":\"%s\"", e->amount, CURRENCIES[e->sku == 3]);
         break;
@@ -350,6 +358,7 @@ static struct event event_random(void)
         .action = pick(COUNT(ACTIONS)), .currency = pick(8) == 0, .offer = pick(COUNT(OFFERS)), .basis = pick(COUNT(KINDS)),
         .tier = pick(2) ? pick(COUNT(TIERS)) : -1, .segments = pick(2) ? pick(8) : -1, .spend = pick(2) ? pick(150000) : -1,
         .amount = 1 + pick(1500), .percent = 1 + pick(60), .lease_s = 1 + pick(7200), .stackable = pick(2), .left = pick(5) == 0,
+        .session = pick(12),
     };
     if (e.type == LOCATION && pick(3) == 0)
         e.zone = OWN_ZONE;
@@ -453,7 +462,7 @@ static void record_add(const struct world *world, const struct signal *signal, e
     (*count)++;
 }
 
-static void signal_add(const struct world *world, const struct event *e, uint8_t *bytes, size_t *size, uint32_t *count)
+static void signal_add(struct world *world, const struct event *e, uint8_t *bytes, size_t *size, uint32_t *count)
 {
     char text[512];
     if (e->who < 0 && e->type > DEMAND)
@@ -467,6 +476,7 @@ static void signal_add(const struct world *world, const struct event *e, uint8_t
     must(signal_parse(json, &rules, &signal, &fault) == REASON_none, text);
     cJSON_Delete(json);
     unsigned parts = signal_parts(&signal);
+    signal.repeated = repeats_take(world->repeats, &signal, tick_ms);
     for (unsigned part = PART_PRODUCT; part <= PART_COMMON; part <<= 1)
         if (parts & part)
             record_add(world, &signal, (enum signal_part)part, bytes, size, count);

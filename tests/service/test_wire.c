@@ -38,6 +38,7 @@ static const char *const SIGNALS[] = {
     "\"from\":1,\"until\":2}",
     "{\"type\":\"receipt\",\"customer\":\"C1\",\"amount\":5,\"currency\":\"EUR\"}",
     "{\"type\":\"forget\",\"customer\":\"C1\"}",
+    "{\"type\":\"demand\",\"sku\":\"A\",\"event\":\"view\",\"customer\":\"SECRET-C1\",\"session\":\"SECRET-VISIT\",\"seller\":\"S\"}",
 };
 #define SIGNAL_COUNT (sizeof SIGNALS / sizeof SIGNALS[0])
 
@@ -107,7 +108,35 @@ Test(wire, the_product_part_knows_no_customer_no_source_and_no_id)
     cr_expect_null(memmem(bytes, size, "SECRET-ID", 9));
     for (int i = 0; i < SIGNAL_FIELD_COUNT; i++)
         if (signal_rows[i].kind == FIELD_CUSTOMER)
-            cr_expect_eq(signal_rows[i].parts, PART_CUSTOMER);
+            cr_expect_eq(signal_rows[i].parts, i == SIGNAL_FIELD_session ? 0u : (unsigned)PART_CUSTOMER);
+}
+
+/* Goal: the product's worker learns that a visit did so before, and not which; the customer's worker learns neither. */
+Test(wire, of_a_visit_only_that_it_did_so_before_leaves_the_gateway)
+{
+    uint8_t bytes[WIRE_RECORD_MAX];
+    struct wire_record head;
+    struct signal signal = parsed(SIGNALS[SIGNAL_COUNT - 1]), got;
+    cr_assert(signal_has(&signal, SIGNAL_FIELD_session));
+    for (int repeated = 0; repeated < 2; repeated++) {
+        size_t at = 0;
+        signal.repeated = repeated != 0;
+        size_t size = wire_record_encode(&signal, PART_PRODUCT, 0, 0, 0, bytes);
+        cr_expect_null(memmem(bytes, size, "SECRET", 6));
+        cr_assert(wire_record_decode(bytes, size, &at, &head, &got));
+        cr_expect_eq(got.repeated, signal.repeated);
+        bytes[7] = 2;
+        at = 0;
+        cr_expect_not(wire_record_decode(bytes, size, &at, &head, &got), "no other flag is one");
+        at = 0;
+        size = wire_record_encode(&signal, PART_CUSTOMER, 0, 0, 0, bytes);
+        cr_expect_null(memmem(bytes, size, "SECRET-VISIT", 12));
+        cr_assert(wire_record_decode(bytes, size, &at, &head, &got));
+        cr_expect_not(got.repeated);
+        bytes[7] = WIRE_RECORD_REPEATED;
+        at = 0;
+        cr_expect_not(wire_record_decode(bytes, size, &at, &head, &got), "a customer's part has no flag");
+    }
 }
 
 Test(wire, the_largest_record_fits)
