@@ -97,5 +97,7 @@ void bench_server_stop(int pid);
 int bench_quote(const struct bench_options *options);
 /* bench_ingest - signals to published prices through a real gateway and worker, beside bare cJSON on the same bytes. */
 int bench_ingest(const struct bench_options *options);
+/* bench_clients - the same quotes from C, Python, Node.js, PHP and Java, over HTTP and out of Redis, on one service. */
+int bench_clients(const struct bench_options *options);
 
 #endif

@@ -18,6 +18,7 @@ static const struct measurement {
 } MEASUREMENTS[] = {
     { "quote", bench_quote, "one quote and a page of 50, beside LMDB, Redis, memcached and the memory itself" },
     { "ingest", bench_ingest, "signals to published prices, beside bare cJSON" },
+    { "clients", bench_clients, "a quote and a page of 50 by every way in: C, Python, Node.js, PHP, Java, HTTP, Redis" },
 };
 
 #define MEASUREMENT_COUNT (sizeof MEASUREMENTS / sizeof MEASUREMENTS[0])

@@ -23,4 +23,15 @@ def _():
     require(result["offers"]["checked"] > 0, str(result["offers"]))
     equal(result["offers"]["wrong"], 0)
 
+@check("rialto-bench clients: every way in has its figures, and none of its amounts was wrong")
+def _():
+    # The programs of other languages cannot load a library that is built with a sanitizer; they use the one in build/lib.
+    status, out, err = run(BIN / "rialto-bench", "clients", "--seconds", "0.2", "--json", cwd=ROOT, timeout=60)
+    equal(status, 0, err)
+    result = json.loads(out)
+    for way in ("c", "python", "node", "php", "java", "http", "redis"):
+        require(0 < result[way]["quote_p50_ns"] <= result[way]["quote_p99_ns"], f"{way}: {result[way]}")
+        require(0 < result[way]["page50_p50_ns"] <= result[way]["page50_p99_ns"], f"{way}: {result[way]}")
+        require(result[way]["quotes"] > 0 and result[way]["wrong"] == 0, f"{way}: {result[way]}")
+
 finish()
