@@ -55,6 +55,7 @@ struct health {
     uint32_t process_count;
     struct table_use table[RIALTO_TABLE_COUNT];
     uint64_t cache_bytes;
+    cJSON *change; /* what is in force; NULL = not known */
     uint32_t problem_count;
     char problem[PROBLEMS_MAX][256];
 };
@@ -237,12 +238,15 @@ static void gather_gateway(struct health *health, const struct cli *cli)
         health->service_time_ms = (int64_t)time->valuedouble;
     else
         complain(health, "%s", answer == NULL ? why : "the gateway's answer is not understood");
+    cJSON_Delete(health->change);
+    health->change = cJSON_DetachItemFromObjectCaseSensitive(answer, "change");
     cJSON_Delete(answer);
     requester_close(requester);
 }
 
 static void gather(struct health *health, const struct cli *cli)
 {
+    cJSON_Delete(health->change);
     *health = (struct health){ .mode = "" };
     gather_cache(health, cli->cache);
     const struct metrics_file *metrics = metrics_read(cli->cache);
@@ -297,6 +301,30 @@ static void print_processes(const struct health *health)
     }
 }
 
+static const char *text_in(const cJSON *object, const char *member)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
+    return cJSON_IsString(item) ? item->valuestring : "";
+}
+
+static double number_in(const cJSON *object, const char *member)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
+    return cJSON_IsNumber(item) ? item->valuedouble : 0;
+}
+
+static void print_change(const cJSON *change)
+{
+    char clock[32];
+    if (change == NULL)
+        return;
+    cli_clock_text((int64_t)number_in(change, "when_ms"), clock);
+    printf("prices      change %.0f, models of change %.0f%s, %d frozen: %s, by %s, %s UTC\n", number_in(change, "number"),
+           number_in(change, "models"), cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(change, "pinned")) ? ", pinned" : "",
+           cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(change, "freeze")), text_in(change, "what"), text_in(change, "who"),
+           clock);
+}
+
 static void print_text(const struct cli *cli, const struct health *health, int result)
 {
     char clock[32];
@@ -307,6 +335,7 @@ static void print_text(const struct cli *cli, const struct health *health, int r
         cli_clock_text(health->service_time_ms, clock);
         printf("gateway     %s answers in %.1f ms; service time %s UTC\n", health->url, health->answer_ms, clock);
     }
+    print_change(health->change);
     if (!health->cache)
         return;
     cli_clock_text(health->created_ms, clock);
@@ -356,6 +385,9 @@ static void print_json(const struct cli *cli, const struct health *health, int r
     }
     printf("],\"gateway\":%s,\"answer_ms\":%.3f,\"service_time_ms\":%" PRId64, health->answers ? "true" : "false",
            health->answer_ms, health->service_time_ms);
+    char *change = health->change != NULL ? cJSON_PrintUnformatted(health->change) : NULL;
+    printf(",\"change\":%s", change != NULL ? change : "null");
+    free(change);
     printf(",\"cache\":");
     cli_json_text(cli->cache);
     printf(",\"mode\":\"%s\",\"demo\":%s,\"cache_bytes\":%" PRIu64, health->mode, health->demo ? "true" : "false",
@@ -403,6 +435,7 @@ static int run(struct cli *cli, int argc, char *argv[])
         nanosleep(&(struct timespec){ 0, WAIT_STEP_MS * 1000000L }, NULL);
     }
     (cli->json ? print_json : print_text)(cli, &health, result);
+    cJSON_Delete(health.change);
     return result;
 }
 

@@ -3,6 +3,8 @@
  * batches.
  *
  *   {"ask":"explain","sku":"milk-1l","zone":"c1/s25"}      the owner of the product: service/explain.c
+ *   {"ask":"prepare","models":7}                           all: load them, and say whether they would do; change_over.c
+ *   {"ask":"diff","stage":"stage.x"}                       all: what would they change now? diff.c
  *   {"ask":"terms","customer":"C1","group":0,"sku":"..."}  the owner of the customer, for who may see personal data */
 #include "service/ask.h"
 #include "cache/keys.h"
@@ -15,6 +17,8 @@ static const struct {
 } QUESTION[] = {
     { "explain", ask_explain },
     { "terms", ask_terms },
+    { "prepare", ask_prepare },
+    { "diff", ask_diff },
 };
 
 cJSON *ask_refusal(const char *reason, const char *text)
@@ -44,12 +48,15 @@ char *ask_answer(struct worker *worker, const char *text, size_t bytes)
     struct fault fault;
     cJSON *question = json_parse(text, bytes, 0, &fault), *answer = NULL;
     const char *name = ask_text(question, "ask");
-    for (size_t i = 0; i < sizeof QUESTION / sizeof QUESTION[0] && answer == NULL; i++)
-        if (strcmp(name, QUESTION[i].name) == 0)
+    bool known = false;
+    for (size_t i = 0; i < sizeof QUESTION / sizeof QUESTION[0] && !known; i++) {
+        known = strcmp(name, QUESTION[i].name) == 0;
+        if (known)
             answer = QUESTION[i].answer(worker, question);
-    if (answer == NULL)
+    }
+    if (!known)
         answer = ask_refusal("not_understood", "the worker does not know this question");
-    char *said = cJSON_PrintUnformatted(answer);
+    char *said = answer != NULL ? cJSON_PrintUnformatted(answer) : NULL;
     cJSON_Delete(answer);
     cJSON_Delete(question);
     return said;

@@ -16,4 +16,10 @@ struct partition *ask_partition(struct worker *worker, const char *id, struct ri
 /* explain.c */
 cJSON *ask_explain(struct worker *worker, const cJSON *question);
 cJSON *ask_terms(struct worker *worker, const cJSON *question);
+
+/* change_over.c */
+cJSON *ask_prepare(struct worker *worker, const cJSON *question);
+
+/* diff.c */
+cJSON *ask_diff(struct worker *worker, const cJSON *question);
 #endif

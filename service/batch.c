@@ -81,6 +81,10 @@ static enum signal_reason apply_owned(struct worker *worker, const struct wire_r
 
 static enum signal_reason apply_common(struct worker *worker, const struct wire_record *head, const struct signal *signal)
 {
+    if (head->type == WIRE_TYPE_CHANGE) {
+        worker->change_due = head->id_hash;
+        return REASON_none;
+    }
     if (head->id_hash != 0 && state_seen(worker->common, head->id_hash, worker->tick_ms))
         return REASON_duplicate;
     enum signal_reason reason = apply_common_part(worker, signal);
@@ -177,6 +181,9 @@ bool batch_apply(struct worker *worker, const uint8_t *bytes, size_t size)
     }
     if (worker->zones_changed)
         places_rebuild(worker);
+    if (worker->change_due != 0 && !change_over(worker, worker->change_due))
+        abort(); /* the next process says why, or starts with what is in force */
+    worker->change_due = 0;
     reprice_all(worker);
     commit_all(worker);
     metric_add(METRIC_batches_applied_total, 1);

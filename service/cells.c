@@ -36,21 +36,27 @@ static uint32_t nearest_around(const struct worker *worker, const struct partiti
     return STATE_NONE;
 }
 
+int32_t cell_model(const struct worker *worker, const struct model_set *set, const struct partition *partition,
+                   const struct product_record *product, uint32_t cell)
+{
+    uint32_t priced = cell_priced(partition, cell);
+    const struct currency *currency =
+        priced == STATE_NONE ? NULL : currency_by_number(cell_at(partition, priced)->currency);
+    const struct place *place = &worker->place[partition->cell[cell].place];
+    const struct model_claim claim = { .category = product->category, .sku = product->sku,
+                                       .currency = currency == NULL ? "" : currency->letters,
+                                       .zone_count = place->chain_count,
+                                       .zone = (const char (*)[RIALTO_ID_MAX])place->name, .now_ms = worker->tick_ms };
+    return model_for_cell(set, &claim);
+}
+
 void cells_relink(struct worker *worker, struct partition *partition, uint32_t product)
 {
     const struct product_record *record = state_at(partition->state, POOL_PRODUCTS, product);
     for (uint32_t cell = partition->product[product].first_cell; cell != STATE_NONE; cell = partition->cell[cell].next)
         partition->cell[cell].parent = nearest_around(worker, partition, cell);
-    for (uint32_t cell = partition->product[product].first_cell; cell != STATE_NONE; cell = partition->cell[cell].next) {
-        uint32_t priced = cell_priced(partition, cell);
-        const struct currency *currency =
-            priced == STATE_NONE ? NULL : currency_by_number(cell_at(partition, priced)->currency);
-        const struct place *place = &worker->place[partition->cell[cell].place];
-        struct model_claim claim = { .category = record->category, .sku = record->sku, .zone_count = place->chain_count,
-                                     .zone = (const char (*)[RIALTO_ID_MAX])place->name, .now_ms = worker->tick_ms };
-        claim.currency = currency == NULL ? "" : currency->letters;
-        partition->cell[cell].model = model_for_cell(worker->models, &claim);
-    }
+    for (uint32_t cell = partition->product[product].first_cell; cell != STATE_NONE; cell = partition->cell[cell].next)
+        partition->cell[cell].model = cell_model(worker, worker->models, partition, record, cell);
 }
 
 static void cell_link(struct worker *worker, struct partition *partition, uint32_t product, uint32_t cell)

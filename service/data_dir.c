@@ -6,7 +6,6 @@
 
 #include "service/log.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -261,84 +260,5 @@ bool groups_save(const struct config *config, char groups[RIALTO_GROUPS_MAX][RIA
     if (file_replace(path, text, used))
         return true;
     log_line(LOG_ERROR, "GROUPS", "path=%s error=\"%s\"", path, strerror(errno));
-    return false;
-}
-
-/* ---- models ----------------------------------------------------------------------------------------------------- */
-
-static bool is_model_name(const char *name)
-{
-    size_t length = strlen(name);
-    return length > 5 && strcmp(name + length - 5, ".json") == 0;
-}
-
-/* Our own copies only: other files in there keep rmdir() from working, and are left alone. */
-static void models_remove(const char *folder)
-{
-    DIR *dir = opendir(folder);
-    if (dir == NULL)
-        return;
-    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
-        if (is_model_name(entry->d_name))
-            (void)unlinkat(dirfd(dir), entry->d_name, 0);
-    }
-    (void)closedir(dir);
-    (void)rmdir(folder);
-}
-
-static bool model_copy(const char *from, const char *to, const char *name)
-{
-    char source[2 * CONFIG_TEXT_MAX], target[DATA_PATH_MAX];
-    int a = snprintf(source, sizeof source, "%s/%s", from, name);
-    int b = snprintf(target, sizeof target, "%s/%s", to, name);
-    if (a < 0 || b < 0 || (size_t)a >= sizeof source || (size_t)b >= sizeof target) {
-        log_line(LOG_ERROR, "MODELS", "%s/%s: the name is too long", from, name);
-        return false;
-    }
-    struct fault fault = { 0 };
-    char *text = NULL, said[512];
-    size_t bytes = 0;
-    if (file_read(source, &text, &bytes, &fault) != RIALTO_OK) {
-        (void)fault_text(&fault, sizeof said, said);
-        log_line(LOG_ERROR, "MODELS-REFUSED", "%s", said);
-        return false;
-    }
-    bool copied = file_replace(target, text, bytes);
-    if (!copied)
-        log_line(LOG_ERROR, "MODELS", "path=%s error=\"%s\"", target, strerror(errno));
-    free(text);
-    return copied;
-}
-
-bool models_copy(const struct config *config)
-{
-    char target[DATA_PATH_MAX];
-    data_path(config, "models.new", target);
-    models_remove(target);
-    DIR *dir = opendir(config->models_dir);
-    if (dir == NULL || (mkdir(target, 0700) == -1 && errno != EEXIST)) {
-        log_line(LOG_ERROR, "MODELS", "models_dir=%s error=\"%s\"", config->models_dir, strerror(errno));
-        if (dir != NULL)
-            (void)closedir(dir);
-        return false;
-    }
-    bool copied = true;
-    for (struct dirent *entry = readdir(dir); entry != NULL && copied; entry = readdir(dir)) {
-        if (is_model_name(entry->d_name))
-            copied = model_copy(config->models_dir, target, entry->d_name);
-    }
-    (void)closedir(dir);
-    return copied;
-}
-
-bool models_accept(const struct config *config)
-{
-    char fresh[DATA_PATH_MAX], path[DATA_PATH_MAX];
-    data_path(config, "models.new", fresh);
-    data_path(config, "models", path);
-    models_remove(path);
-    if (rename(fresh, path) == 0)
-        return true;
-    log_line(LOG_ERROR, "MODELS", "path=%s error=\"%s\"", path, strerror(errno));
     return false;
 }

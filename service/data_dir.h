@@ -5,8 +5,7 @@
  *   DATA_DIR/key          what a request shows that may see personal data or change prices: who can read this folder may
  *   DATA_DIR/groups       names of the price groups, one a line; the line's place is the group's number, for good
  *   DATA_DIR/config.json  the settings that the running processes share
- *   DATA_DIR/models/      the models that they share: copies, so that an edit cannot reach a process that is started
- *                         again
+ *   DATA_DIR/models/, change.json, changes.ndjson   what is in force: service/change.h
  */
 #ifndef SERVICE_DATA_DIR_H
 #define SERVICE_DATA_DIR_H
@@ -44,8 +43,4 @@ bool data_key(const struct config *config, bool make, char ret[DATA_KEY_MAX]);
 bool groups_load(const struct config *config, char ret[RIALTO_GROUPS_MAX][RIALTO_NAME_MAX], uint8_t *ret_count);
 bool groups_save(const struct config *config, char groups[RIALTO_GROUPS_MAX][RIALTO_NAME_MAX], uint8_t count);
 
-/* models_copy - models_dir/ *.json into the empty folder DATA_DIR/models.new. models_accept - it becomes
- * DATA_DIR/models. False after a log line. */
-bool models_copy(const struct config *config);
-bool models_accept(const struct config *config);
 #endif

@@ -84,7 +84,12 @@ static bool wait_for_work(struct gateway *gateway, int timeout_ms)
         ssize_t got = read(inbox->wake_fd, &count, sizeof count);
         (void)got;
     }
-    return (wait[1].revents & POLLIN) != 0;
+    if ((wait[1].revents & POLLIN) == 0)
+        return false;
+    struct signalfd_siginfo info;
+    bool hangup = read(gateway->signal_fd, &info, sizeof info) == (ssize_t)sizeof info && info.ssi_signo == SIGHUP;
+    gateway->hangup = gateway->hangup || hangup;
+    return !hangup;
 }
 
 /* ---- life ---------------------------------------------------------------------------------------------------------
@@ -140,6 +145,9 @@ static void run(struct gateway *gateway)
 {
     for (bool end = false; !end;) {
         bool more = round_once(gateway);
+        if (gateway->hangup)
+            change_hangup(gateway);
+        gateway->hangup = false;
         end = wait_for_work(gateway, more ? 0 : wait_ms(gateway));
         if (atomic_load(&gateway->listeners.stuck))
             end_stuck(gateway);
@@ -166,6 +174,7 @@ static bool setup_signals(struct gateway *gateway)
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL); /* before NNG starts its threads: they inherit it */
     gateway->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return gateway->signal_fd != -1;
@@ -223,6 +232,8 @@ static bool open_doors(struct gateway *gateway)
 {
     const struct config *config = gateway->config;
     clock_start(gateway);
+    if (!change_start(gateway))
+        return false;
     inbox_start(&gateway->inbox);
     return listeners_open_all(&gateway->listeners, gateway->inbox.pull, config->push_urls) &&
            listeners_open_all(&gateway->listeners, gateway->inbox.reply, config->request_urls) &&

@@ -16,6 +16,7 @@
  *   gateway_answer.c   requests that wait for their signals to be applied
  *   gateway_control.c  ping, tick, watch, explain
  *   gateway_ask.c      questions that workers answer
+ *   gateway_change.c   models and frozen prices come into force
  *
  * Threads    everything is the main thread's, except struct inbox and the locked part of struct link.
  * Crash      what was not applied by a worker is lost with the gateway, and was never acknowledged. */
@@ -34,6 +35,8 @@
 #include <stdatomic.h>
 
 #define REQUEST_SLOTS       64u        /* requests in the gateway at once; further ones wait in NNG */
+#define INTERNAL_SLOT       REQUEST_SLOTS /* a request of our own: its answer goes to the log */
+#define REQUESTS_MAX        (REQUEST_SLOTS + 1u)
 #define RECEIVES_IN_FLIGHT  8u         /* of the PULL socket */
 #define FINDINGS_LISTED_MAX 100u       /* in one answer */
 #define BATCH_BYTES_MAX     (4u << 20) /* of one worker's part; a batch is closed when it has grown past this */
@@ -155,8 +158,8 @@ struct link {
     bool send_stale;  /* the window was rewound while a send was under way */
     struct {
         nng_msg *message;
-        uint64_t after;   /* newest batch when it was asked: the answer is of a state that has it */
-    } ask[REQUEST_SLOTS]; /* questions to send, the oldest first: no request asks two at once */
+        uint64_t after; /* newest batch when it was asked: the answer is of a state that has it */
+    } ask[REQUESTS_MAX]; /* questions to send, the oldest first: no request asks two at once */
     uint32_t ask_count;
     uint32_t flags;
     uint32_t life; /* of the process that said HELLO last, 0 = none yet */
@@ -197,7 +200,7 @@ nng_msg *poison_message(struct link *link);
 /* ---- requests (gateway_answer.c) ------------------------------------------------------------------------ */
 
 enum request_phase { REQUEST_IDLE, REQUEST_TAKING, REQUEST_WAITING };
-enum request_kind { REQUEST_SIGNALS, REQUEST_TICK, REQUEST_WATCH, REQUEST_ASK };
+enum request_kind { REQUEST_SIGNALS, REQUEST_TICK, REQUEST_WATCH, REQUEST_ASK, REQUEST_CHANGE };
 
 struct finding {
     uint32_t index;
@@ -217,6 +220,7 @@ struct request_signal { /* an accepted one, in order of (seq, ref) */
 struct request {
     enum request_phase phase;
     enum request_kind kind;
+    int64_t began_ms;                  /* monotonic */
     int64_t deadline_ms;               /* monotonic: until then workers may apply */
     int64_t durable_deadline_ms;       /* 0 until all is applied */
     uint64_t need[RIALTO_WORKERS_MAX]; /* batch that each worker must have applied, 0 = none */
@@ -260,10 +264,22 @@ void ask_workers(struct gateway *gateway, uint32_t slot, uint64_t workers, const
 void ask_owner(struct gateway *gateway, uint32_t slot, const char *id, const char *text, size_t bytes,
                void (*asked)(struct gateway *gateway, uint32_t slot));
 void ask_pass_on(struct gateway *gateway, uint32_t slot);
+/* ask_gather - an `asked`: {"ok":true,"workers":[each reply]}. */
+void ask_gather(struct gateway *gateway, uint32_t slot);
 void ask_drop(struct request *request); /* its replies are not needed any more */
 /* from the links */
 void ask_replied(struct gateway *gateway, uint32_t worker, uint32_t number, const char *text, size_t bytes);
 void ask_worker_gone(struct gateway *gateway, uint32_t worker);
+
+/* ---- what is in force (gateway_change.c) ----------------------------------------------------------------------- */
+
+struct change;
+bool change_start(struct gateway *gateway); /* after the clock: the number in force goes to all workers */
+void change_control(struct gateway *gateway, const struct received *received, const cJSON *object);
+void change_hangup(struct gateway *gateway);
+void change_given_up(struct gateway *gateway, uint32_t slot); /* nobody answered in time: it does not come */
+const struct change *change_in_force(void);
+cJSON *change_json(void); /* the caller's */
 
 /* ---- one message as a row of JSON values (gateway_message.c) ----------------------------------------------- */
 
@@ -317,6 +333,10 @@ bool batch_route(struct gateway *gateway, struct signal *signal, struct request 
 void batch_seal(struct gateway *gateway); /* the open batch goes to the links, if it holds anything */
 void batch_tick(struct gateway *gateway); /* every worker gets an empty batch of the current tick */
 void batch_teardown(struct gateway *gateway);
+/* batch_change - a batch of its own for all workers: the change is in force from here on. Its number. batch_has_room - in
+ * all windows? */
+uint64_t batch_change(struct gateway *gateway, uint64_t number);
+bool batch_has_room(const struct gateway *gateway);
 
 /* control_take - if the message is a control that may be acted on, do so and return true: the request is answered or
  * will be. */
@@ -405,8 +425,9 @@ struct gateway {
     struct repeats *repeats;
     struct link link[RIALTO_WORKERS_MAX];
     uint32_t link_count;
-    struct request request[REQUEST_SLOTS];
+    struct request request[REQUESTS_MAX];
     uint32_t asks; /* ever */
+    bool hangup;   /* SIGHUP came */
     bool stalled;  /* the held signal found no room */
     int signal_fd;
 };

@@ -7,6 +7,7 @@
  * more. A finding that comes after its answer is dropped; the worker has counted it. */
 #include "service/gateway.h"
 
+#include "service/log.h"
 #include "service/metrics.h"
 
 #include <inttypes.h>
@@ -50,6 +51,11 @@ static void say_quoted(const char *text)
 
 void answer_text(struct gateway *gateway, uint32_t slot, const char *text, size_t bytes)
 {
+    if (slot == INTERNAL_SLOT) {
+        log_line(LOG_INFO, "ANSWER", "%.*s", (int)(bytes < 600 ? bytes : 600), text);
+        gateway->request[slot].phase = REQUEST_IDLE;
+        return;
+    }
     nng_msg *message;
     if (nng_msg_alloc(&message, 0) != 0 || nng_msg_append(message, text, bytes) != 0)
         abort(); /* a slot that is never answered is lost for good; a restart is not */
@@ -84,6 +90,14 @@ static void say_findings(const struct request *request)
         say(",\"more_findings\":%u", request->finding_more);
 }
 
+static bool all_applied(const struct gateway *gateway, const struct request *request)
+{
+    for (uint32_t i = 0; i < gateway->link_count; i++)
+        if (request->need[i] > gateway->link[i].applied)
+            return false;
+    return true;
+}
+
 static void answer_finished(struct gateway *gateway, uint32_t slot, const char *durable)
 {
     struct request *request = &gateway->request[slot];
@@ -91,7 +105,14 @@ static void answer_finished(struct gateway *gateway, uint32_t slot, const char *
     if (request->kind == REQUEST_TICK)
         say("{\"ok\":true,\"service_time_ms\":%" PRId64 ",\"tick_ms\":%" PRId64 "}", clock_now_ms(gateway),
             gateway->clock.tick_ms);
-    else if (request->kind == REQUEST_WATCH)
+    else if (request->kind == REQUEST_CHANGE) {
+        cJSON *change = change_json();
+        char *text = cJSON_PrintUnformatted(change);
+        say("{\"ok\":true,\"change\":%s,\"everywhere\":%s,\"took_ms\":%" PRId64 "}", text != NULL ? text : "null",
+            all_applied(gateway, request) ? "true" : "false", mono_ms() - request->began_ms);
+        cJSON_Delete(change);
+        free(text);
+    } else if (request->kind == REQUEST_WATCH)
         say("{\"ok\":true,\"watched\":%u}", request->watched);
     else {
         say("{\"accepted\":%u,\"rejected\":%u,\"durable\":\"%s\",", request->accepted, request->rejected, durable);
@@ -113,6 +134,7 @@ void request_begin(struct gateway *gateway, uint32_t slot, int64_t arrived_ms, e
     struct request *request = &gateway->request[slot];
     request->phase = REQUEST_TAKING;
     request->kind = kind;
+    request->began_ms = arrived_ms;
     request->deadline_ms = arrived_ms + gateway->config->answer_timeout_ms;
     request->durable_deadline_ms = 0;
     memset(request->need, 0, sizeof request->need);
@@ -214,7 +236,7 @@ static void take_finding(struct gateway *gateway, const struct wire_finding *fin
     enum signal_reason reason = (enum signal_reason)finding->reason;
     if (finding->reason >= REASON_COUNT || reason == REASON_none)
         return;
-    for (uint32_t i = 0; i < REQUEST_SLOTS; i++) {
+    for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
         struct request *request = &gateway->request[i];
         if (request->phase == REQUEST_IDLE || request->kind != REQUEST_SIGNALS)
             continue;
@@ -236,14 +258,6 @@ void answers_findings(struct gateway *gateway, const struct wire_finding *findin
 
 /* ---- waiting
  * --------------------------------------------------------------------------------------------------------- */
-
-static bool all_applied(const struct gateway *gateway, const struct request *request)
-{
-    for (uint32_t i = 0; i < gateway->link_count; i++)
-        if (request->need[i] > gateway->link[i].applied)
-            return false;
-    return true;
-}
 
 enum durability { DURABLE_NO, DURABLE_NOT_YET, DURABLE_REDIS, DURABLE_DISK };
 
@@ -286,6 +300,10 @@ static void finish_late(struct gateway *gateway, uint32_t slot)
         answer_finished(gateway, slot, "no");
         return;
     }
+    if (request->kind == REQUEST_CHANGE) { /* it is in force: a worker that is late, or dead, comes to it in time */
+        answer_finished(gateway, slot, "no");
+        return;
+    }
     struct fault fault;
     fault_set(&fault, NULL, 0, "", "%s", signal_reason_text(REASON_no_answer));
     answer_refused(gateway, slot, REASON_no_answer, &fault);
@@ -311,6 +329,7 @@ static void look_at(struct gateway *gateway, uint32_t slot, int64_t now)
     if (request->kind == REQUEST_ASK) {
         if (now >= request->deadline_ms) {
             ask_drop(request);
+            change_given_up(gateway, slot);
             finish_late(gateway, slot);
         }
     } else if (all_applied(gateway, request))
@@ -328,7 +347,7 @@ void request_wait(struct gateway *gateway, uint32_t slot)
 void answers_step(struct gateway *gateway)
 {
     int64_t now = mono_ms();
-    for (uint32_t i = 0; i < REQUEST_SLOTS; i++)
+    for (uint32_t i = 0; i < REQUESTS_MAX; i++)
         if (gateway->request[i].phase == REQUEST_WAITING)
             look_at(gateway, i, now);
 }
@@ -336,7 +355,7 @@ void answers_step(struct gateway *gateway)
 int64_t answers_next_ms(const struct gateway *gateway)
 {
     int64_t next = INT64_MAX;
-    for (uint32_t i = 0; i < REQUEST_SLOTS; i++) {
+    for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
         const struct request *request = &gateway->request[i];
         if (request->phase == REQUEST_IDLE)
             continue;
@@ -349,14 +368,14 @@ int64_t answers_next_ms(const struct gateway *gateway)
 uint32_t answers_waiting(const struct gateway *gateway)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < REQUEST_SLOTS; i++)
+    for (uint32_t i = 0; i < REQUESTS_MAX; i++)
         count += gateway->request[i].phase == REQUEST_WAITING;
     return count;
 }
 
 bool answers_setup(struct gateway *gateway)
 {
-    for (uint32_t i = 0; i < REQUEST_SLOTS; i++) {
+    for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
         gateway->request[i].finding = calloc(FINDINGS_LISTED_MAX, sizeof *gateway->request[i].finding);
         if (gateway->request[i].finding == NULL)
             return false;
@@ -366,7 +385,7 @@ bool answers_setup(struct gateway *gateway)
 
 void answers_teardown(struct gateway *gateway)
 {
-    for (uint32_t i = 0; i < REQUEST_SLOTS; i++) {
+    for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
         ask_drop(&gateway->request[i]);
         free(gateway->request[i].finding);
         free(gateway->request[i].signal);

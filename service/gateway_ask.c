@@ -8,6 +8,7 @@
 
 #include "cache/keys.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +44,7 @@ static void no_answer(struct gateway *gateway, uint32_t slot, const char *why)
 {
     struct fault fault;
     ask_drop(&gateway->request[slot]);
+    change_given_up(gateway, slot);
     fault_set(&fault, NULL, 0, "", "%s", why);
     answer_refused(gateway, slot, REASON_no_answer, &fault);
 }
@@ -76,7 +78,7 @@ void ask_owner(struct gateway *gateway, uint32_t slot, const char *id, const cha
 
 void ask_replied(struct gateway *gateway, uint32_t worker, uint32_t number, const char *text, size_t bytes)
 {
-    for (uint32_t slot = 0; slot < REQUEST_SLOTS; slot++) {
+    for (uint32_t slot = 0; slot < REQUESTS_MAX; slot++) {
         struct request *request = &gateway->request[slot];
         if (request->phase != REQUEST_WAITING || request->kind != REQUEST_ASK || request->ask_number != number ||
             (request->replies_missing >> worker & 1u) == 0)
@@ -95,7 +97,7 @@ void ask_replied(struct gateway *gateway, uint32_t worker, uint32_t number, cons
 
 void ask_worker_gone(struct gateway *gateway, uint32_t worker)
 {
-    for (uint32_t slot = 0; slot < REQUEST_SLOTS; slot++) {
+    for (uint32_t slot = 0; slot < REQUESTS_MAX; slot++) {
         struct request *request = &gateway->request[slot];
         if (request->phase == REQUEST_WAITING && request->kind == REQUEST_ASK &&
             (request->replies_missing >> worker & 1u))
@@ -113,4 +115,29 @@ void ask_pass_on(struct gateway *gateway, uint32_t slot)
         break;
     }
     ask_drop(request);
+}
+
+void ask_gather(struct gateway *gateway, uint32_t slot)
+{
+    struct request *request = &gateway->request[slot];
+    size_t bytes = 32;
+    for (uint32_t i = 0; i < gateway->link_count; i++)
+        bytes += request->reply[i] != NULL ? strlen(request->reply[i]) + 1 : 0;
+    char *text = malloc(bytes);
+    if (text == NULL) {
+        no_answer(gateway, slot, "out of memory");
+        return;
+    }
+    size_t at = (size_t)snprintf(text, bytes, "{\"ok\":true,\"workers\":[");
+    const char *comma = "";
+    for (uint32_t i = 0; i < gateway->link_count; i++) {
+        if (request->reply[i] == NULL)
+            continue;
+        at += (size_t)snprintf(text + at, bytes - at, "%s%s", comma, request->reply[i]);
+        comma = ",";
+    }
+    at += (size_t)snprintf(text + at, bytes - at, "]}");
+    ask_drop(request);
+    answer_text(gateway, slot, text, at);
+    free(text);
 }

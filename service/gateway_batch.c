@@ -198,6 +198,28 @@ void batch_tick(struct gateway *gateway)
     }
 }
 
+bool batch_has_room(const struct gateway *gateway)
+{
+    return has_room(gateway, UINT64_MAX >> (64 - gateway->link_count));
+}
+
+uint64_t batch_change(struct gateway *gateway, uint64_t number)
+{
+    const struct signal signal = { .type = (enum signal_type)WIRE_TYPE_CHANGE, .time_ms = gateway->clock.tick_ms };
+    uint8_t record[WIRE_RECORD_MAX];
+    batch_seal(gateway);
+    uint64_t seq = clock_take_seq(gateway);
+    size_t bytes = wire_record_encode(&signal, PART_COMMON, 0, 0, number, record);
+    for (uint32_t i = 0; i < gateway->link_count; i++) {
+        nng_msg *message = message_start();
+        if (nng_msg_append(message, record, bytes) != 0)
+            out_of_memory();
+        message_finish(gateway, message, seq, i, 1);
+        link_put(&gateway->link[i], message, seq, false, NULL);
+    }
+    return seq;
+}
+
 void batch_teardown(struct gateway *gateway)
 {
     for (uint32_t i = 0; i < gateway->link_count; i++)

@@ -4,12 +4,15 @@
  *   {"control":"tick","time":1767225600000}               move the service clock forward (recordings; clock_replay)
  *   {"control":"watch","customer":"C1","skus":["A","B"]}  keep these quotes fresh in Redis for watch_ttl_s
  *   {"control":"explain","sku":"A","zone":"c1/s25"}       why the baseline price is what it is
+ *   {"control":"change","key":"...","who":"...","what":"...", and any of "stage", "models", "rollback", "allow_uncovered",
+ *    "pin", "mode", "freeze", "thaw_all"}                 bring models or frozen prices into force: gateway_change.c
+ *   {"control":"diff","key":"...","stage":"stage.x"}      what those models would change now
  *   {"control":"terms","customer":"C1","sku":"A","group":0,"key":"..."}
  *                                                         what the customer's data do to it; the key is DATA_DIR/key,
  *                                                         which only the service's own user can read */
 #include "service/gateway.h"
 
-#include "service/data_dir.h"
+#include "service/change.h"
 #include "service/signal_rows.h"
 
 #include <inttypes.h>
@@ -18,7 +21,7 @@
 #include <string.h>
 
 #define CONTROL_BYTES_MAX (256u << 10)
-#define PING_BYTES_MAX    (256u + RIALTO_WORKERS_MAX * 160u)
+#define PING_BYTES_MAX    (16384u + RIALTO_WORKERS_MAX * 160u)
 
 static void refuse(struct gateway *gateway, uint32_t slot, enum signal_reason reason, const char *pointer,
                    const char *text)
@@ -50,7 +53,11 @@ static void ping(struct gateway *gateway, uint32_t slot)
                        i == 0 ? "" : ",", i, link->ready ? "true" : "false", link->applied, link->durable, link->count,
                        link->flags & WIRE_REDIS_UP ? "true" : "false");
     }
-    at += snprintf(text + at, sizeof text - (size_t)at, "]}");
+    cJSON *change = change_json();
+    char *in_force = cJSON_PrintUnformatted(change);
+    at += snprintf(text + at, sizeof text - (size_t)at, "],\"change\":%s}", in_force != NULL ? in_force : "null");
+    cJSON_Delete(change);
+    free(in_force);
     answer_text(gateway, slot, text, (size_t)at);
 }
 
@@ -211,6 +218,34 @@ static void terms(struct gateway *gateway, const struct received *received, cons
         answer_refused(gateway, (uint32_t)received->slot, reason, &fault);
 }
 
+/* ---- change, diff --------------------------------------------------------------------------------------------------- */
+
+/* What staged models, or kept ones, would change now. */
+static void diff(struct gateway *gateway, const struct received *received, const cJSON *object)
+{
+    uint32_t slot = (uint32_t)received->slot;
+    char folder[DATA_PATH_MAX], question[128];
+    const cJSON *stage = cJSON_GetObjectItemCaseSensitive(object, "stage");
+    if (!cJSON_IsString(stage) || !change_stage_path(gateway->config, stage->valuestring, folder)) {
+        refuse(gateway, slot, REASON_out_of_range, "/stage", "must be the name of a stage");
+        return;
+    }
+    int bytes = snprintf(question, sizeof question, "{\"ask\":\"diff\",\"stage\":\"%.26s\"}", stage->valuestring);
+    request_begin(gateway, slot, received->arrived_ms, REQUEST_ASK);
+    batch_seal(gateway);
+    ask_workers(gateway, slot, UINT64_MAX >> (64 - gateway->link_count), question, (size_t)bytes, ask_gather);
+}
+
+static void for_key_holders(struct gateway *gateway, const struct received *received, const cJSON *object, bool is_diff)
+{
+    if (!key_fits(gateway->config, cJSON_GetObjectItemCaseSensitive(object, "key")))
+        refuse(gateway, (uint32_t)received->slot, REASON_not_allowed, "/key", signal_reason_text(REASON_not_allowed));
+    else if (is_diff)
+        diff(gateway, received, object);
+    else
+        change_control(gateway, received, object);
+}
+
 /* ---- which one ----------------------------------------------------------------------------------------------------
  */
 
@@ -246,8 +281,10 @@ static void act(struct gateway *gateway, const struct received *received, const 
         explain(gateway, received, object);
     else if (strcmp(name, "terms") == 0)
         terms(gateway, received, object);
+    else if (strcmp(name, "change") == 0 || strcmp(name, "diff") == 0)
+        for_key_holders(gateway, received, object, strcmp(name, "diff") == 0);
     else
-        refuse(gateway, slot, REASON_out_of_range, "/control", "must be one of ping|tick|watch|explain|terms");
+        refuse(gateway, slot, REASON_out_of_range, "/control", "must be one of ping|tick|watch|explain|terms|change|diff");
 }
 
 bool control_take(struct gateway *gateway, const struct received *received, enum control_which which)

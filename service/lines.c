@@ -137,7 +137,11 @@ static void name_reason(const struct model *model, const struct cell_record *old
                         struct rialto_ring_entry *entry)
 {
     int64_t most = 0;
-    const char *name = old->published == 0 ? "new" : now->published_list != old->published_list ? "list" : "guardrail";
+    const char *name = old->published == 0                           ? "new"
+                       : now->published_list != old->published_list ? "list"
+                       : now->guards & GUARD_FROZEN                 ? "frozen"
+                       : now->model_hash != old->model_hash         ? "model"
+                                                                    : "guardrail";
     for (uint32_t i = 0; i < model->factor_count && old->published != 0; i++) {
         int64_t moved = llabs((int64_t)now->factor_micro[i] - old->factor_micro[i]);
         if (old->model_hash != now->model_hash || moved <= most)
@@ -182,7 +186,14 @@ static void cell_line_fill(const struct worker *worker, const struct partition *
 static void publish_cell(struct worker *worker, struct partition *partition, uint32_t cell, const struct cell_record *old)
 {
     const struct cell_record *record = state_at(partition->state, POOL_CELLS, cell);
-    if (record->published == 0 || partition->cell[cell].model < 0)
+    if (record->published == 0 || partition->cell[cell].model < 0) {
+        if (old != NULL && old->published != 0)
+            drop(worker, RIALTO_TABLE_CELLS, partition->number, record->head.key);
+        return;
+    }
+    /* Priced by models before the ones in force, and nobody came to price it anew yet: the line, if there is one, is of the
+     * old ones, and stays so as a whole. */
+    if (record->model_hash != worker->models->model[partition->cell[cell].model].text_hash)
         return;
     uint32_t product = state_find(partition->state, POOL_PRODUCTS, record->product);
     uint64_t product_line = product_slot(worker, partition, state_at(partition->state, POOL_PRODUCTS, product));
@@ -291,6 +302,7 @@ void lines_publish_terms(struct worker *worker)
             if (!key_is_none(record->head.key))
                 publish_terms(worker, partition, record);
         }
+        worker_beat(worker);
     }
 }
 

@@ -223,6 +223,8 @@ static int role_run(const struct config *config, const struct arguments *argumen
         return supervisor_main(config, argc, argv);
     if (strcmp(role, "prepare") == 0)
         return prepare_main(config);
+    if (strcmp(role, "stage") == 0)
+        return stage_main(config);
     if (strcmp(role, "gateway") == 0)
         return gateway_main(config);
     if (strcmp(role, "web") == 0)

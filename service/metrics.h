@@ -70,7 +70,11 @@
     X(table_grow_slice_us_max,     GAUGE,   "us",     "longest time that one line waited for its table to grow")    \
     X(table_regions_lost,          GAUGE,   "regions","addresses in tables that processes lost at most by dying while they grew")     \
     X(demand_repeated_total,       COUNTER, "signals","views, searches and carts that one visit did before: not counted again")  \
-    X(repeats_forgotten_total,     COUNTER, "acts",   "acts of visits forgotten early, because repeats_max was reached")
+    X(repeats_forgotten_total,     COUNTER, "acts",   "acts of visits forgotten early, because repeats_max was reached") \
+    X(change,                      GAUGE,   "number", "change of models or frozen prices that is in force")  \
+    X(change_us,                   GAUGE,   "us",     "how long the last change-over of all prices took")  \
+    X(changes_total,               COUNTER, "changes","changes that came into force")  \
+    X(changes_refused_total,       COUNTER, "changes","changes that were refused, and changed nothing")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

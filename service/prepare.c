@@ -1,16 +1,18 @@
 /* prepare.c - the step before any other process runs: 0 = models and tables are ready, 1 = it said why not.
  *
- *   models_dir --copy, check--> DATA_DIR/models
+ *   models_dir --copy, check--> DATA_DIR/models/N, change.json (when it is not what was taken before)
  *   config, secret ------------> cache_create(): tables in CACHE_DIR, kept when they fit
  *   models ---------------------> numbers of price groups (DATA_DIR/groups, control), rows of rules
  */
 #include "cache/table.h"
 #include "pricing/model.h"
-#include "pricing/money.h"
 #include "service/capacity.h"
+#include "service/change.h"
+#include "service/clock.h"
 #include "service/data_dir.h"
 #include "service/log.h"
 #include "service/metrics.h"
+#include "service/models_enter.h"
 #include "service/roles.h"
 #include "service/state.h"
 
@@ -20,41 +22,101 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUOTE_ARITHMETIC        1u
 
 /* ---- models ----------------------------------------------------------------------------------------------------- */
+
+#define STAGE_START  "stage.start"
+#define STAGE_HANGUP "stage.hangup"
 
 /* The copy was read; the one who edits models wants to hear of the original. */
 static void fault_name_original(const struct config *config, struct fault *fault)
 {
     const char *slash = strrchr(fault->file, '/');
     char name[FAULT_FILE_MAX];
-    bool folder = slash == NULL || strstr(slash, "/models.new") != NULL;
+    bool folder = slash == NULL || strstr(slash, "/stage.") != NULL;
     (void)snprintf(name, sizeof name, "%s", folder ? "" : slash);
     (void)snprintf(fault->file, sizeof fault->file, "%.*s%.*s", (int)(FAULT_FILE_MAX - 1 - strlen(name)),
                    config->models_dir, (int)strlen(name), name);
 }
 
-static struct model_set *models_take(const struct config *config)
+/* models_dir as a stage, checked. NULL after a log line: then there is no stage. */
+static struct model_set *models_stage(const struct config *config, const char *stage)
 {
     char folder[DATA_PATH_MAX], said[512];
     struct model_set *set = NULL;
     struct fault fault = { 0 };
-    if (!models_copy(config))
-        return NULL;
-    data_path(config, "models.new", folder);
-    enum rialto_status status = model_set_load(folder, &set, &fault);
-    if (status != RIALTO_OK) {
-        fault_name_original(config, &fault);
-        (void)fault_text(&fault, sizeof said, said);
-        log_line(LOG_ERROR, "MODELS-REFUSED", "%s", status == RIALTO_REFUSED ? said : rialto_status_text(status));
-        return NULL;
+    enum rialto_status status = change_stage(config, config->models_dir, stage, &fault);
+    if (status == RIALTO_OK && change_stage_path(config, stage, folder)) {
+        status = model_set_load(folder, &set, &fault);
+        if (status != RIALTO_OK)
+            fault_name_original(config, &fault);
     }
-    if (!models_accept(config)) {
-        model_set_free(set);
+    if (set != NULL)
+        return set;
+    (void)fault_text(&fault, sizeof said, said);
+    log_line(LOG_ERROR, "MODELS-REFUSED", "%s", status == RIALTO_REFUSED ? said : rialto_status_text(status));
+    change_stage_drop(config, stage);
+    return NULL;
+}
+
+/* The models that stay in force: nothing new in models_dir, or nothing that could be taken. NULL after a log line. */
+static struct model_set *models_keep(const struct config *config, const struct change *change)
+{
+    char folder[DATA_PATH_MAX], said[512];
+    struct model_set *set = NULL;
+    struct fault fault = { 0 };
+    change_models_path(config, change->models, folder);
+    if (model_set_load(folder, &set, &fault) == RIALTO_OK)
+        return set;
+    (void)fault_text(&fault, sizeof said, said);
+    log_line(LOG_ERROR, "MODELS-REFUSED", "%s", said);
+    return NULL;
+}
+
+static bool change_begin(const struct config *config, uint64_t hash, struct change *change)
+{
+    change->number++;
+    if (!change_adopt(config, STAGE_START, change->number, change))
+        return false;
+    change->models = change->number;
+    change->source_hash = hash;
+    change->when_ms = unix_ms();
+    (void)snprintf(change->who, sizeof change->who, "rialtod");
+    (void)snprintf(change->what, sizeof change->what, "start with %.160s", config->models_dir);
+    return change_save(config, change);
+}
+
+/* A folder that was changed since it was last taken is taken; one that was not says nothing new, so that models that were
+ * applied from elsewhere, or rolled back, stay over a restart. */
+static struct model_set *models_take(const struct config *config, struct change *change)
+{
+    enum rialto_status known = change_load(config, change);
+    if (known == RIALTO_REFUSED)
         return NULL;
+    if (known != RIALTO_OK)
+        memset(change, 0, sizeof *change);
+    uint64_t hash = change_folder_hash(config->models_dir);
+    bool kept = change_has_models(config, change->models);
+    if (kept && (change->pinned || hash == change->source_hash))
+        return models_keep(config, change);
+    struct model_set *set = models_stage(config, STAGE_START);
+    if (set == NULL && kept) {
+        log_line(LOG_WARNING, "MODELS-KEPT", "change=%llu: the models that were in force stay so",
+                 (unsigned long long)change->number);
+        return models_keep(config, change);
     }
-    return set;
+    if (set != NULL && change_begin(config, hash, change))
+        return set;
+    model_set_free(set);
+    return NULL;
+}
+
+int stage_main(const struct config *config)
+{
+    struct model_set *set = models_stage(config, STAGE_HANGUP);
+    bool staged = set != NULL;
+    model_set_free(set);
+    return staged ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* ---- tables ----------------------------------------------------------------------------------------------------- */
@@ -114,87 +176,28 @@ static struct cache *cache_make(const struct config *config)
     return cache;
 }
 
-/* ---- numbers that lines carry ----------------------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------------------------------------------------------- */
 
-/* Terms that were written under another numbering must read as neutral: then the map gets a new version. */
-static void control_set_groups(struct rialto_control *control, char groups[RIALTO_GROUPS_MAX][RIALTO_NAME_MAX],
-                               uint8_t count)
+static bool models_ready(const struct config *config, struct cache *cache, struct model_set *set)
 {
-    bool extends = control->group_map != 0 && control->group_count <= count;
-    for (uint8_t i = 0; extends && i < control->group_count; i++)
-        extends = strncmp(control->groups[i], groups[i], RIALTO_NAME_MAX) == 0;
-    memcpy(control->groups, groups, sizeof control->groups);
-    control->group_count = count;
-    if (!extends)
-        control->group_map = (uint8_t)(control->group_map == UINT8_MAX ? 1 : control->group_map + 1);
-}
-
-static bool groups_number(const struct config *config, struct model_set *set, struct cache *cache)
-{
-    char groups[RIALTO_GROUPS_MAX][RIALTO_NAME_MAX], said[512];
-    uint8_t count = 0;
+    char said[512];
     struct fault fault = { 0 };
-    if (!groups_load(config, groups, &count))
-        return false;
-    uint8_t before = count;
-    if (model_set_number_groups(set, groups, &count, &fault) != RIALTO_OK) {
-        (void)fault_text(&fault, sizeof said, said);
-        log_line(LOG_ERROR, "GROUPS", "%s", said);
-        return false;
-    }
-    if (count != before && !groups_save(config, groups, count))
-        return false;
-    control_set_groups(cache_control(cache), groups, count);
-    return true;
-}
-
-static bool rule_add(struct cache *cache, const struct model *model, const char *letters)
-{
-    const struct currency *currency = currency_find(letters);
-    if (currency == NULL) {
-        log_line(LOG_ERROR, "MODELS-REFUSED", "model=%s currency=%s is not an ISO 4217 currency", model->name, letters);
-        return false;
-    }
-    struct rialto_rule_row row = {
-        .currency_number = currency->number,
-        .decimals = currency->decimals,
-        .arithmetic = QUOTE_ARITHMETIC,
-        .ending_step = model->ending_step > 0 ? model->ending_step : 1,
-        .ending_less = model->ending_less,
-        .stale_limit_s = model->stale_limit_s,
-        .model_hash = model->text_hash,
-    };
-    (void)snprintf(row.currency, sizeof row.currency, "%s", currency->letters);
-    (void)snprintf(row.model, sizeof row.model, "%s", model->name);
-    (void)snprintf(row.version, sizeof row.version, "%s", model->version);
-    uint16_t rule = 0;
-    enum rialto_status status = rule_append(cache, &row, &rule);
-    if (status != RIALTO_OK)
-        log_line(LOG_ERROR, "RULES",
-                 "model=%s currency=%s status=%s: %s; %u rows are the most, stop rialtod with cache_on_stop=remove "
-                 "once to begin anew",
-                 model->name, letters, rialto_status_name(status), rialto_status_text(status), RIALTO_RULES_MAX);
-    return status == RIALTO_OK;
-}
-
-static bool rules_add(struct cache *cache, const struct model_set *set)
-{
-    for (uint32_t m = 0; m < set->count; m++) {
-        for (uint32_t c = 0; c < set->model[m].currency_count; c++) {
-            if (!rule_add(cache, &set->model[m], set->model[m].currency[c]))
-                return false;
-        }
-    }
-    return true;
+    if (models_enter(config, cache, set, &fault) == RIALTO_OK)
+        return true;
+    (void)fault_text(&fault, sizeof said, said);
+    log_line(LOG_ERROR, "MODELS-REFUSED", "%s", said);
+    return false;
 }
 
 int prepare_main(const struct config *config)
 {
     char key[DATA_KEY_MAX];
-    struct model_set *set = data_key(config, true, key) ? models_take(config) : NULL;
+    static struct change change;
+    struct model_set *set = data_key(config, true, key) ? models_take(config, &change) : NULL;
     struct cache *cache = set != NULL ? cache_make(config) : NULL;
-    bool ready = cache != NULL && groups_number(config, set, cache) && rules_add(cache, set);
+    bool ready = cache != NULL && models_ready(config, cache, set);
     if (ready) {
+        atomic_store(&cache_control(cache)->mode, (uint32_t)change.mode);
         for (uint32_t m = 0; m < set->count; m++)
             log_line(LOG_INFO, "MODEL", "name=%s version=%s group=%s currencies=%u", set->model[m].name,
                      set->model[m].version, set->model[m].group_name, set->model[m].currency_count);

@@ -304,6 +304,17 @@ static bool result_differs(const struct cell_record *record, const struct model 
     return false;
 }
 
+/* The operator's word goes before all but floor and ceiling. */
+static void hold(enum hold hold, const struct gathering *g, struct price_result *result)
+{
+    int64_t to = hold == HOLD_LIST ? g->in.list : g->in.published;
+    if (hold == HOLD_NOT || to == 0)
+        return;
+    result->baseline = clamp_i64(to, result->floor, result->ceiling);
+    result->guards = (result->guards & ~(GUARD_RISE | GUARD_STEP | GUARD_DWELL | GUARD_DEAD_BAND)) | GUARD_FROZEN;
+    result->pending = false;
+}
+
 /* The record changes only where the published picture does: a factor that moved without moving the price is no news. */
 static void price_cell(struct worker *worker, struct partition *partition, uint32_t cell, const struct model *model,
                        const struct gathering *g, const struct price_result *result)
@@ -333,6 +344,7 @@ static void price_cell(struct worker *worker, struct partition *partition, uint3
 /* When this product is to be looked at again: 0 = only when something is heard of it. */
 static int64_t reprice_product(struct worker *worker, struct partition *partition, uint32_t product)
 {
+    const struct product_record *owner = state_at(partition->state, POOL_PRODUCTS, product);
     int64_t due = INT64_MAX;
     const char *category = ((const struct product_record *)state_at(partition->state, POOL_PRODUCTS, product))->category;
     for (uint32_t cell = partition->product[product].first_cell; cell != STATE_NONE;
@@ -350,6 +362,7 @@ static int64_t reprice_product(struct worker *worker, struct partition *partitio
             metric_add(METRIC_amount_overflow_total, 1);
             continue;
         }
+        hold(change_hold(worker, owner, partition->cell[cell].place), &g, &result);
         price_cell(worker, partition, cell, model, &g, &result);
         if (g.moving || result.pending)
             expires(&g, (worker->tick_ms / REPRICE_GRID_MS + 1) * REPRICE_GRID_MS);

@@ -3,6 +3,7 @@
  *
  *   supervisor  starts redis-server (embedded default), prepare, gateway, workers; watches, restarts with back-off
  *   prepare     checks models, creates the cache files, numbers rules and groups, and ends: 0 = the others may start
+ *   stage       copies models_dir to DATA_DIR/models/stage.hangup and checks it, and ends: 0 = the gateway may take it
  *   gateway     takes signals, fixes their order, splits them, stamps ticks, resends until acknowledged
  *   worker      owns partitions: state, then lines, then Redis
  *   web         answers HTTP: reads the cache, forwards signals to the gateway; only where http_listen says so
@@ -15,6 +16,7 @@
 
 int supervisor_main(const struct config *config, int argc, char *const argv[]);
 int prepare_main(const struct config *config);
+int stage_main(const struct config *config);
 int gateway_main(const struct config *config);
 int worker_main(const struct config *config, uint32_t index);
 int web_main(const struct config *config);

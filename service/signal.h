@@ -167,7 +167,9 @@ static inline bool signal_has(const struct signal *signal, enum signal_field fie
     X(poison,             REJECT, "a worker died of it again and again: it was taken out, and did not take effect") \
     X(not_allowed,        REJECT, "only who can read the service's data folder may ask for this: the key is missing or wrong") \
     X(repeated,           NOTE,   "this visit did so before, or none was named: demand counts it once")                       \
-    X(other_seller,       REJECT, "the product is another seller's, or the signal does not say whose")
+    X(other_seller,       REJECT, "the product is another seller's, or the signal does not say whose") \
+    X(models_refused,     REJECT, "the models were refused: nothing was changed") \
+    X(pinned,             REJECT, "the models are pinned: nothing was changed; rialto pin --off takes the pin back")
 
 #define SIGNAL_REASON_ENUM_(name, class, text) REASON_##name,
 enum signal_reason { SIGNAL_REASONS(SIGNAL_REASON_ENUM_) REASON_COUNT };

@@ -7,7 +7,8 @@
  * Settings   fixed at the start: children read DATA_DIR/config.json and DATA_DIR/models, never the originals. An
  *            edited file cannot give two workers different ideas of who owns a partition, nor keep a dead one from
  *            coming back.
- * Stop       SIGTERM, SIGINT or SIGHUP: web, gateway, then workers, then redis-server, each within STOP_LIMIT_MS; a second
+ * Apply      SIGHUP: the models of models_dir come into force (a child checks them, the gateway takes them).
+ * Stop       SIGTERM or SIGINT: web, gateway, then workers, then redis-server, each within STOP_LIMIT_MS; a second
  *            signal kills them. The order lets every accepted signal be applied, and every applied one reach Redis.
  * Crash      of the supervisor: the kernel ends its children, and the lock is free when the last of them is gone.
  * As PID 1   it reaps orphans too, and its signals are blocked and waited for, so that they are not lost on PID 1. */
@@ -45,6 +46,8 @@ struct supervisor {
     const struct metrics_file *metrics;
     int64_t started_ms;
     bool ready, ready_warned;
+    bool hangup;  /* SIGHUP came: models_dir is to be applied */
+    bool staging; /* a child copies and checks it; then the gateway takes it */
 };
 
 /* ---- events ----------------------------------------------------------------------------------------------------- */
@@ -66,10 +69,11 @@ static void wait_event(struct supervisor *supervisor, int64_t ms)
 {
     struct timespec limit = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
     int signal_number = sigtimedwait(&supervisor->signals, NULL, &limit);
-    if (signal_number == SIGTERM || signal_number == SIGINT || signal_number == SIGHUP) {
+    if (signal_number == SIGTERM || signal_number == SIGINT) {
         supervisor->stop_signals++;
         log_line(LOG_INFO, "STOPPING", "signal=%d", signal_number);
     }
+    supervisor->hangup = supervisor->hangup || signal_number == SIGHUP;
     reap(supervisor);
 }
 
@@ -156,8 +160,7 @@ static bool prepare_run(struct supervisor *supervisor)
         log_line(LOG_ERROR, "NOT-STARTED", "the lines above say why");
         return false;
     }
-    (void)snprintf(supervisor->config.models_dir, CONFIG_TEXT_MAX, "%.240s/models", supervisor->given->data_dir);
-    return settings_save(&supervisor->config);
+    return true;
 }
 
 static void metrics_enter(struct supervisor *supervisor)
@@ -212,9 +215,32 @@ static void ready_check(struct supervisor *supervisor)
     }
 }
 
+/* SIGHUP: a child copies and checks models_dir, and when it likes them, the gateway is told to take them. */
+static void apply_step(struct supervisor *supervisor)
+{
+    struct child *stage = &supervisor->child[CHILD_PREPARE];
+    pid_t gateway = supervisor->child[CHILD_GATEWAY].pid;
+    if (supervisor->staging && stage->pid == 0) {
+        supervisor->staging = false;
+        bool good = WIFEXITED(stage->status) && WEXITSTATUS(stage->status) == EXIT_SUCCESS && gateway != 0;
+        if (good)
+            (void)kill(gateway, SIGHUP);
+        else
+            log_line(LOG_WARNING, "NOT-APPLIED", "the models in force stay so; the lines above say why");
+    }
+    if (!supervisor->hangup || supervisor->staging)
+        return;
+    supervisor->hangup = false;
+    child_role(stage, &supervisor->config, "stage", 0);
+    supervisor->staging = child_start(stage, &supervisor->config);
+    stage->wanted = false; /* once */
+}
+
 static void watch(struct supervisor *supervisor)
 {
     while (supervisor->stop_signals == 0) {
+        if (supervisor->ready)
+            apply_step(supervisor);
         int64_t next = start_due(supervisor);
         if (!supervisor->ready) {
             ready_check(supervisor);

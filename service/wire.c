@@ -24,13 +24,16 @@ static bool type_valid(unsigned type, unsigned part)
 {
     if (part != PART_PRODUCT && part != PART_CUSTOMER && part != PART_COMMON)
         return false;
-    return type < SIGNAL_TYPE_COUNT || (type == WIRE_TYPE_WATCH && part == PART_CUSTOMER);
+    return type < SIGNAL_TYPE_COUNT || (type == WIRE_TYPE_WATCH && part == PART_CUSTOMER) ||
+           (type == WIRE_TYPE_CHANGE && part == PART_COMMON);
 }
 
 static bool field_allowed(unsigned type, unsigned part, unsigned field)
 {
     if (type == WIRE_TYPE_WATCH)
         return WATCH_FIELDS >> field & 1u;
+    if (type == WIRE_TYPE_CHANGE)
+        return false;
     return signal_rows[field].types >> type & 1u && signal_rows[field].parts & part;
 }
 
@@ -45,6 +48,8 @@ static uint64_t fields_required(unsigned type, unsigned part)
     uint64_t required = 0;
     if (type == WIRE_TYPE_WATCH)
         return WATCH_FIELDS;
+    if (type == WIRE_TYPE_CHANGE)
+        return 0;
     for (unsigned i = 0; i < SIGNAL_FIELD_COUNT; i++)
         if (signal_rows[i].must & (1u << type) && signal_rows[i].parts & part)
             required |= UINT64_C(1) << i;

@@ -47,16 +47,18 @@ _Static_assert(sizeof(struct wire_header) == 48, "wire format");
 
 #define WIRE_TYPE_WATCH 200u /* not a signal: open a Redis quote for (customer, sku); lease_s = for how long */
 
+#define WIRE_TYPE_CHANGE 201u /* not a signal: the change whose number stands in id_hash is in force from here on; PART_COMMON */
+
 struct wire_record {         /* offset; a part of one signal */
     uint32_t bytes;          /*  0  with this head and padding to 8 */
-    uint8_t  type;           /*  4  enum signal_type, or WIRE_TYPE_WATCH */
+    uint8_t  type;           /*  4  enum signal_type, or a WIRE_TYPE_* */
     uint8_t  part;           /*  5  one PART_* */
     uint8_t  partition;      /*  6  of the part's owner; PART_COMMON: 0 */
     uint8_t  flags;          /*  7  WIRE_RECORD_REPEATED */
     uint32_t ref;            /*  8  number of the signal within its batch, for findings */
     uint32_t field_count;    /* 12  fields that follow: { u8 field, u8 0, u16 bytes, bytes..., } */
     int64_t  time_ms;        /* 16  event time */
-    uint64_t id_hash;        /* 24  keyed hash of source and id, 0 = none */
+    uint64_t id_hash;        /* 24  keyed hash of source and id, 0 = none; a change's number */
 };
 _Static_assert(sizeof(struct wire_record) == 32, "wire format");
 

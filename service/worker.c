@@ -4,6 +4,7 @@
  *
  * One thread does all of it. NNG's own threads only fill the receive queue; mirror and publisher only set flags and wake it. */
 #include "service/clock.h"
+#include "service/diff.h"
 #include "service/log.h"
 #include "service/metrics.h"
 #include "service/nng_reaper.h"
@@ -108,7 +109,7 @@ static void answer(struct worker *worker, struct link *link)
 
 /* ---- messages in ------------------------------------------------------------------------------------------------ */
 
-static void beat(struct worker *worker)
+void worker_beat(struct worker *worker)
 {
     int64_t now = mono_ms();
     for (uint32_t p = worker->index; p < RIALTO_PARTITIONS; p += worker->config->workers) {
@@ -140,8 +141,23 @@ static void send_reply(struct worker *worker, struct link *link, uint32_t number
 static void take_question(struct worker *worker, struct link *link, const struct wire_header *header)
 {
     char *text = ask_answer(worker, (const char *)(header + 1), header->count);
-    send_reply(worker, link, header->ask, text);
+    if (text != NULL)
+        send_reply(worker, link, header->ask, text);
+    else
+        diff_number(worker, header->ask);
     free(text);
+}
+
+/* A long answer is worked out between batches. Returns true when there was something to do. */
+static bool answer_step(struct worker *worker, struct link *link)
+{
+    uint32_t number = 0;
+    char *text;
+    bool busy = diff_step(worker, &number, &text);
+    if (text != NULL)
+        send_reply(worker, link, number, text);
+    free(text);
+    return busy;
 }
 
 static void take_batch(struct worker *worker, struct link *link, const uint8_t *bytes, size_t size)
@@ -178,7 +194,7 @@ static unsigned drain(struct worker *worker, struct link *link)
         taken++;
     }
     if (taken > 0)
-        beat(worker);
+        worker_beat(worker);
     return taken;
 }
 
@@ -273,6 +289,7 @@ static void run(struct worker *worker, struct link *link)
         if (!hears(&heard_ms))
             _exit(EXIT_FAILURE); /* between batches: as after a death, and closing NNG's sockets would hang */
         busy |= persist_sweep_slice(worker);
+        busy |= answer_step(worker, link);
         answer(worker, link);
         metric_set(METRIC_redis_up, mirror_up(worker->mirror));
         uint64_t lag = state_applied(worker->common) - mirror_durable(worker->mirror);

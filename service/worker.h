@@ -11,6 +11,7 @@
 #include "cache/table.h"
 #include "cache/zone_path.h"
 #include "pricing/model.h"
+#include "service/change.h"
 #include "service/config.h"
 #include "service/mirror.h"
 #include "service/publisher.h"
@@ -60,6 +61,12 @@ struct partition {
 #define FINDINGS_MAX 65536u
 _Static_assert(3 * 16384 <= FINDINGS_MAX / 4 * 3, "the largest batch fits behind a quarter");
 
+struct ready_models { /* loaded and numbered */
+    uint64_t number;  /* of their change; 0 = none */
+    struct model_set *set;
+    uint16_t (*rule)[MODEL_CURRENCIES_MAX];
+};
+
 struct worker {
     const struct config *config;
     uint32_t index;
@@ -68,6 +75,10 @@ struct worker {
     struct zone_levels levels;
     struct model_set *models;
     uint16_t (*rule)[MODEL_CURRENCIES_MAX]; /* row of rules per model and currency */
+    struct change change;          /* in force */
+    struct ready_models next;      /* of a change that may come */
+    struct diff *diff;             /* a comparison that is being made, or NULL */
+    uint64_t change_due;           /* a record of this batch says so; 0 = none */
     struct state *common;
     struct partition partition[RIALTO_PARTITIONS]; /* only the owned ones are open */
     struct timers timers;
@@ -106,6 +117,17 @@ static inline bool worker_owns(const struct worker *worker, uint32_t partition)
 enum rialto_status worker_setup(const struct config *config, uint32_t index, struct worker *worker);
 void               worker_teardown(struct worker *worker);
 
+/* worker.c: tell readers that the partitions' owner lives. */
+void worker_beat(struct worker *worker);
+
+/* change_over.c: models and frozen prices come into force. change_over() is called within a batch; false: they cannot be
+ * loaded, and this worker has to end. */
+enum rialto_status change_over_setup(struct worker *worker);
+bool change_over(struct worker *worker, uint64_t number);
+void ready_models_free(struct ready_models *ready);
+enum hold { HOLD_NOT, HOLD_LIST, HOLD_LAST };
+enum hold change_hold(const struct worker *worker, const struct product_record *product, uint32_t place);
+
 /* batch.c: apply one message of records. Returns false if the message is malformed (nothing is applied). */
 bool batch_apply(struct worker *worker, const uint8_t *bytes, size_t size);
 
@@ -126,6 +148,9 @@ void apply_offer_timer(struct worker *worker, struct partition *partition, uint3
 bool     cells_setup(struct worker *worker, struct partition *partition);
 uint32_t cell_get(struct worker *worker, struct partition *partition, uint32_t product, uint32_t place, uint32_t level);
 void     cells_relink(struct worker *worker, struct partition *partition, uint32_t product);
+/* Who prices this cell now: an index into the set, or -1. */
+int32_t  cell_model(const struct worker *worker, const struct model_set *set, const struct partition *partition,
+                    const struct product_record *product, uint32_t cell);
 uint32_t cell_priced(const struct partition *partition, uint32_t cell); /* nearest cell with a list price, itself first */
 
 /* reprice.c */
@@ -144,8 +169,8 @@ bool reprice_look(const struct worker *worker, const struct partition *partition
                   const struct model *model, int64_t now_ms, struct input_origin origins[INPUT_COUNT],
                   struct price_inputs *ret);
 
-/* ask.c: the answer to a question of the gateway's, as JSON text to be freed; NULL: out of memory. Changes nothing that
- * prices rest on. */
+/* ask.c: the answer to a question of the gateway's, as JSON text to be freed; NULL: it takes longer (diff.h). Changes
+ * nothing that prices rest on. */
 char *ask_answer(struct worker *worker, const char *text, size_t bytes);
 
 /* lines.c: from committed records to shared memory. */

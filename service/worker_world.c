@@ -1,42 +1,13 @@
 /* worker_world.c - a worker's world, set up from what is there: cache, models, state files, Redis. */
 #include "cache/keys.h"
 #include "service/clock.h"
+#include "service/diff.h"
 #include "service/log.h"
 #include "service/metrics.h"
 #include "service/worker.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static enum rialto_status setup_models(struct worker *worker)
-{
-    struct fault fault = {0};
-    enum rialto_status status = model_set_load(worker->config->models_dir, &worker->models, &fault);
-    if (status == RIALTO_OK) {
-        char groups[RIALTO_GROUPS_MAX][RIALTO_NAME_MAX];
-        uint8_t count = worker->control->group_count;
-        memcpy(groups, worker->control->groups, sizeof groups);
-        status = model_set_number_groups(worker->models, groups, &count, &fault);
-    }
-    if (status != RIALTO_OK) {
-        char text[512];
-        (void)fault_text(&fault, sizeof text, text);
-        log_line(LOG_ERROR, "MODELS-REFUSED", "%s", text);
-        return status;
-    }
-    worker->rule = calloc(worker->models->count, sizeof *worker->rule);
-    if (worker->rule == NULL)
-        return RIALTO_NO_MEMORY;
-    for (uint32_t m = 0; m < worker->models->count; m++) {
-        const struct model *model = &worker->models->model[m];
-        for (uint32_t i = 0; i < model->currency_count; i++)
-            if (rule_find(worker->cache, model->text_hash, model->currency[i], &worker->rule[m][i]) != RIALTO_OK) {
-                log_line(LOG_ERROR, "RULE-MISSING", "model=%s currency=%s", model->name, model->currency[i]);
-                return RIALTO_NOT_FOUND;
-            }
-    }
-    return RIALTO_OK;
-}
 
 /* A fresh file is filled from Redis. Without Redis an empty start is not silently taken for the truth: the worker ends, and
  * comes back when the supervisor tries again. */
@@ -128,7 +99,7 @@ enum rialto_status worker_setup(const struct config *config, uint32_t index, str
     }
     worker->control = cache_control(worker->cache);
     bool took_over = false;
-    status = setup_models(worker);
+    status = change_over_setup(worker);
     if (status == RIALTO_OK)
         status = setup_partitions(worker, &took_over);
     if (status != RIALTO_OK)
@@ -153,6 +124,8 @@ void worker_teardown(struct worker *worker)
     timers_fini(&worker->timers);
     free(worker->place);
     free(worker->place_slot);
+    diff_free(worker);
+    ready_models_free(&worker->next);
     free(worker->rule);
     model_set_free(worker->models);
     cache_close(worker->cache);

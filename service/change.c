@@ -1,0 +1,388 @@
+/* change.c - the change in force and the models that belong to it, as files. See change.h. */
+#include "service/change.h"
+
+#include "service/log.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define HISTORY_BYTES_MAX (1u << 19) /* then its older half goes */
+#define FILES_MAX         1024u      /* looked at in a folder */
+
+static const char *const MODE[] = { "normal", "list", "frozen" };
+static const char *const BY[] = { "sku", "category", "zone" };
+
+const char *change_mode_name(enum rialto_mode mode)
+{
+    return MODE[mode];
+}
+
+const char *freeze_by_name(enum freeze_by by)
+{
+    return BY[by];
+}
+
+bool freeze_covers(const char *pattern, const char *name)
+{
+    size_t length = strlen(pattern);
+    if (length == 0 || pattern[length - 1] != '*')
+        return strcmp(pattern, name) == 0;
+    if (strncmp(pattern, name, length - 1) == 0)
+        return true;
+    return length > 2 && pattern[length - 2] == '/' && strlen(name) == length - 2 && strncmp(pattern, name, length - 2) == 0;
+}
+
+/* ---- as JSON ------------------------------------------------------------------------------------------------------ */
+
+static int64_t number_of(const cJSON *object, const char *member)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
+    return cJSON_IsNumber(item) ? (int64_t)item->valuedouble : 0;
+}
+
+static void text_take(const cJSON *object, const char *member, size_t n, char *ret)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
+    (void)snprintf(ret, n, "%s", cJSON_IsString(item) ? item->valuestring : "");
+}
+
+static int name_find(const char *const names[], int count, const cJSON *object, const char *member)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
+    for (int i = 0; i < count && cJSON_IsString(item); i++)
+        if (strcmp(names[i], item->valuestring) == 0)
+            return i;
+    return -1;
+}
+
+static bool freezes_take(const cJSON *object, struct change *ret)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(object, "freeze"))
+    {
+        int by = name_find(BY, 3, item, "by"), mode = name_find(MODE, 3, item, "to");
+        if (ret->freeze_count == CHANGE_FREEZES_MAX || by < 0 || mode == RIALTO_MODE_NORMAL || mode < 0)
+            return false;
+        struct freeze *freeze = &ret->freeze[ret->freeze_count++];
+        freeze->by = (enum freeze_by)by;
+        freeze->to_list = mode == RIALTO_MODE_LIST;
+        text_take(item, "pattern", sizeof freeze->pattern, freeze->pattern);
+    }
+    return true;
+}
+
+static bool change_take(const cJSON *object, struct change *ret)
+{
+    char hash[24];
+    memset(ret, 0, sizeof *ret);
+    int mode = name_find(MODE, 3, object, "mode");
+    ret->number = (uint64_t)number_of(object, "change");
+    ret->models = (uint64_t)number_of(object, "models");
+    ret->pinned = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "pinned"));
+    ret->mode = mode < 0 ? RIALTO_MODE_NORMAL : (enum rialto_mode)mode;
+    ret->when_ms = number_of(object, "when_ms");
+    text_take(object, "source_hash", sizeof hash, hash);
+    ret->source_hash = strtoull(hash, NULL, 16);
+    text_take(object, "who", sizeof ret->who, ret->who);
+    text_take(object, "what", sizeof ret->what, ret->what);
+    return ret->number > 0 && ret->models > 0 && ret->models <= ret->number && mode >= 0 && freezes_take(object, ret);
+}
+
+static char *change_text(const struct change *change)
+{
+    char hash[24];
+    cJSON *object = cJSON_CreateObject();
+    (void)snprintf(hash, sizeof hash, "%016" PRIx64, change->source_hash);
+    cJSON_AddNumberToObject(object, "change", (double)change->number);
+    cJSON_AddNumberToObject(object, "models", (double)change->models);
+    cJSON_AddStringToObject(object, "source_hash", hash);
+    cJSON_AddBoolToObject(object, "pinned", change->pinned);
+    cJSON_AddStringToObject(object, "mode", MODE[change->mode]);
+    cJSON *list = cJSON_AddArrayToObject(object, "freeze");
+    for (uint32_t i = 0; i < change->freeze_count; i++) {
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddStringToObject(item, "by", BY[change->freeze[i].by]);
+        cJSON_AddStringToObject(item, "pattern", change->freeze[i].pattern);
+        cJSON_AddStringToObject(item, "to", MODE[change->freeze[i].to_list ? RIALTO_MODE_LIST : RIALTO_MODE_FROZEN]);
+        cJSON_AddItemToArray(list, item);
+    }
+    cJSON_AddNumberToObject(object, "when_ms", (double)change->when_ms);
+    cJSON_AddStringToObject(object, "who", change->who);
+    cJSON_AddStringToObject(object, "what", change->what);
+    char *text = cJSON_PrintUnformatted(object);
+    cJSON_Delete(object);
+    return text;
+}
+
+/* ---- files --------------------------------------------------------------------------------------------------------- */
+
+static char *text_read(const struct config *config, const char *name, size_t *ret_bytes, struct fault *fault)
+{
+    char path[DATA_PATH_MAX], *text = NULL;
+    data_path(config, name, path);
+    return file_read(path, &text, ret_bytes, fault) == RIALTO_OK ? text : NULL;
+}
+
+enum rialto_status change_load(const struct config *config, struct change *ret)
+{
+    struct fault fault = { 0 };
+    char path[DATA_PATH_MAX];
+    size_t bytes = 0;
+    data_path(config, "change.json", path);
+    if (access(path, F_OK) == -1 && errno == ENOENT)
+        return RIALTO_NOT_FOUND;
+    char *text = text_read(config, "change.json", &bytes, &fault);
+    cJSON *object = text != NULL ? json_parse(text, bytes, 0, &fault) : NULL;
+    bool good = object != NULL && change_take(object, ret);
+    cJSON_Delete(object);
+    free(text);
+    if (!good)
+        log_line(LOG_ERROR, "CHANGE", "path=%s is not what was written: %s", path, fault.reason);
+    return good ? RIALTO_OK : RIALTO_REFUSED;
+}
+
+/* The newest half, from the beginning of a line on. */
+static void history_cut(const struct config *config)
+{
+    char path[DATA_PATH_MAX];
+    struct fault fault = { 0 };
+    struct stat info;
+    size_t bytes = 0;
+    data_path(config, "changes.ndjson", path);
+    if (stat(path, &info) == -1 || info.st_size < (off_t)HISTORY_BYTES_MAX)
+        return;
+    char *text = text_read(config, "changes.ndjson", &bytes, &fault);
+    const char *half = text != NULL ? memchr(text + bytes / 2, '\n', bytes - bytes / 2) : NULL;
+    if (half != NULL)
+        (void)file_replace(path, half + 1, bytes - (size_t)(half + 1 - text));
+    free(text);
+}
+
+/* The record is for people: a change is not refused because it cannot be written down. */
+static void history_add(const struct config *config, const char *text)
+{
+    char path[DATA_PATH_MAX];
+    history_cut(config);
+    data_path(config, "changes.ndjson", path);
+    FILE *file = fopen(path, "ae");
+    bool written = file != NULL && fprintf(file, "%s\n", text) > 0 && fflush(file) == 0 && fsync(fileno(file)) == 0;
+    if (file != NULL)
+        (void)fclose(file);
+    if (!written)
+        log_line(LOG_WARNING, "CHANGE-NOT-RECORDED", "path=%s error=\"%s\"", path, strerror(errno));
+}
+
+bool change_save(const struct config *config, const struct change *change)
+{
+    char path[DATA_PATH_MAX];
+    char *text = change_text(change);
+    data_path(config, "change.json", path);
+    bool saved = text != NULL && file_replace(path, text, strlen(text));
+    if (saved)
+        history_add(config, text);
+    else
+        log_line(LOG_ERROR, "CHANGE", "path=%s error=\"%s\"", path, strerror(errno));
+    free(text);
+    return saved;
+}
+
+void change_models_path(const struct config *config, uint64_t models, char ret[DATA_PATH_MAX])
+{
+    (void)snprintf(ret, DATA_PATH_MAX, "%s/models/%" PRIu64, config->data_dir, models);
+}
+
+bool change_stage_path(const struct config *config, const char *stage, char ret[DATA_PATH_MAX])
+{
+    static const char ALLOWED[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    size_t length = strlen(stage);
+    if (length < 7 || length > 26 || strncmp(stage, "stage.", 6) != 0 || strspn(stage + 6, ALLOWED) != length - 6)
+        return false;
+    (void)snprintf(ret, DATA_PATH_MAX, "%s/models/%s", config->data_dir, stage);
+    return true;
+}
+
+bool change_has_models(const struct config *config, uint64_t models)
+{
+    char path[DATA_PATH_MAX];
+    struct stat info;
+    change_models_path(config, models, path);
+    return models > 0 && stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+uint64_t change_models_before(const struct config *config, const struct change *change)
+{
+    struct fault fault = { 0 };
+    size_t bytes = 0;
+    char *text = text_read(config, "changes.ndjson", &bytes, &fault);
+    uint64_t before = 0, current = 0;
+    for (char *line = text, *end; line != NULL && line < text + bytes; line = end + 1) {
+        end = memchr(line, '\n', bytes - (size_t)(line - text));
+        if (end == NULL)
+            break;
+        cJSON *object = json_parse(line, (size_t)(end - line), 0, &fault);
+        uint64_t models = (uint64_t)number_of(object, "models");
+        if (models != current && models != 0) {
+            before = current;
+            current = models;
+        }
+        cJSON_Delete(object);
+    }
+    free(text);
+    return current == change->models && change_has_models(config, before) ? before : 0;
+}
+
+/* ---- folders of models --------------------------------------------------------------------------------------------- */
+
+static bool is_model_name(const char *name)
+{
+    size_t length = strlen(name);
+    return length > 5 && strcmp(name + length - 5, ".json") == 0 && name[0] != '.';
+}
+
+/* Our own copies only: other files in there keep rmdir() from working, and are left alone. */
+static void folder_remove(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    if (dir == NULL)
+        return;
+    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir))
+        if (is_model_name(entry->d_name))
+            (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    (void)closedir(dir);
+    (void)rmdir(folder);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The names of a folder's model files, in order; to be freed one by one. False: it cannot be read. */
+static bool names_of(const char *folder, char *names[FILES_MAX], uint32_t *ret_count)
+{
+    DIR *dir = opendir(folder);
+    *ret_count = 0;
+    if (dir == NULL)
+        return false;
+    for (struct dirent *entry = readdir(dir); entry != NULL && *ret_count < FILES_MAX; entry = readdir(dir))
+        if (is_model_name(entry->d_name) && (names[*ret_count] = strdup(entry->d_name)) != NULL)
+            ++*ret_count;
+    (void)closedir(dir);
+    qsort(names, *ret_count, sizeof names[0], by_name);
+    return true;
+}
+
+uint64_t change_folder_hash(const char *folder)
+{
+    char *names[FILES_MAX], path[2 * CONFIG_TEXT_MAX];
+    uint32_t count;
+    uint64_t hash = 1;
+    if (!names_of(folder, names, &count))
+        return 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct fault fault = { 0 };
+        char *text = NULL;
+        size_t bytes = 0;
+        bool fits = snprintf(path, sizeof path, "%s/%s", folder, names[i]) < (int)sizeof path;
+        hash = XXH3_64bits_withSeed(names[i], strlen(names[i]) + 1, hash);
+        if (fits && file_read(path, &text, &bytes, &fault) == RIALTO_OK)
+            hash = XXH3_64bits_withSeed(text, bytes, hash);
+        free(text);
+        free(names[i]);
+    }
+    return hash != 0 ? hash : 1;
+}
+
+static enum rialto_status file_copy(const char *from, const char *to, const char *name, struct fault *fault)
+{
+    char source[2 * CONFIG_TEXT_MAX], target[DATA_PATH_MAX + 300], *text = NULL;
+    size_t bytes = 0;
+    int a = snprintf(source, sizeof source, "%s/%s", from, name);
+    int b = snprintf(target, sizeof target, "%s/%s", to, name);
+    if (a < 0 || b < 0 || (size_t)a >= sizeof source || (size_t)b >= DATA_PATH_MAX)
+        return fault_set(fault, NULL, 0, "", "%.60s: the name is too long", name);
+    if (file_read(source, &text, &bytes, fault) != RIALTO_OK)
+        return RIALTO_REFUSED;
+    bool copied = file_replace(target, text, bytes);
+    free(text);
+    return copied ? RIALTO_OK : fault_set(fault, NULL, 0, "", "%.100s: %.60s", target, strerror(errno));
+}
+
+enum rialto_status change_stage(const struct config *config, const char *folder, const char *stage, struct fault *fault)
+{
+    char *names[FILES_MAX], target[DATA_PATH_MAX], models[DATA_PATH_MAX];
+    uint32_t count;
+    data_path(config, "models", models);
+    if (!change_stage_path(config, stage, target))
+        return fault_set(fault, NULL, 0, "", "%.40s is no name of a stage", stage);
+    folder_remove(target);
+    if (!names_of(folder, names, &count))
+        return fault_set(fault, NULL, 0, "", "%.100s: %.60s", folder, strerror(errno));
+    enum rialto_status status = RIALTO_OK;
+    if ((mkdir(models, 0700) == -1 && errno != EEXIST) || (mkdir(target, 0700) == -1 && errno != EEXIST))
+        status = fault_set(fault, NULL, 0, "", "%.100s: %.60s", target, strerror(errno));
+    for (uint32_t i = 0; i < count; i++) {
+        if (status == RIALTO_OK)
+            status = file_copy(folder, target, names[i], fault);
+        free(names[i]);
+    }
+    if (status != RIALTO_OK)
+        folder_remove(target);
+    return status;
+}
+
+void change_stage_drop(const struct config *config, const char *stage)
+{
+    char path[DATA_PATH_MAX];
+    if (change_stage_path(config, stage, path))
+        folder_remove(path);
+}
+
+static void remove_old(const struct config *config, const struct change *keep)
+{
+    char path[DATA_PATH_MAX];
+    uint64_t number[FILES_MAX];
+    uint32_t count = 0, newer;
+    data_path(config, "models", path);
+    DIR *dir = opendir(path);
+    if (dir == NULL)
+        return;
+    for (struct dirent *entry = readdir(dir); entry != NULL && count < FILES_MAX; entry = readdir(dir)) {
+        char *end;
+        uint64_t value = strtoull(entry->d_name, &end, 10);
+        if (value > 0 && *end == '\0')
+            number[count++] = value;
+    }
+    (void)closedir(dir);
+    for (uint32_t i = 0; i < count; i++) {
+        newer = 0;
+        for (uint32_t j = 0; j < count; j++)
+            newer += number[j] > number[i];
+        change_models_path(config, number[i], path);
+        if (newer >= CHANGE_MODELS_KEPT && number[i] != keep->models)
+            folder_remove(path);
+    }
+}
+
+bool change_adopt(const struct config *config, const char *stage, uint64_t number, const struct change *keep)
+{
+    char from[DATA_PATH_MAX], to[DATA_PATH_MAX];
+    change_models_path(config, number, to);
+    folder_remove(to); /* of a change that never came into force */
+    if (!change_stage_path(config, stage, from) || rename(from, to) == -1) {
+        log_line(LOG_ERROR, "MODELS", "path=%s error=\"%s\"", to, strerror(errno));
+        return false;
+    }
+    remove_old(config, keep);
+    return true;
+}
