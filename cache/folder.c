@@ -15,14 +15,6 @@ static const char *const FILE_NAMES[FOLDER_FILE_COUNT] = {
     [FOLDER_FILE_RINGS] = "rings",  [FOLDER_FILE_CONTROL] = "control",
 };
 
-static const uint32_t LINE_BYTES[RIALTO_TABLE_COUNT] = {
-    [RIALTO_TABLE_CELLS] = sizeof(struct rialto_cell_line),
-    [RIALTO_TABLE_TERMS] = sizeof(struct rialto_terms_line),
-    [RIALTO_TABLE_OFFERS] = sizeof(struct rialto_offer_line),
-    [RIALTO_TABLE_ZONES] = sizeof(struct rialto_zone_line),
-    [RIALTO_TABLE_PRODUCTS] = sizeof(struct rialto_product_line),
-};
-
 const char *folder_file_name(uint32_t file)
 {
     return FILE_NAMES[file];
@@ -32,11 +24,6 @@ bool folder_file_path(const char *folder, uint32_t file, const char *suffix, cha
 {
     int length = snprintf(ret, FOLDER_PATH_MAX, "%s/%s%s%s", folder, FILE_NAMES[file], RIALTO_FILE_SUFFIX, suffix);
     return length > 0 && length < FOLDER_PATH_MAX;
-}
-
-uint32_t folder_table_line_bytes(uint32_t table)
-{
-    return LINE_BYTES[table];
 }
 
 enum rialto_status folder_status_of_errno(int error)
@@ -130,7 +117,7 @@ static enum rialto_status check_header(const struct rialto_table_header *h, uint
     enum rialto_status status = check_magic(&h->magic, RIALTO_TABLE_MAGIC, h->layout, h->byte_order);
     if (status != RIALTO_OK)
         return status;
-    if (h->table != table || h->line_bytes != LINE_BYTES[table] || h->partition_count != RIALTO_PARTITIONS)
+    if (h->table != table || h->line_bytes != folder_table_line_bytes(table) || h->partition_count != RIALTO_PARTITIONS)
         return RIALTO_OTHER_LAYOUT;
     if (h->created_unix_ms != stamp)
         return RIALTO_NO_CACHE;
@@ -209,7 +196,7 @@ static enum rialto_status map_table(int fd, bool writable, uint32_t table, int64
     if (base == NULL)
         return folder_status_of_errno(errno);
     aim_table(ret, base, bytes);
-    return check_extents(ret, LINE_BYTES[table], fd);
+    return check_extents(ret, folder_table_line_bytes(table), fd);
 }
 
 static enum rialto_status open_table(const char *path, bool writable, uint32_t table, int64_t stamp,

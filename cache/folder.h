@@ -49,7 +49,15 @@ const char *folder_file_name(uint32_t file);
 bool folder_file_path(const char *folder, uint32_t file, const char *suffix, char ret[FOLDER_PATH_MAX]);
 
 /* folder_table_line_bytes - 64, 128 or 256. */
-uint32_t folder_table_line_bytes(uint32_t table);
+static inline uint32_t folder_table_line_bytes(uint32_t table)
+{
+    return table == RIALTO_TABLE_PRODUCTS ? (uint32_t)sizeof(struct rialto_product_line)
+           : table == RIALTO_TABLE_ZONES  ? (uint32_t)sizeof(struct rialto_zone_line)
+                                          : (uint32_t)sizeof(struct rialto_cell_line);
+}
+static_assert(sizeof(struct rialto_terms_line) == sizeof(struct rialto_cell_line) &&
+                  sizeof(struct rialto_offer_line) == sizeof(struct rialto_cell_line),
+              "three tables of one line size");
 
 static inline uint32_t folder_table_words(uint32_t table)
 {

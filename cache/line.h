@@ -32,8 +32,13 @@
 #endif
 #define LINE_WORDS_MAX RIALTO_SIDE_WORDS
 
-/* With a constant number of words a read is straight code. */
+/* With a constant number of words a read or a write is straight code. */
 #define LINE_INLINE    static inline __attribute__((always_inline))
+#ifdef __clang__
+#define LINE_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define LINE_UNROLL _Pragma("GCC unroll 32")
+#endif
 
 struct line_place { /* a line, for its writer */
     struct rialto_segment *segment;
@@ -84,6 +89,7 @@ LINE_INLINE bool line_copy_(const _Atomic uint64_t *word, uint32_t words, uint64
     ret[0] = before;
     /* Acquire pairs with (B): had we caught one word of a newer version, its odd mark (A) would be visible to the
      * second load of word 0, and we would discard this copy. */
+    LINE_UNROLL
     for (uint32_t i = 1; i < words; i++)
         ret[i] = atomic_load_explicit(&word[i], memory_order_acquire);
     return atomic_load_explicit(&word[0], memory_order_relaxed) == before;
@@ -97,6 +103,7 @@ LINE_INLINE bool line_copy_side_(const struct rialto_segment *segment, uint64_t 
     if (atomic_load_explicit(&segment->side_ref, memory_order_acquire) != wanted)
         return false;
     /* Acquire pairs with (S1): one word of the next copy would bring (S0) with it, and the second look would differ. */
+    LINE_UNROLL
     for (uint32_t i = 0; i < words; i++)
         ret[i] = atomic_load_explicit(&segment->side[i], memory_order_acquire);
     return atomic_load_explicit(&segment->side_ref, memory_order_relaxed) == wanted;
@@ -121,24 +128,25 @@ LINE_INLINE bool line_read(const struct rialto_segment *segment, const _Atomic u
 }
 
 /* line_peek - the writer's own look at a line; no other thread stores to it. */
-static inline void line_peek(const _Atomic uint64_t *word, uint32_t words, uint64_t *ret)
+LINE_INLINE void line_peek(const _Atomic uint64_t *word, uint32_t words, uint64_t *ret)
 {
+    LINE_UNROLL
     for (uint32_t i = 0; i < words; i++)
         ret[i] = atomic_load_explicit(&word[i], memory_order_relaxed);
 }
 
 /* ---- writing ---------------------------------------------------------------------------------------- */
 
-static inline void line_save_side_(const struct line_place *at, const struct line_version *safe, uint32_t even)
+LINE_INLINE void line_save_side_(const struct line_place *at, const struct line_version *safe, uint32_t even)
 {
     struct rialto_segment *segment = at->segment;
     LINE_STEP();
     /* (S0) Whoever is copying the side line now sees, with any word of (S1), that it no longer holds. */
     atomic_store_explicit(&segment->side_ref, 0, memory_order_relaxed);
+    LINE_UNROLL
     for (uint32_t i = 0; i < at->words; i++) {
         LINE_STEP();
-        uint64_t now = atomic_load_explicit(&at->word[i], memory_order_relaxed);
-        uint64_t copy = safe->image == NULL ? now : safe->image[i];
+        uint64_t copy = safe->image == NULL ? atomic_load_explicit(&at->word[i], memory_order_relaxed) : safe->image[i];
         atomic_store_explicit(&segment->side[i], i == 0 ? line_word_(copy, even) : copy,
                               memory_order_release); /* (S1) */
     }
@@ -149,8 +157,8 @@ static inline void line_save_side_(const struct line_place *at, const struct lin
 }
 
 /* line_write - publish a version. `safe` is what readers get, and what line_repair() restores, if we stop inside. */
-static inline void line_write(const struct line_place *at, const struct line_version *next,
-                              const struct line_version *safe)
+LINE_INLINE void line_write(const struct line_place *at, const struct line_version *next,
+                            const struct line_version *safe)
 {
     uint64_t now = atomic_load_explicit(&at->word[0], memory_order_relaxed);
     uint32_t even = (uint32_t)now & ~1u;
@@ -162,6 +170,7 @@ static inline void line_write(const struct line_place *at, const struct line_ver
     /* (A) Release: whoever sees the odd mark and looks for the side copy finds (S2), and not an earlier one of the same
      * name, whose writer died ahead of its (A). */
     atomic_store_explicit(&at->word[0], line_word_(now, even + 1), memory_order_release);
+    LINE_UNROLL
     for (uint32_t i = 1; i < at->words; i++) {
         LINE_STEP();
         atomic_store_explicit(&at->word[i], next->image[i], memory_order_release); /* (B) */

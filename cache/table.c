@@ -27,6 +27,10 @@
 
 struct cache {
     struct folder folder;
+    /* Extents as they were found or made by this process: once published they never change, so a write of a known place reads
+     * neither the directory nor checks it again. */
+    struct extent_view view[RIALTO_TABLE_COUNT][RIALTO_PARTITIONS][RIALTO_EXTENTS_MAX];
+    uint32_t views[RIALTO_TABLE_COUNT][RIALTO_PARTITIONS];
     struct table_growth growth[RIALTO_TABLE_COUNT];
     uint32_t claims_to_slice; /* new keys until the next slice */
     uint32_t claims_to_retry[RIALTO_TABLE_COUNT];
@@ -37,6 +41,20 @@ struct cache {
 
 static const uint64_t EMPTY_IMAGE[LINE_WORDS_MAX];
 
+static struct extent_view extent_view_of(const struct cache *cache, enum rialto_table table, uint32_t partition,
+                                         uint32_t number)
+{
+    const struct folder_table *t = &cache->folder.table[table];
+    return extent_view(t, folder_table_words(table), &t->extents[partition].extent[number]);
+}
+
+static void view_extents(struct cache *cache, enum rialto_table table, uint32_t partition)
+{
+    uint32_t count = folder_extent_count(&cache->folder.table[table].extents[partition]);
+    for (uint32_t *views = &cache->views[table][partition]; *views < count; ++*views)
+        cache->view[table][partition][*views] = extent_view_of(cache, table, partition, *views);
+}
+
 enum rialto_status cache_open(const char *folder, struct cache **ret)
 {
     struct cache *cache = calloc(1, sizeof *cache);
@@ -46,6 +64,10 @@ enum rialto_status cache_open(const char *folder, struct cache **ret)
     if (status != RIALTO_OK) {
         free(cache);
         return status;
+    }
+    for (uint32_t table = 0; table < RIALTO_TABLE_COUNT; table++) {
+        for (uint32_t partition = 0; partition < RIALTO_PARTITIONS; partition++)
+            view_extents(cache, table, partition);
     }
     *ret = cache;
     return RIALTO_OK;
@@ -93,11 +115,10 @@ static uint32_t extent_count(const struct cache *cache, enum rialto_table table,
 
 static struct extent extent_at(const struct cache *cache, enum rialto_table table, uint32_t partition, uint32_t number)
 {
-    const struct folder_table *t = &cache->folder.table[table];
-    const struct rialto_extent *extent = &extents_of(cache, table, partition)->extent[number];
-    struct extent_view in = extent_view(t, folder_table_words(table), extent);
-    uint64_t tags = atomic_load_explicit(&extent->tags, memory_order_relaxed);
-    return (struct extent){ table, partition, number, in, (_Atomic uint64_t *)(void *)(t->base + tags) };
+    const struct extent_view *seen = cache->view[table][partition];
+    struct extent_view in =
+        number < cache->views[table][partition] ? seen[number] : extent_view_of(cache, table, partition, number);
+    return (struct extent){ table, partition, number, in, (_Atomic uint64_t *)in.tags };
 }
 
 static struct extent extent_of_slot(const struct cache *cache, enum rialto_table table, uint32_t partition,
@@ -106,6 +127,20 @@ static struct extent extent_of_slot(const struct cache *cache, enum rialto_table
     uint32_t number = segment_extent_of(extents_of(cache, table, partition), slot);
     assert(number < RIALTO_EXTENTS_MAX);
     return extent_at(cache, table, partition, number);
+}
+
+/* The extent of a slot without a look at the directory; NULL when another process has made it since this one opened. */
+SEGMENT_INLINE const struct extent_view *view_of_slot(const struct cache *cache, enum rialto_table table,
+                                                      uint32_t partition, uint64_t slot)
+{
+    assert((uint32_t)table < RIALTO_TABLE_COUNT);
+    assert(partition < RIALTO_PARTITIONS);
+    const struct extent_view *seen = cache->view[table][partition];
+    for (uint32_t i = cache->views[table][partition]; i-- > 0;) {
+        if (slot - seen[i].first < seen[i].capacity)
+            return &seen[i];
+    }
+    return NULL;
 }
 
 /* The place of a line. Owner only: extents do not appear under it, so relaxed loads do. */
@@ -272,6 +307,7 @@ static bool grow_step(struct cache *cache, enum rialto_table table, uint32_t par
     if (grow_missing(&g) > 0)
         return false;
     grow_publish(&g);
+    view_extents(cache, table, partition);
     cache->growth[table].extents++;
     return true;
 }
@@ -331,45 +367,70 @@ enum rialto_status table_claim(struct cache *cache, enum rialto_table table, uin
 
 /* ---- lines --------------------------------------------------------------------------------------------------- */
 
-/* Is the version in the line the same, its seq aside? */
-static bool same_version(const struct line_place *at, const uint64_t *image)
+/* Do two images say the same, seq aside? `now` is a line's: odd is no version at all. */
+SEGMENT_INLINE bool same_version(const uint64_t *now, const uint64_t *image, uint32_t words)
 {
-    uint64_t now[LINE_WORDS_MAX];
-    line_peek(at->word, at->words, now);
-    if (now[0] >> 32 != image[0] >> 32 || (now[0] & 1u) != 0)
+    uint64_t differ = (now[0] ^ image[0]) >> 32 | (now[0] & 1u);
+    LINE_UNROLL
+    for (uint32_t w = 1; w < words; w++)
+        differ |= now[w] ^ image[w];
+    return differ == 0;
+}
+
+/* A key has got its line: mark it. */
+static void mark_used(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot,
+                      struct rialto_key key)
+{
+    struct extent extent = extent_of_slot(cache, table, partition, slot);
+    tags_set(extent.tags, slot - extent.in.first, segment_tag(key));
+    note_used(cache, &extent, 1);
+}
+
+SEGMENT_INLINE bool write_words(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot,
+                                uint32_t words, const void *line)
+{
+    const struct extent_view *in = view_of_slot(cache, table, partition, slot);
+    const struct line_place at = {
+        .segment = segment_of(cache, table, partition),
+        .word = __builtin_expect(in != NULL, 1) ? (_Atomic uint64_t *)&in->lines[(slot - in->first) * words]
+                                                : place_of(cache, table, partition, slot).word,
+        .slot = slot,
+        .words = words, /* a constant */
+    };
+    uint64_t image[LINE_WORDS_MAX], now[LINE_WORDS_MAX];
+    memcpy(image, line, words * sizeof image[0]);
+    line_peek(at.word, words, now);
+
+    struct rialto_key next = { .lo = image[1], .hi = image[2] }, before = { .lo = now[1], .hi = now[2] };
+    assert(key_usable(next));
+    bool fresh = key_is_none(before);
+    assert(fresh || key_equal(before, next)); /* else another key's line would be lost without being deleted */
+    if (same_version(now, image, words))
         return false;
-    return memcmp(&now[1], &image[1], (at->words - 1) * sizeof now[0]) == 0;
+
+    uint64_t used = atomic_load_explicit(&at.segment->used, memory_order_relaxed);
+    line_write(&at, &(struct line_version){ .image = image, .used = used + (fresh ? 1 : 0) },
+               &(struct line_version){ .image = now, .used = used });
+    if (fresh)
+        mark_used(cache, table, partition, slot, next);
+    return true;
 }
 
 bool table_write(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot, const void *line)
 {
-    struct extent extent = extent_of_slot(cache, table, partition, slot);
-    struct line_place at = place_in(cache, &extent, slot);
-    uint64_t image[LINE_WORDS_MAX];
-    memcpy(image, line, at.words * sizeof image[0]);
-
-    struct rialto_key next = { .lo = image[1], .hi = image[2] }, now = key_at(&at);
-    assert(key_usable(next));
-    bool fresh = key_is_none(now);
-    assert(fresh || key_equal(now, next)); /* else another key's line would be lost without being deleted */
-    if (same_version(&at, image))
-        return false;
-
-    uint64_t used = table_used(cache, table, partition);
-    line_write(&at, &(struct line_version){ .image = image, .used = used + (fresh ? 1 : 0) },
-               &(struct line_version){ .image = NULL, .used = used });
-    if (fresh) {
-        tags_set(extent.tags, slot - extent.in.first, segment_tag(next));
-        note_used(cache, &extent, 1);
+    switch (folder_table_words(table)) { /* constants: straight code */
+    case 8: return write_words(cache, table, partition, slot, 8, line);
+    case 16: return write_words(cache, table, partition, slot, 16, line);
+    default: return write_words(cache, table, partition, slot, 32, line);
     }
-    return true;
 }
 
 void table_prefetch(const struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot)
 {
-    struct line_place at = place_of(cache, table, partition, slot);
-    for (uint32_t w = 0; w < at.words; w += 8)
-        __builtin_prefetch((const void *)&at.word[w], 1);
+    const struct extent_view *in = view_of_slot(cache, table, partition, slot);
+    uint32_t words = folder_table_words(table);
+    for (uint32_t w = 0; in != NULL && w < words; w += 8)
+        __builtin_prefetch((const void *)&in->lines[(slot - in->first) * words + w], 1);
 }
 
 bool table_read(const struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot, void *ret_line)
@@ -436,6 +497,7 @@ void table_repair(struct cache *cache, enum rialto_table table, uint32_t partiti
     struct rialto_segment *segment = segment_of(cache, table, partition);
     struct grow_place g = grow_place_of(cache, table, partition);
     grow_repair(&g);
+    view_extents(cache, table, partition);
     cache->counted[table][partition] = false;
     /* At most one line can be open, and the side line was made for it before it was opened. */
     uint64_t ref = atomic_load_explicit(&segment->side_ref, memory_order_relaxed);
