@@ -99,5 +99,8 @@ int bench_quote(const struct bench_options *options);
 int bench_ingest(const struct bench_options *options);
 /* bench_clients - the same quotes from C, Python, Node.js, PHP and Java, over HTTP and out of Redis, on one service. */
 int bench_clients(const struct bench_options *options);
+/* bench_lines - the side line beside a plain seqlock, two copies a line and repair by a successor. Exit status: 1 when a
+ * torn line was read. */
+int bench_lines(const struct bench_options *options);
 
 #endif

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""rialto-bench quote on a small shop: the object it prints is whole, and every price of every store was right."""
+"""rialto-bench on small sizes: the objects it prints are whole, and every price and line that was read was right."""
 from rialto_test import *
 
 FIGURES = ("quote_p50_ns", "quote_p99_ns", "quote_p999_ns", "page50_p50_ns", "page50_p99_ns")
@@ -33,5 +33,25 @@ def _():
         require(0 < result[way]["quote_p50_ns"] <= result[way]["quote_p99_ns"], f"{way}: {result[way]}")
         require(0 < result[way]["page50_p50_ns"] <= result[way]["page50_p99_ns"], f"{way}: {result[way]}")
         require(result[way]["quotes"] > 0 and result[way]["wrong"] == 0, f"{way}: {result[way]}")
+
+status_lines, out_lines, err_lines = run(BIN / "rialto-bench", "lines", "--cells", "20000", "--seconds", "0.1", "--rounds", "1", "--json")
+
+@check("rialto-bench lines --json ends well: no way of publishing a line shows a torn one")
+def _():
+    equal(status_lines, 0)
+    result = json.loads(out_lines)
+    for way in ("plain", "side", "two_copies", "repair"):
+        require(result[way]["publish_per_s"] > 0 and result[way]["read_beside_writer_per_s"] > 0, f"{way}: {result[way]}")
+        equal((way, result[way]["torn"], result[way]["kills"]), (way, 0, 100))
+
+@check("killed writers leave lines open, which only the side line and the second copy keep readable")
+def _():
+    result = json.loads(out_lines)
+    for way in ("plain", "repair"):
+        require(result[way]["lines_unreadable"] > 0, f"{way}: {result[way]}")
+        equal(result[way]["lines_unreadable"], result[way]["lines_left_open"])
+    require(result["side"]["lines_left_open"] > 0, str(result["side"]))
+    for way in ("side", "two_copies"):
+        equal((way, result[way]["lines_unreadable"], result[way]["reads_over_1ms"], result[way]["busy"]), (way, 0, 0, 0))
 
 finish()
