@@ -418,10 +418,10 @@ SEGMENT_INLINE bool write_words(struct cache *cache, enum rialto_table table, ui
 
 bool table_write(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot, const void *line)
 {
-    switch (folder_table_words(table)) { /* constants: straight code */
+    switch (folder_table_words(table)) { /* a constant: straight code */
     case 8: return write_words(cache, table, partition, slot, 8, line);
     case 16: return write_words(cache, table, partition, slot, 16, line);
-    default: return write_words(cache, table, partition, slot, 32, line);
+    default: return write_words(cache, table, partition, slot, folder_table_words(table), line);
     }
 }
 

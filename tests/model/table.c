@@ -8,10 +8,15 @@
 
 #define LINE_SPINS        1
 #define LINE_ATTEMPTS_MAX 3
+#include "cache/folder.h"
+
+/* Lines of this model are shorter than any table's. */
+#define WORDS                          4u
+#define folder_table_words(table)      ((void)(table), WORDS)
+#define folder_table_line_bytes(table) ((void)(table), WORDS * 8)
 #include "cache/table.c"
 
 #define LINES   16u /* of an extent */
-#define WORDS   4u
 #define TABLE   RIALTO_TABLE_TERMS
 #define COMMITS 8u
 #define LATER   UINT32_MAX
@@ -34,13 +39,6 @@ static struct {
 static_assert(sizeof memory <= VIEWS_BYTES_MAX, "all that readers may load is watched");
 
 static struct cache cache;
-
-/* What cache/folder.c would say of this table. */
-uint32_t folder_table_line_bytes(uint32_t table)
-{
-    (void)table;
-    return WORDS * 8;
-}
 
 enum rialto_status folder_open(const char *path, bool writable, struct folder *ret)
 {
@@ -152,6 +150,8 @@ static uint64_t slot_of_key(int key)
 static void forget(void)
 {
     memset(cache.counted, 0, sizeof cache.counted);
+    memset(cache.views, 0, sizeof cache.views);
+    view_extents(&cache, TABLE, 0);
     cache.claims_to_slice = 0;
 }
 
