@@ -68,10 +68,10 @@ static bool prepare(struct prepared *message, uint64_t *random)
         uint32_t shop = (uint32_t)(roll >> 20) % SHOPS;
         at += (size_t)snprintf(message->text + at, LINE_MAX_,
                                "{\"type\":\"demand\",\"sku\":\"sku-%06u\",\"event\":\"order\",\"quantity\":%u,\"zone\":"
-                               "\"c%u/s%u\",\"source\":\"pos-%02u\",\"id\":\"",
+                               "\"c%u/s%u\",\"source\":\"pos-%02u\",\"seq\":",
                                (uint32_t)(roll % PRODUCTS), 1 + (uint32_t)(roll >> 50) % 4, shop % 2, shop, shop);
         message->seq_at[i] = (uint32_t)at;
-        at += (size_t)snprintf(message->text + at, LINE_MAX_, "1000000000\"}\n");
+        at += (size_t)snprintf(message->text + at, LINE_MAX_, "1000000000}\n");
     }
     message->bytes = at;
     return true;

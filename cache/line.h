@@ -35,7 +35,7 @@
 /* With a constant number of words a read or a write is straight code. */
 #define LINE_INLINE    static inline __attribute__((always_inline))
 #ifdef __clang__
-#define LINE_UNROLL /* by itself where it can, and it refuses to be asked where it cannot */
+#define LINE_UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define LINE_UNROLL _Pragma("GCC unroll 32")
 #endif

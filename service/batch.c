@@ -54,12 +54,6 @@ static void fire_timers(struct worker *worker)
     }
 }
 
-/* Both parts of a signal may come to one partition: each counts once, not one of the two. */
-static uint64_t part_id(const struct wire_record *head)
-{
-    return head->id_hash == 0 ? 0 : head->id_hash + head->part;
-}
-
 static enum signal_reason apply_owned(struct worker *worker, const struct wire_record *head, const struct signal *signal)
 {
     struct partition *partition = &worker->partition[head->partition];
@@ -69,13 +63,13 @@ static enum signal_reason apply_owned(struct worker *worker, const struct wire_r
     }
     if (!partition_begin(worker, partition))
         return REASON_none;
-    uint64_t id = part_id(head);
-    if (id != 0 && state_seen(partition->state, id, worker->tick_ms))
-        return REASON_duplicate;
-    enum signal_reason reason = head->part == PART_PRODUCT ? apply_product_part(worker, partition, signal)
-                                                           : apply_customer_part(worker, partition, signal);
-    if (id != 0 && !signal_reason_rejects(reason))
-        state_remember(partition->state, id, worker->tick_ms);
+    enum signal_reason reason = once_check(worker, partition->state, head);
+    if (reason != REASON_none)
+        return reason;
+    reason = head->part == PART_PRODUCT ? apply_product_part(worker, partition, signal)
+                                        : apply_customer_part(worker, partition, signal);
+    if (!signal_reason_rejects(reason))
+        once_remember(worker, partition->state, head);
     return reason;
 }
 
@@ -85,11 +79,12 @@ static enum signal_reason apply_common(struct worker *worker, const struct wire_
         worker->change_due = head->id_hash;
         return REASON_none;
     }
-    if (head->id_hash != 0 && state_seen(worker->common, head->id_hash, worker->tick_ms))
-        return REASON_duplicate;
-    enum signal_reason reason = apply_common_part(worker, signal);
-    if (head->id_hash != 0 && !signal_reason_rejects(reason))
-        state_remember(worker->common, head->id_hash, worker->tick_ms);
+    enum signal_reason reason = once_check(worker, worker->common, head);
+    if (reason != REASON_none)
+        return reason;
+    reason = apply_common_part(worker, signal);
+    if (!signal_reason_rejects(reason))
+        once_remember(worker, worker->common, head);
     return reason;
 }
 
@@ -127,6 +122,14 @@ static void apply_records(struct worker *worker, const uint8_t *bytes, size_t si
     metric_add(METRIC_records_applied_total, count);
 }
 
+/* More signals than can be priced one batch after the other: the newest state wins, and is priced with the last of them, or with
+ * the first of the next tick. */
+static void reprice_later(struct worker *worker)
+{
+    for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++)
+        metric_add(METRIC_prices_coalesced_total, worker->partition[p].dirty_count);
+}
+
 /* Prices of a partition that has this batch already wait for the next one: they are in its lines as of this tick. */
 static void reprice_all(struct worker *worker)
 {
@@ -135,6 +138,7 @@ static void reprice_all(struct worker *worker)
         if (partition->state != NULL && partition->dirty_count > 0 && partition_begin(worker, partition))
             reprice_dirty(worker, partition);
     }
+    worker->priced_ms = worker->tick_ms;
 }
 
 static void commit_all(struct worker *worker)
@@ -158,7 +162,7 @@ static void commit_all(struct worker *worker)
     worker->terms_stale = false;
     if (worker->index == 0)
         persist_changed(worker, MIRROR_COMMON, worker->common);
-    (void)mirror_commit(worker->mirror, worker->batch);
+    persist_batch_ended(worker);
     worker->erased = false;
 }
 
@@ -170,6 +174,7 @@ bool batch_apply(struct worker *worker, const uint8_t *bytes, size_t size)
         return false;
     }
     worker->batch = header->seq;
+    worker->pending.awaited = worker->pending.awaited || header->flags & WIRE_ANSWERED;
     if (header->tick_ms > worker->tick_ms)
         worker->tick_ms = header->tick_ms;
     state_begin(worker->common, worker->batch);
@@ -181,10 +186,14 @@ bool batch_apply(struct worker *worker, const uint8_t *bytes, size_t size)
     }
     if (worker->zones_changed)
         places_rebuild(worker);
+    bool change = worker->change_due != 0;
     if (worker->change_due != 0 && !change_over(worker, worker->change_due))
         abort(); /* the next process says why, or starts with what is in force */
     worker->change_due = 0;
-    reprice_all(worker);
+    if (header->flags & WIRE_MORE && !change && worker->priced_ms == worker->tick_ms)
+        reprice_later(worker);
+    else
+        reprice_all(worker);
     commit_all(worker);
     metric_add(METRIC_batches_applied_total, 1);
     metric_set(METRIC_tick_ms, (uint64_t)worker->tick_ms);

@@ -69,6 +69,8 @@
     X(restart_backoff_ms,   50,       1,     60000,    "ms",     "first wait before a dead process is started again; doubles")  \
     X(restart_backoff_max_ms,2000,    1,     600000,   "ms",     "longest such wait")                                                            \
     X(ids_max,              32768,    64,    16777216, "ids",    "ids of signals that a partition remembers for ten minutes, so that a repeat counts once") \
+    X(sources_max,          1024,     16,    1048576,  "sources","sources that number their signals (seq), for each partition; past it one silent for ten minutes makes room") \
+    X(mirror_pace_ms,       1000,     1,     60000,    "ms",     "pushed signals reach Redis within this time, gathered; answered ones at once") \
     X(rejects_max,          10000,    0,     10000000, "signals","rejected signals kept in Redis, about; 0: none")     \
     X(http_threads,         1,        1,     64,       "threads","threads that answer HTTP")                                  \
     X(http_connections_max, 1000,     8,     30000,    "conns",  "HTTP connections at once; one more waits to be taken")        \

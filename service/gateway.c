@@ -41,7 +41,7 @@ static bool round_once(struct gateway *gateway)
     (void)clock_step(gateway);
     bool more = ingest_step(gateway);
     if (!more)
-        batch_seal(gateway); /* nothing further to wait for */
+        batch_seal(gateway, false); /* nothing further to wait for */
     moved = links_step(gateway) || moved;
     answers_step(gateway);
     ingest_report(gateway, false);

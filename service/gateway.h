@@ -316,6 +316,7 @@ struct batch { /* the open one */
     uint64_t seq;
     uint32_t signals;
     bool full;
+    bool answered;      /* somebody waits for at least one */
     bool sources_known; /* at least one */
     uint16_t source[BATCH_SIGNALS_MAX];
     nng_msg *message[RIALTO_WORKERS_MAX]; /* NULL: nothing for this worker yet */
@@ -330,7 +331,8 @@ void ingest_teardown(struct gateway *gateway);
 /* batch_route - put a signal's parts into the open batch, and mark it if its visit did so before. False: a worker that must get one has no room; nothing was
  * done. */
 bool batch_route(struct gateway *gateway, struct signal *signal, struct request *request, uint32_t index);
-void batch_seal(struct gateway *gateway); /* the open batch goes to the links, if it holds anything */
+/* batch_seal - the open batch goes to the links, if it holds anything. `more`: signals follow it at once. */
+void batch_seal(struct gateway *gateway, bool more);
 void batch_tick(struct gateway *gateway); /* every worker gets an empty batch of the current tick */
 void batch_teardown(struct gateway *gateway);
 /* batch_change - a batch of its own for all workers: the change is in force from here on. Its number. batch_has_room - in

@@ -17,7 +17,7 @@
 struct route {        /* where the parts of one signal go */
     uint64_t workers; /* all of them */
     uint32_t product_partition, customer_partition;
-    uint64_t id_hash;
+    uint64_t id_hash, number;
     unsigned parts;
 };
 
@@ -31,10 +31,14 @@ static uint32_t partition_of(const struct gateway *gateway, const char *id)
     return key_partition(key_of_id(gateway->control->secret, id, strlen(id)));
 }
 
-/* Equal for the same source and id; says nothing about either to who lacks the secret. */
+/* Equal for the same source and id, or for the same source that numbers its signals; says nothing about either to who lacks the secret. */
 static uint64_t id_hash_of(const struct gateway *gateway, const struct signal *signal)
 {
     char text[2 * RIALTO_ID_MAX];
+    if (signal->seq != 0) {
+        uint64_t who = key_of_id(gateway->control->secret, signal->source, strlen(signal->source)).lo;
+        return who != 0 ? who : 1;
+    }
     if (signal->id[0] == '\0')
         return 0;
     size_t source = strlen(signal->source) + 1, id = strlen(signal->id);
@@ -48,7 +52,8 @@ static struct route route_of(const struct gateway *gateway, const struct signal 
 {
     bool watch = (unsigned)signal->type == WIRE_TYPE_WATCH;
     struct route route = { .parts = watch ? (unsigned)PART_CUSTOMER : signal_parts(signal),
-                           .id_hash = id_hash_of(gateway, signal) };
+                           .id_hash = id_hash_of(gateway, signal),
+                           .number = (uint64_t)signal->seq };
     if (route.parts & PART_COMMON)
         route.workers = UINT64_MAX >> (64 - gateway->link_count);
     if (route.parts & PART_PRODUCT) {
@@ -87,7 +92,7 @@ static nng_msg *message_start(void)
 }
 
 static void message_finish(const struct gateway *gateway, nng_msg *message, uint64_t seq, uint32_t worker,
-                           uint32_t count)
+                           uint32_t count, uint32_t flags)
 {
     struct wire_header header;
     memcpy(&header, nng_msg_body(message), sizeof header);
@@ -95,6 +100,7 @@ static void message_finish(const struct gateway *gateway, nng_msg *message, uint
     header.tick_ms = gateway->clock.tick_ms;
     header.count = count;
     header.worker = worker;
+    header.flags = flags;
     memcpy(nng_msg_body(message), &header, sizeof header); /* prev is the link's */
 }
 
@@ -119,16 +125,16 @@ static void put_parts(struct gateway *gateway, const struct signal *signal, cons
     uint8_t record[WIRE_RECORD_MAX];
     uint32_t ref = gateway->batch.signals, partition = route->product_partition;
     if (route->parts & PART_PRODUCT) {
-        size_t bytes = wire_record_encode(signal, PART_PRODUCT, partition, ref, route->id_hash, record);
+        size_t bytes = wire_record_encode(signal, PART_PRODUCT, partition, ref, route->id_hash, route->number, record);
         put_record(gateway, worker_of(gateway, partition), record, bytes);
     }
     partition = route->customer_partition;
     if (route->parts & PART_CUSTOMER) {
-        size_t bytes = wire_record_encode(signal, PART_CUSTOMER, partition, ref, route->id_hash, record);
+        size_t bytes = wire_record_encode(signal, PART_CUSTOMER, partition, ref, route->id_hash, route->number, record);
         put_record(gateway, worker_of(gateway, partition), record, bytes);
     }
     if (route->parts & PART_COMMON) {
-        size_t bytes = wire_record_encode(signal, PART_COMMON, 0, ref, route->id_hash, record);
+        size_t bytes = wire_record_encode(signal, PART_COMMON, 0, ref, route->id_hash, route->number, record);
         for (uint32_t i = 0; i < gateway->link_count; i++)
             put_record(gateway, i, record, bytes);
     }
@@ -147,11 +153,12 @@ bool batch_route(struct gateway *gateway, struct signal *signal, struct request 
     uint16_t source = rejects_source(gateway, signal->source);
     batch->source[batch->signals] = source;
     batch->sources_known = batch->sources_known || source != 0;
+    batch->answered = batch->answered || request != NULL;
     if (request != NULL)
         request_accept(request, batch->seq, batch->signals, index, route.workers);
     batch->signals++;
     if (batch->full || batch->signals >= gateway->config->batch_signals_max)
-        batch_seal(gateway);
+        batch_seal(gateway, true);
     return true;
 }
 
@@ -169,22 +176,23 @@ static struct batch_note *note_of(const struct batch *batch)
     return note;
 }
 
-void batch_seal(struct gateway *gateway)
+void batch_seal(struct gateway *gateway, bool more)
 {
     struct batch *batch = &gateway->batch;
     if (batch->signals == 0)
         return;
     struct batch_note *note = note_of(batch);
+    uint32_t flags = batch->answered ? WIRE_ANSWERED : more ? WIRE_MORE : 0;
     for (uint32_t i = 0; i < gateway->link_count; i++) {
         if (batch->message[i] == NULL)
             continue;
-        message_finish(gateway, batch->message[i], batch->seq, i, batch->records[i]);
+        message_finish(gateway, batch->message[i], batch->seq, i, batch->records[i], flags);
         link_put(&gateway->link[i], batch->message[i], batch->seq, false, note);
         batch->message[i] = NULL;
         batch->records[i] = 0;
     }
     batch->signals = 0;
-    batch->full = batch->sources_known = false;
+    batch->full = batch->sources_known = batch->answered = false;
 }
 
 void batch_tick(struct gateway *gateway)
@@ -193,7 +201,7 @@ void batch_tick(struct gateway *gateway)
     uint64_t seq = clock_take_seq(gateway);
     for (uint32_t i = 0; i < gateway->link_count; i++) {
         nng_msg *message = message_start();
-        message_finish(gateway, message, seq, i, 0);
+        message_finish(gateway, message, seq, i, 0, 0);
         link_put(&gateway->link[i], message, seq, true, NULL);
     }
 }
@@ -207,14 +215,14 @@ uint64_t batch_change(struct gateway *gateway, uint64_t number)
 {
     const struct signal signal = { .type = (enum signal_type)WIRE_TYPE_CHANGE, .time_ms = gateway->clock.tick_ms };
     uint8_t record[WIRE_RECORD_MAX];
-    batch_seal(gateway);
+    batch_seal(gateway, false);
     uint64_t seq = clock_take_seq(gateway);
-    size_t bytes = wire_record_encode(&signal, PART_COMMON, 0, 0, number, record);
+    size_t bytes = wire_record_encode(&signal, PART_COMMON, 0, 0, number, 0, record);
     for (uint32_t i = 0; i < gateway->link_count; i++) {
         nng_msg *message = message_start();
         if (nng_msg_append(message, record, bytes) != 0)
             out_of_memory();
-        message_finish(gateway, message, seq, i, 1);
+        message_finish(gateway, message, seq, i, 1, 0);
         link_put(&gateway->link[i], message, seq, false, NULL);
     }
     return seq;

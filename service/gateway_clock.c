@@ -137,7 +137,7 @@ static void follow_wall_clock(struct gateway *gateway)
 
 static void tick_begin(struct gateway *gateway, int64_t tick)
 {
-    batch_seal(gateway); /* what is in it belongs to the tick that ends */
+    batch_seal(gateway, false); /* what is in it belongs to the tick that ends */
     gateway->clock.tick_ms = tick;
     metric_set(METRIC_tick_ms, (uint64_t)tick);
     batch_tick(gateway);

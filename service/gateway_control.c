@@ -166,7 +166,7 @@ static void hand_on(struct gateway *gateway, const struct received *received, co
     char *text = cJSON_PrintUnformatted(question);
     cJSON_Delete(question);
     request_begin(gateway, (uint32_t)received->slot, received->arrived_ms, REQUEST_ASK);
-    batch_seal(gateway); /* what was taken before the question is in the answer */
+    batch_seal(gateway, false); /* what was taken before the question is in the answer */
     if (text != NULL)
         ask_owner(gateway, (uint32_t)received->slot, owner, text, strlen(text), ask_pass_on);
     else
@@ -232,7 +232,7 @@ static void diff(struct gateway *gateway, const struct received *received, const
     }
     int bytes = snprintf(question, sizeof question, "{\"ask\":\"diff\",\"stage\":\"%.26s\"}", stage->valuestring);
     request_begin(gateway, slot, received->arrived_ms, REQUEST_ASK);
-    batch_seal(gateway);
+    batch_seal(gateway, false);
     ask_workers(gateway, slot, UINT64_MAX >> (64 - gateway->link_count), question, (size_t)bytes, ask_gather);
 }
 

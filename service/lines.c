@@ -373,6 +373,8 @@ void lines_publish_changed(struct worker *worker, struct partition *partition)
     uint32_t index;
     const struct state_head *old;
     while (state_changed(partition->state, &at, &pool, &index, &old)) {
+        if (pool == POOL_SOURCES) /* has no lines */
+            continue;
         const struct state_head *now = state_at(partition->state, pool, index);
         if (!key_is_none(old->key) && !key_equal(old->key, now->key))
             drop(worker, TABLE_OF[pool], partition->number, old->key);

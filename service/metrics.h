@@ -32,6 +32,7 @@
     X(records_applied_total,       COUNTER, "records","parts of signals applied")                                   \
     X(cells_repriced_total,        COUNTER, "cells",  "baseline prices computed")                                   \
     X(cells_changed_total,         COUNTER, "cells",  "baseline prices that came out different and were published") \
+    X(prices_coalesced_total,      COUNTER, "products","products not priced after a batch, because further signals were waiting: the price came with theirs") \
     X(terms_changed_total,         COUNTER, "lines",  "customers' terms published")                                 \
     X(offers_changed_total,        COUNTER, "lines",  "offers and locks published")                                 \
     X(cells,                       GAUGE,   "lines",  "cells held")                                                 \
@@ -46,6 +47,7 @@
     X(mirror_transactions_total,   COUNTER, "txns",   "state transactions that Redis confirmed")                    \
     X(mirror_records_total,        COUNTER, "records","records in those transactions")                              \
     X(mirror_sweeps_total,         COUNTER, "sweeps", "catch-ups after Redis was away or behind")                   \
+    X(mirror_coalesced_total,      COUNTER, "records","changes of records that Redis was told together with a later one")  \
     X(mirror_lag_batches,          GAUGE,   "batches","batches applied and not yet in Redis")                       \
     X(quotes_published_total,      COUNTER, "quotes", "customers' quotes written to Redis")                         \
     X(cells_published_total,       COUNTER, "cells",  "baselines written to Redis")                                 \

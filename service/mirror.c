@@ -189,6 +189,18 @@ void mirror_put(struct mirror *mirror, uint32_t partition, char kind, struct ria
         memcpy(record + 1, value, value_bytes);
 }
 
+void mirror_put_ids(struct mirror *mirror, uint32_t partition, uint32_t generation, bool first, const uint64_t *word,
+                    size_t count)
+{
+    struct mirror_record *record =
+        stage(mirror, partition, first ? MIRROR_IDS_FIRST : MIRROR_IDS, count * sizeof word[0]);
+    if (record == NULL)
+        return;
+    record->kind = (char)generation;
+    if (count > 0)
+        memcpy(record + 1, word, count * sizeof word[0]);
+}
+
 void mirror_clear(struct mirror *mirror, uint32_t partition)
 {
     (void)stage(mirror, partition, MIRROR_CLEAR, 0);
@@ -310,6 +322,14 @@ void mirror_swept(struct mirror *mirror, uint32_t partition, uint64_t seq)
     else
         swept_locked(mirror, partition, seq, commit);
     (void)pthread_mutex_unlock(&mirror->mutex);
+}
+
+bool mirror_idle(struct mirror *mirror)
+{
+    (void)pthread_mutex_lock(&mirror->mutex);
+    bool idle = mirror->head == NULL;
+    (void)pthread_mutex_unlock(&mirror->mutex);
+    return idle;
 }
 
 bool mirror_up(const struct mirror *mirror)
@@ -514,7 +534,10 @@ static struct mirror_commit *queue_take(struct mirror *mirror)
             mirror->tail = NULL;
         last->next = NULL;
     }
+    bool idle = last != NULL && mirror->head == NULL;
     (void)pthread_mutex_unlock(&mirror->mutex);
+    if (idle)
+        mirror->hooks.wake(mirror->hooks.user);
     return first;
 }
 

@@ -3,8 +3,8 @@
  *   worker --mirror_put()...mirror_commit(seq)--> queue --hiredis, MULTI/EXEC pipelined--> PREFIX:state:{pNN},
  *   PREFIX:mark:{pNN}
  *
- * One transaction per partition and flush: MULTI; GET mark; HSET PREFIX:state:{pNN} field value ...; HDEL ...; SET
- * PREFIX:mark:{pNN} seq XX; EXEC. The reply to EXEC is what makes everything up to seq durable. Each record carries
+ * One transaction per partition and flush: MULTI; GET mark; HSET PREFIX:state:{pNN} field value ...; HDEL ...; APPEND or SET
+ * PREFIX:ids:{pNN}:G words; SET PREFIX:mark:{pNN} seq XX; EXEC. The reply to EXEC is what makes everything up to seq durable. Each record carries
  * the batch of its last change; the thread looks at the marks at each (re)connect, every few seconds, and in each
  * transaction, and asks the worker for all newer records where a mark is not what it should be: that covers an outage,
  * an emptied Redis and one that came back older. Only inputs are stored: prices are computed again. How and why: the
@@ -37,6 +37,10 @@ void mirror_stop(struct mirror *mirror);
  * field. */
 void mirror_put(struct mirror *mirror, uint32_t partition, char kind, struct rialto_key key, const void *value,
                 size_t value_bytes);
+/* mirror_put_ids - words to keep behind those of this generation (0 or 1), or instead of them (`first`). */
+#define MIRROR_GENERATIONS 2u
+void mirror_put_ids(struct mirror *mirror, uint32_t partition, uint32_t generation, bool first, const uint64_t *word,
+                    size_t count);
 /* mirror_clear - before the first put of a transaction: the partition's whole hash is deleted in it first. A sweep
  * begins with this when records were deleted that Redis may still hold. */
 void mirror_clear(struct mirror *mirror, uint32_t partition);
@@ -48,11 +52,15 @@ bool mirror_commit(struct mirror *mirror, uint64_t seq);
 bool mirror_wanted(struct mirror *mirror, uint32_t *ret_partition, uint64_t *ret_mark);
 void mirror_swept(struct mirror *mirror, uint32_t partition, uint64_t seq);
 
+/* mirror_idle - is nothing queued that was not begun to be sent? The hook `wake` is called when it becomes so. True too while Redis
+ * is away, when nothing is queued. */
+bool     mirror_idle(struct mirror *mirror);
 bool     mirror_up(const struct mirror *mirror);
 uint64_t mirror_durable(const struct mirror *mirror);
 
 /* mirror_load - at start, before mirror_start: read a partition's records and mark from Redis, blocking. The hook is
- * called once per record. RIALTO_OK (also for none: mark 0), or SYSTEM when Redis does not answer within `wait_ms`. */
+ * called once per record, and with MIRROR_KIND_IDS and no key per generation of ids. RIALTO_OK (also for none: mark 0), or SYSTEM when Redis does not answer within `wait_ms`. */
+#define MIRROR_KIND_IDS 'i'
 enum rialto_status mirror_load(const struct config *config, uint32_t partition, uint32_t wait_ms,
                                void (*record)(void *user, char kind, struct rialto_key key, const void *value, size_t bytes),
                                void *user, uint64_t *ret_mark);

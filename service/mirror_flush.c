@@ -46,6 +46,12 @@ int mirror_key(const struct config *config, const char *what, uint32_t partition
     return snprintf(ret, MIRROR_KEY_MAX, "%s:%s:{p%02u}", config->redis_prefix, what, partition);
 }
 
+int mirror_ids_key(const struct config *config, uint32_t partition, uint32_t generation, char ret[MIRROR_KEY_MAX])
+{
+    int length = mirror_key(config, "ids", partition, ret);
+    return length + snprintf(ret + length, MIRROR_KEY_MAX - (size_t)length, ":%u", generation);
+}
+
 bool mark_parse(const redisReply *reply, uint64_t *ret)
 {
     if (reply->type != REDIS_REPLY_STRING || reply->len == 0 || reply->len > 20)
@@ -65,7 +71,7 @@ static bool same_field(const struct mirror_record *a, const struct mirror_record
 static void supersede(struct batch *batch, uint32_t index)
 {
     const struct mirror_record *record = batch->item[index].record;
-    if (record->op == MIRROR_CLEAR || record->op == MIRROR_SWEPT)
+    if (record->op != MIRROR_PUT && record->op != MIRROR_DELETE)
         return;
     uint32_t at = (uint32_t)(record->key.lo ^ record->key.hi ^ (uint64_t)record->kind << 7) & batch->mask;
     while (batch->slot[at] != 0) {
@@ -199,6 +205,48 @@ static uint32_t fields_send(struct command *command, const struct part *part, en
     return count;
 }
 
+/* Words of one generation: from the last that begins it anew, one command with all of them. */
+static void ids_send(struct command *command, const struct part *part, uint32_t generation)
+{
+    char key[MIRROR_KEY_MAX], *words = NULL;
+    size_t bytes = 0;
+    uint32_t from = 0;
+    bool any = false, first = false;
+    for (uint32_t i = 0; i < part->count; i++) {
+        const struct mirror_record *record = part->item[i].record;
+        if ((record->op != MIRROR_IDS && record->op != MIRROR_IDS_FIRST) || record->kind != (char)generation)
+            continue;
+        if (record->op == MIRROR_IDS_FIRST) {
+            first = true;
+            from = i;
+            bytes = 0;
+        }
+        any = true;
+        bytes += record->value_bytes;
+    }
+    if (!any)
+        return;
+    words = malloc(bytes + 1);
+    if (words == NULL) {
+        command->alive = false;
+        return;
+    }
+    bytes = 0;
+    for (uint32_t i = from; i < part->count; i++) {
+        const struct mirror_record *record = part->item[i].record;
+        if ((record->op != MIRROR_IDS && record->op != MIRROR_IDS_FIRST) || record->kind != (char)generation)
+            continue;
+        memcpy(words + bytes, record + 1, record->value_bytes);
+        bytes += record->value_bytes;
+    }
+    (void)mirror_ids_key(command->link->config, part->number, generation, key);
+    command_words(command, (const char *const[]){ first ? "SET" : "APPEND", key }, 2);
+    command->argv[command->argc] = words;
+    command->bytes[command->argc++] = bytes;
+    command_send(command);
+    free(words);
+}
+
 /* What stood before the last clear is void. */
 static bool part_clear(struct part *part)
 {
@@ -242,6 +290,8 @@ static bool transaction_send(struct redis_link *link, struct part part, uint64_t
     }
     flush->records += fields_send(&command, &part, MIRROR_PUT, state_key);
     flush->records += fields_send(&command, &part, MIRROR_DELETE, state_key);
+    for (uint32_t generation = 0; generation < MIRROR_GENERATIONS; generation++)
+        ids_send(&command, &part, generation);
     command_words(&command, (const char *const[]){ "SET", mark_key, number, "XX" }, 4);
     command_send(&command);
     command_words(&command, (const char *const[]){ "EXEC" }, 1);

@@ -75,6 +75,25 @@ static bool page_read(struct redis_link *link, const char *key, char cursor[24],
     return good;
 }
 
+static bool ids_read(struct redis_link *link, uint32_t partition, record_hook *record, void *user)
+{
+    char key[MIRROR_KEY_MAX];
+    bool good = true;
+    for (uint32_t generation = 0; generation < MIRROR_GENERATIONS && good; generation++) {
+        (void)mirror_ids_key(link->config, partition, generation, key);
+        redisReply *reply = redis_link_call(link, (const char *const[]){ "GET", key, NULL });
+        if (reply == NULL)
+            return false;
+        good = reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_NIL;
+        if (!good)
+            redis_link_refused(link, "reading ids", reply);
+        else if (reply->type == REDIS_REPLY_STRING)
+            record(user, MIRROR_KIND_IDS, (struct rialto_key){ .lo = 0 }, reply->str, reply->len);
+        freeReplyObject(reply);
+    }
+    return good;
+}
+
 static bool partition_read(struct redis_link *link, uint32_t partition, record_hook *record, void *user,
                            uint64_t *ret_mark)
 {
@@ -87,6 +106,8 @@ static bool partition_read(struct redis_link *link, uint32_t partition, record_h
         if (!page_read(link, key, cursor, record, user))
             return false;
     } while (strcmp(cursor, "0") != 0);
+    if (!ids_read(link, partition, record, user))
+        return false;
     *ret_mark = mark;
     return true;
 }

@@ -7,7 +7,7 @@
 
 #define MIRROR_SLOTS (RIALTO_PARTITIONS + 1u) /* partitions, and {common} last */
 
-enum mirror_op { MIRROR_PUT, MIRROR_DELETE, MIRROR_CLEAR, MIRROR_SWEPT };
+enum mirror_op { MIRROR_PUT, MIRROR_DELETE, MIRROR_CLEAR, MIRROR_SWEPT, MIRROR_IDS, MIRROR_IDS_FIRST /* kind: generation */ };
 
 struct mirror_record { /* in a commit, its value behind it, padded to 8 bytes */
     struct rialto_key key;
@@ -44,6 +44,7 @@ struct mirror_flush { /* transactions sent in one go, one per partition */
 
 /* mirror_key - PREFIX:state:{p07}, PREFIX:mark:{common}. */
 #define MIRROR_KEY_MAX (RIALTO_NAME_MAX + 32u)
+int mirror_ids_key(const struct config *config, uint32_t partition, uint32_t generation, char ret[MIRROR_KEY_MAX]);
 int mirror_key(const struct config *config, const char *what, uint32_t partition, char ret[MIRROR_KEY_MAX]);
 
 /* mirror_flush_send - append and send the commits' records: per partition MULTI, GET mark, DEL, HSET, HDEL, SET mark

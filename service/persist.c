@@ -1,15 +1,25 @@
 /* persist.c - committed records to Redis through the mirror, and back when a state file began anew.
  *
- * A record's value is its image behind a head of { layout, bytes }: state of another layout is refused, not guessed at. Which
- * records are sent follows from the journal of the batch; after an outage, from each record's own batch number. */
+ *   batch --journal--> lists of records, deletions and ids --every mirror_pace_ms, or at once when somebody waits--> one commit
+ *
+ * The lists say which records changed; what is in them is read when they are sent, between two batches. However many signals
+ * come, Redis is told of each record once in a while. A record's value is its image behind a head of { layout, bytes }: state of
+ * another layout is refused, not guessed at. After an outage what is sent follows from each record's own batch number, and all
+ * ids are. */
 #include "cache/keys.h"
+#include "service/clock.h"
 #include "service/log.h"
 #include "service/metrics.h"
 #include "service/worker.h"
 
+#include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define SWEEP_SLICE 512u /* records looked at between two batches */
+#define SWEEP_SLICE     512u   /* records looked at between two batches */
+#define SWEEP_ID_PLACES 16384u /* or places for ids */
+#define SWEEP_IDS       2048u  /* or ids */
+#define LIST_ROOM       1024u  /* at first */
 
 struct stored_head {
     uint32_t layout;
@@ -18,7 +28,7 @@ struct stored_head {
 
 static const size_t RECORD_BYTES[POOL_COUNT] = {
     sizeof(struct product_record), sizeof(struct cell_record), sizeof(struct customer_record),
-    sizeof(struct offer_record),   sizeof(struct zone_record),
+    sizeof(struct offer_record),   sizeof(struct zone_record), sizeof(struct source_record),
 };
 
 union any_record {
@@ -28,15 +38,101 @@ union any_record {
     struct customer_record customer;
     struct offer_record offer;
     struct zone_record zone;
+    struct source_record source;
 };
 
 static void put(struct worker *worker, uint32_t number, enum state_pool pool, const struct state_head *record)
 {
     unsigned char value[sizeof(struct stored_head) + sizeof(union any_record)];
-    struct stored_head head = { STATE_LAYOUT, (uint32_t)RECORD_BYTES[pool] };
+    struct stored_head head = { STATE_RECORDS, (uint32_t)RECORD_BYTES[pool] };
     memcpy(value, &head, sizeof head);
     memcpy(value + sizeof head, record, RECORD_BYTES[pool]);
     mirror_put(worker->mirror, number, STATE_POOL_LETTER[pool], record->key, value, sizeof head + RECORD_BYTES[pool]);
+}
+
+static struct state *state_of(struct worker *worker, uint32_t number)
+{
+    return number == MIRROR_COMMON ? worker->common : worker->partition[number].state;
+}
+
+static bool is_mirrored(const struct worker *worker, uint32_t number)
+{
+    return number == MIRROR_COMMON ? worker->index == 0 : worker->partition[number].state != NULL;
+}
+
+/* ---- what is to be sent ----------------------------------------------------------------------------------------- */
+
+bool persist_setup(struct worker *worker)
+{
+    for (uint32_t number = 0; number <= MIRROR_COMMON; number++) {
+        for (int pool = 0; pool < POOL_COUNT && is_mirrored(worker, number); pool++) {
+            size_t words = state_capacity(state_of(worker, number), (enum state_pool)pool) / 64 + 1;
+            worker->pending.listed[number][pool] = calloc(words, sizeof(uint64_t));
+            if (worker->pending.listed[number][pool] == NULL)
+                return false;
+        }
+    }
+    return true;
+}
+
+void persist_teardown(struct worker *worker)
+{
+    struct pending *pending = &worker->pending;
+    for (uint32_t number = 0; number <= MIRROR_COMMON; number++)
+        for (int pool = 0; pool < POOL_COUNT; pool++)
+            free(pending->listed[number][pool]);
+    free(pending->record);
+    free(pending->gone);
+    free(pending->id);
+    memset(pending, 0, sizeof *pending);
+}
+
+/* Room for one more. Lists are bounded by what a worker holds and by mirror_bytes_max. Without memory this process cannot keep
+ * its promise; the next one sends again what Redis lacks. */
+static void *list_room(void *list, uint32_t count, uint32_t *room, size_t bytes)
+{
+    if (count < *room)
+        return list;
+    uint32_t more = *room == 0 ? LIST_ROOM : 2 * *room;
+    void *larger = realloc(list, more * bytes);
+    if (larger == NULL) {
+        log_line(LOG_ERROR, "OUT-OF-MEMORY", "what=\"list of changed records\"");
+        abort();
+    }
+    *room = more;
+    return larger;
+}
+
+static void note_record(struct pending *pending, uint32_t number, enum state_pool pool, uint32_t index)
+{
+    uint64_t *word = &pending->listed[number][pool][index / 64], bit = UINT64_C(1) << index % 64;
+    if (*word & bit) {
+        metric_add(METRIC_mirror_coalesced_total, 1);
+        return;
+    }
+    *word |= bit;
+    pending->record = list_room(pending->record, pending->records, &pending->record_room, sizeof *pending->record);
+    pending->record[pending->records++] =
+        (struct pending_record){ .index = index, .number = (uint8_t)number, .pool = (uint8_t)pool };
+}
+
+static void note_deleted(struct pending *pending, uint32_t number, enum state_pool pool, struct rialto_key key)
+{
+    pending->gone = list_room(pending->gone, pending->deletes, &pending->delete_room, sizeof *pending->gone);
+    pending->gone[pending->deletes++] =
+        (struct pending_delete){ .key = key, .number = (uint8_t)number, .pool = (uint8_t)pool };
+}
+
+static void note_ids(struct pending *pending, uint32_t number, const struct state *state)
+{
+    uint64_t at = 0, word;
+    uint32_t generation;
+    bool first;
+    while (state_id_changed(state, &at, &generation, &word, &first)) {
+        pending->id = list_room(pending->id, pending->ids, &pending->id_room, sizeof *pending->id);
+        pending->id[pending->ids++] = (struct pending_id){
+            .word = word, .number = (uint8_t)number, .generation = (uint8_t)generation, .first = first };
+    }
 }
 
 void persist_changed(struct worker *worker, uint32_t number, struct state *state)
@@ -48,18 +144,67 @@ void persist_changed(struct worker *worker, uint32_t number, struct state *state
     while (state_changed(state, &at, &pool, &index, &old)) {
         const struct state_head *now = state_at(state, pool, index);
         if (!key_is_none(old->key) && !key_equal(old->key, now->key))
-            mirror_put(worker->mirror, number, STATE_POOL_LETTER[pool], old->key, NULL, 0);
+            note_deleted(&worker->pending, number, pool, old->key);
         if (!key_is_none(now->key))
-            put(worker, number, pool, now);
+            note_record(&worker->pending, number, pool, index);
     }
+    note_ids(&worker->pending, number, state);
+}
+
+/* Deletions go first: what was deleted and came again is put behind them, as it is now. */
+static void put_pending(struct worker *worker)
+{
+    struct pending *pending = &worker->pending;
+    for (uint32_t i = 0; i < pending->deletes; i++) {
+        const struct pending_delete *gone = &pending->gone[i];
+        mirror_put(worker->mirror, gone->number, STATE_POOL_LETTER[gone->pool], gone->key, NULL, 0);
+    }
+    for (uint32_t i = 0; i < pending->records; i++) {
+        const struct pending_record *record = &pending->record[i];
+        const struct state_head *now = state_at(state_of(worker, record->number), (enum state_pool)record->pool, record->index);
+        pending->listed[record->number][record->pool][record->index / 64] = 0; /* all bits: every one of them is in the list */
+        if (!key_is_none(now->key))
+            put(worker, record->number, (enum state_pool)record->pool, now);
+    }
+    for (uint32_t i = 0; i < pending->ids; i++)
+        mirror_put_ids(worker->mirror, pending->id[i].number, pending->id[i].generation, pending->id[i].first,
+                       &pending->id[i].word, 1);
+    pending->records = pending->deletes = pending->ids = 0;
+}
+
+/* Time to send, whoever waits or not: the lists would not fit into a commit much longer. */
+static bool is_long(const struct worker *worker)
+{
+    const struct pending *pending = &worker->pending;
+    uint64_t bytes = (uint64_t)pending->records * (sizeof(union any_record) + 64) + (uint64_t)pending->deletes * 64 +
+                     (uint64_t)pending->ids * 64;
+    return bytes > worker->config->mirror_bytes_max / 4;
+}
+
+/* While the mirror has a commit that it has not begun to send, further changes gather here. */
+void persist_send(struct worker *worker, bool now)
+{
+    struct pending *pending = &worker->pending;
+    bool any = pending->records + pending->deletes + pending->ids > 0;
+    bool due = now || !any || pending->awaited || is_long(worker) ||
+               mono_ms() - pending->sent_ms >= worker->config->mirror_pace_ms;
+    if (!due || (!now && !mirror_idle(worker->mirror)))
+        return;
+    if (any)
+        pending->sent_ms = mono_ms();
+    put_pending(worker);
+    (void)mirror_commit(worker->mirror, state_applied(worker->common));
+    pending->awaited = false;
+}
+
+/* A batch that changed nothing is durable at once, if all before it is. */
+void persist_batch_ended(struct worker *worker)
+{
+    worker->pending.awaited = worker->pending.awaited || worker->erased;
+    persist_send(worker, false);
 }
 
 /* ---- catching up after an outage ---------------------------------------------------------------------------- */
-
-static struct state *state_of(struct worker *worker, uint32_t number)
-{
-    return number == MIRROR_COMMON ? worker->common : worker->partition[number].state;
-}
 
 static bool sweep_begin(struct worker *worker)
 {
@@ -70,6 +215,7 @@ static bool sweep_begin(struct worker *worker)
         return false;
     worker->sweep.running = true;
     worker->sweep.pool = worker->sweep.index = 0;
+    worker->sweep.id = 0;
     metric_add(METRIC_mirror_sweeps_total, 1);
     /* What was deleted after the mark still stands in Redis: then everything is sent, onto a clean sheet. */
     if (state_deleted(state) > worker->sweep.mark || worker->sweep.mark > state_applied(state)) {
@@ -79,11 +225,28 @@ static bool sweep_begin(struct worker *worker)
     return true;
 }
 
-bool persist_sweep_slice(struct worker *worker)
+/* Ids carry no batch: both generations are written anew. Returns false when all are sent. */
+static bool sweep_ids(struct worker *worker, const struct state *state)
 {
-    if (!worker->sweep.running && !sweep_begin(worker))
+    uint64_t room = state_ids_room(state), word[SWEEP_IDS];
+    uint32_t generation = (uint32_t)(worker->sweep.id / room), count = 0;
+    if (generation == STATE_ID_GENERATIONS)
         return false;
-    struct state *state = state_of(worker, worker->sweep.number);
+    bool first = worker->sweep.id % room == 0;
+    for (uint32_t looked = 0; looked < SWEEP_ID_PLACES && count < SWEEP_IDS; looked++) {
+        uint64_t place = worker->sweep.id % room;
+        word[count] = state_id_at(state, generation, place);
+        count += word[count] != 0;
+        worker->sweep.id++;
+        if (place + 1 == room)
+            break;
+    }
+    mirror_put_ids(worker->mirror, worker->sweep.number, generation, first, word, count);
+    return true;
+}
+
+static void sweep_records(struct worker *worker, struct state *state)
+{
     for (uint32_t looked = 0; looked < SWEEP_SLICE && worker->sweep.pool < POOL_COUNT; looked++) {
         enum state_pool pool = (enum state_pool)worker->sweep.pool;
         if (worker->sweep.index >= state_capacity(state, pool)) {
@@ -95,11 +258,21 @@ bool persist_sweep_slice(struct worker *worker)
         if (!key_is_none(record->key) && record->seq > worker->sweep.mark)
             put(worker, worker->sweep.number, pool, record);
     }
+}
+
+bool persist_sweep_slice(struct worker *worker)
+{
+    if (!worker->sweep.running && !sweep_begin(worker))
+        return false;
+    struct state *state = state_of(worker, worker->sweep.number);
+    if (!sweep_ids(worker, state))
+        sweep_records(worker, state);
     bool sent = mirror_commit(worker->mirror, state_applied(worker->common));
     if (!sent) { /* Redis went away again: it will ask again */
         worker->sweep.running = false;
     } else if (worker->sweep.pool == POOL_COUNT) {
         worker->sweep.running = false;
+        persist_send(worker, true); /* what changed behind the sweep's back: the mark is about to vouch for it */
         mirror_swept(worker->mirror, worker->sweep.number, state_applied(worker->common));
     }
     return sent;
@@ -140,6 +313,8 @@ static void end_texts(enum state_pool pool, union any_record *record)
     case POOL_OFFERS:
         END(record->offer.sku);
         break;
+    case POOL_SOURCES:
+        break;
     default:
         END(record->zone.name), END(record->zone.parent), END(record->zone.region);
         break;
@@ -158,9 +333,22 @@ static int64_t tick_of_record(enum state_pool pool, const union any_record *reco
     return weather > zone ? weather : zone;
 }
 
+static void load_ids(struct loading *loading, const void *value, size_t bytes)
+{
+    uint64_t word, most = state_ids_room(loading->state);
+    for (size_t at = 0; at + sizeof word <= bytes && at / sizeof word < most; at += sizeof word) {
+        memcpy(&word, (const char *)value + at, sizeof word);
+        state_load_id(loading->state, word);
+    }
+}
+
 static void load_record(void *user, char kind, struct rialto_key key, const void *value, size_t bytes)
 {
     struct loading *loading = user;
+    if (kind == MIRROR_KIND_IDS) {
+        load_ids(loading, value, bytes);
+        return;
+    }
     struct stored_head head = {0};
     union any_record record;
     memset(&record, 0, sizeof record);
@@ -172,7 +360,7 @@ static void load_record(void *user, char kind, struct rialto_key key, const void
         memcpy(&head, value, sizeof head);
         memcpy(&record, (const char *)value + sizeof head, RECORD_BYTES[pool]);
         end_texts(pool, &record);
-        good = head.layout == STATE_LAYOUT && head.bytes == RECORD_BYTES[pool] && stored_is_valid(pool, key, &record) &&
+        good = head.layout == STATE_RECORDS && head.bytes == RECORD_BYTES[pool] && stored_is_valid(pool, key, &record) &&
                state_load(loading->state, pool, &record.head);
     }
     if (!good) {

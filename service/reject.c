@@ -191,6 +191,8 @@ static bool may_be_kept(enum signal_field field, enum signal_type type, bool of_
         return false;
     if (field == SIGNAL_FIELD_time_ms)
         return true;
+    if (field == SIGNAL_FIELD_seq)
+        return false; /* its source has gone on counting: sent again, the signal gets an id */
     if (field == SIGNAL_FIELD_source || field == SIGNAL_FIELD_id)
         return !of_customer;
     return (signal_rows[field].parts & KEPT_PARTS) != 0;
@@ -216,7 +218,7 @@ static void keep_members(const cJSON *value, enum signal_type type, const struct
             kept = (reason == REASON_none || reason == REASON_too_old || reason == REASON_from_future) &&
                    keep_member(&writer, &signal, field);
         }
-        ret->whole = ret->whole && kept;
+        ret->whole = ret->whole && (kept || field == SIGNAL_FIELD_seq);
     }
     end(&writer);
 }

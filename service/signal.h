@@ -103,7 +103,8 @@ enum field_kind {
     X("stackable",          stackable,        FIELD_SWITCH,   T(offer),                                  0,                                 PART_CUSTOMER, 0, 1,                "switch",     "true: off the customer's own price instead of the baseline", "")  \
     X("basis",              basis,            FIELD_CHOICE,   T(offer),                                  0,                                 PART_CUSTOMER, 0, 0,                "choice",     "kind of personal data that the offer rests on, which must be permitted; left out: profile", CHOICES_BASIS)  \
     X("session",            session,          FIELD_CUSTOMER, T(demand),                                 0,                                 0, 1,            63,                "id",         "a visit; what one visit does to a product again and again is one act of demand; not stored, not handed on", "")  \
-    X("seller",             seller,           FIELD_TEXT,     T(product)|T(demand)|T(supply)|T(competitor), 0,                              PART_PRODUCT, 1, 63,                "id",         "whose product it is, said by its first signal; no other seller moves its price", "")
+    X("seller",             seller,           FIELD_TEXT,     T(product)|T(demand)|T(supply)|T(competitor), 0,                              PART_PRODUCT, 1, 63,                "id",         "whose product it is, said by its first signal; no other seller moves its price", "")  \
+    X("seq",                seq,              FIELD_INTEGER,  T_ALL,                                     0,                                 0, 1,            INT64_C(9007199254740991), "number", "the source's own rising number of this signal, instead of an id: what comes with the newest number or a lower one was counted", "")
 
 struct signal {
     enum signal_type type;
@@ -115,7 +116,7 @@ struct signal {
     char     region[RIALTO_NAME_MAX], tier[RIALTO_NAME_MAX], currency[4];
     int64_t  list, cost, unit, tax, promotion, event, quantity, amount, available, capacity, expires_ms;
     int64_t  temperature_c, precipitation, wind, humidity, from_ms, until_ms, lat, lon, utc_offset;
-    int64_t  lease_s, left, spend, offer_kind, percent, stackable, basis;
+    int64_t  lease_s, left, spend, offer_kind, percent, stackable, basis, seq;
     struct { uint8_t given, granted; } consent; /* RIALTO_KIND_* */
     char     session[RIALTO_ID_MAX], seller[RIALTO_ID_MAX];
     struct { uint32_t count; char word[TERMS_SEGMENTS_MAX][RIALTO_NAME_MAX]; } segments;

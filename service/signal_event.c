@@ -173,7 +173,8 @@ static enum signal_reason take_from_envelope(const struct event *event, const st
                    { EVENT_time, SIGNAL_FIELD_time_ms } };
     for (size_t i = 0; i < sizeof SHARED / sizeof SHARED[0]; i++) {
         const cJSON *value = event->attribute[SHARED[i].which];
-        if (value == NULL || signal_has(ret, SHARED[i].field))
+        bool numbered = SHARED[i].field == SIGNAL_FIELD_id && signal_has(ret, SIGNAL_FIELD_seq);
+        if (value == NULL || numbered || signal_has(ret, SHARED[i].field))
             continue;
         enum signal_reason reason = signal_take(SHARED[i].field, value, rules, ATTRIBUTES[SHARED[i].which], ret, fault);
         if (reason != REASON_none)
@@ -221,7 +222,7 @@ cJSON *signal_event_flatten(const cJSON *object)
     bool good =
         signal != NULL && add_missing(signal, "type", last_word(event.attribute[EVENT_type]->valuestring)) &&
         add_missing(signal, "source", event.attribute[EVENT_source]->valuestring) &&
-        add_missing(signal, "id", event.attribute[EVENT_id]->valuestring) &&
+        (cJSON_HasObjectItem(signal, "seq") || add_missing(signal, "id", event.attribute[EVENT_id]->valuestring)) &&
         (event.attribute[EVENT_time] == NULL || add_missing(signal, "time", event.attribute[EVENT_time]->valuestring));
     if (good)
         return signal;

@@ -319,11 +319,25 @@ enum signal_reason signal_take_members(const cJSON *object, const struct signal_
     return REASON_none;
 }
 
+/* Who numbers his signals says who he is, and needs no ids. */
+static enum signal_reason check_number(const struct signal *signal, struct fault *fault)
+{
+    if (!signal_has(signal, SIGNAL_FIELD_seq))
+        return REASON_none;
+    if (!signal_has(signal, SIGNAL_FIELD_source))
+        return REFUSE(fault, "/source", missing_field, "a number is its source's");
+    if (signal_has(signal, SIGNAL_FIELD_id))
+        return REFUSE(fault, "/seq", contradiction, "either an id or a number");
+    return REASON_none;
+}
+
 enum signal_reason signal_finish(const struct signal_rules *rules, struct signal *ret, struct fault *fault)
 {
     if (!signal_has(ret, SIGNAL_FIELD_time_ms))
         ret->time_ms = rules->now_ms;
     enum signal_reason reason = check_required(ret, fault);
+    if (reason == REASON_none)
+        reason = check_number(ret, fault);
     return reason != REASON_none ? reason : signal_cross_check(rules, ret, fault);
 }
 

@@ -14,12 +14,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-const char STATE_POOL_LETTER[POOL_COUNT] = {'p', 'c', 'u', 'o', 'z'};
+const char STATE_POOL_LETTER[POOL_COUNT] = {'p', 'c', 'u', 'o', 'z', 's'};
 
 #define STATE_PAGE        4096u
 #define ID_PROBE_MAX      128u
 #define ID_PLACES         2u /* for each id: at half load hardly a probe in 10^11 is longer than ID_PROBE_MAX (Knuth, TAOCP 6.4) */
 #define ID_WINDOW_MS      600000 /* ten minutes */
+#define ID_HASH_MASK      UINT64_C(0xFFFFFFFFFFFF) /* what a word keeps of the hash; its place follows from these bits alone */
+#define ID_HOME_SHIFT     16
 #define BOOT_ID_BYTES     40u
 
 struct pool_entry {
@@ -41,6 +43,7 @@ struct state_file { /* the first page */
     struct pool_entry pool[POOL_COUNT];
     uint64_t ids_offset; /* two generations of ids_count words: epoch << 48 | 48 bits of the hash */
     uint64_t ids_count;
+    _Atomic uint64_t ids_epoch[STATE_ID_GENERATIONS]; /* + 1, of the newest word in each; 0 = none */
     uint64_t journal_offset, journal_bytes;
 };
 
@@ -76,7 +79,7 @@ struct state {
 
 static const uint32_t RECORD_BYTES[POOL_COUNT] = {
     sizeof(struct product_record), sizeof(struct cell_record), sizeof(struct customer_record),
-    sizeof(struct offer_record),   sizeof(struct zone_record),
+    sizeof(struct offer_record),   sizeof(struct zone_record), sizeof(struct source_record),
 };
 
 static uint64_t page_up(uint64_t bytes)
@@ -90,7 +93,7 @@ static void plan_file(const struct config *config, uint32_t number, struct state
     const uint32_t capacity[POOL_COUNT] = {
         common ? 0 : capacity_of(config, POOL_PRODUCTS),  common ? 0 : capacity_of(config, POOL_CELLS),
         common ? 0 : capacity_of(config, POOL_CUSTOMERS), common ? 0 : capacity_of(config, POOL_OFFERS),
-        common ? capacity_of(config, POOL_ZONES) : 0,
+        common ? capacity_of(config, POOL_ZONES) : 0,     capacity_of(config, POOL_SOURCES),
     };
     memset(ret, 0, sizeof *ret);
     ret->magic = STATE_MAGIC;
@@ -465,7 +468,7 @@ static uint64_t *ids_generation(const struct state *state, uint64_t epoch)
 
 static uint64_t id_word(uint64_t epoch, uint64_t id_hash)
 {
-    uint64_t word = epoch << 48 | (id_hash & UINT64_C(0xFFFFFFFFFFFF));
+    uint64_t word = epoch << 48 | (id_hash & ID_HASH_MASK);
     return word == 0 ? 1 : word;
 }
 
@@ -473,7 +476,7 @@ static uint64_t id_word(uint64_t epoch, uint64_t id_hash)
 static uint64_t *id_place(const struct state *state, uint64_t epoch, uint64_t id_hash)
 {
     uint64_t *generation = ids_generation(state, epoch), *place = NULL;
-    for (uint64_t i = 0, at = id_hash >> 32; i < ID_PROBE_MAX; i++, at++) {
+    for (uint64_t i = 0, at = (id_hash & ID_HASH_MASK) >> ID_HOME_SHIFT; i < ID_PROBE_MAX; i++, at++) {
         place = &generation[at % state->file->ids_count];
         if (*place == id_word(epoch, id_hash) || *place == 0 || *place >> 48 != epoch)
             break;
@@ -501,6 +504,53 @@ void state_remember(struct state *state, uint64_t id_hash, int64_t tick_ms)
         metric_add(METRIC_ids_forgotten_total, 1);
     journal_save(state, place, sizeof *place, POOL_COUNT);
     *place = id_word(now, id_hash);
+}
+
+/* An id word's entry holds what stood there before: of the same ten minutes, it was overwritten by one too many. */
+bool state_id_changed(const struct state *state, uint64_t *at, uint32_t *ret_generation, uint64_t *ret_word,
+                      bool *ret_first)
+{
+    assert(state->batch == 0);
+    uint64_t used = atomic_load_explicit(&state->journal->used, memory_order_relaxed);
+    while (*at < used) {
+        const char *entry = (const char *)(state->journal + 1) + *at;
+        struct journal_entry head;
+        uint64_t before, word;
+        memcpy(&head, entry, sizeof head);
+        *at += sizeof head + padded(head.bytes);
+        if (head.pool != POOL_COUNT)
+            continue;
+        memcpy(&before, entry + sizeof head, sizeof before);
+        memcpy(&word, (const char *)state->file + head.offset, sizeof word);
+        if (before != 0 && before >> 48 == word >> 48)
+            continue;
+        *ret_generation = (uint32_t)(word >> 48 & 1u);
+        *ret_word = word;
+        *ret_first = state->file->ids_epoch[*ret_generation] != (word >> 48) + 1;
+        atomic_store_explicit(&state->file->ids_epoch[*ret_generation], (word >> 48) + 1, memory_order_relaxed);
+        return true;
+    }
+    return false;
+}
+
+uint64_t state_ids_room(const struct state *state)
+{
+    return state->file->ids_count;
+}
+
+uint64_t state_id_at(const struct state *state, uint32_t generation, uint64_t place)
+{
+    assert(generation < STATE_ID_GENERATIONS && place < state->file->ids_count);
+    return ids_generation(state, generation)[place];
+}
+
+void state_load_id(struct state *state, uint64_t word)
+{
+    uint64_t epoch = word >> 48;
+    if (word == 0)
+        return;
+    *id_place(state, epoch, word) = word;
+    atomic_store_explicit(&state->file->ids_epoch[epoch & 1u], epoch + 1, memory_order_relaxed);
 }
 
 void state_commit(struct state *state)

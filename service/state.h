@@ -20,11 +20,12 @@
 #include <stdint.h>
 
 #define STATE_MAGIC  UINT64_C(0x5453544C41495231)
-#define STATE_LAYOUT 3u
+#define STATE_LAYOUT 4u  /* of the files */
+#define STATE_RECORDS 3u /* of the records, as Redis holds them */
 #define STATE_NONE   UINT32_MAX
 
-enum state_pool { POOL_PRODUCTS, POOL_CELLS, POOL_CUSTOMERS, POOL_OFFERS, POOL_ZONES, POOL_COUNT };
-extern const char STATE_POOL_LETTER[POOL_COUNT]; /* 'p', 'c', 'u', 'o', 'z': kinds in Redis */
+enum state_pool { POOL_PRODUCTS, POOL_CELLS, POOL_CUSTOMERS, POOL_OFFERS, POOL_ZONES, POOL_SOURCES, POOL_COUNT };
+extern const char STATE_POOL_LETTER[POOL_COUNT]; /* 'p', 'c', 'u', 'o', 'z', 's': kinds in Redis */
 
 /* Every record begins with this. A zero key is a free record. */
 struct state_head {
@@ -123,7 +124,13 @@ struct zone_record {
     int64_t  weather_micro[WEATHER_READINGS];
 };
 
-_Static_assert(sizeof(struct cell_record) % 8 == 0 && sizeof(struct product_record) % 8 == 0 &&
+struct source_record { /* who numbers his signals: what came with this number or a lower one was counted */
+    struct state_head head;       /* key: hash of the source, and the part of its signals */
+    int64_t  newest;              /* number */
+    int64_t  tick_ms;             /* of its batch */
+};
+
+_Static_assert(sizeof(struct source_record) % 8 == 0 && sizeof(struct cell_record) % 8 == 0 && sizeof(struct product_record) % 8 == 0 &&
                sizeof(struct customer_record) % 8 == 0 && sizeof(struct offer_record) % 8 == 0 &&
                sizeof(struct zone_record) % 8 == 0, "records are copied in 8-byte words");
 
@@ -167,6 +174,20 @@ void     state_delete(struct state *state, enum state_pool pool, uint32_t index)
 bool     state_seen(const struct state *state, uint64_t id_hash, int64_t tick_ms);
 void     state_remember(struct state *state, uint64_t id_hash, int64_t tick_ms);
 void     state_commit(struct state *state);
+
+/* ids in Redis -------------------------------------------------------------------------------------------
+ * An id is kept as a word of 48 bits of its hash behind 16 bits that say which ten minutes it belongs to. Words lie in two
+ * generations, each used again for the ten minutes after the next. */
+#define STATE_ID_GENERATIONS 2u
+/* state_id_changed - the ids that the last committed batch remembered, in order. *at starts at 0. Ids that took another's place
+ * are passed over, so that no generation ever has more than state_ids_room() words. *ret_first: the generation begins anew. */
+bool     state_id_changed(const struct state *state, uint64_t *at, uint32_t *ret_generation, uint64_t *ret_word,
+                          bool *ret_first);
+/* state_id_at - the word at a place, or 0; places are 0 .. state_ids_room() - 1 in each generation. */
+uint64_t state_ids_room(const struct state *state);
+uint64_t state_id_at(const struct state *state, uint32_t generation, uint64_t place);
+/* state_load_id - outside a batch, filling a fresh file: a word as it was stored. */
+void     state_load_id(struct state *state, uint64_t word);
 
 /* what the last committed batch changed, in the order of first touch. *at starts at 0. False at the end.
  * ret_old: the image before (key zero: the record was new). */

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define FIELD_HEAD_BYTES 4u
+#define WIRE_NUMBER_MAX  UINT64_C(9007199254740991) /* as for the field "seq" */
 #define TIME_MS_MAX      INT64_C(4102444800000) /* as for the field "time" */
 
 /* A watch is not a signal, but travels like one. */
@@ -98,7 +99,7 @@ static size_t put_value(const struct signal *signal, const struct signal_row *ro
 }
 
 size_t wire_record_encode(const struct signal *signal, enum signal_part part, uint32_t partition, uint32_t ref,
-                          uint64_t id_hash, uint8_t *ret)
+                          uint64_t id_hash, uint64_t number, uint8_t *ret)
 {
     assert(type_valid((unsigned)signal->type, (unsigned)part));
     assert(partition < RIALTO_PARTITIONS);
@@ -108,7 +109,8 @@ size_t wire_record_encode(const struct signal *signal, enum signal_part part, ui
                                 .flags = signal->repeated && part == PART_PRODUCT ? WIRE_RECORD_REPEATED : 0,
                                 .ref = ref,
                                 .time_ms = signal->time_ms,
-                                .id_hash = id_hash };
+                                .id_hash = id_hash,
+                                .number = number };
     size_t at = sizeof head;
     for (uint64_t left = signal->present; left != 0; left &= left - 1) {
         unsigned i = (unsigned)__builtin_ctzll(left);
@@ -237,6 +239,8 @@ bool wire_record_decode(const uint8_t *bytes, size_t size, size_t *at, struct wi
     if (head.bytes < sizeof head || head.bytes > WIRE_RECORD_MAX || head.bytes % 8 != 0 || head.bytes > size - *at)
         return false;
     if (!type_valid(head.type, head.part) || head.partition >= RIALTO_PARTITIONS || !flags_valid(&head))
+        return false;
+    if (head.number > WIRE_NUMBER_MAX || (head.number != 0 && head.id_hash == 0))
         return false;
     if (head.field_count > SIGNAL_FIELD_COUNT || head.time_ms < 0 || head.time_ms > TIME_MS_MAX)
         return false;

@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC   UINT32_C(0x52494C57)
-#define WIRE_VERSION 3u
+#define WIRE_VERSION 4u
 #define WIRE_SEQ_STRIDE UINT64_C(32768) /* more than there are signals in a batch */
 
 enum wire_kind { WIRE_BATCH = 1, WIRE_HELLO = 2, WIRE_ACK = 3, WIRE_ASK = 4, WIRE_REPLY = 5 };
@@ -35,7 +35,7 @@ struct wire_header {         /* offset */
     int64_t  tick_ms;        /* 24  BATCH: service time, a multiple of the grid */
     uint32_t count;          /* 32  records or findings that follow; ASK, REPLY: bytes of text */
     uint32_t worker;         /* 36  index */
-    uint32_t flags;          /* 40  ACK, HELLO: WIRE_REDIS_UP */
+    uint32_t flags;          /* 40  ACK, HELLO: WIRE_REDIS_UP, _DISK; BATCH: WIRE_ANSWERED, WIRE_MORE */
     union {                  /* 44 */
         uint32_t life;       /*     HELLO: tells one process of this worker from the next; else 0 */
         uint32_t ask;        /*     ASK, REPLY: number of the question */
@@ -44,6 +44,8 @@ struct wire_header {         /* offset */
 _Static_assert(sizeof(struct wire_header) == 48, "wire format");
 #define WIRE_REDIS_UP 1u
 #define WIRE_REDIS_DISK 2u   /* appendfsync always */
+#define WIRE_ANSWERED   4u   /* somebody waits until this batch is in Redis: what is gathered goes there at once */
+#define WIRE_MORE       8u   /* nobody waits, and more signals do: prices may wait, to the next tick at the latest */
 
 #define WIRE_TYPE_WATCH 200u /* not a signal: open a Redis quote for (customer, sku); lease_s = for how long */
 
@@ -58,9 +60,11 @@ struct wire_record {         /* offset; a part of one signal */
     uint32_t ref;            /*  8  number of the signal within its batch, for findings */
     uint32_t field_count;    /* 12  fields that follow: { u8 field, u8 0, u16 bytes, bytes..., } */
     int64_t  time_ms;        /* 16  event time */
-    uint64_t id_hash;        /* 24  keyed hash of source and id, 0 = none; a change's number */
+    uint64_t id_hash;        /* 24  keyed hash of source and id, or of the source alone where it numbers its signals; 0 = none;
+                              *     of a change its number */
+    uint64_t number;         /* 32  the source's own number of the signal (seq), 0 = none */
 };
-_Static_assert(sizeof(struct wire_record) == 32, "wire format");
+_Static_assert(sizeof(struct wire_record) == 40, "wire format");
 
 #define WIRE_RECORD_REPEATED 1u /* of demand, PART_PRODUCT: this visit did the same before */
 
@@ -90,7 +94,7 @@ static inline uint64_t wire_batch_after(uint64_t seq)
 
 /* wire_record_encode - the fields of one part of a signal. Returns the bytes written (at most WIRE_RECORD_MAX; room must be there). */
 size_t wire_record_encode(const struct signal *signal, enum signal_part part, uint32_t partition, uint32_t ref,
-                          uint64_t id_hash, uint8_t *ret);
+                          uint64_t id_hash, uint64_t number, uint8_t *ret);
 
 /* wire_record_decode - the next record of a message. *at moves on. False if the bytes are not a whole, valid record (lengths,
  * types, kinds, terminators, field numbers, ranges); then the message is to be dropped. */

@@ -288,6 +288,7 @@ static void run(struct worker *worker, struct link *link)
         }
         if (!hears(&heard_ms))
             _exit(EXIT_FAILURE); /* between batches: as after a death, and closing NNG's sockets would hang */
+        persist_send(worker, false);
         busy |= persist_sweep_slice(worker);
         busy |= answer_step(worker, link);
         answer(worker, link);
@@ -309,6 +310,7 @@ static int serve(struct worker *worker, struct link *link, const struct config *
         log_line(LOG_ERROR, "THREADS-FAILED", "errno=%d", errno);
     else if (link_open(config, index, link)) {
         run(worker, link);
+        persist_send(worker, true);
         log_line(LOG_INFO, "WORKER-STOPPING", "applied=%llu", (unsigned long long)state_applied(worker->common));
         status = EXIT_SUCCESS;
     }

@@ -67,6 +67,28 @@ struct ready_models { /* loaded and numbered */
     uint16_t (*rule)[MODEL_CURRENCIES_MAX];
 };
 
+/* What Redis is still to be told (persist.c): which records, not what is in them, so that a record that changes a thousand times
+ * until the next transaction is sent once, as it is then. */
+struct pending {
+    struct pending_record {
+        uint32_t index;
+        uint8_t  number, pool; /* of the partition, or MIRROR_COMMON */
+    } *record;
+    struct pending_delete {
+        struct rialto_key key;
+        uint8_t number, pool;
+    } *gone;
+    struct pending_id {
+        uint64_t word;
+        uint8_t  number, generation;
+        bool     first;
+    } *id;
+    uint32_t records, record_room, deletes, delete_room, ids, id_room;
+    uint64_t *listed[MIRROR_COMMON + 1u][POOL_COUNT]; /* bit per record: it is in the list */
+    int64_t  sent_ms;
+    bool     awaited;       /* somebody waits until it is there */
+};
+
 struct worker {
     const struct config *config;
     uint32_t index;
@@ -92,16 +114,19 @@ struct worker {
     bool     zone_lines_stale;     /* lines of zones are to be written anew after this batch's commit */
     bool     erased;               /* a forget was in this batch: journals are wiped after it */
     struct mirror *mirror;
+    struct pending pending;
     struct {                       /* a catch-up of Redis that is under way */
         bool     running;
         uint32_t number;           /* partition, or MIRROR_COMMON */
         uint64_t mark;             /* records newer than this are sent */
         uint32_t pool, index;      /* next record to look at */
+        uint64_t id;               /* next place for an id, through both generations */
     } sweep;
     struct publisher *publisher;
 
     uint64_t batch;                /* being applied */
     int64_t  tick_ms;
+    int64_t  priced_ms;            /* tick of the last batch after which prices were computed */
     struct wire_finding finding[FINDINGS_MAX];
     uint32_t finding_count;
     bool     redis_disk;
@@ -144,6 +169,10 @@ int64_t customer_refusal_ends_ms(const struct worker *worker, const struct custo
 void apply_customer_timer(struct worker *worker, struct partition *partition, uint32_t index);
 void apply_offer_timer(struct worker *worker, struct partition *partition, uint32_t index);
 
+/* once.c: was this part counted before, and it counts now; the state is open. once_check: REASON_none, duplicate, or table_full. */
+enum signal_reason once_check(const struct worker *worker, struct state *state, const struct wire_record *head);
+void               once_remember(const struct worker *worker, struct state *state, const struct wire_record *head);
+
 /* cells.c: the cells of a product and how they hang together. */
 bool     cells_setup(struct worker *worker, struct partition *partition);
 uint32_t cell_get(struct worker *worker, struct partition *partition, uint32_t product, uint32_t place, uint32_t level);
@@ -181,7 +210,11 @@ void terms_inputs_fill(struct worker *worker, const struct customer_record *reco
 void lines_publish_terms(struct worker *worker);
 
 /* persist.c: records to the mirror and back. */
-void persist_changed(struct worker *worker, uint32_t number, struct state *state);
+bool persist_setup(struct worker *worker); /* when all states are open. False: out of memory */
+void persist_teardown(struct worker *worker);
+void persist_changed(struct worker *worker, uint32_t number, struct state *state); /* note what the last batch changed */
+void persist_batch_ended(struct worker *worker);
+void persist_send(struct worker *worker, bool now); /* what was noted, if it is time (or now), becomes a transaction */
 bool persist_sweep_slice(struct worker *worker); /* false: nothing is to be caught up */
 enum rialto_status persist_load(struct worker *worker, uint32_t number, struct state *state);
 #endif

@@ -102,6 +102,8 @@ enum rialto_status worker_setup(const struct config *config, uint32_t index, str
     status = change_over_setup(worker);
     if (status == RIALTO_OK)
         status = setup_partitions(worker, &took_over);
+    if (status == RIALTO_OK && !persist_setup(worker))
+        status = RIALTO_NO_MEMORY;
     if (status != RIALTO_OK)
         return status;
     if (took_over)
@@ -121,6 +123,7 @@ void worker_teardown(struct worker *worker)
         free(worker->partition[p].dirty);
     }
     state_close(worker->common);
+    persist_teardown(worker);
     timers_fini(&worker->timers);
     free(worker->place);
     free(worker->place_slot);

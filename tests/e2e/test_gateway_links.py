@@ -10,7 +10,7 @@ PAIR = 0x10
 BATCH, HELLO, ACK = 1, 2, 3
 REDIS_UP, REDIS_DISK = 1, 2
 HEADER = struct.Struct("<IHHQQqIIII")
-RECORD = struct.Struct("<IBBBBIIqQ")
+RECORD = struct.Struct("<IBBBBIIqQQ")
 FINDING = struct.Struct("<QIHH")
 PART_PRODUCT, PART_CUSTOMER = 1, 2
 FIELDS = re.findall(r'^    X\("(\w+)",', (ROOT / "service/signal.h").read_text(), re.M)
@@ -37,7 +37,7 @@ class Puppet(threading.Thread):
         self.start()
 
     def head(self, kind, count=0):
-        return HEADER.pack(0x52494C57, 2, kind, self.applied, self.durable, self.tick, count, self.index, self.flags,
+        return HEADER.pack(0x52494C57, 4, kind, self.applied, self.durable, self.tick, count, self.index, self.flags,
                            self.life if kind == HELLO else 0)
 
     def run(self):
@@ -62,7 +62,7 @@ class Puppet(threading.Thread):
 
     def take(self, pipe, message):
         magic, version, kind, seq, prev, tick, count, worker, _, _ = HEADER.unpack_from(message)
-        equal((magic, version, kind, worker), (0x52494C57, 2, BATCH, self.index), "head of a batch")
+        equal((magic, version, kind, worker), (0x52494C57, 4, BATCH, self.index), "head of a batch")
         if self.drop:
             self.drop -= 1
         elif seq <= self.applied:
@@ -90,7 +90,7 @@ class Puppet(threading.Thread):
     def apply(self, message, seq, count):
         at, found = HEADER.size, []
         for _ in range(count):
-            size, _, part, _, _, ref, fields, _, id_hash = RECORD.unpack_from(message, at)
+            size, _, part, _, _, ref, fields, _, id_hash, _ = RECORD.unpack_from(message, at)
             record, place = {"part": part, "id_hash": id_hash}, at + RECORD.size
             for _ in range(fields):
                 number, _, length = struct.unpack_from("<BBH", message, place)

@@ -38,7 +38,7 @@ static void check_parts(const struct signal *signal)
         size_t at = 0;
         if (!(parts & part))
             continue;
-        size_t written = wire_record_encode(signal, (enum signal_part)part, 1, 2, 3, bytes);
+        size_t written = wire_record_encode(signal, (enum signal_part)part, 1, 2, 3, 4, bytes);
         require(wire_record_decode(bytes, written, &at, &head, &got) && at == written, "a part does not come back");
         require((got.present & ~signal->present) == 0, "a part has more than the signal");
         require(part == PART_CUSTOMER || got.customer[0] == '\0', "a customer in the wrong part");

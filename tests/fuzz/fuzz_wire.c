@@ -24,7 +24,7 @@ static void check_record(const struct wire_record *head, const struct signal *si
     struct signal again;
     size_t at = 0;
     size_t written =
-        wire_record_encode(signal, (enum signal_part)head->part, head->partition, head->ref, head->id_hash, bytes);
+        wire_record_encode(signal, (enum signal_part)head->part, head->partition, head->ref, head->id_hash, head->number, bytes);
     require(wire_record_decode(bytes, written, &at, &again_head, &again), "a taken record is refused the second time");
     require(again.present == signal->present && again_head.time_ms == head->time_ms && again_head.type == head->type,
             "a record changed");

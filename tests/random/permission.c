@@ -458,7 +458,7 @@ static void record_add(const struct world *world, const struct signal *signal, e
 {
     const char *owner = part == PART_PRODUCT ? signal->sku : signal->customer;
     uint32_t partition = part == PART_COMMON ? 0 : key_partition(key_of_id(world->worker.control->secret, owner, strlen(owner)));
-    *size += wire_record_encode(signal, part, partition, *count, 0, bytes + *size);
+    *size += wire_record_encode(signal, part, partition, *count, 0, 0, bytes + *size);
     (*count)++;
 }
 

@@ -92,6 +92,11 @@ static void put(struct world *w, const struct record *record)
     mirror_put(w->mirror, record->partition, 'c', record->key, value, record->there ? (size_t)length : 0);
 }
 
+static uint32_t id_partition(uint64_t seq)
+{
+    return seq % 10 == 9 ? MIRROR_COMMON : (uint32_t)(seq % 8);
+}
+
 static void batch(struct world *w, uint32_t changes)
 {
     w->applied++;
@@ -104,7 +109,20 @@ static void batch(struct world *w, uint32_t changes)
             w->deleted[record->partition] = w->applied;
         put(w, record);
     }
+    /* An id a batch: its word is the batch's number. */
+    mirror_put_ids(w->mirror, id_partition(w->applied), 1, false, &w->applied, 1);
     (void)mirror_commit(w->mirror, w->applied);
+}
+
+static void put_all_ids(struct world *w, uint32_t partition)
+{
+    static uint64_t word[16384];
+    size_t count = 0;
+    for (uint64_t seq = 1; seq <= w->applied && count < 16384; seq++)
+        if (id_partition(seq) == partition)
+            word[count++] = seq;
+    mirror_put_ids(w->mirror, partition, 0, true, NULL, 0);
+    mirror_put_ids(w->mirror, partition, 1, true, word, count);
 }
 
 static void sweep_begin(struct world *w)
@@ -118,6 +136,7 @@ static void sweep_begin(struct world *w)
         w->sweep.mark = 0;
         mirror_clear(w->mirror, w->sweep.partition);
     }
+    put_all_ids(w, w->sweep.partition);
 }
 
 static void sweep_slice(struct world *w)
@@ -166,13 +185,32 @@ static void settle(struct world *w)
 struct loading {
     struct world *w;
     uint32_t partition, loaded;
+    uint64_t ids, newest_id;
     uint64_t at_least; /* changes up to here must be there */
 };
+
+/* In order, each once: what a sweep writes begins the generation anew. */
+static void on_ids(struct loading *loading, const void *value, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += sizeof(uint64_t)) {
+        uint64_t word;
+        memcpy(&word, (const char *)value + at, sizeof word);
+        cr_assert_gt(word, loading->newest_id);
+        cr_assert_leq(word, loading->w->applied);
+        cr_assert_eq(id_partition(word), loading->partition);
+        loading->newest_id = word;
+        loading->ids += word <= loading->at_least;
+    }
+}
 
 static void on_record(void *user, char kind, struct rialto_key key, const void *value, size_t bytes)
 {
     struct loading *loading = user;
     char text[64] = "";
+    if (kind == MIRROR_KIND_IDS) {
+        on_ids(loading, value, bytes);
+        return;
+    }
     cr_assert_eq(kind, 'c');
     cr_assert(key.lo >= 1 && key.lo <= RECORDS);
     const struct record *record = &loading->w->record[key.lo - 1];
@@ -204,6 +242,10 @@ static void check_redis(struct world *w, uint64_t at_least)
         for (uint32_t i = 0; i < RECORDS; i++)
             expected += w->record[i].partition == p && w->record[i].there && w->record[i].seq <= at_least;
         cr_assert_eq(mirror_load(&w->redis.config, p, 2000, on_record, &loading, &mark), RIALTO_OK);
+        uint64_t ids = 0;
+        for (uint64_t seq = 1; seq <= at_least; seq++)
+            ids += id_partition(seq) == p;
+        cr_assert_eq(loading.ids, ids, "partition %u: %" PRIu64 " of %" PRIu64 " ids", p, loading.ids, ids);
         cr_assert_eq(loading.loaded, expected, "partition %u: %u of %u records", p, loading.loaded, expected);
     }
 }

@@ -201,6 +201,47 @@ Test(state, as_many_ids_as_configured_are_remembered_whatever_their_hashes)
     state_close(state);
 }
 
+/* Goal: what a batch reports of its ids is enough to remember them in another file, as Redis does, through two windows and more. */
+Test(state, ids_taken_elsewhere_word_by_word_are_remembered_there)
+{
+    enum { WINDOWS = 5 };
+    static uint64_t kept[STATE_ID_GENERATIONS][4096];
+    size_t count[STATE_ID_GENERATIONS] = { 0 };
+    bool fresh;
+    struct state *state = open_partition(&fresh);
+    int64_t start = INT64_C(1700000000000) / 600000 * 600000;
+    uint64_t seed = 5;
+    for (uint64_t batch = 0; batch < 10 * WINDOWS; batch++) {
+        uint64_t at = 0, word;
+        uint32_t generation;
+        bool first;
+        state_begin(state, batch + 1);
+        for (int i = 0; i < 50; i++)
+            state_remember(state, splitmix(&seed), start + (int64_t)batch * 60000);
+        state_commit(state);
+        while (state_id_changed(state, &at, &generation, &word, &first)) {
+            if (first)
+                count[generation] = 0;
+            kept[generation][count[generation]++] = word;
+        }
+    }
+    state_close(state);
+    char command[CONFIG_TEXT_MAX + 64];
+    (void)snprintf(command, sizeof command, "rm -r '%s/state'", config.data_dir);
+    cr_assert_eq(system(command), 0);
+    state = open_partition(&fresh);
+    cr_assert(fresh);
+    for (uint32_t generation = 0; generation < STATE_ID_GENERATIONS; generation++) {
+        cr_assert_eq(count[generation], 500, "one window, of %zu", count[generation]);
+        for (size_t i = 0; i < count[generation]; i++)
+            state_load_id(state, kept[generation][i]);
+    }
+    int64_t now = start + (10 * WINDOWS - 1) * 60000;
+    for (uint64_t i = 0, again = 5; i < 50 * 10 * WINDOWS; i++)
+        cr_assert_eq(state_seen(state, splitmix(&again), now), i >= 50 * 10 * (WINDOWS - 2), "id %lu", (unsigned long)i);
+    state_close(state);
+}
+
 Test(state, random_changes_and_deaths_agree_with_a_reference_map)
 {
     enum { KEYS = 60, STEPS = 4000 };
