@@ -480,8 +480,7 @@ static bool parse_unary(struct compiler *c, struct part *ret)
 {
     skip_space(c);
     size_t at = here(c);
-    bool negate = take(c, "-"), inverse = !negate && take_word(c, "not");
-    if (!negate && !inverse)
+    if (!take(c, "-"))
         return parse_single(c, ret);
     if (++c->nested > EXPRESSION_DEPTH_MAX)
         return refuse(c, at, "nested more than %u deep", EXPRESSION_DEPTH_MAX);
@@ -489,8 +488,6 @@ static bool parse_unary(struct compiler *c, struct part *ret)
     c->nested--;
     if (!good)
         return false;
-    if (inverse)
-        return want_condition(c, ret) && emit_op(c, at, OP_NOT, 0);
     int64_t low = ret->low;
     ret->low = -ret->high;
     ret->high = -low;
@@ -562,13 +559,27 @@ static bool parse_compare(struct compiler *c, struct part *ret)
     return *c->at != '=' || refuse(c, here(c), "equal is written ==");
 }
 
+static bool parse_not(struct compiler *c, struct part *ret)
+{
+    skip_space(c);
+    size_t at = here(c);
+    if (!take_word(c, "not"))
+        return parse_compare(c, ret);
+    if (++c->nested > EXPRESSION_DEPTH_MAX)
+        return refuse(c, at, "nested more than %u deep", EXPRESSION_DEPTH_MAX);
+    if (!parse_not(c, ret) || !want_condition(c, ret) || !emit_op(c, at, OP_NOT, 0))
+        return false;
+    c->nested--;
+    return true;
+}
+
 static bool parse_and(struct compiler *c, struct part *ret)
 {
-    if (!parse_compare(c, ret))
+    if (!parse_not(c, ret))
         return false;
     while (take_word(c, "and")) {
         struct part right;
-        if (!want_condition(c, ret) || !parse_compare(c, &right) || !want_condition(c, &right) ||
+        if (!want_condition(c, ret) || !parse_not(c, &right) || !want_condition(c, &right) ||
             !emit_op(c, right.at, OP_AND, -1))
             return false;
     }

@@ -9,10 +9,11 @@
  *
  *   or        a or b                         lowest precedence
  *   and       a and b
+ *   not       not a
  *   compare   a < b  a <= b  a > b  a >= b  a == b  a != b
  *   sum       a + b  a - b
  *   product   a * b  a / b
- *   unary     -a     not a
+ *   unary     -a
  *   single    1.25   input   (a)   min(a, b...)  max(a, b...)  clamp(x, low, high)  abs(x)  exp(x)  log(x)  pow(x, y)
  *             if(condition, a, b)   known(input)   default(input, number)  */
 #ifndef PRICING_EXPRESSION_H

@@ -11,7 +11,7 @@
 
 #include "pricing/fixed.h"
 
-#define INPUT_LARGE INT64_C(1000000000000000) /* 10^9 units */
+#define INPUT_LARGE                                         INT64_C(1000000000000000) /* 10^9 units */
 
 /* clang-format off */
 /*    name                 unit         low            high          age           what it is */

@@ -156,6 +156,7 @@ struct model {
 
 struct model_set {
     uint32_t count;
+    bool zoned;           /* some model claims zones: who prices a product depends on where */
     struct model model[]; /* sorted by name */
 };
 
@@ -193,6 +194,10 @@ struct model_claim { /* what a model is looked for */
 
 /* model_for_cell - index of the most precise model in effect; -1 if none. */
 int model_for_cell(const struct model_set *set, const struct model_claim *claim);
+
+/* model_depth - down to which level of zones its cells open around there: its zone_levels, or the zone that it names if that lies
+ * deeper. Zones as in a claim: a cell's own first. */
+uint32_t model_depth(const struct model *model, uint32_t zone_count, const char (*zone)[RIALTO_ID_MAX]);
 
 /* model_set_changes_ms - when, after now, a model of the set begins or ends; INT64_MAX = never. */
 int64_t model_set_changes_ms(const struct model_set *set, int64_t now_ms);

@@ -145,8 +145,10 @@ static enum rialto_status load_one(const char *folder, const char *name, struct 
     enum rialto_status status = model_parse_all(text, bytes, path, model, faults);
     if (status == RIALTO_OK)
         status = check_against_earlier(set, model, text, bytes, faults);
-    if (status == RIALTO_OK)
+    if (status == RIALTO_OK) {
+        set->zoned = set->zoned || model->zone_count > 0;
         set->count++;
+    }
     free(text);
     return status;
 }
@@ -265,6 +267,12 @@ int model_for_cell(const struct model_set *set, const struct model_claim *claim)
         best = (int)i;
     }
     return best;
+}
+
+uint32_t model_depth(const struct model *model, uint32_t zone_count, const char (*zone)[RIALTO_ID_MAX])
+{
+    int named = scope_zone_rank(model, zone_count, zone);
+    return named > (int)model->zone_depth_max ? (uint32_t)named : model->zone_depth_max;
 }
 
 int64_t model_set_changes_ms(const struct model_set *set, int64_t now_ms)

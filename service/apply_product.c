@@ -11,26 +11,12 @@ struct subject {
     uint32_t product; /* STATE_NONE = not known */
     uint32_t place;
     uint32_t priced; /* nearest cell with a list price; STATE_NONE */
-    int model;       /* that price's; -1 */
+    int model;       /* that prices it in this zone, whether or not there is a cell; -1 */
 };
 
 static struct rialto_key sku_key(const struct worker *worker, const char *sku)
 {
     return key_of_id(worker->control->secret, sku, strlen(sku));
-}
-
-/* The nearest existing cell of a product at or around a place. */
-static uint32_t nearest_cell(const struct worker *worker, const struct partition *partition, struct rialto_key product,
-                             const struct place *place)
-{
-    for (uint32_t level = 0; level <= place->chain_count; level++) {
-        struct rialto_key zone =
-            level < place->chain_count ? place->chain[level] : key_of_world(worker->control->secret);
-        uint32_t cell = state_find(partition->state, POOL_CELLS, key_pair(product, zone));
-        if (cell != STATE_NONE)
-            return cell;
-    }
-    return STATE_NONE;
 }
 
 static struct subject subject_of(struct worker *worker, const struct partition *partition, const struct signal *signal)
@@ -40,10 +26,10 @@ static struct subject subject_of(struct worker *worker, const struct partition *
     subject.product = state_find(partition->state, POOL_PRODUCTS, key);
     if (subject.product == STATE_NONE || subject.place == STATE_NONE)
         return subject;
-    uint32_t cell = nearest_cell(worker, partition, key, &worker->place[subject.place]);
+    uint32_t cell = cell_nearest(worker, partition, key, &worker->place[subject.place]);
     subject.priced = cell == STATE_NONE ? STATE_NONE : cell_priced(partition, cell);
     if (subject.priced != STATE_NONE)
-        subject.model = partition->cell[subject.priced].model;
+        subject.model = cell_model_at(worker, partition, subject.product, subject.priced, subject.place);
     return subject;
 }
 
@@ -80,8 +66,10 @@ static bool seller_may(const struct worker *worker, const struct product_record 
 /* The level of a place's chain at which a model keeps cells: its own zone, or the first zone around it that is wide enough. */
 static uint32_t level_for(const struct worker *worker, const struct subject *subject)
 {
-    uint32_t depth = worker->place[subject->place].chain_count;
-    uint32_t deepest = worker->models->model[subject->model].zone_depth_max;
+    const struct place *place = &worker->place[subject->place];
+    uint32_t depth = place->chain_count;
+    uint32_t deepest = model_depth(&worker->models->model[subject->model], depth,
+                                   (const char (*)[RIALTO_ID_MAX])place->name);
     return depth > deepest ? depth - deepest : 0;
 }
 
@@ -160,6 +148,7 @@ static enum signal_reason apply_product(struct worker *worker, struct partition 
     record->promotion_until_ms = signal_has(signal, SIGNAL_FIELD_until_ms) ? signal->until_ms : 0;
     record->product_time_ms = signal->time_ms;
     cells_relink(worker, partition, product);
+    cells_open_zones(worker, partition, product);
     product_dirty(partition, product);
     return REASON_none;
 }
@@ -169,9 +158,8 @@ static enum signal_reason apply_product(struct worker *worker, struct partition 
 static enum signal_reason apply_demand(struct worker *worker, struct partition *partition, const struct signal *signal,
                                        const struct subject *subject)
 {
-    const struct demand_settings *settings = &worker->models->model[subject->model].demand;
-    if (signal->repeated && settings->min_events_micro > 0) { /* 0: a zone's own demand may be one person's */
-        metric_add(METRIC_demand_repeated_total, 1);
+    if (signal->repeated && worker->models->model[subject->model].demand.min_events_micro > 0) {
+        metric_add(METRIC_demand_repeated_total, 1); /* with 0 a zone's own demand may be one person's */
         return REASON_repeated;
     }
     int64_t quantity = signal_has(signal, SIGNAL_FIELD_quantity) ? signal->quantity : MICRO;
@@ -182,6 +170,9 @@ static enum signal_reason apply_demand(struct worker *worker, struct partition *
             metric_add(METRIC_table_full_total, 1);
             continue;
         }
+        /* Each cell by its own model, or a pilot's half-life would measure the world's demand. */
+        int model = partition->cell[cell].model >= 0 ? partition->cell[cell].model : subject->model;
+        const struct demand_settings *settings = &worker->models->model[model].demand;
         struct cell_record *record = state_touch(partition->state, POOL_CELLS, cell);
         demand_add(&record->demand, settings, (enum demand_event)signal->event, quantity, signal->time_ms);
         demand_rates_add(&record->rates, settings->half_life_s, (enum demand_event)signal->event, quantity, signal->time_ms);

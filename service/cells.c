@@ -23,6 +23,40 @@ uint32_t cell_priced(const struct partition *partition, uint32_t cell)
     return cell;
 }
 
+uint32_t cell_nearest(const struct worker *worker, const struct partition *partition, struct rialto_key product,
+                      const struct place *place)
+{
+    for (uint32_t level = 0; level <= place->chain_count; level++) {
+        uint32_t cell = state_find(partition->state, POOL_CELLS, key_pair(product, place_key(worker, place, level)));
+        if (cell != STATE_NONE)
+            return cell;
+    }
+    return STATE_NONE;
+}
+
+static int model_of_claim(const struct worker *worker, const struct model_set *set, const struct partition *partition,
+                          const struct product_record *product, uint32_t priced, const struct place *place)
+{
+    const struct currency *currency =
+        priced == STATE_NONE ? NULL : currency_by_number(cell_at(partition, priced)->currency);
+    struct model_claim claim = { .category = product->category,
+                                 .sku = product->sku,
+                                 .currency = currency == NULL ? "" : currency->letters,
+                                 .zone_count = place->chain_count,
+                                 .zone = (const char (*)[RIALTO_ID_MAX])place->name,
+                                 .now_ms = worker->tick_ms };
+    return model_for_cell(set, &claim);
+}
+
+int cell_model_at(const struct worker *worker, const struct partition *partition, uint32_t product, uint32_t priced,
+                  uint32_t place)
+{
+    const struct product_record *record = state_at(partition->state, POOL_PRODUCTS, product);
+    if (!worker->models->zoned)
+        return partition->cell[priced].model;
+    return model_of_claim(worker, worker->models, partition, record, priced, &worker->place[place]);
+}
+
 static uint32_t nearest_around(const struct worker *worker, const struct partition *partition, uint32_t cell)
 {
     const struct cell_record *record = cell_at(partition, cell);
@@ -39,15 +73,8 @@ static uint32_t nearest_around(const struct worker *worker, const struct partiti
 int32_t cell_model(const struct worker *worker, const struct model_set *set, const struct partition *partition,
                    const struct product_record *product, uint32_t cell)
 {
-    uint32_t priced = cell_priced(partition, cell);
-    const struct currency *currency =
-        priced == STATE_NONE ? NULL : currency_by_number(cell_at(partition, priced)->currency);
-    const struct place *place = &worker->place[partition->cell[cell].place];
-    const struct model_claim claim = { .category = product->category, .sku = product->sku,
-                                       .currency = currency == NULL ? "" : currency->letters,
-                                       .zone_count = place->chain_count,
-                                       .zone = (const char (*)[RIALTO_ID_MAX])place->name, .now_ms = worker->tick_ms };
-    return model_for_cell(set, &claim);
+    return model_of_claim(worker, set, partition, product, cell_priced(partition, cell),
+                          &worker->place[partition->cell[cell].place]);
 }
 
 void cells_relink(struct worker *worker, struct partition *partition, uint32_t product)
@@ -92,6 +119,28 @@ uint32_t cell_get(struct worker *worker, struct partition *partition, uint32_t p
     cell_link(worker, partition, product, cell);
     cells_relink(worker, partition, product);
     return cell;
+}
+
+static void open_zone(struct worker *worker, struct partition *partition, uint32_t product, uint32_t model,
+                      const char *zone)
+{
+    const struct product_record *record = state_at(partition->state, POOL_PRODUCTS, product);
+    uint32_t index = place_of(worker, zone);
+    if (index == STATE_NONE || strcmp(worker->place[index].name[0], zone) != 0) /* finer than the levels in use */
+        return;
+    uint32_t around = cell_nearest(worker, partition, record->head.key, &worker->place[index]);
+    uint32_t priced = around == STATE_NONE ? STATE_NONE : cell_priced(partition, around);
+    if (priced != STATE_NONE &&
+        model_of_claim(worker, worker->models, partition, record, priced, &worker->place[index]) == (int)model)
+        (void)cell_get(worker, partition, product, index, 0); /* without room the price around it answers */
+}
+
+/* A model that names zones prices its products there from the beginning, not from the first thing heard of them there. */
+void cells_open_zones(struct worker *worker, struct partition *partition, uint32_t product)
+{
+    for (uint32_t m = 0; worker->models->zoned && m < worker->models->count; m++)
+        for (uint32_t i = 0; i < worker->models->model[m].zone_count; i++)
+            open_zone(worker, partition, product, m, worker->models->model[m].zone[i]);
 }
 
 bool cells_setup(struct worker *worker, struct partition *partition)

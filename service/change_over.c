@@ -167,14 +167,25 @@ static void withdraw_uncovered(struct partition *partition)
     }
 }
 
+static void open_all_zones(struct worker *worker, struct partition *partition)
+{
+    for (uint32_t i = 0; worker->models->zoned && i < state_capacity(partition->state, POOL_PRODUCTS); i++) {
+        const struct product_record *product = state_at(partition->state, POOL_PRODUCTS, i);
+        if (!key_is_none(product->head.key))
+            cells_open_zones(worker, partition, i);
+    }
+}
+
 static void partition_over(struct worker *worker, struct partition *partition, bool relink)
 {
     all_dirty(worker, partition, relink);
     if (state_applied(partition->state) >= worker->batch)
         return; /* a death in the middle of this very batch: its prices are computed again with the next one */
     state_begin(partition->state, worker->batch);
-    if (relink)
+    if (relink) {
+        open_all_zones(worker, partition);
         withdraw_uncovered(partition);
+    }
     reprice_dirty(worker, partition);
     state_commit(partition->state);
     lines_publish_changed(worker, partition);

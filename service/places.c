@@ -126,6 +126,7 @@ void places_rebuild(struct worker *worker)
             if (key_is_none(product->head.key))
                 continue;
             cells_relink(worker, partition, i);
+            cells_open_zones(worker, partition, i);
             product_dirty(partition, i);
         }
     }

@@ -180,6 +180,11 @@ void     cells_relink(struct worker *worker, struct partition *partition, uint32
 /* Who prices this cell now: an index into the set, or -1. */
 int32_t  cell_model(const struct worker *worker, const struct model_set *set, const struct partition *partition,
                     const struct product_record *product, uint32_t cell);
+void     cells_open_zones(struct worker *worker, struct partition *partition, uint32_t product); /* within a batch */
+uint32_t cell_nearest(const struct worker *worker, const struct partition *partition, struct rialto_key product,
+                      const struct place *place); /* at or around a place; STATE_NONE */
+int      cell_model_at(const struct worker *worker, const struct partition *partition, uint32_t product, uint32_t priced,
+                       uint32_t place); /* who would price it there, from that list price; -1 */
 uint32_t cell_priced(const struct partition *partition, uint32_t cell); /* nearest cell with a list price, itself first */
 
 /* reprice.c */

@@ -138,11 +138,12 @@ class Demand:
         p += p * (r % 65536) * LN2_Q32 // 2**64
         return max(2**30 - (p >> m), 1)
 
-    def pressure(self, T):
+    def pressure(self, T, prior):
+        """By the half-lives that it was collected with, and the prior of the model that asks."""
         if self.first == 0:
             return MICRO
         T = cut_time(T)
-        h_f, h_s, P = self.model.half_life, self.model.slow_half_life, self.model.prior
+        h_f, h_s, P = self.model.half_life, self.model.slow_half_life, prior
         age = max(T - self.first, 125 * h_f)
         num = self.fast.at(T) * 2**30 // self.share(age, h_f) + P
         den = self.slow.at(T) * 2**30 * h_f // (self.share(age, h_s) * h_s) + P
@@ -363,7 +364,6 @@ class Product:
     def cell(self, zone):
         if zone not in self.cells:
             self.cells[zone] = Cell()
-            self.cells[zone].zone = zone
         return self.cells[zone]
 
 
@@ -498,15 +498,23 @@ class World:
         return False
 
     def place(self, model, zone):
-        """The zone of a cell: cut to the model's levels."""
+        """The zone of a cell: cut to the model's levels, or to the zone that it names if that lies deeper."""
         around = self.zones.around(zone)
-        return around[max(0, len(around) - 1 - model.zone_levels):]
+        named = max((len(around) - 1 - level for level, z in enumerate(around[:-1]) if z in model.scope_zones), default=0)
+        return around[max(0, len(around) - 1 - max(model.zone_levels, named)):]
 
     def model_of(self, sku, zone):
-        """The model of the cell whose list price holds there; it says how demand is measured, and in zones how fine."""
+        """Who prices the product there."""
         product = self.products[sku]
-        found = self.nearest(product, zone, lambda cell: cell if cell.facts else None)
-        return self.choose(product.category, sku, found.facts[2], found.zone) if found else None
+        facts = self.nearest(product, zone, lambda cell: cell.facts)
+        return self.choose(product.category, sku, facts[2], zone) if facts else None
+
+    def open_zones(self, sku):
+        """A model that names zones has prices of its own in them, as long as they are no finer than the levels in use."""
+        for model in self.models:
+            for zone in model.scope_zones:
+                if self.own_zone(zone) == zone and self.model_of(sku, zone) is model:
+                    self.products[sku].cell(zone)
 
     def choose(self, category, sku, currency, zone, now=None):
         """The most precise claim among the models in effect."""
@@ -548,6 +556,7 @@ class World:
         product.category = category
         cell.facts = row["list"], row.get("cost"), row["currency"]
         cell.promotion = (micro(row["promotion"]), row.get("until")) if "promotion" in row else None
+        self.open_zones(sku)
         return None
 
     def known(self, row):
@@ -568,7 +577,8 @@ class World:
         for zone in around if not repeated or model.min_events == 0 else ():
             cell = product.cell(zone)
             if cell.demand is None:
-                cell.demand, cell.rates = Demand(model), Rates(model.half_life)
+                own = self.model_of(row["sku"], zone) or model
+                cell.demand, cell.rates = Demand(own), Rates(own.half_life)
             cell.demand.add(row["event"], micro(row.get("quantity", 1)), time)
             cell.rates.add(row["event"], micro(row.get("quantity", 1)), time)
             cell.event_count += 1
@@ -755,7 +765,7 @@ class World:
         def running(cell):
             return cell.promotion[0] if cell.promotion and (cell.promotion[1] is None or cell.promotion[1] > now) else None
 
-        found["demand_pressure"] = self.nearest(product, zone, lambda cell: cell.demand.pressure(now) if cell.demand and cell.demand.first
+        found["demand_pressure"] = self.nearest(product, zone, lambda cell: cell.demand.pressure(now, model.prior) if cell.demand and cell.demand.first
                                                 and cell.demand.events.at(now) >= model.min_events else None)
         cell = product.cells.get(zone, Cell())
         found.update(cell.rates.at(now) if cell.rates else {name: 0 for name in Rates.KINDS.values()})

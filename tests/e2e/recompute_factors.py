@@ -161,10 +161,15 @@ class Formula:
             value = NANO if value or other else 0
         return value
 
+    def inverse(self):
+        if self.take("not"):
+            return 0 if self.inverse() else NANO
+        return self.compared()
+
     def both(self):
-        value = self.compared()
+        value = self.inverse()
         while self.take("and"):
-            other = self.compared()
+            other = self.inverse()
             value = NANO if value and other else 0
         return value
 
@@ -200,8 +205,6 @@ class Formula:
     def single(self):
         if self.take("-"):
             return -self.single()
-        if self.take("not"):
-            return 0 if self.single() else NANO
         if self.take("("):
             value = self.either()
             assert self.take(")")

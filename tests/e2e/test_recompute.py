@@ -11,6 +11,7 @@ clear of the ends of those times, so that the milliseconds decide nothing.
 
     test_recompute.py [SECONDS [SEED]]    SECONDS of made-up streams at least (default: 4 of them), the first of them from SEED
 """
+import datetime
 import math
 import random
 
@@ -33,7 +34,12 @@ class Twice:
         self.library = Library(service.cache)
         self.lines, self.rows = [], []
         self.compared = self.sent = self.later = self.undecided = 0
-        self.tick((service.now_ms() // WEEK_MS + 1) * WEEK_MS)  # so that a stream plays alike whenever it is played
+        self.tick(self.start_ms(service.now_ms()))
+
+    @staticmethod
+    def start_ms(now_ms):
+        """So that a stream plays alike whenever it is played."""
+        return (now_ms // WEEK_MS + 1) * WEEK_MS
 
     @property
     def now(self):
@@ -309,6 +315,36 @@ def by_hand(service):
 
 # ---- what made-up streams have found ----------------------------------------------------------------------------------------
 
+def pilots():
+    """What a pilot in one shop and a successor must do at once, with numbers that need no paper."""
+    def cut_by(name, value, **scope):
+        return {**model(name, [{"name": "cut", "expression": str(value)}]), "zone_levels": 0, "scope": {"categories": ["shop/*"], "currencies": ["EUR"], **scope}}
+
+    tomorrow = Twice.start_ms(time.time_ns() // 10**6) + DAY_MS
+    successor = {**cut_by("successor", 0.8), "schedule": {"from": (datetime.date(1970, 1, 1) + datetime.timedelta(days=tomorrow // DAY_MS)).isoformat()}}
+    models = (cut_by("usual", 1), cut_by("pilot", 0.9, zones=["de/south/s1"]), successor)
+    with Service(models={f"{m['model']}.json": m for m in models}) as service:
+        twice = Twice(service)
+
+        def prices():
+            return [twice.found("shop-1", zone)["baseline"] for zone in ("", "de/south", "de/south/s1", "de/south/s1/dairy")]
+
+        @check("a pilot in one shop prices there from the first list price on, though nothing else was heard of that shop")
+        def _():
+            twice.say(product("shop-1", 1000, category="shop/x"))
+            twice.flush()
+            equal(prices(), [1000, 1000, 900, 900])
+            twice.check_prices()
+
+        @check("a successor prices from its first day on, the pilot where it is narrower")
+        def _():
+            twice.tick(tomorrow - 1000)
+            equal(prices(), [1000, 1000, 900, 900])
+            twice.tick(tomorrow)
+            equal(prices(), [800, 800, 900, 900])
+            twice.check_prices()
+
+
 def found_before():
     def shop(name, currencies, zone_levels, source, points, **more):
         return {**model(name, [factor(source, points)], **more), "scope": {"categories": [f"{name}/*"], "currencies": currencies},
@@ -401,7 +437,8 @@ def numbers():
                 return sum(q / MICRO * 2 ** (-(now - t) / 1000 / h) for t, q in events) / h / (1 - 2 ** (-age / h))
             rho = 5 / 3600
             wanted = (rate(3600) + rho) / (rate(86400) + rho)
-            require(abs(measured.pressure(now) / MICRO / wanted - 1) < 1e-4, f"{measured.pressure(now)} is not {wanted}")
+            found = measured.pressure(now, measured.model.prior)
+            require(abs(found / MICRO / wanted - 1) < 1e-4, f"{found} is not {wanted}")
 
 
 # ---- 2. the bundled recording ---------------------------------------------------------------------------------------------------
@@ -479,27 +516,110 @@ def made_up_points(dice, low, high, low_y=0.7, high_y=1.4):
 
 INPUT_RANGES = {"demand_pressure": (0.3, 3), "available": (0, 50), "available_ratio": (0, 1), "temperature_c": (-10, 35),
                 "precipitation_mm_h": (0, 5), "wind_m_s": (0, 20), "humidity": (0, 1), "hour": (0, 24), "weekday": (1, 7),
-                "competitor_ratio": (0.7, 1.3), "promotion": (0.5, 1)}
+                "competitor_ratio": (0.7, 1.3), "promotion": (0.5, 1), "competitor_median": (0.7, 1.3), "views_per_day": (0, 20),
+                "carts_per_day": (0, 20), "orders_per_day": (0, 20), "capacity": (0, 100), "cover_days": (0, 30), "list": (0, 600),
+                "cost": (0, 400), "cost_ratio": (0, 1.2), "hours_to_expiry": (0, 48), "month": (1, 12), "day_of_month": (1, 31),
+                "zone_level": (0, 3)}
+
+# Each says something else about precedence, missing inputs, rounding or the functions; A, B, C stand for numbers.
+FORMULAS = ("1 + A * (temperature_c - 20) / 10", "clamp(1 - A * (hour - 12) * (hour - 12) / 40, 0.8, 1.1)",
+            "if(known(wind_m_s) and not wind_m_s < 5 or weekday >= 6, 1 + A, 1 - B)", "1 + A * (default(available, 7) - 3) / 20 - -B",
+            "pow(max(cover_days / 10, 0.01), -A)", "exp(-A * min(hours_to_expiry, 24) / 24)", "1 + A * log(max(orders_per_day / 5, 0.1))",
+            "max(0.9, min(1.2, demand_pressure, 1 + A * zone_level), 1 - B * abs(promotion - 0.8))", "1 + A - B * C * 2 / 3 + (A - B) / C",
+            "pow(max(cost_ratio, 0.05), A) * 1.2", "if(competitor_median < 1 and competitor_ratio != competitor_median, 1 - A, 1)",
+            "1 + A * (views_per_day - 2 * carts_per_day) / max(views_per_day + carts_per_day, 0.1)",
+            "if(month == 12 or day_of_month > 15, 1 + A, 1) * if(known(capacity), 1, 1 - B)", "if(list > 10, 1 - A, 1) - B * default(humidity, 0.5)")
+CONDITIONS = ("temperature_c > 15 and hour >= 12", "available < 10", "demand_pressure >= 1.2 or known(promotion)", "not (weekday <= 5)",
+              "default(precipitation_mm_h, 0) > 1", "cover_days < 2", "log(max(demand_pressure, 0.1)) > 0.2", "zone_level == 2")
 
 
-def made_up_model(dice, name, currencies, calm, **more):
-    sources = dice.sample(sorted(INPUT_RANGES), dice.randrange(3, 9))
+def made_up_form(dice, kind):
+    """Anything that a factor may be besides a curve."""
+    def number():
+        return f"{dice.uniform(0.01, 0.3):.{dice.choice((2, 4, 9))}f}"
+
+    def multiplier():
+        return round(dice.uniform(0.8, 1.25), dice.choice((2, 6)))
+
+    form = dice.choice(("expression", "expression", "expression", "cases", "categories", "zones", "markup", "clearing"))
+    if form == "expression":
+        text = dice.choice(FORMULAS)
+        return {form: "".join(number() if c in "ABC" else c for c in text)}
+    if form == "cases":
+        return {form: [{"if": c, "then": multiplier()} for c in dice.sample(CONDITIONS, dice.randrange(1, 4))],
+                **({"else": multiplier()} if dice.random() < 0.5 else {})}
+    if form == "categories":
+        return {form: {pattern: multiplier() for pattern in dice.sample(("*", f"{kind}/*", f"{kind}/x", f"{kind}/x/*", "other"), 3)}}
+    if form == "zones":
+        return {form: {zone: multiplier() for zone in dice.sample([z for z in ZONES if z], 4)}}
+    sensitivity = round(dice.uniform(0.8, 4), dice.choice((1, 6)))
+    if form == "markup":
+        return {form: dice.choice(({"elasticity": round(dice.uniform(-6, -1.4), 4)},
+                                   {"utility": round(dice.uniform(-1, 4), 3), "sensitivity": sensitivity}))}
+    return {form: {"customers_per_day": dice.choice((0.5, 40, 300.25, "orders_per_day * exp(1.5) + 1", "default(carts_per_day, 3)")),
+                   "sensitivity": sensitivity, "until": dice.choice(("expiry", "22:00", "09:30"))}}
+
+
+def made_up_when(dice, start_ms):
+    day = datetime.date(1970, 1, 1) + datetime.timedelta(days=start_ms // DAY_MS)
+    window = {}
+    if dice.random() < 0.5:
+        window["hours"] = dice.choice((["07:00", "19:30"], ["22:00", "02:00"], ["00:00", "24:00"]))
+    if dice.random() < 0.4:
+        window["weekdays"] = dice.sample(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), 4)
+    if dice.random() < 0.3:
+        window["from"] = (day + datetime.timedelta(days=dice.randrange(-2, 4))).isoformat()
+    if dice.random() < 0.3:
+        window["until"] = (day + datetime.timedelta(days=dice.randrange(4, 9))).isoformat()
+    if dice.random() < 0.3:
+        window["calendar"] = "days"
+    return window
+
+
+TIME_ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kathmandu", "UTC", "Australia/Lord_Howe", None, None)
+
+
+def made_up_schedule(dice, start_ms):
+    days = sorted({start_ms // DAY_MS + dice.randrange(9) for _ in range(4)})
+    zone = dice.choice(TIME_ZONES)
+    return {"calendars": {"days": [(datetime.date(1970, 1, 1) + datetime.timedelta(days=d)).isoformat() for d in days]},
+            **({"time_zone": zone} if zone else {})}
+
+
+def made_up_model(dice, name, currencies, calm, start_ms, **more):
+    sources = dice.sample(sorted(INPUT_RANGES), dice.randrange(2, 6))
     if "demand_pressure" not in sources:
         sources.append("demand_pressure")
     factors = [factor(s, made_up_points(dice, *INPUT_RANGES[s]), dice.choice(("curve", "curve", "steps"))) for s in sources]
+    factors += [{"name": f"form{i}", **made_up_form(dice, name)} for i in range(dice.randrange(1, 6))]
+    dice.shuffle(factors)
+    for row in factors:
+        if dice.random() < 0.3:
+            row["missing"] = round(dice.uniform(0.9, 1.1), 3)
+        if dice.random() < 0.25:
+            row["when"] = made_up_when(dice, start_ms)
     half_life = dice.choice((60, 600, 3600, 21600, 86400))
     guard = {"floor": round(dice.uniform(0.4, 0.9), 3), "ceiling": round(dice.uniform(1.05, 1.8), 3)}
     if dice.random() < 0.5:
         guard["margin"] = round(dice.uniform(0, 0.3), 3)
+    if dice.random() < 0.4:
+        guard["spread"] = dice.choice((0.02, 0.1, 0.25))
+    if dice.random() < 0.3:
+        guard["personal"] = [0.85, 1.04]
+        guard["never_above_baseline"] = "spread" in guard
     if calm:
         # Ticks come at multiples of 12 minutes: never near the ends of these times.
         guard["largest_step"] = {"of": round(dice.uniform(0.01, 0.1), 3), "per": dice.choice(("5m", "30m", "54m"))}
         guard["dead_band"] = {"of": round(dice.uniform(0.005, 0.05), 3), "settle": dice.choice(("17m", "90m"))}
+        if dice.random() < 0.6:
+            guard["largest_rise"] = {"of": dice.choice((0.02, 0.07, 0.333)), "per": dice.choice(("1h", "36h"))}
+        if dice.random() < 0.6:
+            guard["dwell"] = dice.choice(("7m", "55m"))
         half_life = 86400  # so that milliseconds of decay move nothing
     step = dice.choice((1, 1, 5, 10, 100))
     return {
         "model": name, "version": "1", "scope": {"categories": [f"{name}/*"], "currencies": currencies}, "group": f"group-{name}",
-        "competitors": True,
+        "competitors": True, "schedule": made_up_schedule(dice, start_ms),
         "zone_levels": dice.randrange(4),
         "demand": {"half_life": f"{half_life}s", "slow_half_life": f"{half_life * dice.choice((2, 7, 28))}s",
                    "prior_events": dice.choice((0.001, 0.5, 5, 20)), "min_events": dice.choice((0.001, 1, 2.5, 6)),
@@ -606,6 +726,8 @@ class MadeUp:
         row = {"sku": self.sku(), "available": self.dice.choice((0, 1, 3.5, 12, 40, 1000)), **self.zone()}
         if self.dice.random() < 0.6:
             row["capacity"] = self.dice.choice((10, 33.3, 40, 100))
+        if self.dice.random() < 0.5:
+            row["expires"] = self.twice.now + self.dice.randrange(-HOUR_MS, 72 * HOUR_MS)
         return row
 
     def a_weather(self):
@@ -673,8 +795,15 @@ class MadeUp:
 def made_up(seed, calm):
     dice = random.Random(seed)
     kinds = {"aaa": ["EUR"], "bbb": ["EUR", "USD"], "ccc": ["JPY"]}
-    models = {f"{kind}.json": made_up_model(dice, kind, currencies, calm) for kind, currencies in kinds.items()}
-    models["own.json"] = made_up_model(dice, "own", ["EUR"], calm, scope={"skus": ["aaa-1", "aaa-3*"], "currencies": ["EUR"]})
+    start_ms = Twice.start_ms(time.time_ns() // 10**6)
+    models = {f"{kind}.json": made_up_model(dice, kind, currencies, calm, start_ms) for kind, currencies in kinds.items()}
+    models["own.json"] = made_up_model(dice, "own", ["EUR"], calm, start_ms, scope={"skus": ["aaa-1", "aaa-3*"], "currencies": ["EUR"]})
+    # A pilot in one shop and beside a town, and a successor: dates before none.
+    models["pilot.json"] = made_up_model(dice, "pilot", ["EUR"], calm, start_ms, group="group-bbb", personal=[],
+                                         scope={"categories": ["bbb/*"], "zones": ["de/south/s1", "gh:u4p"], "currencies": ["EUR"]})
+    models["next.json"] = made_up_model(dice, "next", ["JPY"], calm, start_ms, group="group-ccc", scope={"categories": ["ccc/*"], "currencies": ["JPY"]})
+    models["next.json"]["schedule"]["from"] = (datetime.date(1970, 1, 1) + datetime.timedelta(days=start_ms // DAY_MS + 2)).isoformat()
+    models["next.json"]["demand"] = models["ccc.json"]["demand"]
     what = f"made-up stream {seed}{', with calm prices' if calm else ''}"
     levels = dice.choice(({}, {}, {"geohash_lengths": "4", "path_depths": "1,3"}, {"geohash_lengths": "2,7", "path_depths": "2"}))
     with Service(models=models, open_min=dice.choice((1, 3)), signal_age_max_s=30 * 86400, **levels) as service:
@@ -693,7 +822,7 @@ def made_up(seed, calm):
                 if twice.world.customers:
                     twice.check_terms(sorted(stream.skus))
         note(f"{twice.sent} signals, {sum(twice.world.refused.values())} without effect, {twice.compared} prices compared, "
-             f"{twice.later} of a moment later")
+             f"{twice.later} of a moment later, {twice.undecided} undecided")
 
 
 def main():
@@ -702,6 +831,7 @@ def main():
     numbers()
     with Service(models={f"{name}.json": m for name, m in BY_HAND.items()}) as service:
         by_hand(service)
+    pilots()
     found_before()
     bundled(24)
     begin, count = time.monotonic(), 0
