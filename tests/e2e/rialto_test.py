@@ -16,6 +16,7 @@ A test that ends, however it ends, leaves no process and no file behind: rialtod
 import atexit
 import contextlib
 import ctypes
+import itertools
 import json
 import os
 import re
@@ -643,7 +644,15 @@ def customer(who, consent=None, **more):
     return {"type": "customer", "customer": who, **granted, **more}
 
 
+_visits = itertools.count(1)
+
+
 def demand(sku, event="order", **more):
+    """What somebody did; a view, a search or a cart is of a visit of its own, unless one is named: session=None is none."""
+    if event in ("view", "search", "cart"):
+        more.setdefault("session", f"visit-{next(_visits)}")
+    if more.get("session", "") is None:
+        del more["session"]
     return {"type": "demand", "sku": sku, "event": event, **more}
 
 

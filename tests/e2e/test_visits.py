@@ -39,12 +39,12 @@ with Service(models={"shop.json": MODEL, "lone.json": LONE}, clock_replay=1, rep
         @check(f"one shopper reloads a page 1,000 times in a quiet zone, {way}: no price moves")
         def _():
             busy(sku)
-            tell([demand(sku, "view", zone="quiet", **who)])  # the first one counts, as a tenth of an order
+            tell([demand(sku, "view", zone="quiet", **{"session": None, **who})])  # the first one counts, as a tenth of an order
             service.pass_time(1)
             before = prices(sku)
             findings = set()
             for _ in range(10):
-                findings |= tell([demand(sku, "view", zone="quiet", **who)] * 100)
+                findings |= tell([demand(sku, "view", zone="quiet", **{"session": None, **who})] * 100)
             service.pass_time(1)
             after = prices(sku)
             require("repeated" in findings, f"the sender is told of repeats: {findings}")
