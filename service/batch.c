@@ -3,6 +3,7 @@
  * Each partition commits by itself; the common state commits last and says what this worker has applied. A batch that comes
  * again after a death finds its finished partitions ahead of it and passes them over: every part counts once. */
 #include "cache/keys.h"
+#include "service/clock.h"
 #include "service/log.h"
 #include "service/metrics.h"
 #include "service/worker.h"
@@ -166,6 +167,15 @@ static void commit_all(struct worker *worker)
     worker->erased = false;
 }
 
+/* Ticks alone are no signals: they only count as batches. A price that waits for the next batch is not in it. */
+static void observe(const struct wire_header *header, int64_t began_us)
+{
+    int64_t now = mono_us();
+    histogram_add(HISTOGRAM_batch, now - began_us);
+    if (header->arrived_us != 0 && (header->flags & WIRE_MORE) == 0)
+        histogram_add(HISTOGRAM_signal_to_price, (uint32_t)now - header->arrived_us);
+}
+
 bool batch_apply(struct worker *worker, const uint8_t *bytes, size_t size)
 {
     const struct wire_header *header = wire_header_check(bytes, size);
@@ -173,6 +183,7 @@ bool batch_apply(struct worker *worker, const uint8_t *bytes, size_t size)
         log_line(LOG_ERROR, "BATCH-MALFORMED", "bytes=%zu", size);
         return false;
     }
+    int64_t began_us = mono_us();
     worker->batch = header->seq;
     worker->pending.awaited = worker->pending.awaited || header->flags & WIRE_ANSWERED;
     if (header->tick_ms > worker->tick_ms)
@@ -196,6 +207,7 @@ bool batch_apply(struct worker *worker, const uint8_t *bytes, size_t size)
         reprice_all(worker);
     commit_all(worker);
     metric_add(METRIC_batches_applied_total, 1);
+    observe(header, began_us);
     metric_set(METRIC_tick_ms, (uint64_t)worker->tick_ms);
     return true;
 }

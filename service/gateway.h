@@ -52,7 +52,7 @@ struct gateway;
 struct received { /* a message, taken out of the inbox */
     nng_msg *message;
     int slot; /* request slot to answer, -1: pushed, nobody waits */
-    int64_t arrived_ms;
+    int64_t arrived_us;
 };
 
 enum slot_state { SLOT_RECEIVING, SLOT_ARRIVED, SLOT_TAKEN, SLOT_SENDING };
@@ -61,7 +61,7 @@ struct inbox {
     pthread_mutex_t lock; /* holds for everything down to `closed`; never held while NNG is called */
     struct {
         nng_msg *message;
-        int64_t arrived_ms;
+        int64_t arrived_us;
         uint64_t arrival; /* pushes and requests are taken in this order */
     } * push;             /* ring of room `push_max` */
     uint32_t push_max, push_first, push_count;
@@ -77,7 +77,7 @@ struct inbox {
         nng_aio *aio;
         enum slot_state state;
         nng_msg *message;
-        int64_t arrived_ms;
+        int64_t arrived_us;
         uint64_t arrival;
     } slot[REQUEST_SLOTS];
     uint32_t slots_arrived;
@@ -220,6 +220,7 @@ struct request_signal { /* an accepted one, in order of (seq, ref) */
 struct request {
     enum request_phase phase;
     enum request_kind kind;
+    int64_t arrived_us;                /* monotonic */
     int64_t began_ms;                  /* monotonic */
     int64_t deadline_ms;               /* monotonic: until then workers may apply */
     int64_t durable_deadline_ms;       /* 0 until all is applied */
@@ -237,7 +238,7 @@ struct request {
 
 bool answers_setup(struct gateway *gateway);
 void answers_teardown(struct gateway *gateway);
-void request_begin(struct gateway *gateway, uint32_t slot, int64_t arrived_ms, enum request_kind kind);
+void request_begin(struct gateway *gateway, uint32_t slot, int64_t arrived_us, enum request_kind kind);
 /* request_accept - one signal went into a batch. False when memory ran out: then it must not be routed. */
 bool request_reserve(struct request *request);
 void request_accept(struct request *request, uint64_t seq, uint32_t ref, uint32_t index, uint64_t workers);
@@ -314,6 +315,7 @@ struct ingest {
 
 struct batch { /* the open one */
     uint64_t seq;
+    uint32_t arrived_us; /* as in struct wire_header */
     uint32_t signals;
     bool full;
     bool answered;      /* somebody waits for at least one */

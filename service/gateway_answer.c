@@ -115,6 +115,7 @@ static void answer_finished(struct gateway *gateway, uint32_t slot, const char *
     } else if (request->kind == REQUEST_WATCH)
         say("{\"ok\":true,\"watched\":%u}", request->watched);
     else {
+        histogram_add(HISTOGRAM_acknowledged_signal, mono_us() - request->arrived_us);
         say("{\"accepted\":%u,\"rejected\":%u,\"durable\":\"%s\",", request->accepted, request->rejected, durable);
         say_findings(request);
         say("}");
@@ -129,13 +130,14 @@ static void answer_finished(struct gateway *gateway, uint32_t slot, const char *
 
 /* ---- what a request gathers ------------------------------------------------------------------------------------ */
 
-void request_begin(struct gateway *gateway, uint32_t slot, int64_t arrived_ms, enum request_kind kind)
+void request_begin(struct gateway *gateway, uint32_t slot, int64_t arrived_us, enum request_kind kind)
 {
     struct request *request = &gateway->request[slot];
     request->phase = REQUEST_TAKING;
     request->kind = kind;
-    request->began_ms = arrived_ms;
-    request->deadline_ms = arrived_ms + gateway->config->answer_timeout_ms;
+    request->arrived_us = arrived_us;
+    request->began_ms = arrived_us / 1000;
+    request->deadline_ms = arrived_us / 1000 + gateway->config->answer_timeout_ms;
     request->durable_deadline_ms = 0;
     memset(request->need, 0, sizeof request->need);
     request->accepted = request->rejected = request->watched = 0;

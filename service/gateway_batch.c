@@ -99,6 +99,7 @@ static void message_finish(const struct gateway *gateway, nng_msg *message, uint
     header.seq = seq;
     header.tick_ms = gateway->clock.tick_ms;
     header.count = count;
+    header.arrived_us = count > 0 ? gateway->batch.arrived_us : 0;
     header.worker = worker;
     header.flags = flags;
     memcpy(nng_msg_body(message), &header, sizeof header); /* prev is the link's */
@@ -140,6 +141,12 @@ static void put_parts(struct gateway *gateway, const struct signal *signal, cons
     }
 }
 
+static void batch_open(struct gateway *gateway)
+{
+    gateway->batch.seq = clock_take_seq(gateway);
+    gateway->batch.arrived_us = (uint32_t)gateway->ingest.received.arrived_us | 1u; /* 0 says that there is none */
+}
+
 bool batch_route(struct gateway *gateway, struct signal *signal, struct request *request, uint32_t index)
 {
     struct batch *batch = &gateway->batch;
@@ -147,7 +154,7 @@ bool batch_route(struct gateway *gateway, struct signal *signal, struct request 
     if (!has_room(gateway, route.workers) || (request != NULL && !request_reserve(request)))
         return false;
     if (batch->signals == 0)
-        batch->seq = clock_take_seq(gateway);
+        batch_open(gateway);
     signal->repeated = repeats_take(gateway->repeats, signal, gateway->clock.tick_ms);
     put_parts(gateway, signal, &route);
     uint16_t source = rejects_source(gateway, signal->source);

@@ -270,7 +270,7 @@ void change_control(struct gateway *gateway, const struct received *received, co
     const char *stage = text_member(object, "stage", 32);
     const cJSON *number = cJSON_GetObjectItemCaseSensitive(object, "models");
     uint64_t models = cJSON_IsNumber(number) && number->valuedouble >= 1 && number->valuedouble < 9e15 ? (uint64_t)number->valuedouble : 0;
-    request_begin(gateway, slot, received->arrived_ms, REQUEST_ASK);
+    request_begin(gateway, slot, received->arrived_us, REQUEST_ASK);
     if (change.busy) { /* what `next` holds is another one's */
         struct fault fault;
         fault_set(&fault, NULL, 0, "", "%s", not_now(gateway));
@@ -305,7 +305,7 @@ void change_hangup(struct gateway *gateway)
         return;
     }
     (void)snprintf(what, sizeof what, "SIGHUP: apply %.150s", gateway->config->models_dir);
-    request_begin(gateway, INTERNAL_SLOT, mono_ms(), REQUEST_ASK);
+    request_begin(gateway, INTERNAL_SLOT, mono_us(), REQUEST_ASK);
     change_begin(INTERNAL_SLOT, "SIGHUP", what);
     go(gateway, INTERNAL_SLOT, HANGUP_STAGE, 0, false);
 }

@@ -84,7 +84,7 @@ static void tick(struct gateway *gateway, const struct received *received, const
         return;
     }
     clock_move(gateway, signal.until_ms);
-    request_begin(gateway, slot, received->arrived_ms, REQUEST_TICK);
+    request_begin(gateway, slot, received->arrived_us, REQUEST_TICK);
     for (uint32_t i = 0; i < gateway->link_count; i++)
         if (gateway->link[i].ready)
             request_need(&gateway->request[slot], i, gateway->link[i].last_seq);
@@ -136,7 +136,7 @@ static void watch(struct gateway *gateway, const struct received *received, cons
     signal.type = (enum signal_type)WIRE_TYPE_WATCH;
     signal.present |= UINT64_C(1) << SIGNAL_FIELD_lease_s;
     struct request *request = &gateway->request[slot];
-    request_begin(gateway, slot, received->arrived_ms, REQUEST_WATCH);
+    request_begin(gateway, slot, received->arrived_us, REQUEST_WATCH);
     const cJSON *sku = cJSON_GetObjectItemCaseSensitive(object, "skus")->child;
     for (; sku != NULL; sku = sku->next, index++) {
         memset(signal.sku, 0, sizeof signal.sku);
@@ -165,7 +165,7 @@ static void hand_on(struct gateway *gateway, const struct received *received, co
     cJSON_AddNumberToObject(question, "group", cJSON_IsNumber(group) ? group->valueint : 0);
     char *text = cJSON_PrintUnformatted(question);
     cJSON_Delete(question);
-    request_begin(gateway, (uint32_t)received->slot, received->arrived_ms, REQUEST_ASK);
+    request_begin(gateway, (uint32_t)received->slot, received->arrived_us, REQUEST_ASK);
     batch_seal(gateway, false); /* what was taken before the question is in the answer */
     if (text != NULL)
         ask_owner(gateway, (uint32_t)received->slot, owner, text, strlen(text), ask_pass_on);
@@ -231,7 +231,7 @@ static void diff(struct gateway *gateway, const struct received *received, const
         return;
     }
     int bytes = snprintf(question, sizeof question, "{\"ask\":\"diff\",\"stage\":\"%.26s\"}", stage->valuestring);
-    request_begin(gateway, slot, received->arrived_ms, REQUEST_ASK);
+    request_begin(gateway, slot, received->arrived_us, REQUEST_ASK);
     batch_seal(gateway, false);
     ask_workers(gateway, slot, UINT64_MAX >> (64 - gateway->link_count), question, (size_t)bytes, ask_gather);
 }

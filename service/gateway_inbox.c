@@ -39,7 +39,7 @@ static void ring_put(struct inbox *inbox, nng_msg *message)
 {
     uint32_t at = (inbox->push_first + inbox->push_count++) % inbox->push_max;
     inbox->push[at].message = message;
-    inbox->push[at].arrived_ms = mono_ms();
+    inbox->push[at].arrived_us = mono_us();
     inbox->push[at].arrival = inbox->arrivals++;
 }
 
@@ -108,7 +108,7 @@ static bool request_received(struct inbox *inbox, struct inbox_slot *slot, int e
     if (error != 0)
         return error != NNG_ECLOSED && error != NNG_ECANCELED;
     slot->message = nng_aio_get_msg(slot->aio);
-    slot->arrived_ms = mono_ms();
+    slot->arrived_us = mono_us();
     slot->arrival = inbox->arrivals++;
     slot->state = SLOT_ARRIVED;
     inbox->slots_arrived++;
@@ -146,7 +146,7 @@ static void on_request(void *user)
 static void take_slot(struct inbox *inbox, uint32_t index, struct received *ret)
 {
     struct inbox_slot *slot = &inbox->slot[index];
-    *ret = (struct received){ .message = slot->message, .slot = (int)index, .arrived_ms = slot->arrived_ms };
+    *ret = (struct received){ .message = slot->message, .slot = (int)index, .arrived_us = slot->arrived_us };
     slot->message = NULL;
     slot->state = SLOT_TAKEN;
     inbox->slots_arrived--;
@@ -156,7 +156,7 @@ static void take_push(struct inbox *inbox, struct received *ret)
 {
     uint32_t at = inbox->push_first;
     *ret =
-        (struct received){ .message = inbox->push[at].message, .slot = -1, .arrived_ms = inbox->push[at].arrived_ms };
+        (struct received){ .message = inbox->push[at].message, .slot = -1, .arrived_us = inbox->push[at].arrived_us };
     inbox->push_first = (at + 1) % inbox->push_max;
     inbox->push_count--;
 }

@@ -66,7 +66,7 @@ static bool open_next(struct gateway *gateway)
             continue;
         }
         if (ingest->received.slot >= 0)
-            request_begin(gateway, (uint32_t)ingest->received.slot, ingest->received.arrived_ms, REQUEST_SIGNALS);
+            request_begin(gateway, (uint32_t)ingest->received.slot, ingest->received.arrived_us, REQUEST_SIGNALS);
         message_open(&ingest->message, nng_msg_body(ingest->received.message), nng_msg_len(ingest->received.message));
         ingest->active = true;
         ingest->held = false;
@@ -148,7 +148,7 @@ static void refuse_late(struct gateway *gateway, const struct received *received
     const cJSON *value;
     struct fault fault;
     struct request *request = &gateway->request[received->slot];
-    request_begin(gateway, (uint32_t)received->slot, received->arrived_ms, REQUEST_SIGNALS);
+    request_begin(gateway, (uint32_t)received->slot, received->arrived_us, REQUEST_SIGNALS);
     message_open(&message, nng_msg_body(received->message), nng_msg_len(received->message));
     for (uint32_t index = 0; message_next(&message, &value, &reason, &fault); index++) {
         fault_set(&fault, NULL, 0, "", "%s", signal_reason_text(REASON_no_answer));
@@ -169,7 +169,7 @@ static void serve_waiting_requests(struct gateway *gateway)
     for (uint32_t i = 0; i < REQUEST_SLOTS; i++) {
         if (!inbox_take_request(&gateway->inbox, i, &received))
             continue;
-        bool late = mono_ms() - received.arrived_ms >= gateway->config->answer_timeout_ms;
+        bool late = mono_us() - received.arrived_us >= gateway->config->answer_timeout_ms * INT64_C(1000);
         if (late)
             refuse_late(gateway, &received);
         else if (!control_take(gateway, &received, CONTROL_PING)) {

@@ -22,7 +22,7 @@ static void tell_growth(const struct worker *worker, enum rialto_table table, ui
     metric_add(METRIC_table_extents_total, now.extents - told[table].extents);
     metric_add(METRIC_table_grow_refused_total, now.refused - told[table].refused);
     if (now.slowest_us > slowest_us)
-        metric_set(METRIC_table_grow_slice_us_max, slowest_us = now.slowest_us);
+        metric_set(METRIC_table_grow_slice_max_us, slowest_us = now.slowest_us);
     if (now.extents != told[table].extents)
         log_line(LOG_INFO, "TABLE-GROWN", "table=%s partition=%u lines=%llu of=%llu slowest_us=%llu", TABLE_NAME[table], partition,
                  (unsigned long long)table_capacity(worker->cache, table, partition),

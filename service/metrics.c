@@ -29,6 +29,15 @@ static const struct {
     METRICS(METRIC_ROW_)
 #undef METRIC_ROW_
 };
+static const struct {
+    const char *name, *text;
+} times[] = {
+#define HISTOGRAM_ROW_(name, text) { #name, text },
+    HISTOGRAMS(HISTOGRAM_ROW_)
+#undef HISTOGRAM_ROW_
+};
+static const uint32_t bounds[] = HISTOGRAM_BOUNDS;
+_Static_assert(sizeof bounds / sizeof bounds[0] + 1 == HISTOGRAM_BUCKETS, "a bound per bucket, but for the last");
 _Static_assert(sizeof rows / sizeof rows[0] == METRIC_COUNT, "a row per metric");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a hidden lock is private to one process");
 
@@ -50,12 +59,39 @@ const char *metric_text(enum metric metric)
     return rows[metric].text;
 }
 
+const char *histogram_name(enum histogram histogram)
+{
+    return times[histogram].name;
+}
+
+const char *histogram_text(enum histogram histogram)
+{
+    return times[histogram].text;
+}
+
+uint64_t histogram_bound_us(size_t i)
+{
+    return i < HISTOGRAM_BUCKETS - 1 ? bounds[i] : UINT64_MAX;
+}
+
+void histogram_add(enum histogram histogram, int64_t us)
+{
+    struct metrics_histogram *h = &metrics_own->histogram[histogram];
+    size_t i = 0;
+    while (i < HISTOGRAM_BUCKETS - 1 && us > (int64_t)bounds[i])
+        i++;
+    atomic_fetch_add_explicit(&h->bucket[i], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&h->sum_us, us > 0 ? (uint64_t)us : 0, memory_order_relaxed);
+}
+
 void metrics_describe(void *out)
 {
     (void)fprintf(out, "| metric | kind | unit | what it counts |\n|---|---|---|---|\n");
     for (size_t i = 0; i < METRIC_COUNT; i++)
         (void)fprintf(out, "| `%s` | %s | %s | %s |\n", rows[i].name, rows[i].kind == COUNTER ? "counter" : "gauge",
                       rows[i].unit, rows[i].text);
+    for (size_t i = 0; i < HISTOGRAM_COUNT; i++)
+        (void)fprintf(out, "| `%s` | histogram | us | %s |\n", times[i].name, times[i].text);
 }
 
 static bool path_of(const char *cache_dir, const char *suffix, size_t n, char *ret)
@@ -76,7 +112,8 @@ static enum rialto_status status_of_errno(void)
 static bool file_valid(const struct metrics_file *file)
 {
     return atomic_load_explicit(&file->magic, memory_order_acquire) == METRICS_MAGIC && file->layout == RIALTO_LAYOUT &&
-           file->metric_count == METRIC_COUNT && file->block_count == METRICS_BLOCKS_MAX;
+           file->metric_count == METRIC_COUNT && file->block_count == METRICS_BLOCKS_MAX &&
+           file->histogram_count == HISTOGRAM_COUNT;
 }
 
 static struct metrics_file *file_map(const char *path, int open_flags, int protection)
@@ -98,12 +135,21 @@ static struct metrics_file *file_map(const char *path, int open_flags, int prote
     return file;
 }
 
+static void histogram_clear(struct metrics_histogram *h)
+{
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+        atomic_store_explicit(&h->bucket[i], 0, memory_order_relaxed);
+    atomic_store_explicit(&h->sum_us, 0, memory_order_relaxed);
+}
+
 static void blocks_clear(struct metrics_file *file)
 {
     for (size_t b = 0; b < METRICS_BLOCKS_MAX; b++) {
         memset(file->block[b].who, 0, sizeof file->block[b].who);
         for (size_t w = 0; w < METRICS_WORDS - 8; w++)
             atomic_store_explicit(&file->block[b].word[w], 0, memory_order_relaxed);
+        for (size_t h = 0; h < HISTOGRAM_COUNT; h++)
+            histogram_clear(&file->block[b].histogram[h]);
     }
 }
 
@@ -120,6 +166,7 @@ static enum rialto_status file_fill(int fd)
     file->layout = RIALTO_LAYOUT;
     file->metric_count = METRIC_COUNT;
     file->block_count = METRICS_BLOCKS_MAX;
+    file->histogram_count = HISTOGRAM_COUNT;
     /* Release pairs with file_valid(): who sees the magic sees the rest. */
     atomic_store_explicit(&file->magic, METRICS_MAGIC, memory_order_release);
     (void)munmap(file, sizeof *file);
@@ -168,7 +215,7 @@ static void block_enter(struct metrics_block *block, const char *who)
         uint64_t before = rows[i].kind == GAUGE ? 0 : atomic_load_explicit(&block->word[i], memory_order_relaxed);
         uint64_t more = atomic_load_explicit(&private_block.word[i], memory_order_relaxed);
         atomic_store_explicit(&block->word[i], before + more, memory_order_relaxed);
-    }
+    } /* no time is measured before */
     (void)snprintf(block->who, sizeof block->who, "%s", who);
     metrics_own = block;
 

@@ -8,6 +8,7 @@
 #include <rialto/layout.h>
 #include <rialto/status.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /*    metric                       kind     unit      what one more of it means */
@@ -69,7 +70,7 @@
     X(http_slow_total,             COUNTER, "conns",  "HTTP connections closed because a request, or the silence before it, took too long") \
     X(table_extents_total,         COUNTER, "extents","times a segment of a table grew in its file")                \
     X(table_grow_refused_total,    COUNTER, "times",  "times a segment could not grow, because the file system of cache_dir was full") \
-    X(table_grow_slice_us_max,     GAUGE,   "us",     "longest time that one line waited for its table to grow")    \
+    X(table_grow_slice_max_us,     GAUGE,   "us",     "longest time that one line waited for its table to grow")    \
     X(table_regions_lost,          GAUGE,   "regions","addresses in tables that processes lost at most by dying while they grew")     \
     X(demand_repeated_total,       COUNTER, "signals","views, searches and carts that one visit did before: not counted again")  \
     X(repeats_forgotten_total,     COUNTER, "acts",   "acts of visits forgotten early, because repeats_max was reached") \
@@ -82,6 +83,28 @@
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };
 #undef METRIC_ENUM_
 
+/* Times, counted by length.
+ *    histogram                    from where to where */
+#define HISTOGRAMS(X)                                                                                                 \
+    X(acknowledged_signal,         "from the arrival of a request with signals to its answer")                      \
+    X(signal_to_price,             "from the arrival of a batch's first signal to its prices in shared memory")     \
+    X(batch,                       "a batch at its worker: state, prices, lines")                                   \
+    X(redis_lag,                   "from a batch's commit to Redis's confirmation")
+
+#define HISTOGRAM_ENUM_(name, text) HISTOGRAM_##name,
+enum histogram { HISTOGRAMS(HISTOGRAM_ENUM_) HISTOGRAM_COUNT };
+#undef HISTOGRAM_ENUM_
+
+/* Upper bounds of the buckets in us; what is longer is in one more. */
+#define HISTOGRAM_BOUNDS { 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000,     \
+                           2500000, 5000000, 10000000 }
+#define HISTOGRAM_BUCKETS 17u
+
+struct metrics_histogram {
+    _Atomic uint64_t bucket[HISTOGRAM_BUCKETS]; /* each counts only what is in it, not what is below */
+    _Atomic uint64_t sum_us;
+};
+
 #define METRICS_FIRST_WORKER 2u /* 0 supervisor, 1 gateway, 2.. workers, last web */
 #define METRICS_WEB          (METRICS_FIRST_WORKER + RIALTO_WORKERS_MAX)
 #define METRICS_BLOCKS_MAX   (METRICS_WEB + 1u)
@@ -92,10 +115,11 @@ struct metrics_block {
     char             who[32];             /* "gateway", "worker.0"; "" = unused */
     uint64_t         reserved[4];
     _Atomic uint64_t word[METRICS_WORDS - 8];
+    struct metrics_histogram histogram[HISTOGRAM_COUNT];
 };
 struct metrics_file {
     _Atomic uint64_t magic;
-    uint32_t layout, metric_count, block_count, reserved0;
+    uint32_t layout, metric_count, block_count, histogram_count;
     uint64_t reserved[509];
     struct metrics_block block[METRICS_BLOCKS_MAX];
 };
@@ -115,6 +139,14 @@ static inline void metric_set(enum metric metric, uint64_t value)
 {
     atomic_store_explicit(&metrics_own->word[metric], value, memory_order_relaxed);
 }
+/* histogram_add - one time of `us` (below 0 counts as 0). Any thread of the process. */
+void histogram_add(enum histogram histogram, int64_t us);
+
+/* histogram_bound_us - upper bound of bucket `i`, UINT64_MAX for the last. */
+uint64_t histogram_bound_us(size_t i);
+const char *histogram_name(enum histogram histogram);
+const char *histogram_text(enum histogram histogram);
+
 const char *metric_name(enum metric metric);
 const char *metric_unit(enum metric metric);
 const char *metric_text(enum metric metric);

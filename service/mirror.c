@@ -134,6 +134,7 @@ static bool is_queueing(const struct mirror *mirror, uint32_t partition)
 static void queue_append(struct mirror *mirror, struct mirror_commit *commit)
 {
     commit->next = NULL;
+    commit->committed_us = mono_us();
     if (mirror->tail != NULL)
         mirror->tail->next = commit;
     else
@@ -590,6 +591,7 @@ static bool receive_oldest(struct mirror *mirror)
     mirror->flushes--;
     if (!take_losses(mirror, held) && done.durable_seq != 0)
         durable_advance(mirror, done.durable_seq);
+    histogram_add(HISTOGRAM_redis_lag, mono_us() - done.committed_us);
     metric_add(METRIC_mirror_transactions_total, done.count);
     metric_add(METRIC_mirror_records_total, done.records);
     return true;

@@ -308,6 +308,7 @@ bool mirror_flush_send(struct redis_link *link, const struct mirror_commit *comm
 {
     struct batch batch;
     memset(ret, 0, sizeof *ret);
+    ret->committed_us = commits->committed_us;
     for (const struct mirror_commit *c = commits; c != NULL; c = c->next) {
         if (c->durable_seq > ret->durable_seq)
             ret->durable_seq = c->durable_seq;

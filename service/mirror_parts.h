@@ -24,6 +24,7 @@ struct mirror_commit {
     uint64_t durable_seq; /* once this is in Redis, everything up to this seq is; 0 = no such claim */
     size_t bytes;         /* of the records behind */
     uint32_t count;
+    int64_t committed_us; /* monotonic */
 };
 
 static inline size_t mirror_record_bytes(const struct mirror_record *record)
@@ -35,6 +36,7 @@ struct mirror_flush { /* transactions sent in one go, one per partition */
     uint64_t durable_seq;
     uint32_t records;
     uint32_t count;
+    int64_t committed_us; /* of its oldest commit, monotonic */
     struct {
         uint64_t mark; /* that must stand in Redis before */
         uint32_t partition;

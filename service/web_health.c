@@ -125,6 +125,37 @@ static void put_metric(struct text *text, const struct metrics_file *metrics, en
     }
 }
 
+/* Acknowledgements are the gateway's, everything else is measured by workers; series that are always 0 would only cost. */
+static bool measures(const struct metrics_block *block, enum histogram histogram)
+{
+    return strncmp(block->who, histogram == HISTOGRAM_acknowledged_signal ? "gateway" : "worker", 6) == 0;
+}
+
+/* Prometheus counts in each bucket what is below its bound; the sum of all is read from the same words, so that they agree. */
+static void put_histogram(struct text *text, const struct metrics_file *metrics, enum histogram histogram)
+{
+    const char *name = histogram_name(histogram);
+    text_put(text, "# HELP rialto_%s_seconds %s\n# TYPE rialto_%s_seconds histogram\n", name, histogram_text(histogram),
+             name);
+    for (uint32_t b = 0; b < METRICS_BLOCKS_MAX; b++) {
+        const struct metrics_block *block = &metrics->block[b];
+        const struct metrics_histogram *h = &block->histogram[histogram];
+        uint64_t below = 0, sum_us = atomic_load_explicit(&h->sum_us, memory_order_relaxed);
+        if (block->who[0] == '\0' || !measures(block, histogram))
+            continue;
+        for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+            below += atomic_load_explicit(&h->bucket[i], memory_order_relaxed);
+            char bound[32] = "+Inf";
+            if (i < HISTOGRAM_BUCKETS - 1)
+                (void)snprintf(bound, sizeof bound, "%g", (double)histogram_bound_us(i) * 1e-6);
+            text_put(text, "rialto_%s_seconds_bucket{process=\"%.31s\",le=\"%s\"} %" PRIu64 "\n", name, block->who,
+                     bound, below);
+        }
+        text_put(text, "rialto_%s_seconds_sum{process=\"%.31s\"} %.6f\n", name, block->who, (double)sum_us * 1e-6);
+        text_put(text, "rialto_%s_seconds_count{process=\"%.31s\"} %" PRIu64 "\n", name, block->who, below);
+    }
+}
+
 enum MHD_Result web_metrics(struct exchange *exchange)
 {
     if (exchange->web->metrics == NULL)
@@ -135,5 +166,7 @@ enum MHD_Result web_metrics(struct exchange *exchange)
                     "rialto_build_info{version=\"" RIALTO_VERSION "\"} 1\n");
     for (unsigned metric = 0; metric < METRIC_COUNT; metric++)
         put_metric(&text, exchange->web->metrics, (enum metric)metric);
+    for (unsigned histogram = 0; histogram < HISTOGRAM_COUNT; histogram++)
+        put_histogram(&text, exchange->web->metrics, (enum histogram)histogram);
     return respond(exchange, MHD_HTTP_OK, TYPE_METRICS, &text);
 }

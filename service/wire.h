@@ -39,6 +39,7 @@ struct wire_header {         /* offset */
     union {                  /* 44 */
         uint32_t life;       /*     HELLO: tells one process of this worker from the next; else 0 */
         uint32_t ask;        /*     ASK, REPLY: number of the question */
+        uint32_t arrived_us; /*     BATCH: low bits of CLOCK_MONOTONIC when its first signal arrived, for metrics; 0: none did */
     };
 };
 _Static_assert(sizeof(struct wire_header) == 48, "wire format");

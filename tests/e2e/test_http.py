@@ -159,7 +159,7 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
         require(re.search(r'^rialto_http_quotes_total\{process="web"\} [1-9]\d*$', text, re.M), "quotes are counted")
         require("rialto_build_info{version=" in text and "anna" not in text and "_ms{" not in text and "_us{" not in text, "units and ids")
         for line in text.splitlines():
-            require(re.fullmatch(r'# (HELP|TYPE) rialto_\w+ .+|rialto_\w+\{\w+="[\w.]+"\} [\d.]+', line), line)
+            require(re.fullmatch(r'# (HELP|TYPE) rialto_\w+ .+|rialto_\w+\{\w+="[\w.]+"(,le="[\d.e+Inf-]+")?\} [\d.]+', line), line)
 
     @check("the description names every place, and each answers as it says")
     def _():

@@ -86,6 +86,28 @@ Test(metrics, a_file_of_another_build_is_replaced_and_not_read)
     cr_assert_eq(info.st_mode & 07777, 0640);
 }
 
+Test(metrics, a_time_is_counted_in_the_first_bucket_whose_bound_it_does_not_exceed_and_survives_a_restart)
+{
+    cr_assert_eq(metrics_create(folder), RIALTO_OK);
+    cr_assert_eq(metrics_open(folder, 2, "worker.0"), RIALTO_OK);
+    static const int64_t times[] = { -1, 0, 100, 101, 250, 10000000, 10000001, INT64_MAX / 2 };
+    for (size_t i = 0; i < sizeof times / sizeof times[0] - 1; i++)
+        histogram_add(HISTOGRAM_batch, times[i]);
+    cr_assert_eq(metrics_open(folder, 2, "worker.0"), RIALTO_OK);
+    const struct metrics_histogram *h = &metrics_read(folder)->block[2].histogram[HISTOGRAM_batch];
+    cr_assert_eq(atomic_load(&h->bucket[0]), 3u);
+    cr_assert_eq(atomic_load(&h->bucket[1]), 2u);
+    cr_assert_eq(atomic_load(&h->bucket[HISTOGRAM_BUCKETS - 2]), 1u);
+    cr_assert_eq(atomic_load(&h->bucket[HISTOGRAM_BUCKETS - 1]), 1u);
+    cr_assert_eq(atomic_load(&h->sum_us), 100u + 101u + 250u + 10000000u + 10000001u);
+    cr_assert_eq(histogram_bound_us(0), 100u);
+    cr_assert_eq(histogram_bound_us(HISTOGRAM_BUCKETS - 1), UINT64_MAX);
+    histogram_add(HISTOGRAM_batch, times[7]);
+    cr_assert_eq(atomic_load(&h->bucket[HISTOGRAM_BUCKETS - 1]), 2u);
+    cr_assert_eq(metrics_create(folder), RIALTO_OK);
+    cr_assert_eq(atomic_load(&h->bucket[0]), 0u, "a new start of the service empties it");
+}
+
 Test(metrics, every_metric_has_a_name_a_unit_and_a_text)
 {
     char *text = NULL;
