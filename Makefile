@@ -192,7 +192,7 @@ bench: all | $(SETUP) ## quotes beside LMDB, Redis, memcached; results are kept 
 	@mkdir -p run && exec build/bin/rialto-bench quote --history run/bench $(ARGS)
 
 soak: | $(SETUP) ## a million random histories, then race, fault and fuzz tests over and over (MINUTES=30)
-	@exec tests/run.sh -m $(MINUTES) random race-release race-tsan fault fuzz
+	@exec tests/run.sh -m $(MINUTES) random bits race-release race-tsan fault fuzz
 
 # ---- install ------------------------------------------------------------------------------------------------------------
 

@@ -270,6 +270,10 @@ bool model_reads(const struct model *model, enum model_input input);
 /* model_moves - does a price of this model change by itself as time passes, with the same signals? */
 bool model_moves(const struct model *model);
 
+/* model_personal_never_above - may no personal amount lie above this baseline? As the model says; also where an ending
+ * would lift somebody so far above the baseline that the baseline itself were below the spread. */
+bool model_personal_never_above(const struct model *model, int64_t baseline, int64_t floor, int64_t ceiling);
+
 /* model_personal_floor - no personal amount lies below it: the cell's floor, raised to what the spread cap allows. */
 int64_t model_personal_floor(const struct model *model, int64_t baseline, int64_t floor, int64_t ceiling);
 

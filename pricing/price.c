@@ -78,15 +78,30 @@ enum rialto_status model_price(const struct model *model, const struct price_inp
     return RIALTO_OK;
 }
 
+/* The highest that a multiplier can make of a baseline. Readers know it in 1e-4. */
+static int128 personal_high(const struct model *model, int64_t baseline, struct bounds bounds)
+{
+    int64_t multiplier_e4 = (int64_t)div_half_even(model->guard.personal_high_micro, MICRO / 10000);
+    return ending_of(model, (int64_t)div_half_even((int128)baseline * multiplier_e4, 10000), bounds);
+}
+
+bool model_personal_never_above(const struct model *model, int64_t baseline, int64_t floor, int64_t ceiling)
+{
+    const struct model_guardrails *guard = &model->guard;
+    if (guard->never_above || guard->spread_micro < 0)
+        return guard->never_above;
+    int128 high = personal_high(model, baseline, (struct bounds){ floor, ceiling });
+    return high * (MICRO - guard->spread_micro) > (int128)baseline * MICRO;
+}
+
 int64_t model_personal_floor(const struct model *model, int64_t baseline, int64_t floor, int64_t ceiling)
 {
     const struct model_guardrails *guard = &model->guard;
     if (guard->spread_micro < 0)
         return floor;
-    int128 high = baseline;
-    if (!guard->never_above) /* the highest that a multiplier can make of it */
-        high = ending_of(model, (int64_t)div_half_even((int128)baseline * guard->personal_high_micro, MICRO),
-                         (struct bounds){ floor, ceiling });
+    int128 high = personal_high(model, baseline, (struct bounds){ floor, ceiling });
+    if (high < baseline || model_personal_never_above(model, baseline, floor, ceiling))
+        high = baseline;
     int64_t least = (int64_t)((high * (MICRO - guard->spread_micro) + MICRO - 1) / MICRO);
     return clamp_i64(least, floor, baseline);
 }

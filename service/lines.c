@@ -178,7 +178,7 @@ static void cell_line_fill(const struct worker *worker, const struct partition *
         .hi_place = (uint64_t)record->ceiling | (product >> 16 & 3u) << 48 | zone << 50,
         .rule = rule_of(worker, number, priced->currency),
         .group = model->group,
-        .flags = (uint8_t)((model->guard.never_above ? RIALTO_CELL_NEVER_ABOVE : 0) |
+        .flags = (uint8_t)((model_personal_never_above(model, record->published, record->floor, record->ceiling) ? RIALTO_CELL_NEVER_ABOVE : 0) |
                            ((record->guards & (GUARD_FLOOR | GUARD_CEILING | GUARD_MARGIN | GUARD_STEP | GUARD_RISE)) ? RIALTO_CELL_GUARDED : 0)),
     };
 }

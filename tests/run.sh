@@ -24,6 +24,7 @@ table=(
     "race-release  release  race     120      tests/race/*.c"
     "race-tsan     tsan     race     240      tests/race/*.c"
     "random        release  race     3600     tests/random/*.c"
+    "bits          release  script   600      tests/random/test_*"
     "e2e-release   release  script   180      tests/e2e/test_*"
     "fault         release  script   300      tests/fault/test_*"
     "e2e-asan      asan     script   360      tests/e2e/test_*"

@@ -251,11 +251,18 @@ class Model:
         near = [j * step - less for j in (k, k + 1) if j >= 1 and lo <= j * step - less <= hi]
         return min(near, key=lambda a: (abs(a - amount), a)) if near else amount
 
+    def highest(self, baseline, floor, ceiling):
+        return self.ending(half_even(baseline * half_even(self.personal_high, 100), 10000), floor, ceiling)
+
+    def never_above_at(self, baseline, floor, ceiling):
+        return self.never_above or (self.spread is not None and
+                                    ceil_div(self.highest(baseline, floor, ceiling) * (MICRO - self.spread), MICRO) > baseline)
+
     def personal_floor(self, baseline, floor, ceiling):
         """Section 5, spread: what takes the place of the floor in a quote."""
         if self.spread is None:
             return floor
-        high = baseline if self.never_above else self.ending(half_even(baseline * self.personal_high, MICRO), floor, ceiling)
+        high = baseline if self.never_above_at(baseline, floor, ceiling) else max(baseline, self.highest(baseline, floor, ceiling))
         return clamp(ceil_div(high * (MICRO - self.spread), MICRO), floor, baseline)
 
     def multiplier(self, customer):
@@ -919,7 +926,7 @@ def personal_amount(price, baseline, m, offer, now):
             amount = clamp(half_even(start * (10000 - offer.value), 10000), floor, ceiling)
         elif offer.currency == price["currency"]:
             amount = clamp(offer.value if offer.kind == "fixed" else start - offer.value, floor, ceiling)
-    amount = min(amount, baseline) if model.never_above else amount
+    amount = min(amount, baseline) if model.never_above_at(baseline, price["floor"], ceiling) else amount
     locked = offer and offer.is_locked(now) and offer.currency == price["currency"]
     return min(amount, offer.locked) if locked else amount
 
