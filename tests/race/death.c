@@ -429,7 +429,7 @@ static void expect_growth_keys(uint64_t count)
     const struct folder_table *t = &read_only.table[RIALTO_TABLE_TERMS];
     for (uint64_t n = 0; n < count; n++) {
         struct probe p;
-        uint64_t image[8];
+        uint64_t image[8] = { 0 };
         probe_start(&p, t, 8, growing, growth_key(n), false);
         enum rialto_status status = probe_find(&p, t, 8, image);
         found.looks++;
