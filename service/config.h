@@ -91,6 +91,8 @@ struct config {
     uint8_t  geohash_length[2];
     uint8_t  path_depth[3];
     char     redis_prefix[RIALTO_NAME_MAX]; /* the instance; keys are PREFIX:quote:{C123} */
+    /* set by who replays signals for himself: a worker without Redis, whose state begins empty */
+    bool     alone;
 };
 
 void              config_defaults(struct config *config);

@@ -141,14 +141,15 @@ void persist_changed(struct worker *worker, uint32_t number, struct state *state
     enum state_pool pool;
     uint32_t index;
     const struct state_head *old;
-    while (state_changed(state, &at, &pool, &index, &old)) {
+    while (!worker->config->alone && state_changed(state, &at, &pool, &index, &old)) {
         const struct state_head *now = state_at(state, pool, index);
         if (!key_is_none(old->key) && !key_equal(old->key, now->key))
             note_deleted(&worker->pending, number, pool, old->key);
         if (!key_is_none(now->key))
             note_record(&worker->pending, number, pool, index);
     }
-    note_ids(&worker->pending, number, state);
+    if (!worker->config->alone)
+        note_ids(&worker->pending, number, state);
 }
 
 /* Deletions go first: what was deleted and came again is put behind them, as it is now. */
@@ -201,7 +202,8 @@ void persist_send(struct worker *worker, bool now)
 void persist_batch_ended(struct worker *worker)
 {
     worker->pending.awaited = worker->pending.awaited || worker->erased;
-    persist_send(worker, false);
+    if (!worker->config->alone)
+        persist_send(worker, false);
 }
 
 /* ---- catching up after an outage ---------------------------------------------------------------------------- */

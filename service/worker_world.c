@@ -14,7 +14,9 @@
 static enum rialto_status open_state(struct worker *worker, uint32_t number, struct state **ret, bool *ret_fresh)
 {
     enum rialto_status status = state_open(worker->config, number, worker->index, ret, ret_fresh);
-    if (status == RIALTO_OK && *ret_fresh)
+    if (status == RIALTO_OK && *ret_fresh && worker->config->alone)
+        state_set_applied(*ret, 0);
+    else if (status == RIALTO_OK && *ret_fresh)
         status = persist_load(worker, number, *ret);
     if (status != RIALTO_OK)
         log_line(LOG_ERROR, "STATE-UNAVAILABLE", "partition=%u reason=%s", number, rialto_status_text(status));
