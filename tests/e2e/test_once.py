@@ -146,7 +146,7 @@ with Service(models={"spend.json": SPEND, "shop.json": SHOP}, cache_on_stop="kee
 
     @check("late supply, weather, location and customer signals never overwrite newer ones")
     def _():
-        service.accept(product("bread", 1000), customer("eve", ["location", "profile"]),
+        service.accept(product("bread", 1000), customer("eve", ["location", "profile"], time=now),
                        {"type": "supply", "sku": "bread", "available": 100, "time": now},
                        {"type": "weather", "zone": "de", "temperature_c": 10, "time": now},
                        {"type": "location", "customer": "eve", "zone": "fr", "time": now},
