@@ -10,6 +10,7 @@
 struct subject {
     uint32_t product; /* STATE_NONE = not known */
     uint32_t place;
+    uint32_t nearest; /* nearest cell at all; STATE_NONE */
     uint32_t priced; /* nearest cell with a list price; STATE_NONE */
     int model;       /* that prices it in this zone, whether or not there is a cell; -1 */
 };
@@ -21,12 +22,13 @@ static struct rialto_key sku_key(const struct worker *worker, const char *sku)
 
 static struct subject subject_of(struct worker *worker, const struct partition *partition, const struct signal *signal)
 {
-    struct subject subject = { STATE_NONE, place_of(worker, signal->zone), STATE_NONE, -1 };
+    struct subject subject = { STATE_NONE, place_of(worker, signal->zone), STATE_NONE, STATE_NONE, -1 };
     struct rialto_key key = sku_key(worker, signal->sku);
     subject.product = state_find(partition->state, POOL_PRODUCTS, key);
     if (subject.product == STATE_NONE || subject.place == STATE_NONE)
         return subject;
     uint32_t cell = cell_nearest(worker, partition, key, &worker->place[subject.place]);
+    subject.nearest = cell;
     subject.priced = cell == STATE_NONE ? STATE_NONE : cell_priced(partition, cell);
     if (subject.priced != STATE_NONE)
         subject.model = cell_model_at(worker, partition, subject.product, subject.priced, subject.place);
@@ -137,7 +139,7 @@ static enum signal_reason apply_product(struct worker *worker, struct partition 
     if (reason != REASON_none)
         return reason;
     uint32_t product = product_upsert(worker, partition, signal);
-    uint32_t cell = product == STATE_NONE ? STATE_NONE : cell_get(worker, partition, product, subject.place, 0);
+    uint32_t cell = product == STATE_NONE ? STATE_NONE : cell_get(worker, partition, product, subject.place, 0, STATE_NONE);
     if (cell == STATE_NONE)
         return REASON_table_full;
     struct cell_record *record = state_touch(partition->state, POOL_CELLS, cell);
@@ -164,8 +166,10 @@ static enum signal_reason apply_demand(struct worker *worker, struct partition *
     }
     int64_t quantity = signal_has(signal, SIGNAL_FIELD_quantity) ? signal->quantity : MICRO;
     bool counted = false;
+    uint32_t guess = subject->nearest; /* then each time the nearest cell around it */
     for (uint32_t level = level_for(worker, subject); level <= worker->place[subject->place].chain_count; level++) {
-        uint32_t cell = cell_get(worker, partition, subject->product, subject->place, level);
+        uint32_t cell = cell_get(worker, partition, subject->product, subject->place, level, guess);
+        guess = cell == STATE_NONE ? STATE_NONE : partition->cell[cell].parent;
         if (cell == STATE_NONE) { /* no room for a cell of its own: the zones around it still count the event */
             metric_add(METRIC_table_full_total, 1);
             continue;
@@ -239,7 +243,8 @@ enum signal_reason apply_product_part(struct worker *worker, struct partition *p
     if (signal->type == SIGNAL_demand) {
         reason = apply_demand(worker, partition, signal, &subject);
     } else {
-        uint32_t cell = cell_get(worker, partition, subject.product, subject.place, level_for(worker, &subject));
+        uint32_t cell = cell_get(worker, partition, subject.product, subject.place, level_for(worker, &subject),
+                                 subject.nearest);
         if (cell == STATE_NONE)
             return REASON_table_full;
         struct cell_record *record = state_touch(partition->state, POOL_CELLS, cell);

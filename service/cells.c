@@ -99,11 +99,14 @@ static void cell_link(struct worker *worker, struct partition *partition, uint32
     partition->product[product].cell_count++;
 }
 
-uint32_t cell_get(struct worker *worker, struct partition *partition, uint32_t product, uint32_t place_index, uint32_t level)
+uint32_t cell_get(struct worker *worker, struct partition *partition, uint32_t product, uint32_t place_index, uint32_t level,
+                  uint32_t guess)
 {
     const struct product_record *owner = state_at(partition->state, POOL_PRODUCTS, product);
     const struct place *place = &worker->place[place_index];
     struct rialto_key key = key_pair(owner->head.key, place_key(worker, place, level));
+    if (guess != STATE_NONE && key_equal(cell_at(partition, guess)->head.key, key))
+        return guess;
     uint32_t cell = state_find(partition->state, POOL_CELLS, key);
     if (cell != STATE_NONE)
         return cell;
@@ -132,7 +135,7 @@ static void open_zone(struct worker *worker, struct partition *partition, uint32
     uint32_t priced = around == STATE_NONE ? STATE_NONE : cell_priced(partition, around);
     if (priced != STATE_NONE &&
         model_of_claim(worker, worker->models, partition, record, priced, &worker->place[index]) == (int)model)
-        (void)cell_get(worker, partition, product, index, 0); /* without room the price around it answers */
+        (void)cell_get(worker, partition, product, index, 0, STATE_NONE); /* without room the price around it answers */
 }
 
 /* A model that names zones prices its products there from the beginning, not from the first thing heard of them there. */

@@ -200,6 +200,7 @@ static bool setup(struct gateway *gateway, const struct config *config)
     (void)metrics_open(config->cache_dir, 1, "gateway"); /* without it we count in private */
     metric_set(METRIC_pid, (uint64_t)getpid());
     setup_rules(gateway);
+    signal_scanner_init(&gateway->ingest.scanner, &gateway->rules);
     gateway->repeats = repeats_create(config->repeats_max, (int64_t)config->repeat_window_s * 1000);
     if (gateway->repeats == NULL || !answers_setup(gateway) || !rejects_setup(gateway) || !clock_setup(gateway) ||
         !inbox_setup(&gateway->inbox, config))

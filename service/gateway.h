@@ -295,6 +295,9 @@ struct message {
 
 /* message_open - look at the form. The text must stay where it is until message_close(). */
 void message_open(struct message *message, const char *text, size_t bytes);
+/* message_line - the next line of LINES, which message_next() will read. message_line_done - it was read otherwise. */
+bool message_line(struct message *message, const char **ret_text, size_t *ret_bytes);
+void message_line_done(struct message *message, size_t bytes);
 /* message_next - the next value: *ret_value, or NULL with *ret_reason and *fault. False at the end. */
 bool message_next(struct message *message, const cJSON **ret_value, enum signal_reason *ret_reason,
                   struct fault *fault);
@@ -309,6 +312,7 @@ struct ingest {
     uint32_t index; /* of the next value in it */
     bool held;      /* `signal` is parsed and waits for room in a window */
     struct signal signal;
+    struct signal_scanner scanner;
     uint64_t reasons[REASON_COUNT], reasons_told[REASON_COUNT];
     int64_t told_ms;
 };

@@ -88,13 +88,31 @@ static void close_current(struct gateway *gateway)
         request_wait(gateway, (uint32_t)ingest->received.slot);
 }
 
+/* Is the next value a line of a common shape? Then it is held. */
+static bool scan_next(struct gateway *gateway)
+{
+    struct ingest *ingest = &gateway->ingest;
+    const char *text;
+    size_t bytes;
+    if (ingest->index >= gateway->config->message_signals_max || !message_line(&ingest->message, &text, &bytes) ||
+        !signal_scan(&ingest->scanner, text, bytes, &ingest->signal))
+        return false;
+    message_line_done(&ingest->message, bytes);
+    metric_add(METRIC_signals_received_total, 1);
+    ingest->held = true;
+    return true;
+}
+
 /* The next value of the message: refused, or held. False at the end. */
 static bool read_next(struct gateway *gateway)
 {
     struct ingest *ingest = &gateway->ingest;
     enum signal_reason reason = REASON_none;
     const cJSON *value = NULL;
-    struct fault fault = { .reason = "" };
+    struct fault fault;
+    if (scan_next(gateway))
+        return true;
+    fault = (struct fault){ .reason = "" };
     if (!message_next(&ingest->message, &value, &reason, &fault))
         return false;
     metric_add(METRIC_signals_received_total, 1);

@@ -76,6 +76,21 @@ void message_open(struct message *message, const char *text, size_t bytes)
     cJSON_Delete(whole);
 }
 
+bool message_line(struct message *message, const char **ret_text, size_t *ret_bytes)
+{
+    if (message->form != MESSAGE_LINES)
+        return false;
+    message->at = skip_space(message->text, message->bytes, message->at);
+    *ret_text = message->text + message->at;
+    *ret_bytes = line_end(message->text, message->bytes, message->at) - message->at;
+    return *ret_bytes > 0;
+}
+
+void message_line_done(struct message *message, size_t bytes)
+{
+    message->at += bytes;
+}
+
 static bool next_line(struct message *message, const cJSON **ret_value, enum signal_reason *ret_reason,
                       struct fault *fault)
 {

@@ -183,9 +183,22 @@ static void cell_line_fill(const struct worker *worker, const struct partition *
     };
 }
 
+/* Most signals change what prices rest on, and not the price: then the line stands as it is. */
+static bool line_stands(const struct cell_record *old, const struct cell_record *now)
+{
+    return key_equal(old->head.key, now->head.key) && old->published != 0 && old->published == now->published &&
+           old->published_list == now->published_list && old->published_currency == now->published_currency &&
+           old->floor == now->floor && old->ceiling == now->ceiling && old->changed_ms == now->changed_ms &&
+           old->guards == now->guards && old->model_hash == now->model_hash && old->list == now->list &&
+           old->currency == now->currency;
+}
+
 static void publish_cell(struct worker *worker, struct partition *partition, uint32_t cell, const struct cell_record *old)
 {
     const struct cell_record *record = state_at(partition->state, POOL_CELLS, cell);
+    if (old != NULL && !partition->cell[cell].line_stale && line_stands(old, record))
+        return;
+    partition->cell[cell].line_stale = true; /* until it is written */
     if (record->published == 0 || partition->cell[cell].model < 0) {
         if (old != NULL && old->published != 0)
             drop(worker, RIALTO_TABLE_CELLS, partition->number, record->head.key);
@@ -205,6 +218,7 @@ static void publish_cell(struct worker *worker, struct partition *partition, uin
     cell_line_fill(worker, partition, cell, product_line, zone_line, &line);
     if (line.rule == UINT16_MAX || !table_write(worker->cache, RIALTO_TABLE_CELLS, partition->number, slot, &line))
         return;
+    partition->cell[cell].line_stale = false;
     metric_add(METRIC_cells_changed_total, 1);
     if (old == NULL)
         return; /* a start: nothing changed for anybody */

@@ -189,12 +189,14 @@ void persist_send(struct worker *worker, bool now)
     bool any = pending->records + pending->deletes + pending->ids > 0;
     bool due = now || !any || pending->awaited || is_long(worker) ||
                mono_ms() - pending->sent_ms >= worker->config->mirror_pace_ms;
-    if (!due || (!now && !mirror_idle(worker->mirror)))
+    bool told = !any && pending->sent_seq == state_applied(worker->common);
+    if (!due || (!now && (told || !mirror_idle(worker->mirror))))
         return;
     if (any)
         pending->sent_ms = mono_ms();
     put_pending(worker);
-    (void)mirror_commit(worker->mirror, state_applied(worker->common));
+    pending->sent_seq = state_applied(worker->common);
+    (void)mirror_commit(worker->mirror, pending->sent_seq);
     pending->awaited = false;
 }
 

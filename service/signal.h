@@ -191,6 +191,22 @@ struct signal_rules { /* what parsing needs to know of the configuration and the
  * dropped. Returns REASON_none, or a reason with *fault (pointer and reason; no line). Pure. */
 enum signal_reason signal_parse(const cJSON *object, const struct signal_rules *rules, struct signal *ret, struct fault *fault);
 
+/* signal_scan - the same of the text of one object, for the common shapes, without a tree. False: read it by json_parse() and
+ * signal_parse(), which say what is wrong, if anything is. A scanner belongs to one thread; the levels in its rules stay as they are,
+ * what time it is may change. Blanks around the object are fine, line ends are not. */
+#define SCANNED_ZONES 64u
+struct signal_scanner {
+    const struct signal_rules *rules;
+    uint8_t next[SIGNAL_FIELD_COUNT + 1]; /* which field came behind this one; the last: behind the type */
+    uint8_t name_bytes[SIGNAL_FIELD_COUNT];
+    struct scanned_zone {
+        uint8_t bytes; /* of text, + 1; 0 = none */
+        char text[RIALTO_ID_MAX], name[RIALTO_ID_MAX];
+    } zone[SCANNED_ZONES];
+};
+void signal_scanner_init(struct signal_scanner *scanner, const struct signal_rules *rules);
+bool signal_scan(struct signal_scanner *scanner, const char *text, size_t bytes, struct signal *ret);
+
 /* signal_is_event - is it a CloudEvent (signal_parse() then reads the signal in it)? signal_event_flatten - the signal in a valid
  * envelope, with what only the envelope says added; the caller's (cJSON_Delete). NULL: none, or out of memory. */
 bool   signal_is_event(const cJSON *object);

@@ -37,6 +37,7 @@ struct cell_extra { /* beside each cell record */
     uint32_t next;         /* of the same product */
     uint32_t place;        /* in worker.place */
     int32_t  model;        /* -1: no list price or no model here */
+    bool     line_stale;   /* its line could not be written, or not yet */
 };
 
 struct product_extra { /* beside each product record */
@@ -86,6 +87,7 @@ struct pending {
     uint32_t records, record_room, deletes, delete_room, ids, id_room;
     uint64_t *listed[MIRROR_COMMON + 1u][POOL_COUNT]; /* bit per record: it is in the list */
     int64_t  sent_ms;
+    uint64_t sent_seq;      /* batch of the last commit */
     bool     awaited;       /* somebody waits until it is there */
 };
 
@@ -175,7 +177,9 @@ void               once_remember(const struct worker *worker, struct state *stat
 
 /* cells.c: the cells of a product and how they hang together. */
 bool     cells_setup(struct worker *worker, struct partition *partition);
-uint32_t cell_get(struct worker *worker, struct partition *partition, uint32_t product, uint32_t place, uint32_t level);
+/* cell_get - `guess`: perhaps this one, or STATE_NONE. */
+uint32_t cell_get(struct worker *worker, struct partition *partition, uint32_t product, uint32_t place, uint32_t level,
+                  uint32_t guess);
 void     cells_relink(struct worker *worker, struct partition *partition, uint32_t product);
 /* Who prices this cell now: an index into the set, or -1. */
 int32_t  cell_model(const struct worker *worker, const struct model_set *set, const struct partition *partition,

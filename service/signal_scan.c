@@ -1,0 +1,244 @@
+/* signal_scan.c - the signals that come by the hundred thousand, read without a tree.
+ *
+ *   {"type":"demand","sku":"milk-1l","event":"order","quantity":2,"zone":"de/south","source":"pos-25","seq":1009}
+ *
+ * A flat object, its type first, texts of plain ASCII without escapes, whole numbers of few digits. Whatever else there is
+ * (escapes, fractions, lists, a fault of any kind) is not refused here but left to json_parse() and signal_parse(), which alone
+ * say what is wrong. What is accepted here they accept too, with the same result to the byte: tests/fuzz/fuzz_scan.c compares. */
+#include "service/signal_rows.h"
+
+#include "pricing/fixed.h"
+#include "pricing/money.h"
+
+#include <string.h>
+
+#define DIGITS_MAX       15u /* exact as a double */
+#define DIGITS_MICRO_MAX 9u  /* and in millionths */
+#define TIME_TEXT_MAX    40u
+
+struct cursor {
+    const char *at, *end;
+};
+
+struct span { /* of a text, between its quotes */
+    const char *text;
+    size_t bytes;
+};
+
+static void skip_blanks(struct cursor *cursor)
+{
+    while (cursor->at < cursor->end && (*cursor->at == ' ' || *cursor->at == '\t' || *cursor->at == '\r'))
+        cursor->at++;
+}
+
+static bool take(struct cursor *cursor, char c)
+{
+    skip_blanks(cursor);
+    if (cursor->at == cursor->end || *cursor->at != c)
+        return false;
+    cursor->at++;
+    return true;
+}
+
+static bool take_span(struct cursor *cursor, struct span *ret)
+{
+    if (!take(cursor, '"'))
+        return false;
+    const char *at = cursor->at;
+    while (at < cursor->end && *at >= 0x20 && *at < 0x7F && *at != '"' && *at != '\\')
+        at++;
+    if (at == cursor->end || *at != '"')
+        return false;
+    *ret = (struct span){ cursor->at, (size_t)(at - cursor->at) };
+    cursor->at = at + 1;
+    return true;
+}
+
+/* Digits only: a sign, a fraction or an exponent behind them is met as something else than a comma. */
+static bool take_digits(struct cursor *cursor, unsigned digits_max, int64_t *ret)
+{
+    skip_blanks(cursor);
+    const char *from = cursor->at;
+    int64_t value = 0;
+    while (cursor->at < cursor->end && *cursor->at >= '0' && *cursor->at <= '9' &&
+           (size_t)(cursor->at - from) <= digits_max)
+        value = value * 10 + (*cursor->at++ - '0');
+    size_t digits = (size_t)(cursor->at - from);
+    *ret = value;
+    return digits > 0 && digits <= digits_max && (from[0] != '0' || digits == 1);
+}
+
+/* ---- values --------------------------------------------------------------------------------------------------------- */
+
+static bool keep(const struct signal_row *row, int64_t value, struct signal *ret)
+{
+    memcpy((char *)ret + row->offset, &value, sizeof value);
+    return value >= row->low && value <= row->high;
+}
+
+static bool take_number(struct cursor *cursor, const struct signal_row *row, struct signal *ret)
+{
+    int64_t value;
+    bool micro = row->kind == FIELD_NUMBER;
+    return take_digits(cursor, micro ? DIGITS_MICRO_MAX : DIGITS_MAX, &value) &&
+           keep(row, micro ? value * MICRO : value, ret);
+}
+
+static bool take_text(struct cursor *cursor, const struct signal_row *row, struct signal *ret)
+{
+    struct span span;
+    char *to = (char *)ret + row->offset;
+    if (!take_span(cursor, &span) || span.bytes > (size_t)row->high || span.bytes >= row->size ||
+        span.bytes < (size_t)row->low)
+        return false;
+    memcpy(to, span.text, span.bytes);
+    return row->kind != FIELD_CUSTOMER || !customer_looks_personal(to);
+}
+
+/* The same zones come again and again: what one was cut to is remembered. */
+static bool take_zone(struct cursor *cursor, const struct signal_row *row, struct signal_scanner *scanner,
+                      struct signal *ret)
+{
+    struct span span;
+    struct zone_chain chain;
+    char *to = (char *)ret + row->offset;
+    if (!take_span(cursor, &span) || span.bytes > (size_t)row->high || span.bytes >= row->size)
+        return false;
+    unsigned hash = (unsigned)span.bytes;
+    for (size_t i = 0; i < span.bytes; i++)
+        hash = hash * 31 + (unsigned char)span.text[i];
+    struct scanned_zone *known = &scanner->zone[hash % SCANNED_ZONES];
+    if (known->bytes != span.bytes + 1 || memcmp(known->text, span.text, span.bytes) != 0) {
+        if (!zone_chain_of(&scanner->rules->levels, span.text, span.bytes, &chain))
+            return false;
+        memset(known, 0, sizeof *known);
+        memcpy(known->text, span.text, span.bytes);
+        known->bytes = (uint8_t)(span.bytes + 1);
+        if (chain.count > 0)
+            memcpy(known->name, chain.name[0], strlen(chain.name[0]));
+    }
+    memcpy(to, known->name, row->size);
+    return true;
+}
+
+static bool take_word(struct cursor *cursor, const struct signal_row *row, struct signal *ret)
+{
+    struct span span;
+    char word[RIALTO_NAME_MAX] = "";
+    if (!take_span(cursor, &span) || span.bytes >= sizeof word)
+        return false;
+    memcpy(word, span.text, span.bytes);
+    if (row->kind == FIELD_CURRENCY) {
+        memcpy((char *)ret + row->offset, word, 4);
+        return span.bytes == 3 && currency_find(word) != NULL;
+    }
+    int64_t index = choice_index(row->choices, word);
+    memcpy((char *)ret + row->offset, &index, sizeof index);
+    return index >= 0;
+}
+
+static bool take_time(struct cursor *cursor, const struct signal_row *row, const struct signal_rules *rules,
+                      struct signal *ret)
+{
+    int64_t ms;
+    skip_blanks(cursor);
+    if (cursor->at < cursor->end && *cursor->at == '"') {
+        struct span span;
+        char text[TIME_TEXT_MAX] = "";
+        if (!take_span(cursor, &span) || span.bytes >= sizeof text)
+            return false;
+        memcpy(text, span.text, span.bytes);
+        if (!time_parse(text, &ms))
+            return false;
+    } else if (!take_digits(cursor, DIGITS_MAX, &ms)) {
+        return false;
+    }
+    bool of_signal = row->offset == offsetof(struct signal, time_ms);
+    return keep(row, ms, ret) && !(of_signal && (ms < rules->now_ms - rules->age_max_ms || ms > rules->now_ms + rules->future_max_ms));
+}
+
+static bool take_value(struct cursor *cursor, const struct signal_row *row, struct signal_scanner *scanner,
+                       struct signal *ret)
+{
+    switch (row->kind) {
+    case FIELD_TEXT:
+    case FIELD_SKU:
+    case FIELD_CUSTOMER: return take_text(cursor, row, ret);
+    case FIELD_ZONE: return take_zone(cursor, row, scanner, ret);
+    case FIELD_MONEY:
+    case FIELD_INTEGER:
+    case FIELD_NUMBER: return take_number(cursor, row, ret);
+    case FIELD_TIME: return take_time(cursor, row, scanner->rules, ret);
+    case FIELD_CURRENCY:
+    case FIELD_CHOICE: return take_word(cursor, row, ret);
+    case FIELD_SWITCH:
+    case FIELD_CONSENT:
+    case FIELD_WORDS: break;
+    }
+    return false;
+}
+
+/* ---- members -------------------------------------------------------------------------------------------------------- */
+
+void signal_scanner_init(struct signal_scanner *scanner, const struct signal_rules *rules)
+{
+    memset(scanner, 0, sizeof *scanner);
+    scanner->rules = rules;
+    for (int i = 0; i < SIGNAL_FIELD_COUNT; i++)
+        scanner->name_bytes[i] = (uint8_t)strlen(signal_row_name((enum signal_field)i));
+}
+
+static bool is_name(const struct signal_scanner *scanner, unsigned field, const struct span *name)
+{
+    return scanner->name_bytes[field] == name->bytes &&
+           memcmp(signal_rows[field].pointer + 1, name->text, name->bytes) == 0;
+}
+
+/* A producer's members come in the same order each time: what came behind this one last time is looked at first. */
+static unsigned find_field(struct signal_scanner *scanner, unsigned behind, const struct span *name)
+{
+    unsigned field = scanner->next[behind];
+    if (is_name(scanner, field, name))
+        return field;
+    for (field = 0; field < SIGNAL_FIELD_COUNT && !is_name(scanner, field, name); field++)
+        ;
+    if (field < SIGNAL_FIELD_COUNT)
+        scanner->next[behind] = (uint8_t)field;
+    return field;
+}
+
+static bool take_type(struct cursor *cursor, struct signal *ret)
+{
+    struct span span;
+    char name[RIALTO_NAME_MAX] = "";
+    if (!take_span(cursor, &span) || span.bytes != 4 || memcmp(span.text, "type", 4) != 0 || !take(cursor, ':') ||
+        !take_span(cursor, &span) || span.bytes >= sizeof name)
+        return false;
+    memcpy(name, span.text, span.bytes);
+    return signal_type_find(name, &ret->type);
+}
+
+bool signal_scan(struct signal_scanner *scanner, const char *text, size_t bytes, struct signal *ret)
+{
+    struct cursor cursor = { text, text + bytes };
+    struct fault fault;
+    unsigned field = SIGNAL_FIELD_COUNT;
+    memset(ret, 0, sizeof *ret);
+    if (!take(&cursor, '{') || !take_type(&cursor, ret))
+        return false;
+    while (take(&cursor, ',')) {
+        struct span name;
+        if (!take_span(&cursor, &name) || !take(&cursor, ':'))
+            return false;
+        field = find_field(scanner, field, &name);
+        if (field == SIGNAL_FIELD_COUNT || !(signal_rows[field].types >> ret->type & 1u) ||
+            signal_has(ret, (enum signal_field)field) ||
+            !take_value(&cursor, &signal_rows[field], scanner, ret))
+            return false;
+        ret->present |= UINT64_C(1) << field;
+    }
+    if (!take(&cursor, '}'))
+        return false;
+    skip_blanks(&cursor);
+    return cursor.at == cursor.end && signal_finish(scanner->rules, ret, &fault) == REASON_none;
+}

@@ -1,0 +1,55 @@
+/* Signals of the common shapes are read without a tree, and all others are left alone. That both ways agree, the fuzzer shows. */
+#include "service/signal.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+static const struct signal_rules RULES = { .levels = { { 3, 5 }, { 1, 2, 3 } },
+                                           .now_ms = INT64_C(1767225600000),
+                                           .age_max_ms = INT64_C(604800000),
+                                           .future_max_ms = 60000 };
+
+static bool scan(const char *text, struct signal *ret)
+{
+    static struct signal_scanner scanner;
+    if (scanner.rules == NULL)
+        signal_scanner_init(&scanner, &RULES);
+    return signal_scan(&scanner, text, strlen(text), ret);
+}
+
+Test(signal_scan, common_shapes_are_read)
+{
+    struct signal signal;
+    for (int again = 0; again < 2; again++) { /* the second time out of what is remembered */
+        cr_assert(scan("{\"type\":\"demand\",\"sku\":\"milk-1l\",\"event\":\"order\",\"quantity\":2,\"zone\":\"de/south/a/b\","
+                       "\"source\":\"pos-25\",\"seq\":1009}",
+                       &signal));
+        cr_assert(signal.type == SIGNAL_demand && signal.event == 3 && signal.quantity == 2000000 && signal.seq == 1009);
+        cr_assert_str_eq(signal.sku, "milk-1l");
+        cr_assert_str_eq(signal.zone, "de/south/a", "cut to the levels in use");
+        cr_assert_str_eq(signal.source, "pos-25");
+        cr_assert_eq(signal.time_ms, RULES.now_ms);
+    }
+    cr_assert(scan(" { \"type\" : \"supply\" , \"sku\" : \"a\" , \"available\" : 40 , \"time\":\"2026-01-01T00:00:01Z\" } \r", &signal));
+    cr_assert(signal.available == 40000000 && signal.time_ms == INT64_C(1767225601000));
+}
+
+Test(signal_scan, everything_else_is_left_to_the_strict_reader)
+{
+    static const char *const LEFT[] = {
+        "", "{", "{}", "[]", "{\"type\":\"demand\"}", "{\"sku\":\"a\",\"type\":\"demand\",\"event\":\"view\"}",
+        "{\"type\":\"demand\",\"sku\":\"a\",\"event\":\"view\"", "{\"type\":\"demand\",\"sku\":\"a\",\"event\":\"view\"}}",
+        "{\"type\":\"demand\",\"sku\":\"a\",\"event\":\"view\",}", "{\"type\":\"demand\",\"sku\":\"a\",\"sku\":\"a\",\"event\":\"view\"}",
+        "{\"type\":\"demand\",\"sku\":\"a\\u0041\",\"event\":\"view\"}", "{\"type\":\"demand\",\"sku\":\"\xC3\xA4\",\"event\":\"view\"}",
+        "{\"type\":\"demand\",\"sku\":\"a\",\"event\":\"view\",\"quantity\":01}", "{\"type\":\"demand\",\"sku\":\"a\",\"event\":\"view\",\"quantity\":1.5}",
+        "{\"type\":\"demand\",\"sku\":\"a\",\"event\":\"view\",\"quantity\":1e3}", "{\"type\":\"demand\",\"sku\":\"a\",\"event\":\"view\",\"quantity\":-1}",
+        "{\"type\":\"demand\",\"sku\":\"a\",\"event\":\"view\",\"amount\":9007199254740993}", "{\"type\":\"demand\",\"sku\":\"a\",\"event\":\"view\",\"seq\":1}",
+        "{\"type\":\"demand\",\"sku\":\"a\",\"event\":\"view\",\"customer\":\"a@b.de\"}", "{\"type\":\"demand\",\"sku\":\"a\",\"event\":\"look\"}",
+        "{\"type\":\"demand\",\"sku\":\"a\",\"event\":\"view\",\"colour\":\"red\"}", "{\"type\":\"demand\",\"sku\":\"\",\"event\":\"view\"}",
+        "{\"type\":\"demand\",\"sku\":\"a\",\"event\":\"view\",\"zone\":\"a//b\"}", "{\"type\":\"demand\",\"sku\":\"a\",\"event\":\"view\",\"time\":1}",
+        "{\"type\":\"demand\",\"sku\":\"a\",\"event\":\"view\",\n\"quantity\":1}",
+    };
+    struct signal signal;
+    for (size_t i = 0; i < sizeof LEFT / sizeof LEFT[0]; i++)
+        cr_expect_not(scan(LEFT[i], &signal), "%s", LEFT[i]);
+}
