@@ -191,8 +191,8 @@ test-compose: | $(SETUP) ## only the Docker Compose test
 bench: all | $(SETUP) ## quotes beside LMDB, Redis, memcached; results are kept in run/bench (ARGS="..." are handed on)
 	@mkdir -p run && exec build/bin/rialto-bench quote --history run/bench $(ARGS)
 
-soak: | $(SETUP) ## a million random histories, then race, fault and fuzz tests over and over (MINUTES=30)
-	@exec tests/run.sh -m $(MINUTES) random bits race-release race-tsan fault fuzz
+soak: | $(SETUP) ## a million random histories, models, races, faults and fuzzing over and over (MINUTES=30; docs/proof.md)
+	@exec tests/run.sh -m $(MINUTES) random bits model race-release race-tsan fault fuzz
 
 # ---- install ------------------------------------------------------------------------------------------------------------
 

@@ -42,7 +42,7 @@ while getopts "m:l" option; do
 done
 shift $((OPTIND - 1))
 if [ "$minutes" -gt 0 ]; then
-    race_seconds=${RACE_SECONDS:-30} fuzz_seconds=${FUZZ_SECONDS:-60}
+    race_seconds=${RACE_SECONDS:-60} fuzz_seconds=${FUZZ_SECONDS:-60}
     export RIALTO_HISTORIES=${RIALTO_HISTORIES:-1000000} # of tests/random, in the first round
 else
     race_seconds=${RACE_SECONDS:-5} fuzz_seconds=${FUZZ_SECONDS:-10}
@@ -54,7 +54,7 @@ for name in "$@"; do
     esac
 done
 
-passed=0 failed=0
+passed=0 failed=0 reads=0
 skipped=()
 tmp=$(mktemp -d /tmp/rialto-test.XXXXXX)
 trap 'rm -rf "$tmp"' EXIT
@@ -154,6 +154,11 @@ stage_units() {
     judge "$stage" "$variant" "$log" "$start" "$why" "${ok:-0}" "${not_ok:-0}"
 }
 
+# reads_in LOG - how many reads a race program says that it has checked
+reads_in() {
+    sed -nE 's/^#.* ([0-9]+) (reads|quotes|seen|looks).*/\1/p' "$1" | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
+}
+
 # stage_programs - scripts, and race programs that were built for it
 stage_programs() {
     local file program name start log why ok not_ok
@@ -171,6 +176,7 @@ stage_programs() {
         not_ok=$(grep -cE '^not ok' "$log")
         ok=$(grep -E '^ok' "$log" | grep -vcE '# SKIP')
         while read -r line; do skipped+=("$stage: ${line##*# SKIP }"); done < <(grep -E '^ok.*# SKIP' "$log")
+        if [ "$kind" = race ]; then reads=$((reads + $(reads_in "$log"))); fi
         if [ "$ok" = 0 ] && [ "$not_ok" = 0 ] && [ -z "$why" ] && ! grep -qE '^ok.*# SKIP' "$log"; then
             why="checked nothing"
         fi
@@ -230,6 +236,7 @@ unset RIALTO_HISTORIES
 while [ "$minutes" -gt 0 ] && [ $failed = 0 ] && [ "$(date +%s)" -lt $end ]; do go_round "$@"; done
 
 printf 'all stages: %d s\n' $(($(date +%s) - begin))
+[ "$reads" = 0 ] || printf 'races: %d million reads were checked\n' $((reads / 1000000))
 for line in "${skipped[@]+"${skipped[@]}"}"; do echo "skipped: $line"; done
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

@@ -153,6 +153,16 @@ static void check_page(struct counts *c, const struct rialto_quote q[], const en
     c->quotes += PRODUCTS;
 }
 
+/* Rows that no cell names yet are whole as soon as they are there. */
+static void check_new_rules(struct counts *c, uint16_t *next)
+{
+    struct rialto_rule_row got;
+    while (rialto_rule(prices, *next, &got) == RIALTO_OK) {
+        struct rialto_rule_row wanted = row_of((*next)++);
+        c->mixed_rule += memcmp(&got, &wanted, sizeof got) != 0;
+    }
+}
+
 static void *reader(void *argument)
 {
     struct counts *c = argument;
@@ -160,10 +170,12 @@ static void *reader(void *argument)
     struct rialto_quote q[PRODUCTS];
     enum rialto_status status[PRODUCTS];
     int64_t before = 0;
+    uint16_t next = 0;
     while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
         int64_t now = rialto_now_ms(prices);
         c->back += now < before;
         before = now;
+        check_new_rules(c, &next);
         if (rialto_quote_page(prices, &request, PRODUCTS, sku_list, q, status) == RIALTO_OK)
             check_page(c, q, status);
         else

@@ -50,7 +50,7 @@ static void *writer(void *argument)
 }
 
 struct follower {
-    uint64_t next, seen, missed, torn;
+    uint64_t next, seen, missed, torn, lost;
     bool slow;
 };
 
@@ -70,7 +70,9 @@ static void *follow(void *argument)
             f->seen++;
             f->next++;
         } else {
-            uint64_t oldest = ring_head(ring) - RIALTO_RING_ENTRIES / 2;
+            head = ring_head(ring);
+            f->lost += head - f->next < RIALTO_RING_ENTRIES; /* nobody can have overwritten it */
+            uint64_t oldest = head - RIALTO_RING_ENTRIES / 2;
             f->missed += oldest - f->next;
             f->next = oldest;
         }
@@ -102,6 +104,7 @@ int main(int argc, char *argv[])
         printf("# %lu written, %lu seen, %lu missed\n", (unsigned long)written, (unsigned long)f->seen,
                (unsigned long)f->missed);
         failures += race_report(f->seen > 0 && f->torn == 0, "no torn or misplaced entry was read");
+        failures += race_report(f->lost == 0, "no entry was missing that nothing had overwritten");
         failures += race_report(f->seen + f->missed == written, "every entry was seen or counted as missed");
     }
     return failures == 0 ? 0 : 1;
