@@ -66,7 +66,8 @@ class Watcher(threading.Thread):
 
 
 FACTORS = {"1": 1.1, "2": 1.3, "3": 0.8}
-with Service(models={"shop.json": shop("1", 1.1)}, products_max=8192, cells_max=32768, customers_max=1024, answer_timeout_ms=2000 * SLOW) as service:
+with Service(models={"shop.json": shop("1", 1.1)}, products_max=8192, cells_max=32768, customers_max=1024, answer_timeout_ms=2000 * SLOW,
+             stale_after_ms=60000) as service:  # a stale price is never above list: not what is looked at here
     DATA = ("--set", f"data_dir={service.data}")
     prices = {f"p{i}": 1000 + 10 * i for i in range(PRODUCTS)}
 
@@ -163,6 +164,9 @@ with Service(models={"shop.json": shop("1", 1.1)}, products_max=8192, cells_max=
             pass
         os.kill(pid, signal.SIGKILL)
 
+    def wait_for_workers():
+        wait_until(lambda: len(service.children()) >= 4 and all(w["connected"] and w["waiting"] < 3 for w in service.ask({"control": "ping"})["workers"]), 15, "all workers")
+
     def change_is_everywhere():
         answer = service.ask({"control": "ping"})
         return len({w["applied"] for w in answer["workers"]}) == 1
@@ -180,7 +184,7 @@ with Service(models={"shop.json": shop("1", 1.1)}, products_max=8192, cells_max=
         dice, folders, outcomes = random.Random(7), [three, two], []
         current = "2"
         for round_ in range(8 if SLOW == 1 else 3):
-            wait_until(lambda: len(service.children()) >= 4 and all(w["connected"] and w["waiting"] < 3 for w in service.ask({"control": "ping"})["workers"]), 15, "all workers")
+            wait_for_workers()
             wait_until(lambda: change_is_everywhere(), 15, "the change before")
             pid = service.children()[f"worker.{round_ // 2 % 2}"]
             if round_ % 2:
@@ -199,6 +203,7 @@ with Service(models={"shop.json": shop("1", 1.1)}, products_max=8192, cells_max=
         watcher.stop()
         note(f"committed, everywhere when answered: {outcomes}; {watcher.reads} reads, none mixed")
         require(any(ok for ok, _ in outcomes), "no change came into force")
+        wait_for_workers()
         change("apply", three)
         change("apply", two)
 
