@@ -32,7 +32,6 @@ with Service(models={"shop.json": MODEL}, ingest_messages_max=64, window_batches
     service.accept(*(product(sku, 1000) for sku in PRODUCTS))
     service.accept(product("calm", 777))
     reader = Library(service.cache)
-    reader.open()
 
     def applied():
         return sum(w["applied"] for w in service.ask({"control": "ping"})["workers"])
