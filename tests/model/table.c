@@ -12,6 +12,7 @@
 
 /* Lines of this model are shorter than any table's. */
 #define WORDS                          4u
+#define TABLE_OTHER_WORDS              WORDS
 #define folder_table_words(table)      ((void)(table), WORDS)
 #define folder_table_line_bytes(table) ((void)(table), WORDS * 8)
 #include "cache/table.c"
