@@ -24,7 +24,6 @@
 
 #ifndef LINE_STEP
 #define LINE_STEP() ((void)0)
-#define LINE_STRAIGHT 1
 #endif
 
 #ifndef LINE_SPINS
@@ -33,13 +32,10 @@
 #endif
 #define LINE_WORDS_MAX RIALTO_SIDE_WORDS
 
-/* With a constant number of words a read or a write is straight code. Whoever steps through it has loops: clang complains of one
- * that it was told to unroll and cannot. */
+/* With a constant number of words a read or a write is straight code. */
 #define LINE_INLINE    static inline __attribute__((always_inline))
-#ifndef LINE_STRAIGHT
-#define LINE_UNROLL
-#elif defined __clang__
-#define LINE_UNROLL _Pragma("clang loop unroll(full)")
+#ifdef __clang__
+#define LINE_UNROLL /* by itself where it can, and it refuses to be asked where it cannot */
 #else
 #define LINE_UNROLL _Pragma("GCC unroll 32")
 #endif
