@@ -5,6 +5,7 @@
 #include "tests/cache/fixture.h"
 #include "tests/service/redis_fixture.h"
 
+#include <criterion/logging.h>
 #include <sys/time.h>
 
 #define WAIT_MS    8000
@@ -79,13 +80,26 @@ static bool field_has(struct shop *s, const char *key, const char *sku, const ch
     return has;
 }
 
+static void say_what_is_there(const struct shop *s, const char *key, const char *sku)
+{
+    char command[256];
+    (void)snprintf(command, sizeof command, "HGET %s %s", key, sku);
+    redisReply *reply = redis_do(&s->redis, command);
+    (void)snprintf(command, sizeof command, "PTTL %s", key);
+    cr_log_error("%s %s: %s, for %lld ms; service time %lld ms", key, sku, reply->str != NULL ? reply->str : "nothing",
+                 redis_number(&s->redis, command), (long long)rialto_now_ms(s->cache.reader));
+    freeReplyObject(reply);
+}
+
 /* Until the field holds the text; NULL: until it is gone. */
 static bool comes(struct shop *s, const char *key, const char *sku, const char *text)
 {
     int64_t limit = test_ms() + WAIT_MS;
     while (!field_has(s, key, sku, text)) {
-        if (test_ms() > limit)
+        if (test_ms() > limit) {
+            say_what_is_there(s, key, sku);
             return false;
+        }
         fixture_beat(&s->cache);
         test_sleep(5);
     }
