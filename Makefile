@@ -7,10 +7,14 @@
 
 VERSION := 0.1.0
 SONAME  := librialto.so.0
+VERIFY_SONAME := librialto-verify.so.0
 
 # What librialto is made of. It reads shared memory and needs nothing but the C library; the link checks that.
 LIB_SRC := $(wildcard $(addprefix cache/,status.c keys.c zone_path.c folder.c reader.c page.c follow.c money_text.c bindings.c) \
                       $(addprefix pricing/,quote.c money.c))
+
+# librialto-verify checks what was signed, anywhere: libsodium, and nothing else of Rialto.
+VERIFY_SRC := $(wildcard verify/*.c)
 
 # ---- variants -----------------------------------------------------------------------------------------------------
 
@@ -38,7 +42,7 @@ CPPFLAGS := -D_GNU_SOURCE -Iinclude -I. -DRIALTO_VERSION='"$(VERSION)"'
 CFLAGS   := -std=c17 -g -fPIC -fvisibility=hidden -Wall -Wextra -Wpedantic -Wconversion -Wshadow \
             -Wstrict-prototypes -Wmissing-prototypes -Werror $(FLAGS.$(VARIANT)) $(EXTRA_CFLAGS)
 LDFLAGS  := $(FLAGS.$(VARIANT)) -Wl,--as-needed -Wl,-z,relro,-z,now
-LDLIBS   := -lhiredis -lnng -lcjson -lmicrohttpd -lz -lm -lpthread
+LDLIBS   := -lhiredis -lnng -lcjson -lmicrohttpd -lsodium -lz -lm -lpthread
 
 JOBS ?= $(shell nproc)
 ifeq ($(MAKELEVEL),0)
@@ -72,13 +76,14 @@ UNIT_SRC := $(filter-out tests/race/% tests/random/% tests/fuzz/% tests/e2e/% te
 RACE_SRC := $(wildcard tests/race/*.c tests/random/*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 EXAMPLE_SRC := $(wildcard examples/*.c)
-ALL_SRC  := $(wildcard pricing/*.c cache/*.c service/*.c cli/*.c demo/*.c bench/*.c tests/*/*.c) $(EXAMPLE_SRC)
+ALL_SRC  := $(wildcard pricing/*.c cache/*.c verify/*.c service/*.c cli/*.c demo/*.c bench/*.c tests/*/*.c) $(EXAMPLE_SRC)
 
 PROGRAMS := $(addprefix $(BUILD)/bin/,$(if $(wildcard service/main.c),rialtod) $(if $(wildcard cli/main.c),rialto) \
               $(if $(wildcard demo/main.c),rialto-demo) $(if $(wildcard bench/main.c),rialto-bench))
 EXAMPLES := $(if $(LIB_SRC),$(EXAMPLE_SRC:%.c=$(BUILD)/%))
-LIBRARY  := $(if $(LIB_SRC),$(addprefix $(BUILD)/lib/,librialto.so librialto.a))
+LIBRARY  := $(if $(LIB_SRC),$(addprefix $(BUILD)/lib/,librialto.so librialto.a librialto-verify.so librialto-verify.a))
 SHARED   := $(BUILD)/lib/librialto.so.$(VERSION)
+VERIFY   := $(BUILD)/lib/librialto-verify.so.$(VERSION)
 
 .DEFAULT_GOAL := all
 .PHONY: all run test test-compose units race fuzz bench soak install uninstall format check-format clean help FORCE
@@ -109,7 +114,7 @@ $(BUILD)/sources: NOW = $(sort $(ALL_SRC)) lib: $(LIB_SRC)
 $(BUILD)/flags $(BUILD)/sources: FORCE
 	@mkdir -p $(@D); printf '%s\n' '$(subst ','\'',$(NOW))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(NOW))' > $@
 
-$(CORE): $(call objects,$(call others,pricing cache service))
+$(CORE): $(call objects,$(call others,pricing cache service verify))
 $(DEMO): $(call objects,$(call others,demo))
 $(CLI): $(call objects,$(call others,cli))
 $(BENCH): $(call objects,$(call others,bench))
@@ -144,6 +149,18 @@ $(BUILD)/lib/librialto.a: $(call objects,$(LIB_SRC)) $(BUILD)/sources
 	$(Q)$(CC) -r -nostdlib -o $(BUILD)/obj/librialto.o $(filter %.o,$^)
 	$(Q)objcopy --localize-hidden $(BUILD)/obj/librialto.o
 	$(Q)ar rcs $@ $(BUILD)/obj/librialto.o
+
+$(VERIFY): $(call objects,$(VERIFY_SRC)) $(BUILD)/sources
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,$(VERIFY_SONAME) -Wl,-z,defs -o $@ $(filter %.o,$^) -lsodium
+
+$(BUILD)/lib/librialto-verify.so: $(VERIFY)
+	@ln -sfn $(notdir $(VERIFY)) $(BUILD)/lib/$(VERIFY_SONAME) && ln -sfn $(VERIFY_SONAME) $@
+
+$(BUILD)/lib/librialto-verify.a: $(call objects,$(VERIFY_SRC)) $(BUILD)/sources
+	@mkdir -p $(@D); rm -f $@
+	$(Q)ar rcs $@ $(filter %.o,$^)
 
 # Examples see what a stranger sees: the public headers and the library.
 $(BUILD)/examples/%: examples/%.c $(LIBRARY) $(BUILD)/flags | $(SETUP)
@@ -221,16 +238,20 @@ export PKGCONFIG
 install: all ## programs, library, headers, models, manual pages (DESTDIR=, PREFIX=/usr/local)
 	install -d $(addprefix $(DESTDIR),$(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR)/rialto $(SHAREDIR)/rialto)
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(BINDIR)
-	$(if $(LIBRARY),install -m 644 $(SHARED) $(BUILD)/lib/librialto.a $(DESTDIR)$(LIBDIR))
+	$(if $(LIBRARY),install -m 644 $(SHARED) $(VERIFY) $(BUILD)/lib/librialto.a $(BUILD)/lib/librialto-verify.a $(DESTDIR)$(LIBDIR))
+	$(if $(LIBRARY),ln -sfn $(notdir $(VERIFY)) $(DESTDIR)$(LIBDIR)/$(VERIFY_SONAME) && ln -sfn $(VERIFY_SONAME) $(DESTDIR)$(LIBDIR)/librialto-verify.so)
 	$(if $(LIBRARY),ln -sfn $(notdir $(SHARED)) $(DESTDIR)$(LIBDIR)/$(SONAME) && ln -sfn $(SONAME) $(DESTDIR)$(LIBDIR)/librialto.so)
 	install -m 644 $(wildcard include/rialto/*.h) $(DESTDIR)$(INCDIR)/rialto
 	@printf '%s\n' "$$PKGCONFIG" > $(DESTDIR)$(LIBDIR)/pkgconfig/rialto.pc
+	@printf '%s\n' "$$PKGCONFIG" | sed -e 's/^Name: .*/Name: rialto-verify/' -e 's/-lrialto/-lrialto-verify/' -e 's/^Description: .*/Description: Price locks and receipts, checked offline/' \
+	    -e '/^Libs:/a Libs.private: -lsodium' > $(DESTDIR)$(LIBDIR)/pkgconfig/rialto-verify.pc
 	@for f in $(DATA); do install -D -m 644 $$f $(DESTDIR)$(SHAREDIR)/rialto/$${f#docker/}; done
 	@for f in $(MAN); do install -D -m 644 $$f $(DESTDIR)$(SHAREDIR)/man/man$${f##*.}/$${f##*/}; done
 
 uninstall: ## take away what install put there
 	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,rialtod rialto rialto-demo rialto-bench)
-	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,librialto.so $(SONAME) $(notdir $(SHARED)) librialto.a pkgconfig/rialto.pc)
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,librialto.so $(SONAME) $(notdir $(SHARED)) librialto.a pkgconfig/rialto.pc \
+	    librialto-verify.so $(VERIFY_SONAME) $(notdir $(VERIFY)) librialto-verify.a pkgconfig/rialto-verify.pc)
 	rm -rf $(DESTDIR)$(INCDIR)/rialto $(DESTDIR)$(SHAREDIR)/rialto
 	@for f in $(MAN); do rm -f $(DESTDIR)$(SHAREDIR)/man/man$${f##*.}/$${f##*/}; done
 

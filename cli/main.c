@@ -7,7 +7,8 @@
 static const struct cli_command *const commands[] = { &cli_quote,  &cli_explain, &cli_signal, &cli_watch,
                                                       &cli_replay, &cli_check,   &cli_status, &cli_rejects,
                                                       &cli_diff,   &cli_apply,   &cli_rollback, &cli_pin,
-                                                      &cli_freeze, &cli_changes, &cli_simulate };
+                                                      &cli_freeze, &cli_changes, &cli_simulate,
+                                                      &cli_forget, &cli_export,  &cli_inventory, &cli_keys };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
 static const char common_help[] =
@@ -29,7 +30,7 @@ static void print_overview(FILE *out)
 {
     fprintf(out, "rialto - what does this customer pay for these products, now?\n\n");
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        fprintf(out, "  rialto %-8s %s\n", commands[i]->name, commands[i]->summary);
+        fprintf(out, "  rialto %-9s %s\n", commands[i]->name, commands[i]->summary);
     fprintf(out,
             "\n`rialto COMMAND --help` explains a command and gives examples. The service itself is rialtod.\n\n%s",
             common_help);

@@ -4,6 +4,7 @@
  * rested on a kind that is switched off is gone in the same batch. */
 #include "cache/keys.h"
 #include "pricing/money.h"
+#include "service/metrics.h"
 #include "service/worker.h"
 
 #include <string.h>
@@ -291,14 +292,35 @@ static enum signal_reason apply_customer(struct worker *worker, struct partition
     return reason;
 }
 
+static void erasure_fill(const struct partition *partition, const struct customer_record *record, struct erasure *note)
+{
+    note->record = true;
+    note->consent = record->consent;
+    note->tier = record->tier[0] != '\0';
+    note->spend = record->spend_currency != 0;
+    note->zone = record->zone_until_ms != 0;
+    note->segments = record->segment_count;
+    for (uint32_t i = 0; i < state_capacity(partition->state, POOL_OFFERS); i++) {
+        const struct offer_record *offer = state_at(partition->state, POOL_OFFERS, i);
+        if (key_is_none(offer->head.key) || !key_equal(offer->customer, record->head.key))
+            continue;
+        note->offers += offer->kind != RIALTO_OFFER_NONE;
+        note->locks += offer->locked != 0;
+    }
+}
+
 static enum signal_reason apply_forget(struct worker *worker, struct partition *partition, uint32_t customer,
                                        const struct signal *signal)
 {
     publisher_forget(worker->publisher, signal->customer);
     worker->erased = true;
+    metric_add(METRIC_erasures_total, 1);
+    struct erasure *note = &worker->erasure[worker->erasures++ % ERASURES_KEPT];
+    *note = (struct erasure){ .id_hash = worker->id_hash, .forgets = publisher_forgets_ordered(worker->publisher) };
     if (customer == STATE_NONE)
         return REASON_none;
     const struct customer_record *record = state_at(partition->state, POOL_CUSTOMERS, customer);
+    erasure_fill(partition, record, note);
     offers_prune(worker, partition, record->head.key, 0, true);
     state_delete(partition->state, POOL_CUSTOMERS, customer);
     return REASON_none;

@@ -17,6 +17,8 @@ static const struct {
 } QUESTION[] = {
     { "explain", ask_explain },
     { "terms", ask_terms },
+    { "export", ask_export },
+    { "erased", ask_erased },
     { "prepare", ask_prepare },
     { "diff", ask_diff },
 };

@@ -16,6 +16,12 @@ struct partition *ask_partition(struct worker *worker, const char *id, struct ri
 /* explain.c */
 cJSON *ask_explain(struct worker *worker, const cJSON *question);
 cJSON *ask_terms(struct worker *worker, const cJSON *question);
+/* ask_kinds - names of RIALTO_KIND_* as a list. */
+cJSON *ask_kinds(unsigned kinds);
+
+/* export.c */
+cJSON *ask_export(struct worker *worker, const cJSON *question);
+cJSON *ask_erased(struct worker *worker, const cJSON *question);
 
 /* change_over.c */
 cJSON *ask_prepare(struct worker *worker, const cJSON *question);

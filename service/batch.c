@@ -67,6 +67,7 @@ static enum signal_reason apply_owned(struct worker *worker, const struct wire_r
     enum signal_reason reason = once_check(worker, partition->state, head);
     if (reason != REASON_none)
         return reason;
+    worker->id_hash = head->id_hash;
     reason = head->part == PART_PRODUCT ? apply_product_part(worker, partition, signal)
                                         : apply_customer_part(worker, partition, signal);
     if (!signal_reason_rejects(reason))
@@ -164,6 +165,8 @@ static void commit_all(struct worker *worker)
     if (worker->index == 0)
         persist_changed(worker, MIRROR_COMMON, worker->common);
     persist_batch_ended(worker);
+    if (worker->erased)
+        mirror_erased(worker->mirror);
     worker->erased = false;
 }
 

@@ -188,7 +188,7 @@ static const struct {
              { RIALTO_KIND_PROFILE, "profile" },
              { RIALTO_KIND_PARTNER, "partner" } };
 
-static cJSON *kinds_of(unsigned kinds)
+cJSON *ask_kinds(unsigned kinds)
 {
     cJSON *list = cJSON_CreateArray();
     for (size_t i = 0; i < sizeof KIND / sizeof KIND[0]; i++)
@@ -236,7 +236,7 @@ static void add_rows(cJSON *answer, const struct model *model, const struct term
         cJSON *item = cJSON_CreateObject();
         cJSON_AddStringToObject(item, "name", personal->name);
         cJSON_AddStringToObject(item, "kind", kind_name(personal->kind));
-        cJSON_AddItemToObject(item, "rests_on", kinds_of(personal->consent));
+        cJSON_AddItemToObject(item, "rests_on", ask_kinds(personal->consent));
         cJSON_AddBoolToObject(item, "permitted", row[i].permitted);
         if (row[i].read)
             add_data(item, personal, in);
@@ -269,7 +269,7 @@ static void add_offer(cJSON *answer, const struct worker *worker, const struct p
     add_number(offer, "until_ms", record->until_ms);
     add_number(offer, "lock_until_ms", record->lock_until_ms);
     cJSON_AddBoolToObject(offer, "stackable", (record->flags & RIALTO_OFFER_STACKABLE) != 0);
-    cJSON_AddItemToObject(offer, "rests_on", kinds_of(record->kinds));
+    cJSON_AddItemToObject(offer, "rests_on", ask_kinds(record->kinds));
 }
 
 static const struct model *model_of_group(const struct worker *worker, uint32_t group)
@@ -295,7 +295,7 @@ cJSON *ask_terms(struct worker *worker, const cJSON *question)
     cJSON *answer = cJSON_CreateObject();
     cJSON_AddBoolToObject(answer, "ok", true);
     cJSON_AddStringToObject(answer, "customer", record->id);
-    cJSON_AddItemToObject(answer, "consent", kinds_of(record->consent));
+    cJSON_AddItemToObject(answer, "consent", ask_kinds(record->consent));
     add_number(answer, "consent_ms", record->consent_time_ms);
     if (model != NULL) {
         cJSON_AddStringToObject(answer, "model", model->name);

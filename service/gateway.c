@@ -43,6 +43,7 @@ static bool round_once(struct gateway *gateway)
     if (!more)
         batch_seal(gateway, false); /* nothing further to wait for */
     moved = links_step(gateway) || moved;
+    signer_step(gateway);
     answers_step(gateway);
     ingest_report(gateway, false);
     return moved || more;
@@ -202,7 +203,7 @@ static bool setup(struct gateway *gateway, const struct config *config)
     setup_rules(gateway);
     signal_scanner_init(&gateway->ingest.scanner, &gateway->rules);
     gateway->repeats = repeats_create(config->repeats_max, (int64_t)config->repeat_window_s * 1000);
-    if (gateway->repeats == NULL || !answers_setup(gateway) || !rejects_setup(gateway) || !clock_setup(gateway) ||
+    if (gateway->repeats == NULL || !signer_setup(gateway) || !answers_setup(gateway) || !rejects_setup(gateway) || !clock_setup(gateway) ||
         !inbox_setup(&gateway->inbox, config))
         return false;
     for (gateway->link_count = 0; gateway->link_count < config->workers; gateway->link_count++)
@@ -220,6 +221,7 @@ static void teardown(struct gateway *gateway)
     for (uint32_t i = 0; i < gateway->link_count; i++)
         link_teardown(&gateway->link[i]);
     inbox_teardown(&gateway->inbox);
+    signer_teardown(gateway);
     repeats_destroy(gateway->repeats);
     rejects_teardown(gateway);
     clock_teardown(gateway);

@@ -17,6 +17,8 @@
  *   gateway_control.c  ping, tick, watch, explain
  *   gateway_ask.c      questions that workers answer
  *   gateway_change.c   models and frozen prices come into force
+ *   gateway_sign.c     the thread that signs
+ *   gateway_forget.c   erasure with a receipt, and what is known of a customer
  *
  * Threads    everything is the main thread's, except struct inbox and the locked part of struct link.
  * Crash      what was not applied by a worker is lost with the gateway, and was never acknowledged. */
@@ -28,6 +30,7 @@
 #include "service/config.h"
 #include "service/reject.h"
 #include "service/repeats.h"
+#include "service/signing.h"
 #include "service/wire.h"
 
 #include <nng/nng.h>
@@ -200,7 +203,7 @@ nng_msg *poison_message(struct link *link);
 /* ---- requests (gateway_answer.c) ------------------------------------------------------------------------ */
 
 enum request_phase { REQUEST_IDLE, REQUEST_TAKING, REQUEST_WAITING };
-enum request_kind { REQUEST_SIGNALS, REQUEST_TICK, REQUEST_WATCH, REQUEST_ASK, REQUEST_CHANGE };
+enum request_kind { REQUEST_SIGNALS, REQUEST_TICK, REQUEST_WATCH, REQUEST_ASK, REQUEST_CHANGE, REQUEST_SIGN };
 
 struct finding {
     uint32_t index;
@@ -234,6 +237,8 @@ struct request {
     uint64_t replies_missing;                              /* bit per worker */
     char *reply[RIALTO_WORKERS_MAX];                       /* JSON, owned */
     void (*asked)(struct gateway *gateway, uint32_t slot); /* when all are in */
+    cJSON *job; /* a request of several steps: what it knows so far; owned */
+    void (*finished)(struct gateway *gateway, uint32_t slot, const char *durable); /* REQUEST_SIGNALS: instead of its answer, or NULL */
 };
 
 bool answers_setup(struct gateway *gateway);
@@ -281,6 +286,20 @@ void change_hangup(struct gateway *gateway);
 void change_given_up(struct gateway *gateway, uint32_t slot); /* nobody answered in time: it does not come */
 const struct change *change_in_force(void);
 cJSON *change_json(void); /* the caller's */
+/* ---- signing (gateway_sign.c) ------------------------------------------------------------------------------------- */
+
+struct signer;
+bool signer_setup(struct gateway *gateway);
+void signer_teardown(struct gateway *gateway);
+/* sign_answer - {"ok":true,NAME:PAYLOAD,...,"signed":TEXT}, when the thread has signed it; `payload` is the caller's no more. */
+void sign_answer(struct gateway *gateway, uint32_t slot, const char *name, cJSON *payload);
+void signer_step(struct gateway *gateway); /* answers what has been signed */
+/* signer_keys - answer with the public keys; rotate: after making a new one. */
+void signer_keys(struct gateway *gateway, uint32_t slot, bool rotate);
+
+/* ---- erasure (gateway_forget.c) ----------------------------------------------------------------------------------- */
+
+void forget_begin(struct gateway *gateway, const struct received *received, const struct signal *signal);
 
 /* ---- one message as a row of JSON values (gateway_message.c) ----------------------------------------------- */
 
@@ -339,6 +358,8 @@ void ingest_teardown(struct gateway *gateway);
 bool batch_route(struct gateway *gateway, struct signal *signal, struct request *request, uint32_t index);
 /* batch_seal - the open batch goes to the links, if it holds anything. `more`: signals follow it at once. */
 void batch_seal(struct gateway *gateway, bool more);
+/* batch_id_hash - what stands for a signal's source and id in its records. */
+uint64_t batch_id_hash(const struct gateway *gateway, const struct signal *signal);
 void batch_tick(struct gateway *gateway); /* every worker gets an empty batch of the current tick */
 void batch_teardown(struct gateway *gateway);
 /* batch_change - a batch of its own for all workers: the change is in force from here on. Its number. batch_has_room - in
@@ -431,6 +452,7 @@ struct gateway {
     struct ingest ingest;
     struct batch batch;
     struct repeats *repeats;
+    struct signer *signer;
     struct link link[RIALTO_WORKERS_MAX];
     uint32_t link_count;
     struct request request[REQUESTS_MAX];

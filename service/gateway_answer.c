@@ -101,6 +101,10 @@ static bool all_applied(const struct gateway *gateway, const struct request *req
 static void answer_finished(struct gateway *gateway, uint32_t slot, const char *durable)
 {
     struct request *request = &gateway->request[slot];
+    if (request->finished != NULL && request->kind == REQUEST_SIGNALS) {
+        request->finished(gateway, slot, durable);
+        return;
+    }
     answer_bytes = 0;
     if (request->kind == REQUEST_TICK)
         say("{\"ok\":true,\"service_time_ms\":%" PRId64 ",\"tick_ms\":%" PRId64 "}", clock_now_ms(gateway),
@@ -143,6 +147,9 @@ void request_begin(struct gateway *gateway, uint32_t slot, int64_t arrived_us, e
     request->accepted = request->rejected = request->watched = 0;
     request->signal_count = 0;
     request->finding_count = request->finding_more = 0;
+    cJSON_Delete(request->job);
+    request->job = NULL;
+    request->finished = NULL;
 }
 
 bool request_reserve(struct request *request)
@@ -328,7 +335,7 @@ static void finish_applied(struct gateway *gateway, uint32_t slot, int64_t now)
 static void look_at(struct gateway *gateway, uint32_t slot, int64_t now)
 {
     struct request *request = &gateway->request[slot];
-    if (request->kind == REQUEST_ASK) {
+    if (request->kind == REQUEST_ASK || request->kind == REQUEST_SIGN) {
         if (now >= request->deadline_ms) {
             ask_drop(request);
             change_given_up(gateway, slot);
@@ -389,6 +396,7 @@ void answers_teardown(struct gateway *gateway)
 {
     for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
         ask_drop(&gateway->request[i]);
+        cJSON_Delete(gateway->request[i].job);
         free(gateway->request[i].finding);
         free(gateway->request[i].signal);
     }

@@ -32,7 +32,7 @@ static uint32_t partition_of(const struct gateway *gateway, const char *id)
 }
 
 /* Equal for the same source and id, or for the same source that numbers its signals; says nothing about either to who lacks the secret. */
-static uint64_t id_hash_of(const struct gateway *gateway, const struct signal *signal)
+uint64_t batch_id_hash(const struct gateway *gateway, const struct signal *signal)
 {
     char text[2 * RIALTO_ID_MAX];
     if (signal->seq != 0) {
@@ -52,7 +52,7 @@ static struct route route_of(const struct gateway *gateway, const struct signal 
 {
     bool watch = (unsigned)signal->type == WIRE_TYPE_WATCH;
     struct route route = { .parts = watch ? (unsigned)PART_CUSTOMER : signal_parts(signal),
-                           .id_hash = id_hash_of(gateway, signal),
+                           .id_hash = batch_id_hash(gateway, signal),
                            .number = (uint64_t)signal->seq };
     if (route.parts & PART_COMMON)
         route.workers = UINT64_MAX >> (64 - gateway->link_count);

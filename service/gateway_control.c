@@ -9,19 +9,24 @@
  *   {"control":"diff","key":"...","stage":"stage.x"}      what those models would change now
  *   {"control":"terms","customer":"C1","sku":"A","group":0,"key":"..."}
  *                                                         what the customer's data do to it; the key is DATA_DIR/key,
- *                                                         which only the service's own user can read */
+ *                                                         which only the service's own user can read
+ *   {"control":"forget","customer":"C1"}                  erase them, with a signed receipt
+ *   {"control":"export","customer":"C1","key":"..."}      all that is kept of them, with meaning and source
+ *   {"control":"keys"}                                    public keys of what is signed; "rotate":true with the key: a new one */
 #include "service/gateway.h"
 
 #include "service/change.h"
 #include "service/signal_rows.h"
 
 #include <inttypes.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define CONTROL_BYTES_MAX (256u << 10)
 #define PING_BYTES_MAX    (16384u + RIALTO_WORKERS_MAX * 160u)
+#define CONTROLS          "ping|tick|watch|explain|terms|export|forget|keys|change|diff"
 
 static void refuse(struct gateway *gateway, uint32_t slot, enum signal_reason reason, const char *pointer,
                    const char *text)
@@ -34,7 +39,9 @@ static void refuse(struct gateway *gateway, uint32_t slot, enum signal_reason re
 static bool key_fits(const struct config *config, const cJSON *given)
 {
     char key[DATA_KEY_MAX];
-    return cJSON_IsString(given) && data_key(config, false, key) && strcmp(given->valuestring, key) == 0;
+    /* Equally long for every wrong key: nothing is learnt from how long a refusal takes. */
+    return cJSON_IsString(given) && data_key(config, false, key) && strlen(given->valuestring) == strlen(key) &&
+           sodium_memcmp(given->valuestring, key, strlen(key)) == 0;
 }
 
 /* ---- ping ------------------------------------------------------------------------------------------------------ */
@@ -201,21 +208,50 @@ static void explain(struct gateway *gateway, const struct received *received, co
         answer_refused(gateway, (uint32_t)received->slot, reason, &fault);
 }
 
-static void terms(struct gateway *gateway, const struct received *received, const cJSON *object)
+static enum signal_reason check_key(const struct gateway *gateway, const cJSON *object, struct fault *fault)
+{
+    if (key_fits(gateway->config, cJSON_GetObjectItemCaseSensitive(object, "key")))
+        return REASON_none;
+    fault_set(fault, NULL, 0, "/key", "%s", signal_reason_text(REASON_not_allowed));
+    return REASON_not_allowed;
+}
+
+/* "terms", "export": what is known of a customer, for who may see it. */
+static void of_customer(struct gateway *gateway, const struct received *received, const cJSON *object, const char *ask)
 {
     struct signal signal = { .present = 0 };
     struct fault fault;
     enum signal_reason reason = take_member(gateway, object, "customer", SIGNAL_FIELD_customer, true, &signal, &fault);
     if (reason == REASON_none)
         reason = take_member(gateway, object, "sku", SIGNAL_FIELD_sku, false, &signal, &fault);
-    if (!key_fits(gateway->config, cJSON_GetObjectItemCaseSensitive(object, "key"))) {
-        fault_set(&fault, NULL, 0, "/key", "%s", signal_reason_text(REASON_not_allowed));
-        reason = REASON_not_allowed;
-    }
+    if (reason == REASON_none || reason == REASON_missing_field)
+        reason = check_key(gateway, object, &fault) != REASON_none ? REASON_not_allowed : reason;
     if (reason == REASON_none)
-        hand_on(gateway, received, "terms", &signal, signal.customer, object);
+        hand_on(gateway, received, ask, &signal, signal.customer, object);
     else
         answer_refused(gateway, (uint32_t)received->slot, reason, &fault);
+}
+
+/* Whoever may send signals may send a forget; this one is answered with a receipt. */
+static void forget(struct gateway *gateway, const struct received *received, const cJSON *object)
+{
+    struct signal signal = { .type = SIGNAL_forget, .time_ms = gateway->rules.now_ms };
+    struct fault fault;
+    enum signal_reason reason = take_member(gateway, object, "customer", SIGNAL_FIELD_customer, true, &signal, &fault);
+    if (reason == REASON_none)
+        forget_begin(gateway, received, &signal);
+    else
+        answer_refused(gateway, (uint32_t)received->slot, reason, &fault);
+}
+
+static void keys(struct gateway *gateway, const struct received *received, const cJSON *object)
+{
+    struct fault fault;
+    bool rotate = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "rotate"));
+    if (rotate && check_key(gateway, object, &fault) != REASON_none)
+        answer_refused(gateway, (uint32_t)received->slot, REASON_not_allowed, &fault);
+    else
+        signer_keys(gateway, (uint32_t)received->slot, rotate);
 }
 
 /* ---- change, diff --------------------------------------------------------------------------------------------------- */
@@ -280,11 +316,17 @@ static void act(struct gateway *gateway, const struct received *received, const 
     else if (strcmp(name, "explain") == 0)
         explain(gateway, received, object);
     else if (strcmp(name, "terms") == 0)
-        terms(gateway, received, object);
+        of_customer(gateway, received, object, "terms");
+    else if (strcmp(name, "export") == 0)
+        of_customer(gateway, received, object, "export");
+    else if (strcmp(name, "forget") == 0)
+        forget(gateway, received, object);
+    else if (strcmp(name, "keys") == 0)
+        keys(gateway, received, object);
     else if (strcmp(name, "change") == 0 || strcmp(name, "diff") == 0)
         for_key_holders(gateway, received, object, strcmp(name, "diff") == 0);
     else
-        refuse(gateway, slot, REASON_out_of_range, "/control", "must be one of ping|tick|watch|explain|terms|change|diff");
+        refuse(gateway, slot, REASON_out_of_range, "/control", "must be one of " CONTROLS);
 }
 
 bool control_take(struct gateway *gateway, const struct received *received, enum control_which which)

@@ -77,7 +77,10 @@
     X(change,                      GAUGE,   "number", "change of models or frozen prices that is in force")  \
     X(change_us,                   GAUGE,   "us",     "how long the last change-over of all prices took")  \
     X(changes_total,               COUNTER, "changes","changes that came into force")  \
-    X(changes_refused_total,       COUNTER, "changes","changes that were refused, and changed nothing")
+    X(changes_refused_total,       COUNTER, "changes","changes that were refused, and changed nothing") \
+    X(signed_total,                COUNTER, "texts",  "locks, records and receipts signed")                           \
+    X(erasures_total,              COUNTER, "erasures", "customers forgotten")                                        \
+    X(redis_rewrites_total,        COUNTER, "times",  "times the own Redis rewrote its append-only file after an erasure")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

@@ -46,6 +46,7 @@
 #include <string.h>
 #include <time.h>
 
+#define REWRITE_PAUSE_MS 1000 /* after an erasure, and between attempts */
 #define FLUSHES_MAX       2u
 #define FLUSH_BYTES_MAX   (1u << 20)
 #define FLUSH_RECORDS_MAX 16384u
@@ -81,6 +82,7 @@ struct mirror {
 
     _Atomic uint64_t durable;
     atomic_bool up;
+    _Atomic int64_t erased_ms; /* monotonic time of the newest erasure that no rewrite has taken out yet; 0 = none */
 
     /* the thread's */
     struct redis_link link;
@@ -91,6 +93,7 @@ struct mirror {
     int64_t check_at_ms;
     uint32_t connects;
     bool disk;
+    int64_t rewrite_at_ms; /* not before */
 
     /* the worker's */
     char *staging;
@@ -609,6 +612,37 @@ static bool marks_due(struct mirror *mirror)
     return behind || mono_ms() >= mirror->check_at_ms;
 }
 
+/* ---- the thread: erased data leave the append-only file, too ------------------------------------------------------ */
+
+void mirror_erased(struct mirror *mirror)
+{
+    atomic_store(&mirror->erased_ms, mono_ms());
+}
+
+/* The transaction and the publisher's deletions are through a moment after the erasure. */
+static bool rewrite_due(struct mirror *mirror)
+{
+    int64_t erased_ms = atomic_load(&mirror->erased_ms), now = mono_ms();
+    return erased_ms != 0 && mirror->config->redis_url[0] == '\0' && now >= erased_ms + REWRITE_PAUSE_MS && now >= mirror->rewrite_at_ms;
+}
+
+/* Nothing is on its way. False: the link is dead. */
+static bool rewrite(struct mirror *mirror)
+{
+    int64_t erased_ms = atomic_load(&mirror->erased_ms);
+    redisReply *reply = redis_link_call(&mirror->link, (const char *const[]){ "BGREWRITEAOF", NULL });
+    if (reply == NULL)
+        return false;
+    bool begun = reply->type != REDIS_REPLY_ERROR; /* else one is under way that may have begun too early: once more */
+    freeReplyObject(reply);
+    if (begun) {
+        (void)atomic_compare_exchange_strong(&mirror->erased_ms, &erased_ms, 0); /* unless there is a newer one */
+        metric_add(METRIC_redis_rewrites_total, 1);
+    }
+    mirror->rewrite_at_ms = mono_ms() + (begun ? (int64_t)mirror->config->erase_rewrite_s * 1000 : REWRITE_PAUSE_MS);
+    return true;
+}
+
 static void wait_for_news(struct mirror *mirror)
 {
     struct timespec until;
@@ -642,6 +676,8 @@ static bool work(struct mirror *mirror, bool empty)
         return send_next(mirror);
     if (mirror->flushes > 0)
         return receive_oldest(mirror);
+    if (rewrite_due(mirror))
+        return rewrite(mirror);
     wait_for_news(mirror);
     return true;
 }
@@ -714,6 +750,9 @@ enum rialto_status mirror_start(const struct config *config, uint32_t worker, co
     mirror->hooks = *hooks;
     mirror->worker = worker;
     mirror->link = (struct redis_link){ .config = config, .who = "mirror" };
+    /* What a process before this one erased and did not see rewritten is not known: it is treated as erased now. */
+    mirror_erased(mirror);
+    mirror->rewrite_at_ms = mono_ms() + (int64_t)config->erase_rewrite_s * 1000;
     mirror->staging_room = STAGING_BYTES;
     mirror->staging = malloc(mirror->staging_room);
     conditions_setup(mirror);

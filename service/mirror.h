@@ -47,6 +47,9 @@ void mirror_clear(struct mirror *mirror, uint32_t partition);
 /* mirror_commit - queue what was put since the last commit as of batch seq. False when it was dropped (queue over
  * mirror_bytes_max, or Redis away): the thread will ask for a sweep when it can. */
 bool mirror_commit(struct mirror *mirror, uint64_t seq);
+/* mirror_erased - what was put so far erases something: where Redis is our own, its append-only file is rewritten soon after
+ * (erase_rewrite_s), so that the history of what was erased goes too. */
+void mirror_erased(struct mirror *mirror);
 /* mirror_wanted - a partition whose records newer than *ret_mark Redis lacks; the worker answers by putting them in
  * slices, each committed, the last by mirror_swept(). False: none now. */
 bool mirror_wanted(struct mirror *mirror, uint32_t *ret_partition, uint64_t *ret_mark);

@@ -51,7 +51,8 @@ struct publisher {
     uint32_t order_count;
     bool stopping;
 
-    struct order *forgets; /* the thread's: keys to be deleted */
+    struct order *forgets, **forgets_end; /* the thread's: keys to be deleted, in order */
+    _Atomic uint64_t forgets_ordered, forgets_done;
     uint64_t missed;       /* of the follower, as last seen */
     int64_t look_at_ms;
     int64_t coarse_at_ms[RIALTO_PARTITIONS];
@@ -106,10 +107,21 @@ void publisher_forget(struct publisher *publisher, const char *customer)
     if (publisher == NULL || customer[0] == '\0')
         return;
     struct order *order = order_new(ORDER_FORGET, customer, "", 0);
+    atomic_fetch_add(&publisher->forgets_ordered, 1);
     if (order != NULL)
         (void)order_append(publisher, order);
     else /* the key still ends by itself, after watch_ttl_s at most */
         log_line(LOG_ERROR, "OUT-OF-MEMORY", "a customer's quotes in Redis stay until their key expires");
+}
+
+uint64_t publisher_forgets_ordered(const struct publisher *publisher)
+{
+    return publisher == NULL ? 0 : atomic_load(&publisher->forgets_ordered);
+}
+
+uint64_t publisher_forgets_done(const struct publisher *publisher)
+{
+    return publisher == NULL ? 0 : atomic_load(&publisher->forgets_done);
 }
 
 /* ---- orders ----------------------------------------------------------------------------------------------------- */
@@ -135,8 +147,9 @@ static void forget_take(struct publisher *publisher, struct order *order)
     struct watcher *watcher = watches_customer(&publisher->now.watches, id_key(&publisher->now, order->customer));
     if (watcher != NULL)
         watcher_remove(&publisher->now.watches, watcher);
-    order->next = publisher->forgets;
-    publisher->forgets = order;
+    order->next = NULL;
+    *(publisher->forgets != NULL ? publisher->forgets_end : &publisher->forgets) = order;
+    publisher->forgets_end = &order->next;
 }
 
 static bool forgets_send(struct publisher *publisher)
@@ -146,6 +159,7 @@ static bool forgets_send(struct publisher *publisher)
         if (!quotes_delete(&publisher->now, order->customer))
             return false;
         publisher->forgets = order->next;
+        atomic_fetch_add(&publisher->forgets_done, 1);
         explicit_bzero(order, sizeof *order);
         free(order);
     }

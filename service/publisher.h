@@ -24,6 +24,9 @@ void               publisher_stop(struct publisher *publisher);
 void publisher_watch(struct publisher *publisher, const char *customer, const char *sku, uint32_t ttl_s);
 /* publisher_forget - drop a customer's watches and delete the quote key. */
 void publisher_forget(struct publisher *publisher, const char *customer);
+/* publisher_forgets - how many were ordered so far, and how many of them Redis has carried out, in order. */
+uint64_t publisher_forgets_ordered(const struct publisher *publisher);
+uint64_t publisher_forgets_done(const struct publisher *publisher);
 
 /* quote_json - one quote as JSON, as it stands in Redis and in `rialto quote --json`. Returns the length; at most n
  * bytes with 0. */

@@ -91,6 +91,8 @@ struct pending {
     bool     awaited;       /* somebody waits until it is there */
 };
 
+#define ERASURES_KEPT 256u /* a receipt is asked for within milliseconds */
+
 struct worker {
     const struct config *config;
     uint32_t index;
@@ -114,6 +116,15 @@ struct worker {
     bool     terms_stale;          /* lines of terms are to be written anew after this batch's commit */
     bool     zones_changed;        /* places and cell parents are to be built anew at the end of this batch */
     bool     zone_lines_stale;     /* lines of zones are to be written anew after this batch's commit */
+    struct erasure {               /* what forgets removed, for their receipts; no id, no hash of one */
+        uint64_t id_hash;          /* of the forget signal */
+        uint64_t forgets;          /* publisher_forgets_ordered() with it */
+        uint8_t  consent;          /* RIALTO_KIND_* that were permitted */
+        bool     record, tier, spend, zone;
+        uint32_t segments, offers, locks;
+    } erasure[ERASURES_KEPT];      /* ring */
+    uint32_t erasures;             /* ever */
+    uint64_t id_hash;              /* of the record that is being applied */
     bool     erased;               /* a forget was in this batch: journals are wiped after it */
     struct mirror *mirror;
     struct pending pending;

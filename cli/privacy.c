@@ -1,0 +1,245 @@
+/* privacy.c - `rialto forget`, `export`, `inventory`, `keys`: what is kept of customers, for them and for who answers for it. */
+#include "cli/cli.h"
+#include "service/data_dir.h"
+
+#include <rialto/verify.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OWN_ROTATE = CLI_OWN };
+
+static const struct option no_options[] = { { 0 } };
+
+/* ---- asking ---------------------------------------------------------------------------------------------------------- */
+
+static bool add_key(const struct cli *cli, cJSON *question)
+{
+    char key[DATA_KEY_MAX];
+    if (!data_key(&cli->config, false, key)) {
+        cli_say("only who can read the service's data folder (data_dir) may do that: its key cannot be read");
+        return false;
+    }
+    cJSON_AddStringToObject(question, "key", key);
+    return true;
+}
+
+/* The answer to a question, which is freed; NULL after having said why. */
+static cJSON *ask(const struct cli *cli, cJSON *question, int *ret_status)
+{
+    char why[REQUEST_WHY_MAX];
+    char *text = cJSON_PrintUnformatted(question);
+    struct requester *requester = cli_connect(cli, cli->timeout_ms);
+    cJSON_Delete(question);
+    *ret_status = CLI_UNREACHABLE;
+    cJSON *answer = requester == NULL || text == NULL ? NULL : requester_ask(requester, text, strlen(text), 3, NULL, why);
+    if (answer == NULL && requester != NULL)
+        cli_say("%s", text != NULL ? why : "out of memory");
+    requester_close(requester);
+    free(text);
+    if (answer == NULL || cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(answer, "ok"))) {
+        *ret_status = answer == NULL ? CLI_UNREACHABLE : CLI_OK;
+        return answer;
+    }
+    const cJSON *said = cJSON_GetObjectItemCaseSensitive(answer, "text");
+    cli_say("%s", cJSON_IsString(said) ? said->valuestring : "refused");
+    *ret_status = CLI_NO;
+    cJSON_Delete(answer);
+    return NULL;
+}
+
+static cJSON *question_of(const char *control, const char *customer)
+{
+    cJSON *question = cJSON_CreateObject();
+    cJSON_AddStringToObject(question, "control", control);
+    if (customer != NULL)
+        cJSON_AddStringToObject(question, "customer", customer);
+    return question;
+}
+
+static void print(const cJSON *json, bool line)
+{
+    char *text = line ? cJSON_PrintUnformatted(json) : cJSON_Print(json);
+    if (text != NULL)
+        printf("%s\n", text);
+    free(text);
+}
+
+/* One operand, the customer. */
+static int parse_customer(struct cli *cli, int argc, char *argv[], const char **ret)
+{
+    int status = cli_parse(cli, argc, argv, no_options, NULL, NULL);
+    if (status != CLI_OK || cli->help)
+        return status;
+    if (argc - optind != 1)
+        return CLI_USAGE;
+    *ret = argv[optind];
+    return CLI_OK;
+}
+
+/* ---- forget, export ---------------------------------------------------------------------------------------------------- */
+
+static int run_forget(struct cli *cli, int argc, char *argv[])
+{
+    const char *customer = NULL;
+    int status = parse_customer(cli, argc, argv, &customer);
+    if (status != CLI_OK || cli->help)
+        return status;
+    cJSON *answer = ask(cli, question_of("forget", customer), &status);
+    if (answer == NULL)
+        return status;
+    const cJSON *text = cJSON_GetObjectItemCaseSensitive(answer, "signed");
+    if (cli->json) {
+        print(answer, true);
+    } else {
+        print(cJSON_GetObjectItemCaseSensitive(answer, "receipt"), false);
+        printf("\n%s\n", cJSON_IsString(text) ? text->valuestring : "");
+    }
+    cJSON_Delete(answer);
+    return CLI_OK;
+}
+
+static int run_export(struct cli *cli, int argc, char *argv[])
+{
+    const char *customer = NULL;
+    int status = parse_customer(cli, argc, argv, &customer);
+    if (status != CLI_OK || cli->help)
+        return status;
+    cJSON *question = question_of("export", customer);
+    if (!add_key(cli, question)) {
+        cJSON_Delete(question);
+        return CLI_NO;
+    }
+    cJSON *answer = ask(cli, question, &status);
+    if (answer == NULL)
+        return status;
+    cJSON_DeleteItemFromObject(answer, "ok");
+    print(answer, cli->json);
+    cJSON_Delete(answer);
+    return CLI_OK;
+}
+
+/* ---- keys ---------------------------------------------------------------------------------------------------------------- */
+
+static bool take_keys(void *user, int option, const char *argument)
+{
+    (void)argument;
+    *(bool *)user = option == OWN_ROTATE;
+    return true;
+}
+
+static int run_keys(struct cli *cli, int argc, char *argv[])
+{
+    static const struct option own[] = { { "rotate", no_argument, NULL, OWN_ROTATE }, { 0 } };
+    bool rotate = false;
+    int status = cli_parse(cli, argc, argv, own, take_keys, &rotate);
+    if (status != CLI_OK || cli->help)
+        return status;
+    if (argc != optind)
+        return CLI_USAGE;
+    cJSON *question = question_of("keys", NULL);
+    if (rotate) {
+        cJSON_AddTrueToObject(question, "rotate");
+        if (!add_key(cli, question)) {
+            cJSON_Delete(question);
+            return CLI_NO;
+        }
+    }
+    cJSON *answer = ask(cli, question, &status);
+    if (answer == NULL)
+        return status;
+    const cJSON *keys = cJSON_GetObjectItemCaseSensitive(answer, "keys");
+    if (cli->json)
+        print(answer, true);
+    else
+        printf("%s", cJSON_IsString(keys) ? keys->valuestring : "");
+    cJSON_Delete(answer);
+    return CLI_OK;
+}
+
+/* ---- inventory -------------------------------------------------------------------------------------------------------------- */
+
+/* One row per kind of personal data and place. A field of struct customer_record or struct offer_record that is not here is missing. */
+static const struct {
+    const char *data, *where, *why, *how_long;
+} INVENTORY[] = {
+    { "customer id (a pseudonym)", "state, Redis: state", "to find the record again", "as long as a consent, an offer or a lock is there; a refusal for signal_age_max_s" },
+    { "customer id (a pseudonym)", "Redis: quotes", "names the quotes that a customer looks at", "watch_ttl_s after the last look" },
+    { "keyed hash of the customer id", "shared memory: terms, offers; state; Redis: state", "names the lines", "as long as the line" },
+    { "consent by kind, and its time", "state, Redis: state; shared memory: terms (kinds only)", "nothing else is used without it", "until forgotten" },
+    { "tier, segments", "state, Redis: state", "personal terms", "until consent to profile is revoked" },
+    { "spend and its currency", "state, Redis: state", "personal terms", "until consent to purchases is revoked" },
+    { "zone (never a position) and its end", "state, Redis: state; shared memory: terms", "the zone of a quote, personal terms", "its lease, at most 30 days, or until the customer leaves or revokes consent to location" },
+    { "multipliers by price group", "shared memory: terms", "what the above does to prices", "as long as a consent is there" },
+    { "personal offers", "state, Redis: state; shared memory: offers", "a personal offer", "until it ends, is withdrawn, or what it rests on is revoked" },
+    { "price locks", "state, Redis: state; shared memory: offers", "a price that is owed", "until it ends; survives a revocation" },
+    { "products that a customer looks at", "Redis: quotes; memory of the publisher", "keeps their quotes fresh", "watch_ttl_s; until consent to behaviour or purchases is revoked" },
+    { "visits (keyed hashes under a key that changes)", "memory of the gateway", "what one visit repeats counts once", "at most twice repeat_window_s" },
+    { "ids of signals (keyed hashes)", "state", "what is sent twice counts once", "ten to twenty minutes" },
+    { "history of all of the above", "append-only file of the own Redis", "survives a power cut", "until it is rewritten: erase_rewrite_s after an erasure" },
+};
+
+static int run_inventory(struct cli *cli, int argc, char *argv[])
+{
+    int status = cli_parse(cli, argc, argv, no_options, NULL, NULL);
+    if (status != CLI_OK || cli->help)
+        return status;
+    if (argc != optind)
+        return CLI_USAGE;
+    for (size_t i = 0; i < sizeof INVENTORY / sizeof INVENTORY[0]; i++) {
+        if (!cli->json) {
+            printf("%s%s\n    where     %s\n    why       %s\n    how long  %s\n", i > 0 ? "\n" : "", INVENTORY[i].data,
+                   INVENTORY[i].where, INVENTORY[i].why, INVENTORY[i].how_long);
+            continue;
+        }
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddStringToObject(row, "data", INVENTORY[i].data);
+        cJSON_AddStringToObject(row, "where", INVENTORY[i].where);
+        cJSON_AddStringToObject(row, "why", INVENTORY[i].why);
+        cJSON_AddStringToObject(row, "how_long", INVENTORY[i].how_long);
+        print(row, true);
+        cJSON_Delete(row);
+    }
+    if (!cli->json)
+        printf("\nDead letters and logs hold nothing of customers.\n");
+    return CLI_OK;
+}
+
+const struct cli_command cli_forget = {
+    .name = "forget",
+    .usage = "forget [OPTION...] [--] CUSTOMER",
+    .summary = "remove everything about a customer, with a signed receipt",
+    .help = "Removes consent, data, offers and price locks of a customer from state, shared memory and Redis, and prints a receipt:\n"
+            "what was removed where, and what leaves later. Its last line is the signed text; who has the public keys\n"
+            "(`rialto keys`) can check it with librialto-verify. The append-only file of rialtod's own Redis is rewritten within\n"
+            "erase_rewrite_s; a Redis of your own is yours to rewrite.\n",
+    .run = run_forget,
+};
+
+const struct cli_command cli_export = {
+    .name = "export",
+    .usage = "export [OPTION...] [--] CUSTOMER",
+    .summary = "all that is kept of a customer, with meaning and source",
+    .help = "Prints one JSON object with every datum that is kept of the customer: what it means, where it came from, how long it\n"
+            "stays (GDPR art. 15 and 20). Only for who can read the service's data folder. Exit status 1: nothing is kept.\n",
+    .run = run_export,
+};
+
+const struct cli_command cli_inventory = {
+    .name = "inventory",
+    .usage = "inventory [OPTION...]",
+    .summary = "which kinds of personal data are stored, where, why, for how long",
+    .help = "Needs no running service: it tells what this version of Rialto stores at all.\n",
+    .run = run_inventory,
+};
+
+const struct cli_command cli_keys = {
+    .name = "keys",
+    .usage = "keys [--rotate] [OPTION...]",
+    .summary = "the public keys of what Rialto signs",
+    .help = "One key a line, the newest first: its name, the public key in hexadecimal digits (Ed25519), since when it signs.\n"
+            "\n"
+            "  --rotate          make a new key first, which signs from now on; older ones stay in the list. Only for who can\n"
+            "                    read the service's data folder.\n",
+    .run = run_keys,
+};

@@ -1,0 +1,156 @@
+/* export.c - what is kept of a customer, for the customer: every datum with what it means, where it came from and how long it stays
+ * (GDPR art. 15 and 20); and what a forget has removed.
+ *
+ *   {"ask":"export","customer":"C1"}             the owner of the customer, for who may see personal data
+ *   {"ask":"erased","customer":"C1","id":"..."}  what the forget signal of that id removed, and whether anything is held now */
+#include "cache/keys.h"
+#include "pricing/money.h"
+#include "service/ask.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void add_number(cJSON *object, const char *member, int64_t value)
+{
+    cJSON_AddNumberToObject(object, member, (double)value);
+}
+
+static cJSON *datum(cJSON *list, const char *name, const char *meaning, const char *source, const char *kept)
+{
+    cJSON *item = cJSON_CreateObject();
+    cJSON_AddStringToObject(item, "name", name);
+    cJSON_AddStringToObject(item, "meaning", meaning);
+    cJSON_AddStringToObject(item, "source", source);
+    cJSON_AddStringToObject(item, "kept", kept);
+    cJSON_AddItemToArray(list, item);
+    return item;
+}
+
+static void add_currency(cJSON *item, uint16_t number)
+{
+    const struct currency *currency = currency_by_number(number);
+    if (currency != NULL)
+        cJSON_AddStringToObject(item, "currency", currency->letters);
+}
+
+static void add_record(cJSON *data, const struct customer_record *record)
+{
+    cJSON *item = datum(data, "consent", "kinds of personal data that you permitted to move your prices",
+                        "what you told the shop: customer signals", "until you revoke it, or are forgotten");
+    cJSON_AddItemToObject(item, "value", ask_kinds(record->consent));
+    add_number(item, "since_ms", record->consent_time_ms);
+    if (record->tier[0] != '\0') {
+        item = datum(data, "tier", "your tier in the loyalty programme; may move prices", "the shop: customer signals",
+                     "until consent to profile is revoked");
+        cJSON_AddStringToObject(item, "value", record->tier);
+    }
+    if (record->segment_count > 0) {
+        item = datum(data, "segments", "groups that the shop counts you among; may move prices", "the shop: customer signals",
+                     "until consent to profile is revoked");
+        cJSON *list = cJSON_AddArrayToObject(item, "value");
+        for (uint32_t i = 0; i < record->segment_count && i < TERMS_SEGMENTS_MAX; i++)
+            cJSON_AddItemToArray(list, cJSON_CreateString(record->segment[i]));
+    }
+    if (record->spend_currency != 0) {
+        item = datum(data, "spend", "what you spent, in minor units of the currency; may move prices",
+                     "your orders, returns and receipts, or the shop", "until consent to purchases is revoked");
+        add_number(item, "value", record->spend);
+        add_currency(item, record->spend_currency);
+    }
+    if (record->zone_until_ms != 0) {
+        item = datum(data, "zone", "the zone you are in; no position is kept; may move prices", "location signals",
+                     "until it ends, you leave, or consent to location is revoked");
+        cJSON_AddStringToObject(item, "value", record->zone);
+        add_number(item, "until_ms", record->zone_until_ms);
+    }
+}
+
+static void add_offer(cJSON *data, const struct offer_record *offer)
+{
+    static const char *const KIND_NAME[] = { "none", "fixed", "percent", "amount_off" };
+    if (offer->kind != RIALTO_OFFER_NONE) {
+        cJSON *item = datum(data, "offer", "a personal offer; value in minor units, or 1e-4 for percent", "the shop: offer signals",
+                            "until it ends, is withdrawn, or consent to what it rests on is revoked");
+        cJSON_AddStringToObject(item, "sku", offer->sku);
+        cJSON_AddStringToObject(item, "offer", KIND_NAME[offer->kind & 3u]);
+        add_number(item, "value", offer->value);
+        cJSON_AddItemToObject(item, "rests_on", ask_kinds(offer->kinds));
+        add_number(item, "from_ms", offer->from_ms);
+        add_number(item, "until_ms", offer->until_ms);
+    }
+    if (offer->locked != 0) {
+        cJSON *item = datum(data, "lock", "a price that was promised to you, in minor units; it holds without any consent",
+                            "the shop, or your own request", "until it ends, or you are forgotten");
+        cJSON_AddStringToObject(item, "sku", offer->sku);
+        add_number(item, "value", offer->locked);
+        add_currency(item, offer->currency);
+        add_number(item, "until_ms", offer->lock_until_ms);
+    }
+}
+
+static void add_offers(cJSON *data, const struct partition *partition, struct rialto_key customer)
+{
+    for (uint32_t i = 0; i < state_capacity(partition->state, POOL_OFFERS); i++) {
+        const struct offer_record *offer = state_at(partition->state, POOL_OFFERS, i);
+        if (!key_is_none(offer->head.key) && key_equal(offer->customer, customer))
+            add_offer(data, offer);
+    }
+}
+
+cJSON *ask_export(struct worker *worker, const cJSON *question)
+{
+    struct rialto_key key;
+    const struct partition *partition = ask_partition(worker, ask_text(question, "customer"), &key);
+    uint32_t customer = partition == NULL ? STATE_NONE : state_find(partition->state, POOL_CUSTOMERS, key);
+    if (customer == STATE_NONE)
+        return ask_refusal("unknown_customer", "nothing is kept of this customer");
+    cJSON *answer = cJSON_CreateObject();
+    cJSON_AddBoolToObject(answer, "ok", true);
+    cJSON_AddStringToObject(answer, "customer", ask_text(question, "customer"));
+    add_number(answer, "at_ms", worker->tick_ms);
+    cJSON *data = cJSON_AddArrayToObject(answer, "data");
+    add_record(data, state_at(partition->state, POOL_CUSTOMERS, customer));
+    add_offers(data, partition, key);
+    return answer;
+}
+
+/* ---- erasure ---------------------------------------------------------------------------------------------------------- */
+
+static const struct erasure *erasure_find(const struct worker *worker, uint64_t id_hash)
+{
+    for (uint32_t i = 0; i < ERASURES_KEPT && i < worker->erasures; i++)
+        if (worker->erasure[i].id_hash == id_hash)
+            return &worker->erasure[i];
+    return NULL;
+}
+
+static void add_removed(cJSON *answer, const struct erasure *note)
+{
+    cJSON *removed = cJSON_AddObjectToObject(answer, "removed"), *state = cJSON_AddObjectToObject(removed, "state");
+    add_number(state, "records", note->record);
+    cJSON_AddItemToObject(state, "consent", ask_kinds(note->consent));
+    add_number(state, "tiers", note->tier);
+    add_number(state, "segments", note->segments);
+    add_number(state, "spends", note->spend);
+    add_number(state, "zones", note->zone);
+    add_number(state, "offers", note->offers);
+    add_number(state, "locks", note->locks);
+    cJSON_AddStringToObject(removed, "shared_memory", "lines of terms and offers, and their side copies");
+}
+
+cJSON *ask_erased(struct worker *worker, const cJSON *question)
+{
+    struct rialto_key key;
+    const struct partition *partition = ask_partition(worker, ask_text(question, "customer"), &key);
+    const struct erasure *note = erasure_find(worker, strtoull(ask_text(question, "id"), NULL, 16));
+    if (partition == NULL || note == NULL) /* the process that did it is gone */
+        return ask_refusal("unknown", "what was removed is not known any more");
+    cJSON *answer = cJSON_CreateObject();
+    cJSON_AddBoolToObject(answer, "ok", true);
+    cJSON_AddBoolToObject(answer, "held", state_find(partition->state, POOL_CUSTOMERS, key) != STATE_NONE);
+    cJSON_AddBoolToObject(answer, "quotes_deleted", publisher_forgets_done(worker->publisher) >= note->forgets);
+    add_removed(answer, note);
+    return answer;
+}

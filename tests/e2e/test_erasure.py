@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+"""`rialto forget` leaves nothing of a customer anywhere, and says so in a receipt that anybody can check: neither the id nor its keyed hash is in
+shared memory, state, Redis (keys, dump, append-only file after its rewrite), dead letters, logs or any other file."""
+import base64
+from rialto_test import *
+
+ID, LOOKER = "erase-me-4417-xq", "other-customer-12"
+KINDS = ["location", "behaviour", "purchases", "profile", "partner"]
+
+
+def payload(signed):
+    version, key, body, signature = signed.split(".")
+    equal(version, "rialto1")
+    return key, json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+
+
+class Verifier:
+    """librialto-verify by ctypes."""
+
+    def __init__(self):
+        self.lib = ctypes.CDLL(str(LIB / "librialto-verify.so"))
+        self.lib.rialto_verdict_name.restype = ctypes.c_char_p
+
+    def signed(self, keys, text, kind=None):
+        out = ctypes.create_string_buffer(4096)
+        verdict = self.lib.rialto_verify_signed(keys.encode(), text.encode(), kind.encode() if kind else None, ctypes.c_size_t(4096), out)
+        return self.lib.rialto_verdict_name(verdict).decode(), out.value.decode()
+
+
+def shared_keys(cache, name):
+    """Keys of the lines in use: what include/rialto/layout.h says."""
+    data, keys = (cache / name).read_bytes(), set()
+    for partition in range(64):
+        extents, = struct.unpack_from("<I", data, 4096 + partition * 128)
+        for extent in range(extents):
+            offset, _, _, capacity = struct.unpack_from("<QQII", data, 4096 + partition * 128 + 8 + extent * 24)
+            for slot in range(capacity):
+                key = data[offset + slot * 64 + 8:][:16]
+                if key not in (b"\0" * 16, b"\xff" * 16):
+                    keys.add(key)
+    return keys
+
+
+with Service(models={"shop.json": simple_model()}, erase_rewrite_s=1) as service:
+    redis = service.redis()
+    OWN = ("--set", f"data_dir={service.data}")
+    redis("CONFIG", "SET", "rdbcompression", "no")  # so that a dump can be searched for bytes
+    service.accept(product("milk", 1000), product("tea", 500), customer(LOOKER, ["profile"], tier="gold"))
+    before = shared_keys(service.cache, "terms.v2") | shared_keys(service.cache, "offers.v2")
+    service.accept(customer(ID, KINDS, tier="gold", segments=["family"], spend=4711, currency="EUR"),
+                   {"type": "location", "customer": ID, "zone": "de/south", "lease_s": 86400},
+                   {"type": "offer", "customer": ID, "sku": "milk", "kind": "percent", "percent": 3},
+                   {"type": "offer", "customer": ID, "sku": "tea", "kind": "lock", "amount": 123, "currency": "EUR"},
+                   demand("milk", "view", customer=ID, session="visit-1"))
+    service.ask([demand("none-such", "view", customer=ID), {"type": "location", "customer": ID}, {"type": "customer", "customer": ID, "tier": 7}])
+    lines = (shared_keys(service.cache, "terms.v2") | shared_keys(service.cache, "offers.v2")) - before
+    # A keyed hash may stand in memory as its bytes, or in Redis as the digits of its two halves.
+    halves = [struct.unpack("<QQ", key) for key in lines]
+    WORDS = {"id": ID.encode(), **{f"hash {i}": key for i, key in enumerate(lines)},
+             **{f"hash {i} in digits": f"{b:016x}{a:016x}".encode() for i, (a, b) in enumerate(halves)},
+             **{f"hash {i} in digits, turned": f"{a:016x}{b:016x}".encode() for i, (a, b) in enumerate(halves)}}
+
+    def traces():
+        found = []
+        for folder in (service.data, service.cache):
+            for file in sorted(f for f in folder.rglob("*") if f.is_file()):
+                data = file.read_bytes()
+                found += [f"{name} in {file.name}" for name, word in WORDS.items() if word in data]
+        log = service.log().encode()
+        return found + [f"{name} in the log" for name, word in WORDS.items() if word in log]
+
+    def dumped():
+        redis("SAVE")
+        return [t for t in traces() if "dump.rdb" in t]
+
+    @check("before: id and hashes are found in memory, state, the append-only file and a dump; so the search looks in the right places")
+    def _():
+        equal(len(lines), 3)
+        service.wait_durable()
+        wait_until(lambda: redis("EXISTS", f"{service.instance}:quote:{{{ID}}}") == 1, 5, "the customer's quotes in Redis")
+        wait_until(lambda: any("aof" in t for t in traces()), 5, "the id in the append-only file")
+        found = traces()
+        for place in ("terms.v2", "offers.v2", ".v"):
+            require(any(place in t for t in found), f"nothing in {place}: {found}")
+        require(dumped(), "nothing in the dump")
+        require(not any("log" in t for t in found), f"it is in a log: {found}")
+
+    @check("export gives all that is kept, each with meaning, source and how long; and only to who has the key")
+    def _():
+        status, out, err = service.cli("export", *OWN, ID)
+        equal(status, 0, err)
+        data = {d["name"]: d for d in json.loads(out)["data"]}
+        equal(sorted(data), ["consent", "lock", "offer", "segments", "spend", "tier", "zone"])
+        require(all(d["meaning"] and d["source"] and d["kept"] for d in data.values()), "something is not explained")
+        equal((data["tier"]["value"], data["segments"]["value"], data["spend"]["value"], data["spend"]["currency"], data["zone"]["value"]),
+              ("gold", ["family"], 4711, "EUR", "de/south"))
+        equal((data["lock"]["sku"], data["lock"]["value"], sorted(data["consent"]["value"])), ("tea", 123, sorted(KINDS)))
+        for key in ({}, {"key": "0" * 32}, {"key": ""}):
+            equal(service.ask({"control": "export", "customer": ID, **key}).get("reason"), "not_allowed")
+
+    verifier, receipts = Verifier(), {}
+
+    @check("forget is answered with a signed receipt that says what was removed where")
+    def _():
+        status, out, err = service.cli("forget", "--json", ID)
+        equal(status, 0, err)
+        answer = receipts["one"] = json.loads(out)
+        receipt = answer["receipt"]
+        equal(receipt["removed"]["state"], {"records": 1, "consent": KINDS, "tiers": 1, "segments": 1, "spends": 1, "zones": 1, "offers": 1, "locks": 1})
+        equal((receipt["kind"], receipt["customer"], receipt["held_now"]), ("erasure", ID, False))
+        equal((receipt["redis"]["state"], receipt["redis"]["quotes"]), ("deleted", "deleted"))
+        equal(payload(answer["signed"])[1], receipt)
+
+    @check("the receipt is true: nothing is found anywhere, the append-only file included once it is rewritten")
+    def _():
+        equal(redis("EXISTS", f"{service.instance}:quote:{{{ID}}}"), 0)
+        with contextlib.suppress(Failed):
+            wait_until(lambda: not [t for t in traces() if "dump" not in t], 20)
+        dumped()
+        require(not traces(), "; ".join(traces()))
+        require(not any(ID in key for key in redis.keys()), "a key names the customer")
+        equal(service.amount("milk", customer=LOOKER), 900)
+
+    @check("it is over for the customer too: nothing is kept, and the price is the baseline")
+    def _():
+        equal(service.cli("export", *OWN, ID)[0], 1)
+        equal((service.amount("milk", customer=ID), service.amount("tea", customer=ID)), (1000, 500))
+        again = json.loads(service.cli("forget", "--json", ID)[1])["receipt"]
+        equal((again["removed"]["state"]["records"], again["held_now"]), (0, False))
+
+    @check("the receipt is checked offline with the public keys; one that was altered in any place is not believed")
+    def _():
+        keys, text = service.cli("keys")[1], receipts["one"]["signed"]
+        verdict, body = verifier.signed(keys, text, "erasure")
+        equal(verdict, "VALID")
+        equal(json.loads(body), receipts["one"]["receipt"])
+        equal(verifier.signed(keys, text, "lock")[0], "OTHER_KIND")
+        for at in range(0, len(text), 7):
+            other = "A" if text[at] != "A" else "B"
+            found = verifier.signed(keys, text[:at] + other + text[at + 1:])[0]
+            require(found != "VALID", f"altered at {at}, and {found}")
+        equal(verifier.signed("0123456789abcdef " + "0" * 64, text)[0], "UNKNOWN_KEY")
+        equal(verifier.signed(keys, text.replace("rialto1", "rialto2"))[0], "OTHER_VERSION")
+        equal(verifier.signed("no keys", text)[0], "BAD_KEYS")
+
+    @check("after a rotation a new key signs, and what the old one signed is still believed; over a restart too")
+    def _():
+        old = service.cli("keys")[1].split()[0]
+        equal(service.ask({"control": "keys", "rotate": True}).get("reason"), "not_allowed")
+        status, out, err = service.cli("keys", "--rotate", *OWN)
+        equal(status, 0, err)
+        new = out.split()[0]
+        require(new != old and old in out, out)
+        service.restart()
+        keys = service.cli("keys")[1]
+        equal(keys, out)
+        fresh = json.loads(service.cli("forget", "--json", "nobody-7")[1])["signed"]
+        equal(payload(fresh)[0], new)
+        equal([verifier.signed(keys, text)[0] for text in (fresh, receipts["one"]["signed"])], ["VALID", "VALID"])
+        equal(verifier.signed("\n".join(line for line in keys.split("\n") if old not in line), receipts["one"]["signed"])[0], "UNKNOWN_KEY")
+
+    @check("secret keys are in private files only, and in no log")
+    def _():
+        seeds = list((service.data / "keys").glob("*.seed"))
+        equal(len(seeds), 2)
+        equal({oct(f.stat().st_mode & 0o777) for f in seeds} | {oct((service.data / "keys").stat().st_mode & 0o777)}, {"0o600", "0o700"})
+        secrets = [f.read_text().split()[1] for f in seeds]
+        require(not any(s in service.log() for s in secrets), "a secret key is in the log")
+
+    @check("the inventory names every kind of datum that export knows, with where, why and how long")
+    def _():
+        rows = [json.loads(line) for line in service.cli("inventory", "--json")[1].split("\n") if line]
+        require(all(r["where"] and r["why"] and r["how_long"] for r in rows), "a row says too little")
+        text = " ".join(r["data"] for r in rows)
+        for word in ("consent", "tier", "segments", "spend", "zone", "offers", "locks"):
+            contains(text, word)
+
+finish()
