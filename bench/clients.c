@@ -22,7 +22,6 @@
 #define PRODUCTS     4000u
 #define FIRST_AMOUNT 1000u /* of sku-000000; each product costs one more */
 #define PAGE         50u
-#define ROW_BYTES    128u
 #define SAMPLES_MAX  (1u << 21)
 #define ANSWER_BYTES 65536u
 #define WAYS         7u
@@ -53,22 +52,6 @@ typedef bool ask_function(struct shop *shop, size_t n, const uint32_t product[])
 static void name_product(uint32_t number, char ret[16])
 {
     (void)snprintf(ret, 16, "sku-%06u", number);
-}
-
-static bool add_products(struct instance *instance)
-{
-    char *text = malloc(PRODUCTS * ROW_BYTES);
-    size_t at = 0;
-    if (text == NULL)
-        return false;
-    for (uint32_t i = 0; i < PRODUCTS; i++)
-        at += (size_t)snprintf(
-            text + at, ROW_BYTES,
-            "{\"type\":\"product\",\"sku\":\"sku-%06u\",\"category\":\"bench\",\"list\":%u,\"currency\":\"EUR\"}\n", i,
-            FIRST_AMOUNT + i);
-    bool good = instance_accept(instance, text, at);
-    free(text);
-    return good;
 }
 
 /* ---- from C ---------------------------------------------------------------------------------------------- */
@@ -349,7 +332,7 @@ int bench_clients(const struct bench_options *options)
     }
     if (!instance_start(&instance, 1, (const char *const[]){ listen }))
         return 1;
-    bool good = add_products(&instance) && open_ways(&shop) && cells_are_there(&shop);
+    bool good = instance_add_products(&instance, PRODUCTS, FIRST_AMOUNT) && open_ways(&shop) && cells_are_there(&shop);
     if (good) {
         double seconds = options->seconds / 2; /* quotes and pages */
         measure_from_c(&shop, ask_library, seconds, &way[0]);

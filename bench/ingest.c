@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define PRODUCTS      1000u
+#define LIST_FIRST    1000u /* of the first product, minor units */
 #define SHOPS         10u
 #define BATCH         512u /* signals in a message */
 #define MESSAGES      64u  /* prepared; they are sent over and over, with new numbers */
@@ -119,22 +120,6 @@ static void producer_teardown(struct producer *producer)
     (void)nng_close(producer->socket);
     for (uint32_t i = 0; i < MESSAGES; i++)
         free(producer->message[i].text);
-}
-
-static bool add_products(struct instance *instance)
-{
-    char *text = malloc(PRODUCTS * LINE_MAX_);
-    size_t at = 0;
-    if (text == NULL)
-        return false;
-    for (uint32_t i = 0; i < PRODUCTS; i++)
-        at += (size_t)snprintf(
-            text + at, LINE_MAX_,
-            "{\"type\":\"product\",\"sku\":\"sku-%06u\",\"category\":\"bench\",\"list\":%u,\"currency\":\"EUR\"}\n", i,
-            1000 + i);
-    bool good = instance_accept(instance, text, at);
-    free(text);
-    return good;
 }
 
 /* ---- the measurement ---------------------------------------------------------------------------------------------- */
@@ -252,7 +237,7 @@ static void print_table(const struct outcome *o)
 {
     double cpu = o->cpu_ns / (double)o->sent;
     printf("%" PRIu64 " demand signals of %.0f bytes, %u a message, %u products in %u shops, over ipc:// through "
-                      "gateway and one worker\n",
+           "gateway and one worker\n",
            o->sent, o->line_bytes, BATCH, PRODUCTS, SHOPS);
     printf("%-34s %12.0f signals/s\n", "to published prices and Redis", (double)o->sent / o->seconds);
     for (uint32_t i = 0; i < o->stages; i++)
@@ -287,7 +272,7 @@ int bench_ingest(const struct bench_options *options)
     struct outcome outcome = { .seconds = 0 };
     if (!instance_start(&instance, 0, NULL))
         return 1;
-    bool good = add_products(&instance) && producer_setup(&producer, &instance) &&
+    bool good = instance_add_products(&instance, PRODUCTS, LIST_FIRST) && producer_setup(&producer, &instance) &&
                 run(&instance, &producer, options->seconds, &outcome);
     if (good) {
         outcome.cjson_ns = cjson_cost(&producer);

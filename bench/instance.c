@@ -14,11 +14,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SETS_OWN        9u
-#define READY_MS        15000u
-#define ANSWER_MS       15000u
-#define STOP_MS         10000u
-#define DESCENDANTS_MAX 64u
+#define SETS_OWN          9u
+#define READY_MS          15000u
+#define ANSWER_MS         15000u
+#define STOP_MS           10000u
+#define DESCENDANTS_MAX   64u
+#define PRODUCT_BYTES_MAX 128u
 
 /* Follows demand within bounds, in zones of two levels; what it costs to compute is what the shipped models cost. */
 static const char MODEL[] =
@@ -155,6 +156,22 @@ bool instance_accept(struct instance *instance, const char *signals, size_t byte
         cJSON_free(text);
     }
     cJSON_Delete(answer);
+    return good;
+}
+
+bool instance_add_products(struct instance *instance, uint32_t count, uint32_t first_list)
+{
+    char *text = malloc((size_t)count * PRODUCT_BYTES_MAX);
+    size_t at = 0;
+    if (text == NULL)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        at += (size_t)snprintf(
+            text + at, PRODUCT_BYTES_MAX,
+            "{\"type\":\"product\",\"sku\":\"sku-%06u\",\"category\":\"bench\",\"list\":%u,\"currency\":\"EUR\"}\n", i,
+            first_list + i);
+    bool good = instance_accept(instance, text, at);
+    free(text);
     return good;
 }
 

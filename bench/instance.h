@@ -34,6 +34,10 @@ void instance_stop(struct instance *instance);
 /* instance_accept - signals on the request endpoint: true when all of them were accepted. */
 bool instance_accept(struct instance *instance, const char *signals, size_t bytes);
 
+/* instance_add_products - sku-000000 and so on, of category "bench", in EUR, each for one minor unit more than the one before. At most
+ * as many as one message may hold (message_signals_max). */
+bool instance_add_products(struct instance *instance, uint32_t count, uint32_t first_list);
+
 /* instance_metric - the sum of one counter over all processes. */
 uint64_t instance_metric(const struct instance *instance, enum metric metric);
 

@@ -224,7 +224,6 @@ struct request {
     enum request_phase phase;
     enum request_kind kind;
     int64_t arrived_us;                /* monotonic */
-    int64_t began_ms;                  /* monotonic */
     int64_t deadline_ms;               /* monotonic: until then workers may apply */
     int64_t durable_deadline_ms;       /* 0 until all is applied */
     uint64_t need[RIALTO_WORKERS_MAX]; /* batch that each worker must have applied, 0 = none */

@@ -113,7 +113,7 @@ static void answer_finished(struct gateway *gateway, uint32_t slot, const char *
         cJSON *change = change_json();
         char *text = cJSON_PrintUnformatted(change);
         say("{\"ok\":true,\"change\":%s,\"everywhere\":%s,\"took_ms\":%" PRId64 "}", text != NULL ? text : "null",
-            all_applied(gateway, request) ? "true" : "false", mono_ms() - request->began_ms);
+            all_applied(gateway, request) ? "true" : "false", (mono_us() - request->arrived_us) / 1000);
         cJSON_Delete(change);
         free(text);
     } else if (request->kind == REQUEST_WATCH)
@@ -140,7 +140,6 @@ void request_begin(struct gateway *gateway, uint32_t slot, int64_t arrived_us, e
     request->phase = REQUEST_TAKING;
     request->kind = kind;
     request->arrived_us = arrived_us;
-    request->began_ms = arrived_us / 1000;
     request->deadline_ms = arrived_us / 1000 + gateway->config->answer_timeout_ms;
     request->durable_deadline_ms = 0;
     memset(request->need, 0, sizeof request->need);
