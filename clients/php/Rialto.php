@@ -9,7 +9,7 @@ declare(strict_types=1);
  *     echo $quote->text();
  *
  * On the command line this works as it is. Behind a web server PHP allows FFI to preloaded files only (ffi.enable=preload):
- * put preload.php into opcache.preload, and the library is loaded once for all requests. */
+ * preload.php says which three lines php.ini needs; the library is then loaded once for all requests. */
 
 namespace Rialto;
 

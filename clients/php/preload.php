@@ -1,4 +1,7 @@
 <?php
-/* opcache.preload: loads the library once for all requests, and allows FFI to the classes. */
-FFI::load(__DIR__ . '/rialto.ffi.h');
+/* opcache.preload: the classes, which may then use FFI. The library comes with ffi.preload. Both stand in php.ini:
+ *
+ *     ffi.preload = /path/to/rialto.ffi.h
+ *     opcache.preload = /path/to/preload.php
+ *     opcache.preload_user = www-data */
 opcache_compile_file(__DIR__ . '/Rialto.php');

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The clients for Python, Node.js, PHP and Java answer what the command line answers, for every kind of question: one program in
 each language (tests/clients) is asked the same. They stay open while the service replaces its tables; their examples run as printed."""
+import pwd
 import subprocess
 
 from rialto_test import *
@@ -88,6 +89,16 @@ def examples(service):
             equal((status, out.splitlines(), err), (0, ["anna pays 9.00 EUR for milk", "anna pays UNKNOWN_PRODUCT for unicorn"], ""))
 
 
+def preloaded(service):
+    """As a web server's PHP runs: FFI only for what opcache.preload loaded, and no library path in the program."""
+    @check("PHP: behind a web server, where FFI is allowed to preloaded files only, the three lines of php.ini are enough")
+    def _():
+        command = ["php", "-d", "opcache.enable_cli=1", "-d", "ffi.enable=preload", "-d", f"ffi.preload={ROOT}/clients/php/rialto.ffi.h", "-d", f"opcache.preload={ROOT}/clients/php/preload.php",
+                   "-d", "opcache.preload_user=" + pwd.getpwuid(os.getuid()).pw_name, ROOT / "tests/clients/preloaded.php", service.cache]
+        status, out, err = run(*command, env={key: value for key, value in ENV.items() if key != "RIALTO_LIBRARY"})
+        equal((status, out, err), (0, "9.00 EUR\n", ""))
+
+
 with Service(cache_on_stop="remove") as service:
     shop(service)
     clients = {}
@@ -144,6 +155,7 @@ with Service(cache_on_stop="remove") as service:
             equal(client.ask(sku="x" * 63), {"error": "UNKNOWN_PRODUCT"})
 
     examples(service)
+    preloaded(service)
 
     service.stop()
     service.start()
