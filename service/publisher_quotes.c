@@ -5,7 +5,8 @@
  *
  * The key ends with the last watch, or earlier with the first quote in it that ends (a lease, an offer): if we all
  * die, nothing personal outlives its permission. When a key has ended that way while watches go on, all its products
- * are written again. */
+ * are written again, behind a DEL: our clock and that of Redis differ by the way of the command, so the key may stand
+ * yet and end between the HSET and the PEXPIRE, and take with it what was just written. */
 #include "service/clock.h"
 #include "service/log.h"
 #include "service/metrics.h"
@@ -21,6 +22,7 @@
 #define CLOCK_LOOK_MS      1000 /* the service clock may be moved: ends are looked at this often */
 #define TTL_MIN_MS         1000
 #define TTL_LONGER_MS      1000 /* a key is not given a longer life for less */
+#define KEY_NEAR_END_MS    250  /* so close to its end a key may end while it is written */
 #define SCAN_COUNT         "1000"
 
 bool replies_check(struct redis_link *link, uint32_t n, const char *doing)
@@ -202,15 +204,21 @@ static int64_t next_due(const struct publishing *p, const struct watcher *watche
     return due > now ? due : now + 1;
 }
 
-/* A key that may have ended in Redis is written anew as a whole. */
-static void rewrite_ended_key(struct watcher *watcher, int64_t now)
+/* A key that may have ended in Redis, or may while it is written, is written anew as a whole. Returns the commands
+ * appended. */
+static uint32_t begin_ended_key(struct publishing *p, struct writing *writing, struct watcher *watcher, int64_t now)
 {
-    if (watcher->expires_ms == 0 || now < watcher->expires_ms)
-        return;
+    if (watcher->expires_ms == 0 || now + KEY_NEAR_END_MS < watcher->expires_ms)
+        return 0;
+    watcher->expires_ms = 0;
     for (struct watch *watch = watcher->first; watch != NULL; watch = watch->next_of_watcher) {
         watch->dirty = true;
+        watch->published = false;
         watch->refreshed_ms = 0;
     }
+    begin(writing, "DEL");
+    writing->fields = 1;
+    return end(p, writing);
 }
 
 /* Returns the commands appended. The watcher may be gone afterwards. */
@@ -219,9 +227,9 @@ static uint32_t refresh(struct publishing *p, struct writing *writing, struct wa
     char key[PUBLISHER_KEY_MAX];
     writing->key = key;
     writing->key_bytes = quote_key(p, watcher->customer, key);
-    rewrite_ended_key(watcher, now);
+    uint32_t commands = begin_ended_key(p, writing, watcher, now);
     uint32_t written = write_due(p, writing, watcher, now);
-    uint32_t commands = written + write_ended(p, writing, watcher, now);
+    commands += written + write_ended(p, writing, watcher, now);
     if (watcher->first == NULL) {
         watcher_remove(&p->watches, watcher);
         return commands;
