@@ -126,7 +126,7 @@ $(BUILD)/bin/rialtod:      $(call objects,service/main.c) $(CORE)
 $(BUILD)/bin/rialtod $(BUILD)/bin/rialto-bench: ALLOCATOR := $(JEMALLOC.$(VARIANT))
 $(BUILD)/bin/rialto:       $(call objects,cli/main.c) $(CLI) $(DEMO) $(CORE)
 $(BUILD)/bin/rialto-demo:  $(call objects,demo/main.c) $(DEMO) $(CORE)
-$(BUILD)/bin/rialto-bench: $(call objects,bench/main.c) $(BENCH) $(DEMO) $(CORE)
+$(BUILD)/bin/rialto-bench: $(call objects,bench/main.c) $(BENCH) $(CLI) $(DEMO) $(CORE)
 $(BUILD)/bin/rialto-bench: PEERS := -llmdb
 $(BUILD)/bin/%: | $(SETUP)
 	@mkdir -p $(@D)

@@ -97,6 +97,8 @@ void bench_server_stop(int pid);
 int bench_quote(const struct bench_options *options);
 /* bench_ingest - signals to published prices through a real gateway and worker, beside bare cJSON on the same bytes. */
 int bench_ingest(const struct bench_options *options);
+/* bench_price - cells repriced by a worker, one weather signal for a million prices, one demand signal to its price. */
+int bench_price(const struct bench_options *options);
 /* bench_clients - the same quotes from C, Python, Node.js, PHP and Java, over HTTP and out of Redis, on one service. */
 int bench_clients(const struct bench_options *options);
 /* bench_lines - the side line beside a plain seqlock, two copies a line and repair by a successor. Exit status: 1 when a

@@ -330,7 +330,7 @@ int bench_clients(const struct bench_options *options)
         fprintf(stderr, "rialto-bench: clients is to be started in the project's folder\n");
         return 1;
     }
-    if (!instance_start(&instance, 1, (const char *const[]){ listen }))
+    if (!instance_start(&instance, NULL, 1, (const char *const[]){ listen }))
         return 1;
     bool good = instance_add_products(&instance, PRODUCTS, FIRST_AMOUNT) && open_ways(&shop) && cells_are_there(&shop);
     if (good) {

@@ -270,7 +270,7 @@ int bench_ingest(const struct bench_options *options)
     struct instance instance;
     static struct producer producer;
     struct outcome outcome = { .seconds = 0 };
-    if (!instance_start(&instance, 0, NULL))
+    if (!instance_start(&instance, NULL, 0, NULL))
         return 1;
     bool good = instance_add_products(&instance, PRODUCTS, LIST_FIRST) && producer_setup(&producer, &instance) &&
                 run(&instance, &producer, options->seconds, &outcome);

@@ -47,7 +47,7 @@ static void folder_remove(const char *folder)
         (void)nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-static bool write_model(const struct instance *instance)
+static bool write_model(const struct instance *instance, const char *model)
 {
     char path[128];
     (void)snprintf(path, sizeof path, "%s/models", instance->folder);
@@ -57,11 +57,11 @@ static bool write_model(const struct instance *instance)
     FILE *file = fopen(path, "we");
     if (file == NULL)
         return false;
-    bool good = fputs(MODEL, file) >= 0;
+    bool good = fputs(model != NULL ? model : MODEL, file) >= 0;
     return fclose(file) == 0 && good;
 }
 
-static bool make_folders(struct instance *instance)
+static bool make_folders(struct instance *instance, const char *model)
 {
     (void)snprintf(instance->folder, sizeof instance->folder, "/tmp/rialto-bench.XXXXXX");
     if (mkdtemp(instance->folder) == NULL) {
@@ -73,7 +73,7 @@ static bool make_folders(struct instance *instance)
         instance->cache[0] = '\0';
         return false;
     }
-    return write_model(instance);
+    return write_model(instance, model);
 }
 
 /* ---- life --------------------------------------------------------------------------------------------------------- */
@@ -114,10 +114,10 @@ static bool start_daemon(struct instance *instance, uint32_t count, const char *
     return instance->requester != NULL;
 }
 
-bool instance_start(struct instance *instance, uint32_t count, const char *const set[])
+bool instance_start(struct instance *instance, const char *model, uint32_t count, const char *const set[])
 {
     memset(instance, 0, sizeof *instance);
-    if (!make_folders(instance)) {
+    if (!make_folders(instance, model)) {
         fprintf(stderr, "rialto-bench: no folder in /tmp and /dev/shm\n");
         instance_stop(instance);
         return false;

@@ -25,9 +25,9 @@ struct instance {
     const struct metrics_file *metrics;
 };
 
-/* instance_start - with one model, "bench", that follows demand, for products of category "bench" in EUR, and these
- * further settings ("key=value"). Waits until it answers. False after a line on standard error. */
-bool instance_start(struct instance *instance, uint32_t count, const char *const set[]);
+/* instance_start - with one model (text of its file; NULL: one that follows demand, for products of category "bench" in EUR), and
+ * these further settings ("key=value"). Waits until it answers. False after a line on standard error. */
+bool instance_start(struct instance *instance, const char *model, uint32_t count, const char *const set[]);
 /* instance_stop - and remove everything. */
 void instance_stop(struct instance *instance);
 

@@ -18,6 +18,7 @@ static const struct measurement {
 } MEASUREMENTS[] = {
     { "quote", bench_quote, "one quote and a page of 50, beside LMDB, Redis, memcached and the memory itself" },
     { "ingest", bench_ingest, "signals to published prices, beside bare cJSON" },
+    { "price", bench_price, "cells repriced per second, a weather signal for a million prices, a demand signal to its price" },
     { "clients", bench_clients,
       "a quote and a page of 50 by every way in: C, Python, Node.js, PHP, Java, HTTP, Redis" },
     { "lines", bench_lines, "ways of publishing a line that survive a dead or preempted writer, beside each other" },

@@ -54,4 +54,16 @@ def _():
     for way in ("side", "two_copies"):
         equal((way, result[way]["lines_unreadable"], result[way]["reads_over_1ms"], result[way]["busy"]), (way, 0, 0, 0))
 
+status_price, out_price, err_price = run(BIN / "rialto-bench", "price", "--cells", "5000", "--seconds", "0.4", "--json", timeout=90 * SLOW)
+
+@check("rialto-bench price --json ends well, with all its figures, and every price is what the model makes of it")
+def _():
+    equal(status_price, 0, err_price)
+    result = json.loads(out_price)
+    for name in ("cells_per_s", "cells_calm_per_s", "line_writes_per_s", "zone_1m_ms", "unix_pingpong_p50_us"):
+        require(result[name] > 0, f"{name}: {result}")
+    require(0 < result["signal_to_price_p50_us"] <= result["signal_to_price_p99_us"], str(result))
+    equal((result["zone_cells"], result["wrong"]), (5000, 0))
+    require(result["signals"] > 10, str(result))
+
 finish()

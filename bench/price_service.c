@@ -1,0 +1,266 @@
+/* price_service.c - a whole service: how long signals take from their sender to the price that any reader sees.
+ *
+ *   zone    weather in c1 --PUSH, ipc--> gateway --> worker --> a line for each product in each shop; until the last one is there
+ *   signal  an order --PUSH, ipc--> gateway --> worker --> a reader in this process sees the new price. One at a time, with pauses in
+ *           which everybody falls asleep; in each pause a byte goes to another process over a Unix socket and comes back */
+#include "bench/instance.h"
+#include "bench/price.h"
+#include "service/clock.h"
+
+#include <fcntl.h>
+#include <nng/nng.h>
+#include <nng/protocol/pipeline0/push.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MESSAGE_SIGNALS 4096u
+#define ORDERED         1000u /* products outside of the shops, which nobody has ordered yet */
+#define ZONE_ROUNDS     5u
+#define SEEN_MS         10000
+#define REST_US         4000
+#define WARM            20u /* signals that are not counted */
+
+struct service {
+    struct instance instance;
+    const struct price_catalogue *catalogue;
+    nng_socket push;
+    struct rialto *prices;
+    int pingpong; /* our end */
+    pid_t echo;
+};
+
+/* ---- the other process of the ping-pong --------------------------------------------------------------------------- */
+
+static void run_echo(int fd, pid_t parent)
+{
+    char byte;
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    while (getppid() == parent && read(fd, &byte, 1) == 1 && write(fd, &byte, 1) == 1)
+        ;
+    _exit(0);
+}
+
+/* Before any NNG in this process: what is forked after it is not to be trusted. */
+static bool start_echo(struct service *s)
+{
+    int pair[2];
+    pid_t parent = getpid();
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+        return false;
+    s->echo = fork();
+    if (s->echo == 0) {
+        (void)close(pair[0]);
+        run_echo(pair[1], parent);
+    }
+    (void)close(pair[1]);
+    s->pingpong = pair[0];
+    return s->echo > 0;
+}
+
+static bool pingpong(struct service *s, struct samples *samples)
+{
+    char byte = 1;
+    uint64_t from = clock_begin();
+    bool good = write(s->pingpong, &byte, 1) == 1 && read(s->pingpong, &byte, 1) == 1;
+    samples_add(samples, clock_end() - from);
+    return good;
+}
+
+/* ---- the service ---------------------------------------------------------------------------------------------------- */
+
+struct message {
+    struct service *service;
+    char *text;
+    size_t bytes;
+    uint32_t signals;
+};
+
+static bool flush(struct message *m)
+{
+    bool good = m->signals == 0 || instance_accept(&m->service->instance, m->text, m->bytes);
+    m->bytes = m->signals = 0;
+    return good;
+}
+
+/* The line that was written behind what is in the message. */
+static bool take(struct message *m, size_t bytes)
+{
+    m->bytes += bytes;
+    m->signals++;
+    return bytes > 0 && (m->signals < MESSAGE_SIGNALS || flush(m));
+}
+
+static bool fill(struct service *s)
+{
+    struct message m = { .service = s, .text = malloc((size_t)MESSAGE_SIGNALS * PRICE_LINE_MAX) };
+    const struct price_catalogue *c = s->catalogue;
+    bool good = m.text != NULL;
+    for (uint32_t i = 0; i < c->products + ORDERED && good; i++) {
+        good =
+            take(&m, price_product_line(i, m.text + m.bytes)) && take(&m, price_competitor_line(i, m.text + m.bytes));
+        for (uint32_t shop = 0; shop < c->shops && i < c->products && good; shop++)
+            good = take(&m, price_supply_line(i, shop, m.text + m.bytes));
+    }
+    good = good && flush(&m);
+    free(m.text);
+    return good;
+}
+
+static bool start(struct service *s)
+{
+    char products[32], cells[32], message[40];
+    uint32_t count = s->catalogue->products + ORDERED;
+    (void)snprintf(products, sizeof products, "products_max=%u", count + count / 8 + 64);
+    (void)snprintf(cells, sizeof cells, "cells_max=%u", count * (s->catalogue->shops + 2) + 64 * 64);
+    (void)snprintf(message, sizeof message, "message_bytes_max=%u", MESSAGE_SIGNALS * PRICE_LINE_MAX);
+    return start_echo(s) &&
+           instance_start(&s->instance, PRICE_MODEL, 3, (const char *const[]){ products, cells, message }) && fill(s) &&
+           nng_push0_open(&s->push) == 0 && nng_dial(s->push, s->instance.push_url, NULL, 0) == 0 &&
+           rialto_open(s->instance.cache, &s->prices) == RIALTO_OK;
+}
+
+static void stop(struct service *s)
+{
+    rialto_close(s->prices);
+    (void)nng_close(s->push);
+    instance_stop(&s->instance);
+    if (s->echo > 0) {
+        (void)close(s->pingpong);
+        (void)waitpid(s->echo, NULL, 0);
+    }
+}
+
+static bool send_line(struct service *s, const char *line, size_t bytes)
+{
+    return bytes > 0 && nng_send(s->push, (void *)(uintptr_t)line, bytes, 0) == 0;
+}
+
+/* Nothing is on its way any more, to Redis either. */
+static bool rest(const struct service *s)
+{
+    int64_t until = mono_ms() + 6 * SEEN_MS;
+    uint64_t before;
+    do {
+        before = instance_metric(&s->instance, METRIC_mirror_records_total);
+        (void)nanosleep(&(struct timespec){ .tv_nsec = 300000000 }, NULL);
+    } while (mono_ms() < until && (instance_metric(&s->instance, METRIC_mirror_lag_batches) > 1 ||
+                                   before != instance_metric(&s->instance, METRIC_mirror_records_total)));
+    return mono_ms() < until;
+}
+
+/* ---- one weather signal for all shops --------------------------------------------------------------------------------- */
+
+static int64_t baseline(struct service *s, uint32_t product, const char *zone)
+{
+    char sku[16];
+    struct rialto_quote quote;
+    const struct rialto_request request = { .zone = zone };
+    (void)snprintf(sku, sizeof sku, "sku-%06u", product);
+    return rialto_quote(s->prices, &request, sku, &quote) == RIALTO_OK ? quote.baseline : -1;
+}
+
+static uint64_t count_wrong(struct service *s, unsigned weather)
+{
+    uint64_t wrong = 0;
+    for (uint32_t shop = 0; shop < s->catalogue->shops; shop++) {
+        char zone[16];
+        (void)snprintf(zone, sizeof zone, "c1/s%u", shop);
+        for (uint32_t i = 0; i < s->catalogue->products; i++)
+            wrong += !price_is(price_expected(i, shop, weather, false), baseline(s, i, zone));
+    }
+    return wrong;
+}
+
+/* The counter of lines is one step behind the lines: when it has counted all, they are there. */
+static bool weather(struct service *s, unsigned which, struct samples *ret)
+{
+    char line[PRICE_LINE_MAX];
+    size_t bytes = price_weather_line(which, line);
+    uint64_t cells = (uint64_t)s->catalogue->products * s->catalogue->shops;
+    uint64_t wanted = instance_metric(&s->instance, METRIC_cells_changed_total) + cells;
+    int64_t until = mono_ms() + SEEN_MS;
+    uint64_t from = clock_begin();
+    if (!send_line(s, line, bytes))
+        return false;
+    while (instance_metric(&s->instance, METRIC_cells_changed_total) < wanted && mono_ms() < until)
+        (void)nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
+    samples_add(ret, clock_end() - from);
+    return mono_ms() < until;
+}
+
+static bool measure_zone(struct service *s, struct price_figures *ret)
+{
+    struct samples samples;
+    bool good = samples_setup(&samples, ZONE_ROUNDS) && rest(s);
+    for (unsigned i = 0; i < ZONE_ROUNDS && good; i++) {
+        good = weather(s, (i + 1) & 1u, &samples);
+        if (i + 1 == ZONE_ROUNDS || i == 1)
+            ret->wrong += count_wrong(s, (i + 1) & 1u);
+        good = good && rest(s);
+    }
+    samples_sort(&samples);
+    ret->zone_ms = samples_at(&samples, 0.5) / 1e6;
+    samples_teardown(&samples);
+    return good;
+}
+
+/* ---- one signal at a time ------------------------------------------------------------------------------------------------ */
+
+static bool order(struct service *s, uint32_t product, struct samples *ret)
+{
+    char line[PRICE_LINE_MAX];
+    size_t bytes = price_order_line(product, line);
+    int64_t before = baseline(s, product, NULL), now, until = mono_ms() + SEEN_MS;
+    uint64_t from = clock_begin();
+    if (before < 0 || !send_line(s, line, bytes))
+        return false;
+    while ((now = baseline(s, product, NULL)) == before && mono_ms() < until)
+        (void)sched_yield(); /* the reader is no burden to those who make the price */
+    samples_add(ret, clock_end() - from);
+    return now > before;
+}
+
+static bool measure_signals(struct service *s, const struct bench_options *options, struct price_figures *ret)
+{
+    struct samples signals, pingpongs;
+    double until = clock_seconds() + options->seconds;
+    bool good = samples_setup(&signals, ORDERED) && samples_setup(&pingpongs, ORDERED);
+    for (uint32_t i = 0; i < ORDERED && good && (i < 2 * WARM || clock_seconds() < until); i++) {
+        (void)usleep(REST_US);
+        good = pingpong(s, &pingpongs);
+        (void)usleep(REST_US);
+        good = good && order(s, s->catalogue->products + i, &signals);
+        if (i + 1 == WARM)
+            signals.count = pingpongs.count = 0;
+    }
+    samples_sort(&signals);
+    samples_sort(&pingpongs);
+    ret->signal_p50_us = samples_at(&signals, 0.5) / 1e3;
+    ret->signal_p99_us = samples_at(&signals, 0.99) / 1e3;
+    ret->pingpong_p50_us = samples_at(&pingpongs, 0.5) / 1e3;
+    ret->signals = signals.count;
+    samples_teardown(&signals);
+    samples_teardown(&pingpongs);
+    return good;
+}
+
+bool price_service(const struct price_catalogue *catalogue, const struct bench_options *options,
+                   struct price_figures *ret)
+{
+    struct service s = { .catalogue = catalogue, .pingpong = -1 };
+    bool good = start(&s) && measure_zone(&s, ret) && measure_signals(&s, options, ret);
+    if (!good) {
+        fprintf(stderr, "rialto-bench: the service did not follow its signals\n");
+        daemon_print_log(&s.instance.daemon, 8);
+    }
+    stop(&s);
+    return good;
+}
