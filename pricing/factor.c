@@ -176,21 +176,18 @@ const char *model_form_key(enum factor_form form)
     return form < FACTOR_FORM_COUNT ? keys[form] : "";
 }
 
-bool model_reads(const struct model *model, enum model_input input)
+bool model_reads_clock(const struct model *model)
 {
+    static const uint64_t clocks = UINT64_C(1) << INPUT_hour | UINT64_C(1) << INPUT_weekday |
+                                   UINT64_C(1) << INPUT_month | UINT64_C(1) << INPUT_day_of_month;
     for (uint32_t i = 0; i < model->factor_count; i++)
-        if ((model->factor[i].reads >> input) & 1u)
+        if (model->factor[i].when.limited || model->factor[i].form == FACTOR_CLEARING ||
+            (model->factor[i].reads & clocks) != 0)
             return true;
     return false;
 }
 
 bool model_moves(const struct model *model)
 {
-    static const uint64_t clocks = UINT64_C(1) << INPUT_hour | UINT64_C(1) << INPUT_weekday |
-                                   UINT64_C(1) << INPUT_month | UINT64_C(1) << INPUT_day_of_month |
-                                   UINT64_C(1) << INPUT_hours_to_expiry;
-    for (uint32_t i = 0; i < model->factor_count; i++)
-        if (model->factor[i].when.limited || (model->factor[i].reads & clocks) != 0)
-            return true;
-    return model->guard.rise_window_s != 0;
+    return model_reads_clock(model) || model_reads(model, INPUT_hours_to_expiry) || model->guard.rise_window_s != 0;
 }

@@ -28,6 +28,17 @@ static inline int128 div_half_even(int128 n, int128 d)
     return quotient;
 }
 
+/* div_down, div_up - n / d rounded down or up; n >= 0, d > 0. */
+static inline int128 div_down(int128 n, int64_t d)
+{
+    return n <= INT64_MAX ? (int64_t)n / d : n / d;
+}
+
+static inline int128 div_up(int128 n, int64_t d)
+{
+    return div_down(n + d - 1, d);
+}
+
 /* mul_div_half_even - a x b / d in 128 bits, half to even. False, and *ret untouched, when it does not fit int64. */
 static inline bool mul_div_half_even(int64_t a, int64_t b, int64_t d, int64_t *ret)
 {

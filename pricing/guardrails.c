@@ -4,23 +4,18 @@
  * contradict each other, the stronger promise wins: margin over ceiling, and bounds over step and dead band. */
 #include "pricing/guardrails.h"
 
-static int128 divide_up(int128 n, int128 d) /* n >= 0, d > 0 */
-{
-    return (n + d - 1) / d;
-}
-
 bool guard_bounds(const struct model_guardrails *guard, const struct price_inputs *in, struct bounds *ret,
                   bool *ret_margin)
 {
     if (in->list < 1 || in->list > RIALTO_BOUND_MAX)
         return false;
-    int128 floor = divide_up((int128)in->list * guard->floor_micro, MICRO);
-    int128 ceiling = (int128)in->list * guard->ceiling_micro / MICRO;
+    int128 floor = div_up((int128)in->list * guard->floor_micro, MICRO);
+    int128 ceiling = div_down((int128)in->list * guard->ceiling_micro, MICRO);
     if (ceiling > RIALTO_BOUND_MAX)
         ceiling = RIALTO_BOUND_MAX;
     *ret_margin = false;
     if (in->cost >= 0 && guard->margin_micro >= 0) {
-        int128 least = divide_up((int128)in->cost * ((int128)MICRO + guard->margin_micro), MICRO);
+        int128 least = div_up((int128)in->cost * ((int128)MICRO + guard->margin_micro), MICRO);
         *ret_margin = least > floor;
         if (least > floor)
             floor = least;
@@ -50,7 +45,7 @@ struct bounds guard_step(const struct model *model, const struct price_inputs *i
         return bounds;
     int64_t reach = 0;
     if (!within_ms(in, guard->step_interval_s)) {
-        reach = (int64_t)((int128)in->published * guard->step_micro / MICRO);
+        reach = (int64_t)div_down((int128)in->published * guard->step_micro, MICRO);
         /* A cheap product could never move if a step were smaller than the distance between two allowed amounts. */
         int64_t least = model->ending_step > 1 ? model->ending_step : 1;
         reach = reach > least ? reach : least;

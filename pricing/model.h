@@ -129,6 +129,7 @@ struct model {
     char sku[MODEL_SCOPES_MAX][RIALTO_ID_MAX]; /* exact, or a prefix with a star at its end */
     uint32_t currency_count;
     char currency[MODEL_CURRENCIES_MAX][4];
+    uint16_t currency_number[MODEL_CURRENCIES_MAX]; /* the same as ISO numbers */
     uint32_t zone_count;                        /* 0 = everywhere */
     char zone[MODEL_SCOPES_MAX][RIALTO_ID_MAX]; /* with all that lies inside */
     int64_t from_ms, until_ms;                  /* in effect from (INT64_MIN) until before (INT64_MAX) */
@@ -143,6 +144,9 @@ struct model {
     uint8_t group; /* number, set by model_set_number_groups() */
     struct demand_settings demand;
     uint32_t factor_count;
+    uint64_t reads; /* bit per input that some factor looks at */
+    bool moves;     /* model_moves() */
+    bool reads_clock; /* some factor looks at hour, weekday, month or day, at a schedule of its own, or at the end of a local day */
     struct model_factor factor[MODEL_FACTORS_MAX];
     uint32_t personal_count;
     struct model_personal personal[MODEL_PERSONAL_MAX];
@@ -265,10 +269,16 @@ int64_t model_local_ms(const struct model *model, int64_t now_ms, int32_t zone_o
 const char *model_form_key(enum factor_form form);
 
 /* model_reads - does any factor look at this input? */
-bool model_reads(const struct model *model, enum model_input input);
+static inline bool model_reads(const struct model *model, enum model_input input)
+{
+    return (model->reads >> input) & 1u;
+}
 
-/* model_moves - does a price of this model change by itself as time passes, with the same signals? */
+/* model_moves - does a price of this model change by itself as time passes, with the same signals? model.moves is this. */
 bool model_moves(const struct model *model);
+
+/* model_reads_clock - does a factor look at local time? model.reads_clock is this. */
+bool model_reads_clock(const struct model *model);
 
 /* model_personal_never_above - may no personal amount lie above this baseline? As the model says; also where an ending
  * would lift somebody so far above the baseline that the baseline itself were below the spread. */

@@ -93,6 +93,7 @@ static void cell_link(struct worker *worker, struct partition *partition, uint32
         .parent = STATE_NONE,
         .next = partition->product[product].first_cell,
         .place = place == STATE_NONE ? 0 : place, /* place 0 is the world: there since setup */
+        .product = product,
         .model = -1,
     };
     partition->product[product].first_cell = cell;

@@ -116,6 +116,26 @@ static uint64_t zone_slot(struct worker *worker, uint32_t partition, const char 
     return slot;
 }
 
+/* The same for who only points to it: not written again while the zones are what they were. */
+static uint64_t zone_slot_known(struct worker *worker, struct partition *partition, uint32_t place)
+{
+    if (place >= partition->zone_slot_room) {
+        uint32_t *slots = realloc(partition->zone_slot, worker->place_room * sizeof *slots);
+        if (slots == NULL)
+            return zone_slot(worker, partition->number, worker->place[place].name[0]);
+        memset(slots + partition->zone_slot_room, 0, (worker->place_room - partition->zone_slot_room) * sizeof *slots);
+        partition->zone_slot = slots;
+        partition->zone_slot_room = worker->place_room;
+    }
+    if (partition->zone_slot[place] == 0) {
+        uint64_t slot = zone_slot(worker, partition->number, worker->place[place].name[0]);
+        if (slot == SLOT_NONE)
+            return SLOT_NONE;
+        partition->zone_slot[place] = (uint32_t)slot + 1;
+    }
+    return partition->zone_slot[place] - 1;
+}
+
 static uint64_t product_slot(struct worker *worker, const struct partition *partition, const struct product_record *record)
 {
     uint64_t slot;
@@ -128,6 +148,18 @@ static uint64_t product_slot(struct worker *worker, const struct partition *part
     memcpy(line.title, record->title, sizeof line.title);
     (void)table_write(worker->cache, RIALTO_TABLE_PRODUCTS, partition->number, slot, &line);
     return slot;
+}
+
+static uint64_t product_slot_known(struct worker *worker, struct partition *partition, uint32_t product)
+{
+    struct product_extra *extra = &partition->product[product];
+    if (extra->slot == 0) {
+        uint64_t slot = product_slot(worker, partition, state_at(partition->state, POOL_PRODUCTS, product));
+        if (slot == SLOT_NONE)
+            return SLOT_NONE;
+        extra->slot = (uint32_t)slot + 1;
+    }
+    return extra->slot - 1;
 }
 
 /* ---- cells --------------------------------------------------------------------------------------------------- */
@@ -157,7 +189,7 @@ static uint16_t rule_of(const struct worker *worker, int model, uint16_t currenc
 {
     const struct model *m = &worker->models->model[model];
     for (uint32_t i = 0; i < m->currency_count; i++)
-        if (currency_find(m->currency[i])->number == currency)
+        if (m->currency_number[i] == currency)
             return worker->rule[model][i];
     return UINT16_MAX;
 }
@@ -193,6 +225,16 @@ static bool line_stands(const struct cell_record *old, const struct cell_record 
            old->currency == now->currency;
 }
 
+/* Known from the time when it was last written; a slot that was only claimed is still nobody's. */
+static bool cell_slot(struct worker *worker, const struct partition *partition, uint32_t cell, struct rialto_key key,
+                      uint64_t *ret)
+{
+    if (partition->cell[cell].slot == 0)
+        return claim(worker, RIALTO_TABLE_CELLS, partition->number, key, ret) && *ret < UINT32_MAX;
+    *ret = partition->cell[cell].slot - 1;
+    return true;
+}
+
 static void publish_cell(struct worker *worker, struct partition *partition, uint32_t cell, const struct cell_record *old)
 {
     const struct cell_record *record = state_at(partition->state, POOL_CELLS, cell);
@@ -202,23 +244,23 @@ static void publish_cell(struct worker *worker, struct partition *partition, uin
     if (record->published == 0 || partition->cell[cell].model < 0) {
         if (old != NULL && old->published != 0)
             drop(worker, RIALTO_TABLE_CELLS, partition->number, record->head.key);
+        partition->cell[cell].slot = 0;
         return;
     }
     /* Priced by models before the ones in force, and nobody came to price it anew yet: the line, if there is one, is of the
      * old ones, and stays so as a whole. */
     if (record->model_hash != worker->models->model[partition->cell[cell].model].text_hash)
         return;
-    uint32_t product = state_find(partition->state, POOL_PRODUCTS, record->product);
-    uint64_t product_line = product_slot(worker, partition, state_at(partition->state, POOL_PRODUCTS, product));
-    uint64_t zone_line = zone_slot(worker, partition->number, record->zone), slot;
-    if (product_line == SLOT_NONE || zone_line == SLOT_NONE ||
-        !claim(worker, RIALTO_TABLE_CELLS, partition->number, record->head.key, &slot))
+    uint64_t product_line = product_slot_known(worker, partition, partition->cell[cell].product);
+    uint64_t zone_line = zone_slot_known(worker, partition, partition->cell[cell].place), slot;
+    if (product_line == SLOT_NONE || zone_line == SLOT_NONE || !cell_slot(worker, partition, cell, record->head.key, &slot))
         return;
     struct rialto_cell_line line;
     cell_line_fill(worker, partition, cell, product_line, zone_line, &line);
     if (line.rule == UINT16_MAX || !table_write(worker->cache, RIALTO_TABLE_CELLS, partition->number, slot, &line))
         return;
     partition->cell[cell].line_stale = false;
+    partition->cell[cell].slot = (uint32_t)slot + 1;
     metric_add(METRIC_cells_changed_total, 1);
     if (old == NULL)
         return; /* a start: nothing changed for anybody */

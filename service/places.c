@@ -121,6 +121,8 @@ void places_rebuild(struct worker *worker)
         struct partition *partition = &worker->partition[p];
         if (partition->state == NULL)
             continue;
+        if (partition->zone_slot_room > 0)
+            memset(partition->zone_slot, 0, partition->zone_slot_room * sizeof partition->zone_slot[0]);
         for (uint32_t i = 0; i < state_capacity(partition->state, POOL_PRODUCTS); i++) {
             const struct product_record *product = state_at(partition->state, POOL_PRODUCTS, i);
             if (key_is_none(product->head.key))

@@ -6,7 +6,23 @@
 
 #include <string.h>
 
-#define DAY_MS INT64_C(86400000)
+#define DAY_MS          INT64_C(86400000)
+#define CACHE_LINE      64u
+#define CALENDAR_INPUTS 4u
+static const enum model_input CALENDAR_INPUT[CALENDAR_INPUTS] = { INPUT_hour, INPUT_weekday, INPUT_month,
+                                                                  INPUT_day_of_month };
+
+/* What many cells have in common, computed once: what they hear from the cell around them, and the date there. Belongs to one tick
+ * and the models in force; whoever asks why gathers all of it himself. */
+struct around {
+    uint32_t cell; /* of the product that is being priced; STATE_NONE = nothing heard yet */
+    const struct model *model;
+    bool has_pressure, moving;
+    int64_t pressure_micro;
+    const struct model *calendar_model; /* NULL = no date yet */
+    int32_t calendar_offset_min;
+    int64_t local_ms, calendar_micro[CALENDAR_INPUTS];
+};
 
 struct gathering { /* inputs as they are collected, and until when they stay what they are */
     struct price_inputs in;
@@ -14,6 +30,7 @@ struct gathering { /* inputs as they are collected, and until when they stay wha
     bool moving;        /* something changes by itself with time */
     uint16_t currency;  /* ISO number, of the list price: amounts in any other say nothing about it */
     struct input_origin *origin; /* NULL, or filled for somebody who asks why [INPUT_COUNT] */
+    struct around *around;       /* NULL for him */
 };
 
 void product_dirty(struct partition *partition, uint32_t product)
@@ -47,25 +64,58 @@ static const struct cell_record *cell_at(const struct partition *partition, uint
     return state_at(partition->state, POOL_CELLS, cell);
 }
 
+/* Does the demand of this one cell speak? */
+static bool hear_demand(const struct partition *partition, uint32_t cell, const struct model *model,
+                        struct gathering *g)
+{
+    int64_t now = g->in.now_ms;
+    const struct cell_record *record = cell_at(partition, cell);
+    if (record->demand.first_ms == 0)
+        return false;
+    if (decayed_at(&record->demand.slow, now) > 0)
+        g->moving = true;
+    if (g->origin != NULL && g->origin[INPUT_demand_pressure].zone == NULL) /* should no zone have enough events */
+        origin(g, INPUT_demand_pressure, record->zone, record->demand.last_ms, 0);
+    if (demand_events(&record->demand, now) < model->demand.min_events_micro)
+        return false;
+    present(g, INPUT_demand_pressure, demand_pressure(&record->demand, &model->demand, now));
+    origin(g, INPUT_demand_pressure, record->zone, record->demand.last_ms, 0);
+    return true;
+}
+
+/* What this cell and those around it say of demand, heard once for all that lie directly within it. */
+static void hear_demand_around(const struct partition *partition, uint32_t cell, const struct model *model,
+                               const struct gathering *g, struct around *around)
+{
+    struct gathering own = { .in.now_ms = g->in.now_ms };
+    around->cell = cell;
+    around->model = model;
+    while (cell != STATE_NONE && !hear_demand(partition, cell, model, &own))
+        cell = partition->cell[cell].parent;
+    around->moving = own.moving;
+    around->has_pressure = own.in.present >> INPUT_demand_pressure & 1u;
+    around->pressure_micro = own.in.input_micro[INPUT_demand_pressure];
+}
+
 /* The nearest zone with enough events speaks, so that nobody's own clicks in a quiet zone set their own price. */
 static void gather_demand(const struct partition *partition, uint32_t cell, const struct model *model,
                           struct gathering *g)
 {
-    int64_t now = g->in.now_ms;
-    for (; cell != STATE_NONE; cell = partition->cell[cell].parent) {
-        const struct cell_record *record = cell_at(partition, cell);
-        if (record->demand.first_ms == 0)
-            continue;
-        if (decayed_at(&record->demand.slow, now) > 0)
-            g->moving = true;
-        if (g->origin != NULL && g->origin[INPUT_demand_pressure].zone == NULL) /* should no zone have enough events */
-            origin(g, INPUT_demand_pressure, record->zone, record->demand.last_ms, 0);
-        if (demand_events(&record->demand, now) < model->demand.min_events_micro)
-            continue;
-        present(g, INPUT_demand_pressure, demand_pressure(&record->demand, &model->demand, now));
-        origin(g, INPUT_demand_pressure, record->zone, record->demand.last_ms, 0);
+    if (g->around == NULL) {
+        while (cell != STATE_NONE && !hear_demand(partition, cell, model, g))
+            cell = partition->cell[cell].parent;
         return;
     }
+    if (!model_reads(model, INPUT_demand_pressure) || hear_demand(partition, cell, model, g))
+        return;
+    cell = partition->cell[cell].parent;
+    if (cell == STATE_NONE)
+        return;
+    if (g->around->cell != cell || g->around->model != model)
+        hear_demand_around(partition, cell, model, g, g->around);
+    g->moving = g->moving || g->around->moving;
+    if (g->around->has_pressure)
+        present(g, INPUT_demand_pressure, g->around->pressure_micro);
 }
 
 static void gather_supply(const struct cell_record *record, const struct model *model, struct gathering *g)
@@ -182,23 +232,38 @@ static int32_t utc_offset_min(const struct worker *worker, const struct place *p
     return 0;
 }
 
+/* The clock that a model goes by in a zone, in the order of CALENDAR_INPUT. Returns it in ms. */
+static int64_t read_calendar(const struct model *model, int64_t now_ms, int32_t offset_min,
+                             int64_t ret_micro[CALENDAR_INPUTS])
+{
+    int64_t local = model_local_ms(model, now_ms, offset_min), of_day = local % DAY_MS;
+    int year, month, day;
+    date_split((int32_t)(local / DAY_MS), &year, &month, &day);
+    ret_micro[0] = (int64_t)div_half_even((int128)of_day * 24 * MICRO, DAY_MS);
+    ret_micro[1] = ((local / DAY_MS + 3) % 7 + 1) * MICRO; /* 1 January 1970 was a Thursday */
+    ret_micro[2] = month * MICRO;
+    ret_micro[3] = day * MICRO;
+    return local;
+}
+
 static void gather_calendar(const struct worker *worker, const struct place *place, const struct model *model,
                             struct gathering *g)
 {
-    int64_t local = model_local_ms(model, g->in.now_ms, utc_offset_min(worker, place));
-    int64_t of_day = local % DAY_MS;
-    int year, month, day;
-    date_split((int32_t)(local / DAY_MS), &year, &month, &day);
-    g->in.local_ms = local;
-    present(g, INPUT_hour, (int64_t)div_half_even((int128)of_day * 24 * MICRO, DAY_MS));
-    present(g, INPUT_weekday, ((local / DAY_MS + 3) % 7 + 1) * MICRO); /* 1 January 1970 was a Thursday */
-    present(g, INPUT_month, month * MICRO);
-    present(g, INPUT_day_of_month, day * MICRO);
-    static const enum model_input INPUT[] = { INPUT_hour, INPUT_weekday, INPUT_month, INPUT_day_of_month };
-    for (unsigned i = 0; i < sizeof INPUT / sizeof INPUT[0]; i++)
-        origin(g, INPUT[i], place->name[0], g->in.now_ms, 0);
-    if (model_moves(model))
-        g->moving = true;
+    struct around own = { .calendar_model = NULL }, *around = g->around != NULL ? g->around : &own;
+    g->moving = g->moving || model->moves;
+    if (g->around != NULL && !model->reads_clock) /* nobody looks at it */
+        return;
+    int32_t offset_min = utc_offset_min(worker, place);
+    if (around->calendar_model != model || around->calendar_offset_min != offset_min) {
+        around->local_ms = read_calendar(model, g->in.now_ms, offset_min, around->calendar_micro);
+        around->calendar_model = model;
+        around->calendar_offset_min = offset_min;
+    }
+    g->in.local_ms = around->local_ms;
+    for (unsigned i = 0; i < CALENDAR_INPUTS; i++) {
+        present(g, CALENDAR_INPUT[i], around->calendar_micro[i]);
+        origin(g, CALENDAR_INPUT[i], place->name[0], g->in.now_ms, 0);
+    }
 }
 
 /* The cell's own: what is asked for elsewhere says nothing about how long the stock here lasts. */
@@ -223,12 +288,22 @@ static void gather_rates(const struct cell_record *record, const struct model *m
     present(g, INPUT_cover_days, clamp_i64(days, 0, most));
 }
 
-static void gather_money(struct gathering *g)
+static int64_t unit_of(uint16_t number)
 {
-    const struct currency *currency = currency_by_number(g->currency);
-    int64_t unit = MICRO, ratio;
+    const struct currency *currency = currency_by_number(number);
+    int64_t unit = MICRO;
     for (unsigned i = 0; currency != NULL && i < currency->decimals; i++)
         unit /= 10;
+    return unit;
+}
+
+static void gather_money(struct gathering *g, const struct model *model)
+{
+    static const uint64_t money =
+        UINT64_C(1) << INPUT_list | UINT64_C(1) << INPUT_cost | UINT64_C(1) << INPUT_cost_ratio;
+    if (g->around != NULL && (model->reads & money) == 0)
+        return;
+    int64_t unit = unit_of(g->currency), ratio;
     present(g, INPUT_list, clamp_i64(g->in.list, 0, INPUT_LARGE / unit) * unit);
     if (g->in.cost < 0)
         return;
@@ -256,12 +331,14 @@ static void gather_place(const struct worker *worker, const struct place *place,
 }
 
 static void gather(const struct worker *worker, const struct partition *partition, uint32_t cell, uint32_t priced,
-                   const struct model *model, int64_t now_ms, struct input_origin *origins, struct gathering *g)
+                   const struct model *model, int64_t now_ms, struct input_origin *origins, struct around *around,
+                   struct gathering *g)
 {
     const struct cell_record *record = cell_at(partition, cell), *price = cell_at(partition, priced);
     const struct place *place = &worker->place[partition->cell[cell].place];
     memset(g, 0, sizeof *g);
     g->origin = origins;
+    g->around = around;
     g->expires_ms = INT64_MAX;
     g->currency = price->currency;
     g->in.list = price->list;
@@ -281,7 +358,7 @@ static void gather(const struct worker *worker, const struct partition *partitio
     gather_weather(worker, place, model, g);
     gather_calendar(worker, place, model, g);
     gather_rates(record, model, g);
-    gather_money(g);
+    gather_money(g, model);
     gather_place(worker, place, model, g);
 }
 
@@ -341,22 +418,33 @@ static void price_cell(struct worker *worker, struct partition *partition, uint3
             i < model->factor_count ? (int32_t)clamp_i64(result->factor_micro[i], 0, INT32_MAX) : 0;
 }
 
+/* On its way while another cell is priced. */
+static void fetch_record(const struct cell_record *record)
+{
+    for (size_t at = 0; at < sizeof *record; at += CACHE_LINE)
+        __builtin_prefetch((const char *)record + at);
+}
+
 /* When this product is to be looked at again: 0 = only when something is heard of it. */
-static int64_t reprice_product(struct worker *worker, struct partition *partition, uint32_t product)
+static int64_t reprice_product(struct worker *worker, struct partition *partition, uint32_t product,
+                               struct around *around)
 {
     const struct product_record *owner = state_at(partition->state, POOL_PRODUCTS, product);
     int64_t due = INT64_MAX;
-    const char *category = ((const struct product_record *)state_at(partition->state, POOL_PRODUCTS, product))->category;
+    const char *category = owner->category;
+    around->cell = STATE_NONE;
     for (uint32_t cell = partition->product[product].first_cell; cell != STATE_NONE;
          cell = partition->cell[cell].next) {
-        uint32_t priced = cell_priced(partition, cell);
+        uint32_t priced = cell_priced(partition, cell), next = partition->cell[cell].next;
         int32_t number = partition->cell[cell].model;
+        if (next != STATE_NONE)
+            fetch_record(cell_at(partition, next));
         if (priced == STATE_NONE || number < 0 || !opens(worker, cell_at(partition, cell), &worker->models->model[number]))
             continue;
         const struct model *model = &worker->models->model[number];
         struct gathering g;
         struct price_result result;
-        gather(worker, partition, cell, priced, model, worker->tick_ms, NULL, &g);
+        gather(worker, partition, cell, priced, model, worker->tick_ms, NULL, around, &g);
         g.in.category = category;
         if (model_price(model, &g.in, &result) != RIALTO_OK) {
             metric_add(METRIC_amount_overflow_total, 1);
@@ -374,10 +462,11 @@ static int64_t reprice_product(struct worker *worker, struct partition *partitio
 
 void reprice_dirty(struct worker *worker, struct partition *partition)
 {
+    struct around around = { .calendar_model = NULL };
     for (uint32_t i = 0; i < partition->dirty_count; i++) {
         uint32_t product = partition->dirty[i];
         struct product_extra *extra = &partition->product[product];
-        int64_t due = reprice_product(worker, partition, product);
+        int64_t due = reprice_product(worker, partition, product, &around);
         if (due != 0 && due != extra->due_ms)
             (void)timers_set(&worker->timers, (struct timer){ .due_ms = due,
                                                               .index = product,
@@ -398,7 +487,7 @@ bool reprice_look(const struct worker *worker, const struct partition *partition
     struct gathering g;
     if (priced == STATE_NONE)
         return false;
-    gather(worker, partition, cell, priced, model, now_ms, origins, &g);
+    gather(worker, partition, cell, priced, model, now_ms, origins, NULL, &g);
     const struct cell_record *record = cell_at(partition, cell);
     uint32_t product = state_find(partition->state, POOL_PRODUCTS, record->product);
     if (product != STATE_NONE)

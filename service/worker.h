@@ -36,13 +36,16 @@ struct cell_extra { /* beside each cell record */
     uint32_t parent;       /* nearest cell of the same product around this one; STATE_NONE for the outermost */
     uint32_t next;         /* of the same product */
     uint32_t place;        /* in worker.place */
+    uint32_t product;
     int32_t  model;        /* -1: no list price or no model here */
+    uint32_t slot;         /* of its line, + 1; 0 = not known: a line keeps its slot as long as it has its key */
     bool     line_stale;   /* its line could not be written, or not yet */
 };
 
 struct product_extra { /* beside each product record */
     uint32_t first_cell;
     uint32_t cell_count;
+    uint32_t slot;         /* of its line, + 1; 0 = not known */
     bool     dirty;
     int64_t  due_ms;       /* its deadline in the heap; 0 = none */
     int64_t  priced_ms;    /* tick at which its prices were last computed, by this process; 0 = not yet */
@@ -53,6 +56,8 @@ struct partition {
     struct state *state;
     struct cell_extra    *cell;
     struct product_extra *product;
+    uint32_t *zone_slot;   /* by place: of the zone's line in this partition, + 1; 0 = to be written anew when it is needed */
+    uint32_t  zone_slot_room;
     uint32_t *dirty;       /* products to price at the end of this batch */
     uint32_t  dirty_count;
 };

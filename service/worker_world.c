@@ -123,6 +123,7 @@ void worker_teardown(struct worker *worker)
         free(worker->partition[p].cell);
         free(worker->partition[p].product);
         free(worker->partition[p].dirty);
+        free(worker->partition[p].zone_slot);
     }
     state_close(worker->common);
     persist_teardown(worker);
