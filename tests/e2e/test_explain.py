@@ -32,6 +32,17 @@ def curve(row, x):
     return points[-1][1]
 
 
+def factor_of(row, inputs):
+    for read in inputs:
+        require((read["value"] is None) == (read["state"] != "current"), inputs)
+    if "clearing" in row:  # no stock of the recording says when it ends
+        require([read["value"] for read in inputs if read["name"] == "hours_to_expiry"] == [None], inputs)
+        return 1
+    [read] = inputs
+    equal(read["name"], row["input"])
+    return 1 if read["value"] is None else curve(row, Fraction(read["value"]))
+
+
 def walk(e, models):
     """Follow the steps of the product's part; the amount at their end, in minor units."""
     model, amount, at = models[e["model"]], None, 0
@@ -42,11 +53,8 @@ def walk(e, models):
         elif op == "factor":
             row = model["factors"][at]
             at += 1
-            [read] = step["inputs"]
-            equal((step["name"], read["name"]), (row["name"], row["input"]), e["sku"])
-            value = read["value"]
-            equal(Fraction(step["times"]), 1 if value is None else curve(row, Fraction(value)), f"{e['sku']} {row['name']} at {value}")
-            require((value is None) == (read["state"] != "current"), step)
+            equal(step["name"], row["name"], e["sku"])
+            equal(Fraction(step["times"]), factor_of(row, step["inputs"]), f"{e['sku']} {row['name']} {step['inputs']}")
             wanted = Fraction(half_even(amount * Fraction(step["times"]) * 10**6), 10**6)
         elif op == "round":
             wanted = half_even(amount)
