@@ -34,7 +34,7 @@ def curve(row, x):
 
 def factor_of(row, inputs):
     for read in inputs:
-        require((read["value"] is None) == (read["state"] != "current"), inputs)
+        require((read["value"] is None) == (read["state"] not in ("current", "always known")), inputs)
     if "clearing" in row:  # no stock of the recording says when it ends
         require([read["value"] for read in inputs if read["name"] == "hours_to_expiry"] == [None], inputs)
         return 1
