@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""models/schema/model.schema.json in the hands of standard validators: python3-jsonschema of the distribution, and ajv from npm, which
+editors use. The models that come along are valid, and so are all examples for pricing people; bad ones are not, as far as a schema can say so."""
+import jsonschema
+
+from bad_models import BAD, BEYOND_SCHEMA, GOOD, as_json, without_comments
+from rialto_test import *
+
+SCHEMA = ROOT / "models/schema/model.schema.json"
+AJV = "ajv@8.17.1"
+
+VALIDATE = """
+const fs = require("fs");
+const Ajv = require("ajv/dist/2020");
+const ajv = new Ajv({ strictTypes: false });
+const validate = ajv.compile(JSON.parse(fs.readFileSync(process.argv[2], "utf8")));
+const models = JSON.parse(fs.readFileSync(process.argv[3], "utf8"));
+console.log(JSON.stringify(models.map((model) => validate(model) ? "" : ajv.errorsText(validate.errors))));
+"""
+
+schema = json.loads(SCHEMA.read_text())
+good = {path.name: as_json(without_comments(path.read_text())) for path in sorted((ROOT / "models").glob("*.json"))}
+good["the least model"] = GOOD
+bad = {what: as_json(text) for what, (text, _) in BAD.items() if what not in BEYOND_SCHEMA}
+beyond = {what: as_json(BAD[what][0]) for what in BEYOND_SCHEMA}
+
+
+def judge(validate):
+    """`validate` takes a list of models and returns a text for each, empty where it is valid."""
+    for what, said in zip(good, validate(list(good.values()))):
+        equal(said, "", what)
+    judged = {what: model for what, model in bad.items() if model is not None}
+    require(len(judged) >= 10, f"{len(judged)} bad models are JSON at all")
+    for what, said in zip(judged, validate(list(judged.values()))):
+        require(said != "", f"{what} is valid")
+
+
+@check("the schema is what the program prints, and a schema of draft 2020-12")
+def _():
+    status, out, err = run(BIN / "rialto", "check", "--schema")
+    equal((status, json.loads(out)), (0, schema))
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+@check("jsonschema: good models are valid, bad ones are not")
+def _():
+    validator = jsonschema.Draft202012Validator(schema)
+    judge(lambda models: ["; ".join(error.message for error in validator.iter_errors(model)) for model in models])
+
+@check("what is left to Rialto is JSON that a schema lets through, so that the list of it does not grow by mistake")
+def _():
+    validator = jsonschema.Draft202012Validator(schema)
+    for what, model in beyond.items():
+        require(model is not None and validator.is_valid(model), f"{what} can be refused by the schema")
+
+folder = temporary_folder()
+
+def install_ajv():
+    if shutil.which("npm") is None:
+        return "there is no npm"
+    try:
+        status, out, err = run("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", folder, AJV, timeout=60)
+    except subprocess.TimeoutExpired:
+        return "npm did not answer within 60 s"
+    return "" if status == 0 else f"npm cannot fetch it: {err}"
+
+missing = install_ajv()
+if missing:
+    skipped("ajv: good models are valid, bad ones are not", missing)
+else:
+    @check("ajv: good models are valid, bad ones are not")
+    def _():
+        (folder / "validate.js").write_text(VALIDATE)
+
+        def validate(models):
+            (folder / "models.json").write_text(json.dumps(models))
+            status, out, err = run("node", folder / "validate.js", SCHEMA, folder / "models.json")
+            equal(status, 0, err)
+            return json.loads(out)
+        judge(validate)
+
+finish()
