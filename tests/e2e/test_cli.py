@@ -2,7 +2,7 @@
 """What people type: help, exit statuses, JSON, and that it is said what is wrong, and where."""
 from rialto_test import *
 
-COMMANDS = ("quote", "explain", "signal", "watch", "replay", "check", "status", "diff", "apply", "rollback", "pin", "freeze", "changes", "simulate")
+COMMANDS = ("quote", "explain", "signal", "watch", "replay", "check", "status", "diff", "apply", "rollback", "pin", "freeze", "changes", "simulate", "try")
 NOWHERE = ("--cache", "/nonexistent/rialto", "--url", "ipc:///nonexistent/rialto.ipc")
 rialto = lambda *words, **more: run(BIN / "rialto", *words, **more)
 

@@ -21,6 +21,8 @@ console.log(JSON.stringify(models.map((model) => validate(model) ? "" : ajv.erro
 schema = json.loads(SCHEMA.read_text())
 good = {path.name: as_json(without_comments(path.read_text())) for path in sorted((ROOT / "models").glob("*.json"))}
 good["the least model"] = GOOD
+recipes = re.findall(r"^```json\n(.*?)^```$", (ROOT / "docs/recipes.md").read_text(), re.M | re.S)
+good.update({f"recipe {number}": as_json(without_comments(text)) for number, text in enumerate(recipes)})
 bad = {what: as_json(text) for what, (text, _) in BAD.items() if what not in BEYOND_SCHEMA}
 beyond = {what: as_json(BAD[what][0]) for what in BEYOND_SCHEMA}
 

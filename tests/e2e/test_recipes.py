@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""docs/recipes.md: each model on the page is good, each price in its tables is the one that comes out, each picture is drawn anew and is the one
+that lies there. `test_recipes.py --draw` draws those that are not."""
+import shlex
+
+from rialto_test import *
+
+PAGE = ROOT / "docs/recipes.md"
+TOKEN = re.compile(r"^```json\n(?P<json>.*?)^```$|^!\[[^]]*\]\((?P<picture>[^)]+)\)\n<!-- rialto try (?P<drawing>.*?) -->$"
+                   r"|^\| (?P<words>`[^`]*`)? ?\| (?P<price>\d+) \|", re.M | re.S)
+
+folder = temporary_folder()
+models, rows, pictures = [], [], []
+for match in TOKEN.finditer(PAGE.read_text()):
+    if match["json"]:
+        models.append(json.loads(match["json"]))
+        (folder / f"{models[-1]['model']}.json").write_text(match["json"])
+    elif match["picture"]:
+        pictures.append((models[-1]["model"], match["picture"], match["drawing"]))
+    else:
+        rows.append((models[-1]["model"], (match["words"] or "").strip("`"), int(match["price"])))
+
+
+def attempt(model, words):
+    return run(BIN / "rialto", "try", folder / f"{model}.json", *shlex.split(words))
+
+
+if sys.argv[1:] == ["--draw"]:
+    for model, picture, words in pictures:
+        (PAGE.parent / picture).write_text(attempt(model, words)[1])
+    sys.exit()
+
+@check(f"the page has its recipes: {len(models)} models, {len(rows)} prices, {len(pictures)} pictures")
+def _():
+    names = [model["model"] for model in models]
+    equal(names, ["kinds", "surge", "umbrellas", "happy-hour", "clearing", "meeting", "loyalty"])
+    for name in names:
+        require(sum(row[0] == name for row in rows) >= 5, f"{name} has hardly a price")
+    status, out, err = run(BIN / "rialto", "check", "--factors")
+    kinds = set(re.findall(r"^\| `(\w+)`", out, re.M))
+    drawn = [{key for key in factor if key in kinds}.pop() for factor in models[0]["factors"]]
+    equal((sorted(drawn), sorted(kinds)), (sorted(kinds), sorted(kinds)), "every kind of factor")
+    equal([picture for model, picture, _ in pictures if model == "kinds"], [f"pictures/kinds-{f['name']}.svg" for f in models[0]["factors"]])
+    equal({path.name for path in (PAGE.parent / "pictures").iterdir()}, {Path(picture).name for _, picture, _ in pictures})
+
+@check("each model is good, by itself")
+def _():
+    for model in models:
+        status, out, err = run(BIN / "rialto", "check", folder / f"{model['model']}.json")
+        equal(status, 0, out + err)
+
+@check("each price is the one that comes out")
+def _():
+    for model, words, price in rows:
+        status, out, err = attempt(model, f"--json {words}")
+        require(status == 0, f"{model} {words}: {err}")
+        equal(json.loads(out)["amount"], price, f"{model} {words}")
+
+@check("each picture is current")
+def _():
+    for model, picture, words in pictures:
+        status, out, err = attempt(model, words)
+        equal(status, 0, f"{picture}: {err}")
+        require((PAGE.parent / picture).read_text() == out, f"{picture} is out of date: tests/e2e/test_recipes.py --draw")
+        require(out.startswith("<svg ") and ("<polyline" in out or out.count("<rect") > 2), picture)
+
+finish()
