@@ -44,6 +44,44 @@ with Service(models={"good.json": json.dumps(GOOD)}) as service:
             require(part in said, f"{part} is not in: {said}")
         equal(status, 4)
 
+    def claims(first, second, **keys):
+        """What `rialto check` says of two models of these scopes and schedules."""
+        pair = temporary_folder()
+        for name, (zones, schedule) in zip(("first", "second"), (first, second)):
+            where = {"zones": zones} if zones else {}
+            (pair / f"{name}.json").write_text(written(model=name, group=name, schedule=schedule,
+                                                       scope={"categories": ["bad/*"], "currencies": ["EUR"], **where}))
+        return checked(pair)
+
+    SUMMER, AUTUMN = {"from": "2026-06-01", "until": "2026-09-01"}, {"from": "2026-09-01", "until": "2026-12-01"}
+
+    @check("two models for one product in the same zone at the same time are refused, naming both, the product and the place")
+    def _():
+        for first, second in (((None, {}), (None, {})), ((["c1/s25"], {}), (["c1/s25"], {})), ((["c1", "c2"], {}), (["c3", "c2"], {})),
+                              ((["c1"], SUMMER), (["c1"], {"from": "2026-08-31", "until": "2026-09-02"})), ((None, SUMMER), (None, SUMMER))):
+            status, said = claims(first, second)
+            require(status == 4 and re.search(r'second\.json:\d+:\d+: /scope: model first claims category "bad/\*"( in zone "[c12/s5]+")? just as precisely', said),
+                    f"{first} {second}: {status} {said}")
+
+    @check("a narrower zone, a dated successor and other zones or times are no contradiction; check says who wins, and where")
+    def _():
+        for first, second, wanted in (((["c1/s25"], {}), (None, {}), "first wins over second where both claim a product: its zone"),
+                                      ((None, {}), (["c1"], {}), "second wins over first where both claim a product: its zone"),
+                                      ((["c1/s25"], {}), (["c1"], {}), "first wins over second where both claim a product: its zone"),
+                                      ((None, SUMMER), (None, {}), "first wins over second where both claim a product: its dates are narrower"),
+                                      ((["c1"], {}), (["c2"], {}), "no contradictions"), ((None, SUMMER), (None, AUTUMN), "no contradictions")):
+            status, said = claims(first, second)
+            require(status == 0 and wanted in said, f"{first} {second}: {status} {said}")
+            equal("wins over" in said, "wins over" in wanted, said)
+
+    @check("zones that lie in each other, round and round, end by themselves: prices go on")
+    def _():
+        service.accept({"type": "zone", "zone": "z1", "parent": "z2"}, {"type": "zone", "zone": "z2", "parent": "z3"},
+                       {"type": "zone", "zone": "z3", "parent": "z1"})
+        service.accept({"type": "supply", "sku": "good-1", "zone": "z1", "available": 0})
+        for zone in ("z1", "z2", "z3"):
+            equal(service.quote("good-1", zone=zone)["amount"], 1100, zone)
+
     @check("a service that is given them keeps its models and its prices")
     def _():
         before = service.quote("good-1")
@@ -52,6 +90,10 @@ with Service(models={"good.json": json.dumps(GOOD)}) as service:
             (folder / "b.json").write_text(json.dumps({**GOOD, "factors": []}))
             status, out, err = service.cli("apply", folder, "--set", f"data_dir={service.data}")
             require(status == 4 and wanted in out + err, f"{status}: {out}{err}")
+        (folder / "a.json").write_text(" " * (10 << 20))
+        (folder / "b.json").unlink()
+        status, out, err = service.cli("apply", folder, "--set", f"data_dir={service.data}")
+        require(status == 4 and "a.json" in out + err, f"{status}: {out}{err}")
         after = service.quote("good-1")
         equal(after, {**before, **{key: after[key] for key in after if "age" in key or "until" in key}})
         equal(after["amount"], 1100)
