@@ -6,7 +6,7 @@
  *            new files beside the old ones ("*.new") --> old ones marked retired, unlinked --> new ones take the names
  *
  * Owner      one process at a time, before workers start. Readers may have the old files mapped all along: they see
- *            `retired` and open the folder again. Files of other layouts have other names, and are left alone.
+ *            `retired` and open the folder again. Files of other layouts have other names (cache/supersede.c).
  * Crash      control takes its name last, and every file carries the creation's stamp, so a half-made set is "no cache".
  * Space      is really reserved: a store to a hole in a full tmpfs would be a SIGBUS in whoever stores. */
 #include "cache/folder.h"
@@ -329,7 +329,7 @@ static void retire_file(const char *path, uint32_t file)
         if (page != MAP_FAILED) {
             _Atomic uint32_t *retired = retired_word(file, page);
             if (retired != NULL)
-                atomic_store_explicit(retired, RIALTO_REPLACED, memory_order_release);
+                atomic_store_explicit(retired, RIALTO_RETIRED_REPLACED, memory_order_release);
             (void)munmap(page, 4096);
         }
     }

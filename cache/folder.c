@@ -1,6 +1,7 @@
 /* folder.c - open, check and map the files of a cache folder. Nothing here trusts a file beyond what it has checked. */
 #include "cache/folder.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -230,7 +231,8 @@ static enum rialto_status open_control(const char *path, bool writable, struct f
         return status;
     /* Replaced files are not to be found under these names. Superseded ones may be read as long as they are there. */
     uint32_t retired = atomic_load_explicit(&ret->control->retired, memory_order_acquire);
-    return retired == RIALTO_IN_USE || (retired == RIALTO_SUPERSEDED && !writable) ? RIALTO_OK : RIALTO_NO_CACHE;
+    return retired == RIALTO_NOT_RETIRED || (retired == RIALTO_RETIRED_SUPERSEDED && !writable) ? RIALTO_OK
+                                                                                                : RIALTO_NO_CACHE;
 }
 
 static enum rialto_status open_rules(const char *path, bool writable, int64_t stamp, struct folder *ret)
@@ -298,6 +300,22 @@ static enum rialto_status open_file(const char *folder, bool writable, uint32_t 
     return open_table(path, writable, file, ret->control->created_unix_ms, &ret->table[file]);
 }
 
+/* Is there a control file of another layout? */
+static bool other_layout_there(const char *path)
+{
+    bool there = false;
+    DIR *dir = opendir(path);
+    if (dir == NULL)
+        return false;
+    for (const struct dirent *entry; !there && (entry = readdir(dir)) != NULL;) {
+        const char *digits = entry->d_name + sizeof "control.v" - 1;
+        there = strncmp(entry->d_name, "control.v", sizeof "control.v" - 1) == 0 && digits[0] != '\0' &&
+                digits[strspn(digits, "0123456789")] == '\0' && strcmp(digits, RIALTO_TEXT(RIALTO_LAYOUT)) != 0;
+    }
+    (void)closedir(dir);
+    return there;
+}
+
 enum rialto_status folder_open(const char *path, bool writable, struct folder *ret)
 {
     memset(ret, 0, sizeof *ret);
@@ -306,6 +324,8 @@ enum rialto_status folder_open(const char *path, bool writable, struct folder *r
     enum rialto_status status = open_file(path, writable, FOLDER_FILE_CONTROL, ret);
     for (uint32_t file = 0; status == RIALTO_OK && file < FOLDER_FILE_CONTROL; file++)
         status = open_file(path, writable, file, ret);
+    if (status == RIALTO_NO_CACHE && other_layout_there(path))
+        status = RIALTO_OTHER_LAYOUT;
     if (status != RIALTO_OK)
         folder_close(ret);
     return status;

@@ -38,9 +38,9 @@
     X(RIALTO_TABLE_OFFERS,        "table: offers") \
     X(RIALTO_TABLE_ZONES,         "table: zones") \
     X(RIALTO_TABLE_PRODUCTS,      "table: products") \
-    X(RIALTO_IN_USE,              "retired: no") \
-    X(RIALTO_REPLACED,            "retired: newer files have these names, or none have: open again") \
-    X(RIALTO_SUPERSEDED,          "retired: a service of another layout has taken over; frozen, readable for a while") \
+    X(RIALTO_NOT_RETIRED,              "retired: no") \
+    X(RIALTO_RETIRED_REPLACED,            "retired: newer files have these names, or none have: open again") \
+    X(RIALTO_RETIRED_SUPERSEDED,          "retired: a service of another layout has taken over; frozen, readable for a while") \
     X(RIALTO_MODE_NORMAL,         "mode: quotes as composed") \
     X(RIALTO_MODE_LIST,           "mode: every quote is the list price, at most the ceiling") \
     X(RIALTO_MODE_FROZEN,         "mode: the service changes no price; readers go on as in normal") \

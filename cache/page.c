@@ -89,6 +89,8 @@ static void ask_begin(struct ask *a, const struct rialto *r, const struct rialto
     a->mono_ms = reader_mono_ms();
     a->now_ms = a->mono_ms + atomic_load_explicit(&c->clock_offset_ms, memory_order_relaxed);
     a->flags = __atomic_load_n(&c->demo, __ATOMIC_RELAXED) != 0 ? RIALTO_FLAG_DEMO : 0;
+    if (reader_retired_word(r) == RIALTO_RETIRED_SUPERSEDED)
+        a->flags |= RIALTO_FLAG_SUPERSEDED;
     a->level_count = 0;
     a->zone_currency = 0;
     a->has_terms = a->terms_good = false;

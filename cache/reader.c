@@ -51,6 +51,20 @@ int64_t rialto_now_ms(const struct rialto *r)
     return reader_mono_ms() + atomic_load_explicit(&r->folder.control->clock_offset_ms, memory_order_relaxed);
 }
 
+enum rialto_status rialto_state(const struct rialto *r, int64_t *ret_since_ms)
+{
+    if (r == NULL)
+        return RIALTO_BAD_INPUT;
+    uint32_t retired = reader_retired_word(r);
+    if (ret_since_ms != NULL)
+        *ret_since_ms = retired == RIALTO_RETIRED_SUPERSEDED
+                            ? atomic_load_explicit(&r->folder.control->superseded_unix_ms, memory_order_relaxed)
+                            : 0;
+    if (retired == RIALTO_RETIRED_SUPERSEDED)
+        return RIALTO_SUPERSEDED;
+    return retired == RIALTO_NOT_RETIRED ? RIALTO_OK : RIALTO_RETIRED;
+}
+
 enum rialto_status rialto_rule(const struct rialto *r, uint16_t rule, struct rialto_rule_row *ret)
 {
     const struct rialto_rule_row *row = reader_rule(r, rule);

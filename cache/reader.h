@@ -58,9 +58,15 @@ enum rialto_status reader_quote(const struct rialto *r, const struct rialto_requ
 /* reader_mono_ms - CLOCK_MONOTONIC in ms; a few ms coarse, no system call. */
 int64_t reader_mono_ms(void);
 
-/* reader_retired - has this set of files been replaced? */
+static inline uint32_t reader_retired_word(const struct rialto *r)
+{
+    return atomic_load_explicit(&r->folder.control->retired, memory_order_acquire);
+}
+
+/* reader_retired - is this set of files gone, so that the folder has to be opened again? Superseded files answer. */
 static inline bool reader_retired(const struct rialto *r)
 {
-    return atomic_load_explicit(&r->folder.control->retired, memory_order_acquire) != 0;
+    uint32_t retired = reader_retired_word(r);
+    return retired != RIALTO_NOT_RETIRED && retired != RIALTO_RETIRED_SUPERSEDED;
 }
 #endif

@@ -65,6 +65,7 @@ static void print_flags(uint32_t flags)
         { RIALTO_FLAG_LIST_MODE, "list prices ordered by the operator" },
         { RIALTO_FLAG_DEMO, "recorded data" },
         { RIALTO_FLAG_NEUTRAL, "personal terms out of date, not used" },
+        { RIALTO_FLAG_SUPERSEDED, "SUPERSEDED: another version has taken over" },
     };
     print_words(words, sizeof words / sizeof words[0], flags);
 }

@@ -136,11 +136,15 @@ static void gather_cache(struct health *health, const char *path)
         return;
     }
     uint32_t mode = atomic_load(&folder.control->mode);
-    health->cache = atomic_load(&folder.control->retired) == 0;
+    uint32_t retired = atomic_load(&folder.control->retired);
+    health->cache = retired == RIALTO_NOT_RETIRED;
     health->mode = mode < 3 ? mode_name[mode] : "unknown";
     health->demo = folder.control->demo != 0;
     health->created_ms = folder.control->created_unix_ms;
-    if (!health->cache)
+    if (retired == RIALTO_RETIRED_SUPERSEDED)
+        complain(health, "another version has taken over %" PRId64 " s ago: these tables (layout %d) are frozen, and go away after its superseded_grace_s",
+                 (now_ns(CLOCK_REALTIME) / 1000000 - atomic_load(&folder.control->superseded_unix_ms)) / 1000, RIALTO_LAYOUT);
+    else if (!health->cache)
         complain(health, "the tables are retired: nobody writes them any more");
     gather_heartbeats(health, folder.control);
     gather_tables(health, &folder);
@@ -341,6 +345,11 @@ static void print_text(const struct cli *cli, const struct health *health, int r
     cli_clock_text(health->created_ms, clock);
     printf("cache       %s, mode %s%s, %.1f MB, created %s UTC\n", cli->cache, health->mode,
            health->demo ? ", recorded data" : "", (double)health->cache_bytes / 1e6, clock);
+    if (health->counter[METRIC_superseded_bytes] > 0) {
+        cli_clock_text((int64_t)health->counter[METRIC_superseded_until_ms], clock);
+        printf("superseded  %.1f MB of tables of other layouts, for readers of those, until %s UTC\n",
+               (double)health->counter[METRIC_superseded_bytes] / 1e6, clock);
+    }
     printf("heartbeats  %u of %u partitions, oldest %" PRId64 " ms ago\n", health->partitions_fresh, RIALTO_PARTITIONS,
            health->oldest_beat_ms);
     printf("redis       up for %u of %u workers, %" PRIu64 " batches behind, %" PRIu64 " connections anew\n",

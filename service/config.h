@@ -78,7 +78,8 @@
     X(cache_start_percent,  25,       1,     100,      "%",      "how much of the largest tables is reserved at the start; they grow up to the whole beside their readers") \
     X(repeat_window_s,      86400,    60,    2592000,  "s",      "how long, at least, the same view, search or cart of one visit counts once in demand; at most twice as long") \
     X(repeats_max,          500000,   1024,  100000000,"acts",   "views, searches and carts that are remembered for that") \
-    X(erase_rewrite_s,      3600,     1,     86400,    "s",      "least time between two rewrites of the own Redis's append-only file, which take erased data out of it; the longest that they stay")
+    X(erase_rewrite_s,      3600,     1,     86400,    "s",      "least time between two rewrites of the own Redis's append-only file, which take erased data out of it; the longest that they stay") \
+    X(superseded_grace_s,   86400,    0,     31536000, "s",      "how long tables of another layout stay, frozen, for readers whose library is of that layout; 0: not at all")
 
 struct config {
 #define CONFIG_TEXT_MEMBER_(key, value, unit, text) char key[CONFIG_TEXT_MAX];

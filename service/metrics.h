@@ -80,7 +80,9 @@
     X(changes_refused_total,       COUNTER, "changes","changes that were refused, and changed nothing") \
     X(signed_total,                COUNTER, "texts",  "locks, records and receipts signed")                           \
     X(erasures_total,              COUNTER, "erasures", "customers forgotten")                                        \
-    X(redis_rewrites_total,        COUNTER, "times",  "times the own Redis rewrote its append-only file after an erasure")
+    X(redis_rewrites_total,        COUNTER, "times",  "times the own Redis rewrote its append-only file after an erasure") \
+    X(superseded_bytes,            GAUGE,   "bytes",  "frozen tables of other layouts, kept for readers whose library is older or newer") \
+    X(superseded_until_ms,         GAUGE,   "ms",     "when the next of them go, Unix ms; 0: there are none")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

@@ -15,6 +15,7 @@
 #include "service/models_enter.h"
 #include "service/roles.h"
 #include "service/state.h"
+#include "service/superseded.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -142,8 +143,13 @@ static bool plan_make(const struct config *config, struct cache_plan *ret)
     return secret_load(config, ret->secret) && group_find(config, &ret->group_id);
 }
 
-static void cache_refused(const struct config *config, enum rialto_status status, uint64_t bytes_missing)
+static void cache_refused(const struct config *config, enum rialto_status status, uint64_t bytes_missing,
+                          uint64_t superseded)
 {
+    if (status == RIALTO_NO_SPACE && superseded > 0)
+        log_line(LOG_ERROR, "CACHE-NO-SPACE",
+                 "superseded_bytes=%llu are kept for readers of another layout: superseded_grace_s=0 gives them back",
+                 (unsigned long long)superseded);
     if (status == RIALTO_NO_SPACE)
         log_line(LOG_ERROR, "CACHE-NO-SPACE",
                  "cache_dir=%s bytes_missing=%llu (%llu MiB): make that file system larger, or lower "
@@ -159,7 +165,7 @@ static struct cache *cache_make(const struct config *config)
     struct cache_plan plan;
     struct cache *cache = NULL;
     bool kept = false;
-    uint64_t bytes_missing = 0;
+    uint64_t bytes_missing = 0, superseded = superseded_make_room(config);
     if (!plan_make(config, &plan))
         return NULL;
     enum rialto_status status = cache_create(&plan, &kept, &bytes_missing);
@@ -168,7 +174,7 @@ static struct cache *cache_make(const struct config *config)
     if (status == RIALTO_OK)
         status = cache_open(config->cache_dir, &cache);
     if (status != RIALTO_OK) {
-        cache_refused(config, status, bytes_missing);
+        cache_refused(config, status, bytes_missing, superseded);
         return NULL;
     }
     log_line(LOG_INFO, "CACHE-READY", "cache_dir=%s tables=%s workers=%u", config->cache_dir, kept ? "kept" : "new",
@@ -198,6 +204,7 @@ int prepare_main(const struct config *config)
     bool ready = cache != NULL && models_ready(config, cache, set);
     if (ready) {
         atomic_store(&cache_control(cache)->mode, (uint32_t)change.mode);
+        superseded_mark(config);
         for (uint32_t m = 0; m < set->count; m++)
             log_line(LOG_INFO, "MODEL", "name=%s version=%s group=%s currencies=%u", set->model[m].name,
                      set->model[m].version, set->model[m].group_name, set->model[m].currency_count);

@@ -14,9 +14,11 @@
  * As PID 1   it reaps orphans too, and its signals are blocked and waited for, so that they are not lost on PID 1. */
 #include "service/supervisor.h"
 
+#include "cache/supersede.h"
 #include "cache/table.h"
 #include "service/log.h"
 #include "service/roles.h"
+#include "service/superseded.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -238,10 +240,14 @@ static void apply_step(struct supervisor *supervisor)
 
 static void watch(struct supervisor *supervisor)
 {
+    int64_t old_tables_ms = mono_ms();
     while (supervisor->stop_signals == 0) {
         if (supervisor->ready)
             apply_step(supervisor);
-        int64_t next = start_due(supervisor);
+        int64_t next = start_due(supervisor), now = mono_ms();
+        if (now >= old_tables_ms)
+            old_tables_ms = now + superseded_watch(&supervisor->config, IDLE_MS);
+        next = next < old_tables_ms - now ? next : old_tables_ms - now;
         if (!supervisor->ready) {
             ready_check(supervisor);
             next = next < POLL_MS ? next : POLL_MS;
@@ -307,6 +313,8 @@ static void cache_take_away(const struct config *config)
     char path[CONFIG_TEXT_MAX + 16];
     (void)snprintf(path, sizeof path, "%s/metrics" RIALTO_FILE_SUFFIX, config->cache_dir);
     (void)unlink(path);
+    int64_t next_ms = 0;
+    (void)old_tables_remove(config->cache_dir, 0, 0, &next_ms);
     cache_remove(config->cache_dir);
     log_line(LOG_INFO, "CACHE-REMOVED", "cache_dir=%s", config->cache_dir);
 }

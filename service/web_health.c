@@ -42,7 +42,7 @@ static bool not_ready(struct web *web, char ret[REASON_MAX])
 {
     const struct rialto *prices = prices_lock(web);
     uint32_t silent = prices == NULL ? RIALTO_PARTITIONS : silent_partitions(prices);
-    bool retired = prices != NULL && atomic_load(&prices->folder.control->retired) != 0;
+    bool retired = prices != NULL && rialto_state(prices, NULL) != RIALTO_OK;
     prices_unlock(web);
     if (prices == NULL || retired)
         (void)snprintf(ret, REASON_MAX, "the tables are not there");

@@ -26,7 +26,8 @@ extern "C" {
     X(IGNORED_ZONE, RIALTO_FLAG_IGNORED_ZONE) \
     X(LIST_MODE,    RIALTO_FLAG_LIST_MODE)    \
     X(DEMO,         RIALTO_FLAG_DEMO)         \
-    X(NEUTRAL,      RIALTO_FLAG_NEUTRAL)
+    X(NEUTRAL,      RIALTO_FLAG_NEUTRAL)      \
+    X(SUPERSEDED,   RIALTO_FLAG_SUPERSEDED)
 
 #define RIALTO_KINDS(X)                   \
     X(location,  RIALTO_KIND_LOCATION)    \

@@ -138,7 +138,7 @@ struct rialto_segment {                             /* offset; words of a segmen
 
 /* Of control and tables. REPLACED: by newer files of the same names, open again. SUPERSEDED: a service of another layout
  * has taken over the folder; these files are frozen and stay for a while, and their prices age. */
-enum rialto_retired { RIALTO_IN_USE = 0, RIALTO_REPLACED = 1, RIALTO_SUPERSEDED = 2 };
+enum rialto_retired { RIALTO_NOT_RETIRED = 0, RIALTO_RETIRED_REPLACED = 1, RIALTO_RETIRED_SUPERSEDED = 2 };
 
 /* ---- lines: plain images; in the file they are 64-bit atomic words --------------------------------- */
 

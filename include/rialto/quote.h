@@ -52,6 +52,7 @@ struct rialto_request {
 #define RIALTO_FLAG_LIST_MODE    0x0200u /* the operator switched all quotes to list */
 #define RIALTO_FLAG_DEMO         0x0400u /* rests on recorded data */
 #define RIALTO_FLAG_NEUTRAL      0x0800u /* personal terms were there and not used: out of date */
+#define RIALTO_FLAG_SUPERSEDED   0x1000u /* rialto_state() is SUPERSEDED */
 
 struct rialto_quote {
     int64_t amount;   /* what the customer pays, minor units of the currency */
@@ -76,7 +77,7 @@ struct rialto_quote {
 
 /* rialto_open - map the cache folder for reading (PROT_READ).
  *   folder   NULL = $RIALTO_CACHE, else /dev/shm/rialto
- * Returns RIALTO_OK; NO_CACHE, OTHER_LAYOUT, OTHER_BYTE_ORDER, TRUNCATED, NO_PERMISSION, NO_MEMORY, SYSTEM, and
+ * Returns RIALTO_OK; NO_CACHE, OTHER_LAYOUT (also when there are only tables of another one), OTHER_BYTE_ORDER, TRUNCATED, NO_PERMISSION, NO_MEMORY, SYSTEM, and
  * then *ret is NULL. The handle is the caller's; rialto_close() ends it. */
 RIALTO_API enum rialto_status rialto_open(const char *folder, struct rialto **ret);
 
@@ -99,6 +100,13 @@ RIALTO_API enum rialto_status rialto_quote(const struct rialto *r, const struct 
 RIALTO_API enum rialto_status rialto_quote_page(const struct rialto *r, const struct rialto_request *request, size_t n,
                                                 const char *const sku[], struct rialto_quote ret[],
                                                 enum rialto_status ret_status[]);
+
+/* rialto_state - whether anybody keeps the tables of this handle fresh.
+ *   ret_since_ms   when that ended, Unix ms; 0 = it has not, or nobody knows. NULL is allowed
+ * Returns RIALTO_OK; SUPERSEDED: a service with tables of another layout has taken over the folder. Quotes go on to be answered,
+ * from frozen tables, with RIALTO_FLAG_SUPERSEDED and growing age, until that service removes them (superseded_grace_s); use a
+ * library of its version. RETIRED: close the handle and open it again. BAD_INPUT without a handle. */
+RIALTO_API enum rialto_status rialto_state(const struct rialto *r, int64_t *ret_since_ms);
 
 /* rialto_rule - currency, rounding, model and version behind quote.rule. RIALTO_OK or NOT_FOUND. */
 RIALTO_API enum rialto_status rialto_rule(const struct rialto *r, uint16_t rule, struct rialto_rule_row *ret);

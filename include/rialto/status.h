@@ -31,7 +31,8 @@ extern "C" {
     X(NO_MEMORY,          14, "out of memory")                                                            \
     X(NOT_FOUND,          15, "no such entry")                                                            \
     X(OVERFLOW,           16, "an amount went outside the range of money")                                \
-    X(REFUSED,            17, "the input was refused; the fault says where and why")
+    X(REFUSED,            17, "the input was refused; the fault says where and why")                      \
+    X(SUPERSEDED,         18, "another version of Rialto has taken over: these prices are frozen, and go away after a while")
 /* clang-format on */
 
 #define RIALTO_STATUS_ENUM_(name, code, text) RIALTO_##name = code,

@@ -366,7 +366,7 @@ class Reader:
 
     def quote(self, sku, customer=None, zone=None, located=False, currency=None):
         control = self.control
-        if control.retired == self.number["RIALTO_REPLACED"]:
+        if control.retired == self.number["RIALTO_RETIRED_REPLACED"]:
             raise Unusable("replaced: open again")
         mono_ms = int(time.clock_gettime(time.CLOCK_MONOTONIC) * 1000)
         now_ms = mono_ms + control.clock_offset_ms

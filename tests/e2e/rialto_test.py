@@ -706,11 +706,11 @@ class Library:
 
     OK, UNKNOWN_PRODUCT, RETIRED, BUSY = 0, 2, 9, 10
 
-    def __init__(self, cache):
+    def __init__(self, cache, path=None):
         self.cache = os.fsencode(str(cache))
         # Python is not built with a sanitizer, so it cannot load a library that is: the release one reads the same tables.
         folder = LIB if VARIANT in ("release", "clang") else ROOT / "build/release/lib"
-        self.lib = ctypes.CDLL(str(folder / "librialto.so"))
+        self.lib = ctypes.CDLL(str(path or folder / "librialto.so"))
         self.Quote = header_struct("quote.h", "rialto_quote")
         self.FLAG = {k[12:]: v for k, v in header_constants("quote.h").items() if k.startswith("RIALTO_FLAG_")}
 
