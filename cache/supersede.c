@@ -188,8 +188,7 @@ static void old_remove(DIR *dir, const struct old_tables *old)
     unlink_names(dir, old->layout, control != NULL, true);
 }
 
-/* ms until they have to go; 0 = now, -1 = not before they are marked. A mark from the future counts from now on. */
-static int64_t left_ms(const struct old_tables *old, int64_t now_unix_ms, int64_t grace_ms)
+int64_t old_tables_left_ms(const struct old_tables *old, int64_t now_unix_ms, int64_t grace_ms)
 {
     if (!old->readable || grace_ms <= 0)
         return 0;
@@ -209,7 +208,7 @@ uint64_t old_tables_remove(const char *folder, int64_t now_unix_ms, int64_t grac
     *ret_next_ms = -1;
     DIR *dir = count > 0 ? opendir(folder) : NULL;
     for (uint32_t i = 0; dir != NULL && i < count; i++) {
-        int64_t left = left_ms(&old[i], now_unix_ms, grace_ms);
+        int64_t left = old_tables_left_ms(&old[i], now_unix_ms, grace_ms);
         if (left == 0) {
             old_remove(dir, &old[i]);
             bytes += old[i].bytes;

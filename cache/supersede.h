@@ -24,6 +24,9 @@ uint32_t old_tables_find(const char *folder, struct old_tables ret[OLD_TABLES_MA
  * the tables that take over can be used. Returns how many layouts were marked. */
 uint32_t old_tables_mark(const char *folder, int64_t now_unix_ms);
 
+/* old_tables_left_ms - ms until they have to go; 0 = now, -1 = not before they are marked. A mark from the future counts from now on. */
+int64_t old_tables_left_ms(const struct old_tables *old, int64_t now_unix_ms, int64_t grace_ms);
+
 /* old_tables_remove - take away what was marked grace_ms ago or longer, and what no library can read; with a grace of 0
  * everything. Readers that have it mapped say RETIRED. Returns the bytes given back; *ret_next_ms is when to call again, in ms from
  * now, -1 = nothing is left that will have to go. */

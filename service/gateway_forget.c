@@ -7,6 +7,7 @@
 #include "service/gateway.h"
 
 #include "service/clock.h"
+#include "service/superseded.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -44,6 +45,17 @@ static void add_redis(const struct gateway *gateway, const cJSON *job, const cJS
     cJSON_AddStringToObject(redis, "append_only_file", file);
 }
 
+/* Nothing of another layout's tables is written, so a frozen copy of the customer's line stays in them for the rest of the grace. */
+static void add_superseded(const struct gateway *gateway, cJSON *receipt)
+{
+    int64_t left_ms = superseded_left_ms(gateway->config);
+    char said[96] = "there are none";
+    if (left_ms >= 0)
+        (void)snprintf(said, sizeof said, "frozen, a line may be in them, removed within %" PRId64 " s",
+                       left_ms / 1000 + 2);
+    cJSON_AddStringToObject(receipt, "superseded_tables", said);
+}
+
 static void receipt_make(struct gateway *gateway, uint32_t slot, const cJSON *erased)
 {
     const struct request *request = &gateway->request[slot];
@@ -56,6 +68,7 @@ static void receipt_make(struct gateway *gateway, uint32_t slot, const cJSON *er
     cJSON_AddItemToObject(receipt, "removed", cJSON_Duplicate(removed, true));
     cJSON_AddBoolToObject(receipt, "held_now", cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(erased, "held")));
     add_redis(gateway, request->job, erased, receipt);
+    add_superseded(gateway, receipt);
     cJSON_AddStringToObject(receipt, "dead_letters", "hold nothing of customers");
     cJSON_AddStringToObject(receipt, "logs", "hold nothing of customers");
     sign_answer(gateway, slot, "receipt", receipt);
@@ -72,8 +85,8 @@ static void erased_told(struct gateway *gateway, uint32_t slot)
             erased = cJSON_Parse(request->reply[i]);
     ask_drop(request);
     bool good = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(erased, "ok"));
-    bool wait = good && !cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(erased, "quotes_deleted")) && asks->valuedouble < ASKS_MAX &&
-                mono_ms() < request->deadline_ms;
+    bool wait = good && !cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(erased, "quotes_deleted")) &&
+                asks->valuedouble < ASKS_MAX && mono_ms() < request->deadline_ms;
     if (wait) {
         cJSON_SetNumberValue(asks, asks->valuedouble + 1);
         ask_erased(gateway, slot);

@@ -2,18 +2,11 @@
 #include "service/superseded.h"
 
 #include "cache/supersede.h"
+#include "service/clock.h"
 #include "service/log.h"
 #include "service/metrics.h"
 
 #include <inttypes.h>
-#include <time.h>
-
-static int64_t unix_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static uint64_t bytes_left(const struct config *config)
 {
@@ -56,6 +49,18 @@ void superseded_mark(const struct config *config)
                      "them a library of layout %d",
                      old[i].layout, old[i].bytes, config->superseded_grace_s, RIALTO_LAYOUT);
     }
+}
+
+int64_t superseded_left_ms(const struct config *config)
+{
+    struct old_tables old[OLD_TABLES_MAX];
+    int64_t last_ms = -1, now_ms = unix_ms(), grace_ms = (int64_t)config->superseded_grace_s * 1000;
+    for (uint32_t i = old_tables_find(config->cache_dir, old); i-- > 0;) {
+        int64_t left_ms = old_tables_left_ms(&old[i], now_ms, grace_ms);
+        left_ms = left_ms < 0 ? grace_ms : left_ms; /* not marked yet */
+        last_ms = left_ms > last_ms ? left_ms : last_ms;
+    }
+    return last_ms;
 }
 
 int64_t superseded_watch(const struct config *config, int64_t most_ms)

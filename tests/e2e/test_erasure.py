@@ -111,6 +111,7 @@ with Service(models={"shop.json": simple_model()}, erase_rewrite_s=1) as service
         equal(receipt["removed"]["state"], {"records": 1, "consent": KINDS, "tiers": 1, "segments": 1, "spends": 1, "zones": 1, "offers": 1, "locks": 1})
         equal((receipt["kind"], receipt["customer"], receipt["held_now"]), ("erasure", ID, False))
         equal((receipt["redis"]["state"], receipt["redis"]["quotes"]), ("deleted", "deleted"))
+        equal(receipt["superseded_tables"], "there are none")
         equal(payload(answer["signed"])[1], receipt)
 
     @check("the receipt is true: nothing is found anywhere, the append-only file included once it is rewritten")

@@ -99,6 +99,8 @@ with Service(models={"shop.json": MODEL}, cache_on_stop="keep", superseded_grace
         since = state(old)[1]
         service.restart()
         equal(state(old), (SUPERSEDED, since))
+        said = json.loads(service.cli("forget", "--json", "anna")[1])["receipt"]["superseded_tables"]
+        require("removed within" in said and 1 <= int(said.split()[-2]) <= GRACE_S + 2, f"the receipt: {said}")
         wait_until(lambda: state(old)[0] == old.RETIRED, GRACE_S + 2, "the end of the grace")
         late = time.time() * 1000 - since - GRACE_S * 1000
         require(-50 <= late <= 1500, f"removed {late:.0f} ms after the end of the grace")
