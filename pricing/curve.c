@@ -1,4 +1,4 @@
-/* curve.c - the value of a curve. x strictly ascends (model_parse.c refuses anything else). */
+/* curve.c - the value of a curve. x strictly ascends (model_parse_values.c refuses anything else). */
 #include "pricing/fixed.h"
 #include "pricing/model.h"
 

@@ -1,0 +1,134 @@
+/* model_parse_personal.c - what the permitted data of a customer do. */
+#include "pricing/model_parse.h"
+
+#include <string.h>
+
+/* A personal row speaks about one kind of data, so that one consent decides about it. */
+static enum rialto_status claim_kind(struct reader *reader, struct model_personal *personal, enum personal_kind kind,
+                                     uint8_t consent)
+{
+    if (personal->consent != 0)
+        return reader_refuse(reader, "one row reads one kind of data; write a second row for this");
+    personal->kind = kind;
+    personal->consent = consent;
+    return RIALTO_OK;
+}
+
+static enum rialto_status read_personal_words(struct reader *reader, const cJSON *value,
+                                              struct model_personal *personal, size_t high,
+                                              const char *(*check)(const char *), const char *example)
+{
+    struct word_table table = { .count = &personal->point_count,
+                                .word = personal->word,
+                                .point = personal->point,
+                                .high = high,
+                                .check = check,
+                                .example = example };
+    return read_words(reader, value, &table);
+}
+
+static enum rialto_status read_tier(struct reader *reader, const cJSON *value, void *target)
+{
+    enum rialto_status status = claim_kind(reader, target, PERSONAL_TIER, RIALTO_KIND_PROFILE);
+    return status != RIALTO_OK ? status
+                               : read_personal_words(reader, value, target, RIALTO_NAME_MAX - 1, any_word, "gold");
+}
+
+static enum rialto_status read_segment(struct reader *reader, const cJSON *value, void *target)
+{
+    enum rialto_status status = claim_kind(reader, target, PERSONAL_SEGMENT, RIALTO_KIND_PROFILE);
+    return status != RIALTO_OK ? status
+                               : read_personal_words(reader, value, target, RIALTO_NAME_MAX - 1, any_word, "gold");
+}
+
+static enum rialto_status read_zone(struct reader *reader, const cJSON *value, void *target)
+{
+    enum rialto_status status = claim_kind(reader, target, PERSONAL_ZONE, RIALTO_KIND_LOCATION);
+    return status != RIALTO_OK ? status
+                               : read_personal_words(reader, value, target, RIALTO_ID_MAX - 1, zone_fault, "c1/s25");
+}
+
+static enum rialto_status read_spend_points(struct reader *reader, const cJSON *value, struct model_personal *personal,
+                                            enum curve_kind kind)
+{
+    enum rialto_status status = claim_kind(reader, personal, PERSONAL_SPEND, RIALTO_KIND_PURCHASES);
+    struct curve_target target = { .kind = &personal->curve,
+                                   .count = &personal->point_count,
+                                   .point = personal->point };
+    return status != RIALTO_OK ? status : read_points(reader, value, kind, target);
+}
+
+static enum rialto_status read_spend(struct reader *reader, const cJSON *value, void *target)
+{
+    return read_spend_points(reader, value, target, CURVE_LINEAR);
+}
+
+static enum rialto_status read_spend_steps(struct reader *reader, const cJSON *value, void *target)
+{
+    return read_spend_points(reader, value, target, CURVE_STEPS);
+}
+
+static const struct field personal_fields[] = {
+    { .key = "name",
+      .text = "Appears in explanations.",
+      .kind = FIELD_NAME,
+      .required = true,
+      .low = 1,
+      .high = 19,
+      .offset = offsetof(struct model_personal, name) },
+    { .key = "tier",
+      .text = "Multiplier by loyalty tier. Consent: profile.",
+      .shape = "\"$ref\":\"#/$defs/words\"",
+      .kind = FIELD_PART,
+      .part = read_tier },
+    { .key = "segment",
+      .text = "Multiplier by segment; the most favourable one counts. Consent: profile.",
+      .shape = "\"$ref\":\"#/$defs/words\"",
+      .kind = FIELD_PART,
+      .part = read_segment },
+    { .key = "zone",
+      .text = "Multiplier by the customer's own zone or the nearest around it. Consent: location.",
+      .shape = "\"$ref\":\"#/$defs/zones\"",
+      .kind = FIELD_PART,
+      .part = read_zone },
+    { .key = "spend",
+      .text = "Multiplier by money spent, straight between points. Consent: purchases.",
+      .shape = "\"$ref\":\"#/$defs/points\"",
+      .kind = FIELD_PART,
+      .part = read_spend },
+    { .key = "spend_steps",
+      .text = "The same in steps.",
+      .shape = "\"$ref\":\"#/$defs/points\"",
+      .kind = FIELD_PART,
+      .part = read_spend_steps },
+};
+TABLE_WITH(personal, "personal",
+           "\"oneOf\":[{\"required\":[\"tier\"]},{\"required\":[\"segment\"]},{\"required\":[\"zone\"]},{\"required\":["
+           "\"spend\"]},{\"required\":[\"spend_steps\"]}]");
+
+static enum rialto_status read_personal(struct reader *reader, const cJSON *value, struct model *model)
+{
+    struct model_personal *row = &model->personal[model->personal_count];
+    enum rialto_status status = fields_read(reader, &model_table_personal, value, row);
+    if (status == RIALTO_OK && row->consent == 0)
+        status =
+            reader_refuse(reader, "a personal row needs \"tier\", \"segment\", \"zone\", \"spend\" or \"spend_steps\"");
+    for (uint32_t i = 0; i < model->personal_count; i++)
+        if (row->name[0] != '\0' && strcmp(model->personal[i].name, row->name) == 0)
+            status = reader_refuse(reader, "another personal row has the name \"%s\" already", row->name);
+    model->personal_count++;
+    return status;
+}
+
+enum rialto_status read_personals(struct reader *reader, const cJSON *value, void *target)
+{
+    enum rialto_status status = check_list(reader, value, 0, MODEL_PERSONAL_MAX);
+    const cJSON *child = status == RIALTO_OK ? value->child : NULL;
+    for (uint32_t i = 0; child != NULL; child = child->next, i++) {
+        size_t back = reader_enter_index(reader, i);
+        if (read_personal(reader, child, target) != RIALTO_OK)
+            status = RIALTO_REFUSED;
+        reader_leave(reader, back);
+    }
+    return status;
+}
