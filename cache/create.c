@@ -62,6 +62,11 @@ uint64_t cache_share(uint64_t total, uint32_t group)
     return even + SPREAD_SIGMAS * root_of(even * (group == 0 ? 1 : group)) + LINES_MIN;
 }
 
+uint64_t cache_room_for(uint64_t bytes)
+{
+    return bytes * 100 / LOAD_PERCENT;
+}
+
 static uint64_t round_up(uint64_t n, uint64_t step)
 {
     return (n + step - 1) / step * step;
@@ -85,7 +90,7 @@ static struct geometry geometry_of(const struct cache_plan *plan, uint32_t table
     uint32_t line_bytes = folder_table_line_bytes(table);
     uint64_t percent = plan->start_percent == 0 || plan->start_percent > 100 ? 100 : plan->start_percent;
     uint64_t share = cache_share(plan->lines[table], plan->group[table]);
-    struct geometry g = { .capacity_max = round_up(share * 100 / LOAD_PERCENT, GROW_LINES_ROUND) };
+    struct geometry g = { .capacity_max = round_up(cache_room_for(share), GROW_LINES_ROUND) };
     g.capacity = round_up(g.capacity_max * percent / 100, GROW_LINES_ROUND);
     g.tags_bytes = RIALTO_PARTITIONS * g.capacity;
     g.file_bytes = FOLDER_LINES_AT + g.tags_bytes + g.tags_bytes * line_bytes;

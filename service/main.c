@@ -5,6 +5,7 @@
 #include "service/metrics.h"
 #include "service/roles.h"
 #include "service/signal.h"
+#include "service/size.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -30,6 +31,7 @@ static const char help_text[] =
     "\n"
     "  rialtod [--config FILE] [--set KEY=VALUE]...    run until SIGTERM or Ctrl-C\n"
     "  rialtod --check [--config FILE] ...             check configuration and models, and end\n"
+    "  rialtod --size [--config FILE] ...              how much memory the configuration needs, and end\n"
     "\n"
     "rialtod needs no configuration: it reads models/*.json, keeps its data in ./run and prices in /dev/shm/rialto, "
     "and\n"
@@ -44,6 +46,7 @@ static const char help_text[] =
     "  -c, --config FILE       settings as JSON; // and /* */ comments are allowed\n"
     "  -s, --set KEY=VALUE     one setting, after the file; may be given more than once\n"
     "      --check             exit 0 if configuration and models are good, else say file, line and reason and exit 1\n"
+    "      --size              shared memory, state and Redis when full, and with 1, 10 and 100 million customers, as Markdown\n"
     "      --describe-config   all settings with defaults and bounds, as a Markdown table\n"
     "      --describe-metrics  all metrics, as a Markdown table\n"
     "      --describe-signals  all signals and their fields, as Markdown tables\n"
@@ -64,12 +67,13 @@ static const char help_text[] =
     "arguments.\n"
     "The log goes to standard error, one event a line. Manual: man rialtod.\n";
 
-enum { OPTION_CHECK = 256, OPTION_DESCRIBE_CONFIG, OPTION_DESCRIBE_METRICS, OPTION_DESCRIBE_SIGNALS, OPTION_DESCRIBE_LAYOUT, OPTION_ROLE, OPTION_INDEX };
+enum { OPTION_CHECK = 256, OPTION_SIZE, OPTION_DESCRIBE_CONFIG, OPTION_DESCRIBE_METRICS, OPTION_DESCRIBE_SIGNALS, OPTION_DESCRIBE_LAYOUT, OPTION_ROLE, OPTION_INDEX };
 
 static const struct option options[] = {
     { "config", required_argument, NULL, 'c' },
     { "set", required_argument, NULL, 's' },
     { "check", no_argument, NULL, OPTION_CHECK },
+    { "size", no_argument, NULL, OPTION_SIZE },
     { "describe-config", no_argument, NULL, OPTION_DESCRIBE_CONFIG },
     { "describe-metrics", no_argument, NULL, OPTION_DESCRIBE_METRICS },
     { "describe-signals", no_argument, NULL, OPTION_DESCRIBE_SIGNALS },
@@ -88,7 +92,7 @@ struct arguments {
     const char *role; /* NULL = supervisor */
     uint32_t index;
     int show; /* an option that only prints; 0 = none */
-    bool check;
+    bool check, size;
 };
 
 static bool index_parse(const char *text, uint32_t *ret)
@@ -113,6 +117,7 @@ static bool option_take(struct arguments *arguments, int option)
         arguments->assignment[arguments->assignment_count++] = optarg;
         return true;
     case OPTION_CHECK: arguments->check = true; return true;
+    case OPTION_SIZE: arguments->size = true; return true;
     case OPTION_ROLE: arguments->role = optarg; return true;
     case OPTION_INDEX: return index_parse(optarg, &arguments->index);
     case 'V':
@@ -248,5 +253,9 @@ int main(int argc, char *argv[])
     static struct config config;
     if (!configure(&arguments, &config))
         return EXIT_FAILURE;
+    if (arguments.size) {
+        size_describe(&config, stdout);
+        return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    }
     return arguments.check ? check(&config) : role_run(&config, &arguments, argc, argv);
 }

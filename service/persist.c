@@ -26,11 +26,6 @@ struct stored_head {
     uint32_t bytes;
 };
 
-static const size_t RECORD_BYTES[POOL_COUNT] = {
-    sizeof(struct product_record), sizeof(struct cell_record), sizeof(struct customer_record),
-    sizeof(struct offer_record),   sizeof(struct zone_record), sizeof(struct source_record),
-};
-
 union any_record {
     struct state_head head;
     struct product_record product;
@@ -44,10 +39,10 @@ union any_record {
 static void put(struct worker *worker, uint32_t number, enum state_pool pool, const struct state_head *record)
 {
     unsigned char value[sizeof(struct stored_head) + sizeof(union any_record)];
-    struct stored_head head = { STATE_RECORDS, (uint32_t)RECORD_BYTES[pool] };
+    struct stored_head head = { STATE_RECORDS, state_record_bytes(pool) };
     memcpy(value, &head, sizeof head);
-    memcpy(value + sizeof head, record, RECORD_BYTES[pool]);
-    mirror_put(worker->mirror, number, STATE_POOL_LETTER[pool], record->key, value, sizeof head + RECORD_BYTES[pool]);
+    memcpy(value + sizeof head, record, state_record_bytes(pool));
+    mirror_put(worker->mirror, number, STATE_POOL_LETTER[pool], record->key, value, sizeof head + state_record_bytes(pool));
 }
 
 static struct state *state_of(struct worker *worker, uint32_t number)
@@ -359,12 +354,12 @@ static void load_record(void *user, char kind, struct rialto_key key, const void
     enum state_pool pool = POOL_PRODUCTS;
     while (pool < POOL_COUNT && STATE_POOL_LETTER[pool] != kind)
         pool++;
-    bool good = pool < POOL_COUNT && bytes == sizeof head + RECORD_BYTES[pool];
+    bool good = pool < POOL_COUNT && bytes == sizeof head + state_record_bytes(pool);
     if (good) {
         memcpy(&head, value, sizeof head);
-        memcpy(&record, (const char *)value + sizeof head, RECORD_BYTES[pool]);
+        memcpy(&record, (const char *)value + sizeof head, state_record_bytes(pool));
         end_texts(pool, &record);
-        good = head.layout == STATE_RECORDS && head.bytes == RECORD_BYTES[pool] && stored_is_valid(pool, key, &record) &&
+        good = head.layout == STATE_RECORDS && head.bytes == state_record_bytes(pool) && stored_is_valid(pool, key, &record) &&
                state_load(loading->state, pool, &record.head);
     }
     if (!good) {

@@ -87,6 +87,11 @@ static uint64_t page_up(uint64_t bytes)
     return (bytes + STATE_PAGE - 1) / STATE_PAGE * STATE_PAGE;
 }
 
+uint64_t state_bytes_a_record(enum state_pool pool)
+{
+    return 2 * (uint64_t)RECORD_BYTES[pool] + sizeof(struct journal_entry);
+}
+
 static void plan_file(const struct config *config, uint32_t number, struct state_file *ret)
 {
     bool common = number == RIALTO_PARTITIONS;
@@ -103,7 +108,7 @@ static void plan_file(const struct config *config, uint32_t number, struct state
     for (int pool = 0; pool < POOL_COUNT; pool++) {
         ret->pool[pool] = (struct pool_entry){ at, RECORD_BYTES[pool], capacity[pool] };
         uint64_t bytes = (uint64_t)RECORD_BYTES[pool] * capacity[pool];
-        records += bytes + (uint64_t)capacity[pool] * sizeof(struct journal_entry);
+        records += state_bytes_a_record((enum state_pool)pool) * capacity[pool] - bytes;
         at = page_up(at + bytes);
     }
     ret->ids_offset = at;
@@ -114,6 +119,18 @@ static void plan_file(const struct config *config, uint32_t number, struct state
     uint64_t ids = 3u * (uint64_t)config->batch_signals_max * (sizeof(struct journal_entry) + sizeof(uint64_t));
     ret->journal_bytes = page_up(sizeof(struct journal) + records + ids);
     ret->file_bytes = at + ret->journal_bytes;
+}
+
+uint32_t state_record_bytes(enum state_pool pool)
+{
+    return RECORD_BYTES[pool];
+}
+
+uint64_t state_file_bytes(const struct config *config, uint32_t number)
+{
+    struct state_file plan;
+    plan_file(config, number, &plan);
+    return plan.file_bytes;
 }
 
 static void read_boot_id(char ret[BOOT_ID_BYTES])
@@ -261,12 +278,28 @@ static void index_remove(struct state *state, enum state_pool pool, struct rialt
     index->slot[gap] = 0;
 }
 
+static uint32_t index_slots(uint32_t capacity)
+{
+    uint32_t slots = 8;
+    while (slots < 2 * capacity)
+        slots *= 2;
+    return slots;
+}
+
+uint64_t state_index_bytes(const struct config *config, uint32_t number)
+{
+    struct state_file plan;
+    uint64_t bytes = 0;
+    plan_file(config, number, &plan);
+    for (int pool = 0; pool < POOL_COUNT; pool++)
+        bytes += ((uint64_t)index_slots(plan.pool[pool].capacity) + plan.pool[pool].capacity + 1) * sizeof(uint32_t);
+    return bytes;
+}
+
 static bool index_build(struct state *state, enum state_pool pool)
 {
     struct pool_index *index = &state->index[pool];
-    uint32_t capacity = state_capacity(state, pool), slots = 8;
-    while (slots < 2 * capacity)
-        slots *= 2;
+    uint32_t capacity = state_capacity(state, pool), slots = index_slots(capacity);
     index->mask = slots - 1;
     index->slot = calloc(slots, sizeof *index->slot);
     index->free = calloc((size_t)capacity + 1, sizeof *index->free);

@@ -134,6 +134,14 @@ _Static_assert(sizeof(struct source_record) % 8 == 0 && sizeof(struct cell_recor
                sizeof(struct customer_record) % 8 == 0 && sizeof(struct offer_record) % 8 == 0 &&
                sizeof(struct zone_record) % 8 == 0, "records are copied in 8-byte words");
 
+/* state_record_bytes - of one record. state_bytes_a_record - of a file for each record that there is room for: it, and its old image.
+ * state_file_bytes - of a partition's file, or with RIALTO_PARTITIONS of a worker's common one. state_index_bytes - private memory that
+ * finds its records. */
+uint32_t state_record_bytes(enum state_pool pool);
+uint64_t state_bytes_a_record(enum state_pool pool);
+uint64_t state_file_bytes(const struct config *config, uint32_t number);
+uint64_t state_index_bytes(const struct config *config, uint32_t number);
+
 struct state;
 
 /* state_open - map (and create) a partition's file; undo what a dead owner left open.

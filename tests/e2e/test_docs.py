@@ -8,7 +8,7 @@ PROGRAMS = ("rialto-demo", "rialto-bench", "rialtod", "rialto")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 TABLES = {"config": ("rialtod", "--describe-config"), "metrics": ("rialtod", "--describe-metrics"), "signal": ("rialtod", "--describe-signals"),
           "inputs": ("rialto", "check", "--inputs"), "factors": ("rialto", "check", "--factors"),
-          "layout": ("rialtod", "--describe-layout")}
+          "layout": ("rialtod", "--describe-layout"), "size": ("rialtod", "--size", "--set", "worker_count=1")}
 
 
 def name_of(page):

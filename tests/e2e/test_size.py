@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""What `rialtod --size` says a configuration needs is what it takes: files in shared memory, state files, and Redis per customer."""
+from rialto_test import *
+
+CUSTOMERS, OFFERS, BATCH = 30000, 5000, 500
+MIB = 1 << 20
+SETTINGS = {"customers_max": 200000, "worker_count": 1, "cells_max": 8192, "products_max": 4096, "ids_max": 1024}
+TOLERANCE = 0.10  # of Redis: allocators differ
+
+
+def tables(settings):
+    words = [w for k, v in settings.items() for w in ("--set", f"{k}={v}")]
+    status, out, err = run(BIN / "rialtod", "--size", *words)
+    equal((status, err), (0, ""))
+    first, second = out.split("\n\n")
+    rows = [[int(cell) for cell in line.strip("| ").split("|")] for line in first.splitlines()[2:]]
+    one = {cells[0].strip(): [int(n) for n in cells[1:]] for cells in (line.strip("| ").split("|") for line in second.splitlines()[2:])}
+    return rows, one
+
+
+def blocks(folder, pattern="*"):
+    return sum(path.stat().st_blocks * 512 for path in folder.glob(pattern))
+
+
+def send(service, make, count):
+    for first in range(0, count, BATCH):
+        service.accept(*(make(i) for i in range(first, min(first + BATCH, count))))
+    service.wait_durable(30)
+
+
+def used_memory(service):
+    return int(re.search(r"^used_memory:(\d+)", service.redis()("INFO", "memory").decode(), re.M)[1])
+
+
+@check("without a configuration the table has the default's row and 1, 10 and 100 million customers; each is larger than the one before")
+def _():
+    rows, _ = tables({})
+    equal([row[0] for row in rows], [65536, 1000000, 10000000, 100000000])
+    for less, more in zip(rows, rows[1:]):
+        require(all(a < b for a, b in zip(less, more)), f"{less} then {more}")
+
+@check("a bad configuration is refused, not sized")
+def _():
+    equal(run(BIN / "rialtod", "--size", "--set", "customers_max=1")[0], 1)
+
+for percent in (100, 10):
+    settings = {**SETTINGS, "cache_start_percent": percent}
+    with Service(**settings) as service:
+        rows, one = tables({k: v for k, v in service.settings.items() if k.endswith("_max") or k in settings})
+        row = rows[0]
+
+        @check(f"the files of the cache, made at {percent} %, and of the state take what the table says")
+        def _():
+            cache = blocks(service.cache) - (service.cache / f"metrics.v{header_constants('layout.h')['RIALTO_LAYOUT']}").stat().st_blocks * 512
+            wanted = row[2] if percent == 100 else row[1]
+            require(abs(cache / MIB - wanted) <= 1, f"{cache / MIB:.2f} MiB in {service.cache}, said {wanted}")
+            state = blocks(service.data / "state")
+            require(abs(state / MIB - row[3]) <= 1, f"{state / MIB:.2f} MiB of state, said {row[3]}")
+
+        if percent == 10:
+            @check("one customer more takes of Redis what the table says, within a tenth; so does an offer")
+            def _():
+                send(service, lambda i: customer(f"first{i}", ["profile"]), 4000)  # so that buckets and buffers are there
+                before = used_memory(service)
+                send(service, lambda i: customer(f"customer-{i:08}", ["profile", "location"], tier="gold"), CUSTOMERS)
+                after = used_memory(service)
+                send(service, lambda i: {"type": "offer", "customer": f"customer-{i:08}", "sku": "tea", "kind": "fixed", "amount": 390,
+                                         "currency": "EUR"}, OFFERS)
+                offers = used_memory(service) - after
+                for what, bytes_each in (("customer", (after - before) / CUSTOMERS), ("offer or lock", offers / OFFERS)):
+                    note(f"{what}: {bytes_each:.0f} bytes of Redis, said {one[what][2]}")
+                    require(abs(bytes_each / one[what][2] - 1) <= TOLERANCE, f"{what}: {bytes_each:.0f} bytes, said {one[what][2]}")
+
+            @check("it grew beyond what it began with, and never above what the table says when full")
+            def _():
+                cache = blocks(service.cache) / MIB
+                require(row[1] + 1 < cache <= row[2] + 1, f"{cache:.1f} MiB, said {row[1]} at first and {row[2]} at most")
+finish()
