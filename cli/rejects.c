@@ -386,7 +386,7 @@ static int run(struct cli *cli, int argc, char *argv[])
     struct view view = { .cli = cli, .options = &options, .link = { .config = &cli->config, .who = "rejects" } };
     (void)snprintf(view.key, sizeof view.key, REJECTS_KEY_FORMAT, cli->config.redis_prefix);
     if (!redis_link_open(&view.link)) {
-        cli_say("Redis does not answer (--config and --set say where it is)");
+        cli_say("Redis %s (--config and --set say where it is)", redis_state_text(view.link.state));
         return CLI_UNREACHABLE;
     }
     if (options.resend)

@@ -7,6 +7,7 @@
 #include "cache/folder.h"
 #include "cli/cli.h"
 #include "service/metrics.h"
+#include "service/redis_link.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -49,6 +50,7 @@ struct health {
     uint32_t partitions_fresh;
     int64_t oldest_beat_ms; /* -1: there is none */
     uint32_t workers, workers_with_redis;
+    uint32_t redis_state[REDIS_STATE_COUNT]; /* workers to which it is so */
     uint64_t lag_batches;
     uint64_t counter[METRIC_COUNT]; /* summed over processes */
     struct process process[METRICS_BLOCKS_MAX];
@@ -192,6 +194,15 @@ static void gather_proc(struct process *process)
         process->allocator = "";
 }
 
+/* The mirror's word on it; just before it has one, or between two, only whether it is up is known. */
+static enum redis_state redis_state_of(const struct metrics_block *block, bool up)
+{
+    uint64_t state = atomic_load(&block->word[METRIC_redis_state]);
+    if (up)
+        return REDIS_up;
+    return state < REDIS_STATE_COUNT && state != REDIS_up ? (enum redis_state)state : REDIS_unknown;
+}
+
 static void gather_processes(struct health *health, const struct metrics_file *metrics)
 {
     for (uint32_t i = 0; i < METRICS_BLOCKS_MAX; i++) {
@@ -210,14 +221,17 @@ static void gather_processes(struct health *health, const struct metrics_file *m
             continue;
         uint64_t lag = atomic_load(&block->word[METRIC_mirror_lag_batches]);
         health->workers++;
-        health->workers_with_redis += atomic_load(&block->word[METRIC_redis_up]) != 0;
+        bool up = atomic_load(&block->word[METRIC_redis_up]) != 0;
+        health->workers_with_redis += up;
+        health->redis_state[redis_state_of(block, up)]++;
         health->lag_batches = lag > health->lag_batches ? lag : health->lag_batches;
     }
     if (health->workers == 0)
         complain(health, "no worker has started");
-    if (health->workers_with_redis < health->workers)
-        complain(health, "Redis does not answer %u of %u workers: prices go on, state is not saved",
-                 health->workers - health->workers_with_redis, health->workers);
+    for (uint32_t state = 0; state < REDIS_STATE_COUNT; state++)
+        if (state != REDIS_up && health->redis_state[state] > 0)
+            complain(health, "Redis %s (%u of %u workers): prices go on, state is not saved", redis_state_text(state),
+                     health->redis_state[state], health->workers);
     if (health->lag_batches > LAG_BATCHES_MAX)
         complain(health, "Redis is %" PRIu64 " batches behind", health->lag_batches);
 }
@@ -383,6 +397,19 @@ static void print_json_processes(const struct health *health)
     printf("]");
 }
 
+static void print_json_redis(const struct health *health)
+{
+    bool any = false;
+    printf(",\"redis_states\":{");
+    for (uint32_t state = 0; state < REDIS_STATE_COUNT; state++) {
+        if (health->redis_state[state] == 0)
+            continue;
+        printf("%s\"%s\":%u", any ? "," : "", redis_state_name(state), health->redis_state[state]);
+        any = true;
+    }
+    printf("}");
+}
+
 static void print_json(const struct cli *cli, const struct health *health, int result)
 {
     printf("{\"status\":\"%s\",\"instance\":", verdict_text(result));
@@ -404,6 +431,7 @@ static void print_json(const struct cli *cli, const struct health *health, int r
     printf(",\"partitions_fresh\":%u,\"oldest_beat_ms\":%" PRId64, health->partitions_fresh, health->oldest_beat_ms);
     printf(",\"workers\":%u,\"workers_with_redis\":%u,\"redis_lag_batches\":%" PRIu64, health->workers,
            health->workers_with_redis, health->lag_batches);
+    print_json_redis(health);
     print_json_processes(health);
     printf(",\"tables\":{");
     for (uint32_t i = 0; i < RIALTO_TABLE_COUNT; i++)

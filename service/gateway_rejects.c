@@ -237,6 +237,7 @@ static void *rejects_thread(void *argument)
         count = count < REJECTS_A_FLUSH ? count : REJECTS_A_FLUSH;
         if ((link.context != NULL || redis_link_open(&link)) && send_oldest(rejects, &link, count)) {
             take_off(rejects, count);
+            redis_link_works(&link);
             pause_ms = RETRY_MS;
             continue;
         }

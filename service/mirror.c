@@ -91,6 +91,7 @@ struct mirror {
     struct mirror_flush flush[FLUSHES_MAX]; /* on their way, oldest first */
     uint32_t flushes;
     int64_t check_at_ms;
+    int64_t pause_ms; /* before the next connection; as at first once Redis has taken something, or answered twice */
     uint32_t connects;
     bool disk;
     int64_t rewrite_at_ms; /* not before */
@@ -416,6 +417,14 @@ static bool mark_judge(struct mirror *mirror, uint32_t partition, uint64_t mark)
     return true;
 }
 
+/* Redis has taken all that it lacked, or has answered for CHECK_MS: one that only lets itself be connected to may still refuse what
+ * matters. */
+static void proven(struct mirror *mirror)
+{
+    mirror->pause_ms = RECONNECT_MS;
+    redis_link_works(&mirror->link);
+}
+
 /* Read all marks of ours; a sweep is wanted where Redis lacks something. Only when nothing is on its way. */
 static bool marks_read(struct mirror *mirror)
 {
@@ -437,6 +446,9 @@ static bool marks_read(struct mirror *mirror)
     atomic_store_explicit(&mirror->up, true, memory_order_release);
     (void)pthread_mutex_unlock(&mirror->mutex);
     mirror->check_at_ms = mono_ms() + CHECK_MS;
+    if (!first)
+        proven(mirror);
+    metric_set(METRIC_redis_state, REDIS_up);
     if (wanted > 0)
         log_line(LOG_INFO, "MIRROR-BEHIND", "partitions=%u: sending what Redis lacks", wanted);
     if (wanted > 0 || first)
@@ -449,6 +461,7 @@ static bool marks_read(struct mirror *mirror)
 static void link_lost(struct mirror *mirror)
 {
     redis_link_close(&mirror->link);
+    metric_set(METRIC_redis_state, mirror->link.state);
     mirror->flushes = 0;
     (void)pthread_mutex_lock(&mirror->mutex);
     bool was_up = atomic_exchange_explicit(&mirror->up, false, memory_order_release);
@@ -513,6 +526,14 @@ static bool wait_for_stop(struct mirror *mirror, int64_t ms)
     bool stopping = mirror->stopping;
     (void)pthread_mutex_unlock(&mirror->mutex);
     return !stopping;
+}
+
+/* Longer each time that Redis has taken nothing in between, although it may answer: it may be full. False when it is time to end. */
+static bool back_off(struct mirror *mirror)
+{
+    int64_t pause_ms = mirror->pause_ms;
+    mirror->pause_ms = pause_ms * 2 < RECONNECT_MAX_MS ? pause_ms * 2 : RECONNECT_MAX_MS;
+    return wait_for_stop(mirror, pause_ms);
 }
 
 /* ---- the thread: flushes ---------------------------------------------------------------------------------------- */
@@ -592,8 +613,10 @@ static bool receive_oldest(struct mirror *mirror)
         return false;
     mirror->flush[0] = mirror->flush[1];
     mirror->flushes--;
-    if (!take_losses(mirror, held) && done.durable_seq != 0)
+    if (!take_losses(mirror, held) && done.durable_seq != 0) {
+        proven(mirror);
         durable_advance(mirror, done.durable_seq);
+    }
     histogram_add(HISTOGRAM_redis_lag, mono_us() - done.committed_us);
     metric_add(METRIC_mirror_transactions_total, done.count);
     metric_add(METRIC_mirror_records_total, done.records);
@@ -685,7 +708,7 @@ static bool work(struct mirror *mirror, bool empty)
 static void *mirror_thread(void *argument)
 {
     struct mirror *mirror = argument;
-    int64_t pause_ms = RECONNECT_MS, limit = 0;
+    int64_t limit = 0;
     bool stopping = false;
     for (;;) {
         bool empty = queue_is_empty(mirror, &stopping, &limit);
@@ -693,18 +716,14 @@ static void *mirror_thread(void *argument)
         if (stopping && (!up || (empty && mirror->flushes == 0) || mono_ms() >= limit))
             break;
         if (up) {
-            if (!work(mirror, empty))
-                link_lost(mirror);
-            continue;
-        }
-        if (connect_link(mirror)) {
-            pause_ms = RECONNECT_MS;
+            if (work(mirror, empty))
+                continue;
+        } else if (connect_link(mirror)) {
             continue;
         }
         link_lost(mirror);
-        if (!wait_for_stop(mirror, pause_ms))
+        if (!back_off(mirror))
             break;
-        pause_ms = pause_ms * 2 < RECONNECT_MAX_MS ? pause_ms * 2 : RECONNECT_MAX_MS;
     }
     link_lost(mirror);
     return NULL;
@@ -750,6 +769,7 @@ enum rialto_status mirror_start(const struct config *config, uint32_t worker, co
     mirror->hooks = *hooks;
     mirror->worker = worker;
     mirror->link = (struct redis_link){ .config = config, .who = "mirror" };
+    mirror->pause_ms = RECONNECT_MS;
     /* What a process before this one erased and did not see rewritten is not known: it is treated as erased now. */
     mirror_erased(mirror);
     mirror->rewrite_at_ms = mono_ms() + (int64_t)config->erase_rewrite_s * 1000;

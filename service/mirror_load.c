@@ -1,6 +1,7 @@
 /* mirror_load.c - a partition's state back out of Redis, for a worker whose own state is gone. Blocking, before the
  * mirror runs. */
 #include "service/clock.h"
+#include "service/metrics.h"
 #include "service/mirror_parts.h"
 
 #include <stdio.h>
@@ -117,12 +118,17 @@ enum rialto_status mirror_load(const struct config *config, uint32_t partition, 
 {
     struct redis_link link = { .config = config, .who = "load" };
     int64_t limit = mono_ms() + wait_ms;
+    metric_set(METRIC_redis_state, REDIS_unknown);
     while (!redis_link_open(&link)) {
+        metric_set(METRIC_redis_state, link.state);
         if (mono_ms() >= limit)
             return RIALTO_SYSTEM;
         (void)nanosleep(&(struct timespec){ .tv_nsec = RETRY_MS * 1000000L }, NULL);
     }
     bool read = partition_read(&link, partition, record, user, ret_mark);
+    if (read)
+        redis_link_works(&link);
+    metric_set(METRIC_redis_state, link.state);
     redis_link_close(&link);
     return read ? RIALTO_OK : RIALTO_SYSTEM;
 }

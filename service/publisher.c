@@ -336,7 +336,10 @@ static bool link_up(struct publisher *publisher)
     publisher->missed = p->follower.missed;
     mark_everything(publisher);
     publisher->look_at_ms = mono_ms() + LOOK_MS;
-    return forgets_send(publisher) && quotes_take_up(p) && here_look(p, &there);
+    if (!forgets_send(publisher) || !quotes_take_up(p) || !here_look(p, &there))
+        return false;
+    redis_link_works(&p->link);
+    return true;
 }
 
 /* ---- the thread ------------------------------------------------------------------------------------------------- */
@@ -388,6 +391,11 @@ static int work(struct publisher *publisher)
     return busy;
 }
 
+static int64_t longer(int64_t pause_ms)
+{
+    return pause_ms * 2 < DOWN_MAX_MS ? pause_ms * 2 : DOWN_MAX_MS;
+}
+
 static void *publisher_thread(void *argument)
 {
     struct publisher *publisher = argument;
@@ -402,14 +410,18 @@ static void *publisher_thread(void *argument)
             link_lost(publisher);
             (void)orders_work(publisher);
             going = rest(publisher, pause_ms);
-            pause_ms = pause_ms * 2 < DOWN_MAX_MS ? pause_ms * 2 : DOWN_MAX_MS;
+            pause_ms = longer(pause_ms);
             continue;
         }
-        pause_ms = DOWN_MS;
         int busy = work(publisher);
-        if (busy < 0)
+        if (busy < 0) { /* no new connection at once: a server that answers may still take nothing, because it is full */
             link_lost(publisher);
+            going = rest(publisher, pause_ms);
+            pause_ms = longer(pause_ms);
+            continue;
+        }
         going = rest(publisher, busy > 0 ? 0 : IDLE_MS);
+        pause_ms = DOWN_MS;
     }
     if (publisher->now.link.context != NULL && publisher->now.prices != NULL) { /* the last forgets */
         (void)orders_work(publisher);

@@ -14,9 +14,50 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#define WORDS_MAX          16
-#define PASSWORD_BYTES_MAX 512
-#define REPORTS_MAX        4u /* lines about one outage: the reason may change (refused, loading, wrong password) */
+#define WORDS_MAX              16
+#define PASSWORD_BYTES_MAX     512
+#define REPORTS_MAX            4u /* lines about one outage: the reason may change (refused, loading, wrong password) */
+
+#define STATE_ROW_(name, text) { #name, text },
+static const struct {
+    const char *name, *text;
+} STATES[] = { REDIS_STATES(STATE_ROW_) };
+#undef STATE_ROW_
+
+const char *redis_state_name(uint64_t state)
+{
+    return STATES[state < REDIS_STATE_COUNT ? state : REDIS_unknown].name;
+}
+
+const char *redis_state_text(uint64_t state)
+{
+    return STATES[state < REDIS_STATE_COUNT ? state : REDIS_unknown].text;
+}
+
+enum redis_state redis_state_of_error(const char *text)
+{
+    static const struct {
+        const char *word;
+        enum redis_state state;
+    } words[] = {
+        { "LOADING ", REDIS_loading },    { "OOM ", REDIS_full },          { "MISCONF ", REDIS_disk },
+        { "READONLY ", REDIS_read_only }, { "WRONGPASS ", REDIS_refused }, { "NOAUTH ", REDIS_refused },
+        { "NOPERM ", REDIS_refused },
+    };
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strncmp(text, words[i].word, strlen(words[i].word)) == 0)
+            return words[i].state;
+    return REDIS_failing;
+}
+
+bool redis_version_old(const char *info)
+{
+    unsigned major, minor;
+    const char *at = strstr(info, "redis_version:");
+    if (at == NULL || sscanf(at, "redis_version:%4u.%4u", &major, &minor) != 2)
+        return false;
+    return major < REDIS_MAJOR_MIN || (major == REDIS_MAJOR_MIN && minor < REDIS_MINOR_MIN);
+}
 
 static void report(struct redis_link *link, const char *doing, const char *reason)
 {
@@ -24,7 +65,8 @@ static void report(struct redis_link *link, const char *doing, const char *reaso
         return;
     link->reports++;
     (void)snprintf(link->reason, sizeof link->reason, "%s", reason);
-    log_line(LOG_WARNING, "REDIS-DOWN", "link=%s url=%s doing=\"%s\" reason=\"%s\"", link->who,
+    log_line(LOG_WARNING, "REDIS-DOWN", "link=%s state=%s url=%s doing=\"%s\" reason=\"%s\"", link->who,
+             redis_state_name(link->state),
              link->config->redis_url[0] != '\0' ? link->config->redis_url : "DATA_DIR/redis.sock", doing, reason);
 }
 
@@ -36,15 +78,24 @@ void redis_link_close(struct redis_link *link)
     link->pending = 0;
 }
 
+static void refused_as(struct redis_link *link, enum redis_state otherwise, const char *doing, const redisReply *reply)
+{
+    bool error = reply->type == REDIS_REPLY_ERROR;
+    enum redis_state state = error ? redis_state_of_error(reply->str) : REDIS_failing;
+    link->state = state == REDIS_failing ? otherwise : state;
+    report(link, doing, error ? reply->str : "an answer of an unexpected kind");
+    redis_link_close(link);
+}
+
 void redis_link_refused(struct redis_link *link, const char *doing, const redisReply *reply)
 {
-    report(link, doing, reply->type == REDIS_REPLY_ERROR ? reply->str : "an answer of an unexpected kind");
-    redis_link_close(link);
+    refused_as(link, REDIS_failing, doing, reply);
 }
 
 static bool fail(struct redis_link *link, const char *doing)
 {
     const redisContext *context = link->context;
+    link->state = REDIS_away;
     if (context == NULL)
         report(link, doing, "out of memory");
     else
@@ -110,6 +161,7 @@ static bool authenticate(struct redis_link *link)
     if (config->redis_password_file[0] == '\0')
         return true;
     if (!password_read(config->redis_password_file, password)) {
+        link->state = REDIS_refused;
         report(link, "reading redis_password_file", strerror(errno));
         redis_link_close(link);
         return false;
@@ -122,8 +174,8 @@ static bool authenticate(struct redis_link *link)
     if (reply == NULL)
         return false;
     bool good = reply->type == REDIS_REPLY_STATUS;
-    if (!good)
-        redis_link_refused(link, "AUTH", reply);
+    if (!good) /* whatever its words, such as "ERR AUTH <password> called without any password configured" */
+        refused_as(link, REDIS_refused, "AUTH", reply);
     freeReplyObject(reply);
     return good;
 }
@@ -140,6 +192,22 @@ static bool ping(struct redis_link *link)
     return good;
 }
 
+/* INFO may be forbidden: then the version is not looked at. */
+static bool new_enough(struct redis_link *link)
+{
+    redisReply *reply = redis_link_call(link, (const char *const[]){ "INFO", "server", NULL });
+    if (reply == NULL)
+        return false;
+    bool good = reply->type != REDIS_REPLY_STRING || !redis_version_old(reply->str);
+    freeReplyObject(reply);
+    if (!good) {
+        link->state = REDIS_too_old;
+        report(link, "asking for the version", "older than 6.2");
+        redis_link_close(link);
+    }
+    return good;
+}
+
 bool redis_link_open(struct redis_link *link)
 {
     redis_link_close(link);
@@ -153,13 +221,16 @@ bool redis_link_open(struct redis_link *link)
         return fail(link, "setting a time-out");
     if (tcp && redisEnableKeepAlive(link->context) != REDIS_OK)
         return fail(link, "setting keep-alive");
-    if (!authenticate(link) || !ping(link))
-        return false;
+    return authenticate(link) && ping(link) && new_enough(link);
+}
+
+void redis_link_works(struct redis_link *link)
+{
     if (link->reports > 0)
         log_line(LOG_INFO, "REDIS-UP", "link=%s", link->who);
+    link->state = REDIS_up;
     link->reports = 0;
     link->reason[0] = '\0';
-    return true;
 }
 
 /* ---- commands --------------------------------------------------------------------------------------------------- */

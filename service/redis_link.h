@@ -10,18 +10,52 @@
 #include <hiredis/hiredis.h>
 #include <stdbool.h>
 
+/* What is known of Redis by what it did last; the number is the metric redis_state. New rows go last. */
+/*    state      what it means: "Redis ..."                                                     */
+#define REDIS_STATES(X)                                                                          \
+    X(unknown,   "was not asked yet")                                                            \
+    X(up,        "is up")                                                                        \
+    X(away,      "does not answer")                                                              \
+    X(loading,   "is still loading its data")                                                    \
+    X(full,      "is full: its maxmemory is reached")                                            \
+    X(disk,      "takes no writes: it cannot write to its disk")                                 \
+    X(read_only, "is read-only: a replica")                                                      \
+    X(refused,   "refuses us: user, password or rights")                                         \
+    X(too_old,   "is too old: 6.2 or newer is needed")                                           \
+    X(failing,   "answers with an error that its log line names")
+
+#define REDIS_STATE_ENUM_(name, text) REDIS_##name,
+enum redis_state { REDIS_STATES(REDIS_STATE_ENUM_) REDIS_STATE_COUNT };
+#undef REDIS_STATE_ENUM_
+
+/* The first version that has all that we ask for: the newest of it are exclusive ranges of streams. */
+#define REDIS_MAJOR_MIN 6u
+#define REDIS_MINOR_MIN 2u
+
+/* "full", and "is full: ..."; a number that is no state: "unknown". */
+const char *redis_state_name(uint64_t state);
+const char *redis_state_text(uint64_t state);
+/* redis_state_of_error - what the text of an error reply says, by its first word. */
+enum redis_state redis_state_of_error(const char *text);
+/* redis_version_old - does the answer to INFO name a version before the first that will do? One that cannot be read is not old. */
+bool redis_version_old(const char *info);
+
 struct redis_link {
     const struct config *config;
     redisContext *context; /* NULL = not connected */
     uint32_t pending;      /* commands appended whose reply was not read */
+    enum redis_state state;
     uint32_t reports;      /* lines in the log about this outage */
     char reason[64];       /* in the last of them */
     const char *who;       /* for the log: "mirror", "publisher" */
 };
 
-/* open - connects, authenticates, and asks for a PING: a server that is still loading its data is not up. False, and a
- * log line once per outage and reason. */
+/* open - connects, authenticates, asks for a PING (a server that is still loading its data is not up) and for the version. False, and
+ * a log line once per outage and reason. */
 bool redis_link_open(struct redis_link *link);
+/* works - what the link is for has succeeded, a write if it writes: state up, and the outage's last line in the log. A server that
+ * answers PING may still be full or read-only. */
+void redis_link_works(struct redis_link *link);
 void redis_link_close(struct redis_link *link);
 
 /* append - queue a command; nothing is sent yet. flush - send all that is queued. reply - the next reply, in order

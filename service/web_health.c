@@ -3,6 +3,7 @@
 
 #include "cache/reader.h"
 #include "service/clock.h"
+#include "service/redis_link.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -52,12 +53,24 @@ static bool not_ready(struct web *web, char ret[REASON_MAX])
     return prices == NULL || retired || silent > 0;
 }
 
-static uint32_t workers_without_redis(const struct web *web)
+/* One reason for each state of Redis that some worker meets. */
+static void put_redis(const struct web *web, struct text *text)
 {
-    uint32_t without = 0;
-    for (uint32_t i = 0; web->metrics != NULL && i < web->config->workers; i++)
-        without += atomic_load(&web->metrics->block[2 + i].word[METRIC_redis_up]) == 0;
-    return without;
+    uint32_t workers[REDIS_STATE_COUNT] = { 0 };
+    const char *comma = "";
+    for (uint32_t i = 0; web->metrics != NULL && i < web->config->workers; i++) {
+        const struct metrics_block *block = &web->metrics->block[METRICS_FIRST_WORKER + i];
+        uint64_t state = atomic_load(&block->word[METRIC_redis_state]);
+        if (atomic_load(&block->word[METRIC_redis_up]) == 0)
+            workers[state < REDIS_STATE_COUNT && state != REDIS_up ? state : REDIS_unknown]++;
+    }
+    for (uint32_t state = 0; state < REDIS_STATE_COUNT; state++) {
+        if (workers[state] == 0)
+            continue;
+        text_put(text, "%s\"%u of %u workers: Redis %s: signals are not durable\"", comma, workers[state], web->config->workers,
+                 redis_state_text(state));
+        comma = ",";
+    }
 }
 
 enum MHD_Result web_readyz(struct exchange *exchange)
@@ -68,7 +81,6 @@ enum MHD_Result web_readyz(struct exchange *exchange)
     if (refused && prices_replaced(web)) /* perhaps they were made anew */
         refused = not_ready(web, reason);
     bool draining = atomic_load(&web->draining);
-    uint32_t without = workers_without_redis(web);
     struct text text = { 0 };
     text_put(&text, "{\"ready\":%s,\"reasons\":[", refused || draining ? "false" : "true");
     if (draining)
@@ -76,9 +88,7 @@ enum MHD_Result web_readyz(struct exchange *exchange)
     if (refused)
         text_quoted(&text, reason);
     text_put(&text, "],\"degraded\":[");
-    if (without > 0)
-        text_put(&text, "\"%u of %u workers do not reach Redis: signals are not durable\"", without,
-                 web->config->workers);
+    put_redis(web, &text);
     text_put(&text, "]}\n");
     return respond(exchange, refused || draining ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK, TYPE_JSON, &text);
 }
