@@ -57,7 +57,7 @@ GROUPS.units := test
 GROUPS.race  := test
 GROUPS.fuzz  := test
 GROUPS.bench := run bench
-GROUPS.soak  := run test soak
+GROUPS.soak  := run test bench soak
 GROUPS := build $(sort $(foreach goal,$(MAKECMDGOALS),$(GROUPS.$(goal))))
 empty  :=
 SETUP  := build/setup/$(subst $(empty) ,+,$(GROUPS))
@@ -209,7 +209,7 @@ bench: all | $(SETUP) ## quotes beside LMDB, Redis, memcached; results are kept 
 	@mkdir -p run && exec build/bin/rialto-bench quote --history run/bench $(ARGS)
 
 soak: | $(SETUP) ## a million random histories, models, races, faults and fuzzing over and over (MINUTES=30; docs/proof.md)
-	@exec tests/run.sh -m $(MINUTES) random bits model race-release race-tsan fault fuzz
+	@exec tests/run.sh -m $(MINUTES) random bits churn model race-release race-tsan fault fuzz
 
 # ---- install ------------------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ struct bench_options {
     double zipf;      /* exponent of the draws; 0 = uniform */
     uint64_t writers; /* processes that publish beside the reader */
     double seconds;   /* of answers, for each measurement */
+    uint64_t operations; /* of churn */
     uint64_t rounds;  /* that these seconds are divided into; all are measured in turn */
     bool json;        /* one object on standard output instead of the table */
     bool peers;
@@ -80,8 +81,8 @@ static inline uint64_t bench_random(uint64_t *state)
 void bench_pin(int pid, unsigned core);
 unsigned bench_cores(void);
 
-/* bench_folder - make a folder of a name of its own under `parent`, which is removed with what is in it when the program
- * ends by bench_folder_remove(). False, with a message, when that fails. */
+/* bench_folder - make a folder of a name of its own under `parent`. bench_folder_remove() removes it with what is in it; if
+ * the program ends without, killed or not, that happens by itself. False, with a message, when that fails. */
 bool bench_folder(const char *parent, const char *name, char ret[64]);
 void bench_folder_remove(const char *folder);
 
@@ -104,5 +105,8 @@ int bench_clients(const struct bench_options *options);
 /* bench_lines - the side line beside a plain seqlock, two copies a line and repair by a successor. Exit status: 1 when a
  * torn line was read. */
 int bench_lines(const struct bench_options *options);
+/* bench_churn - keys deleted and new ones inserted for ever, at a load of 0.7. Exit status: 1 when it slowed down, or a line was
+ * lost or came back. */
+int bench_churn(const struct bench_options *options);
 
 #endif

@@ -1,10 +1,10 @@
 /* instance.c - start, count and stop a rialtod for a measurement. */
 #include "bench/instance.h"
 
+#include "bench/bench.h"
 #include "cache/table.h"
 
 #include <dirent.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,20 +33,6 @@ static const char MODEL[] =
 
 /* ---- folders ------------------------------------------------------------------------------------------------------ */
 
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *where)
-{
-    (void)info;
-    (void)type;
-    (void)where;
-    return remove(path);
-}
-
-static void folder_remove(const char *folder)
-{
-    if (folder[0] != '\0')
-        (void)nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-}
-
 static bool write_model(const struct instance *instance, const char *model)
 {
     char path[128];
@@ -63,17 +49,8 @@ static bool write_model(const struct instance *instance, const char *model)
 
 static bool make_folders(struct instance *instance, const char *model)
 {
-    (void)snprintf(instance->folder, sizeof instance->folder, "/tmp/rialto-bench.XXXXXX");
-    if (mkdtemp(instance->folder) == NULL) {
-        instance->folder[0] = '\0';
-        return false;
-    }
-    (void)snprintf(instance->cache, sizeof instance->cache, "/dev/shm/rialto-bench.XXXXXX");
-    if (mkdtemp(instance->cache) == NULL) {
-        instance->cache[0] = '\0';
-        return false;
-    }
-    return write_model(instance, model);
+    return bench_folder("/tmp", "rialto-bench", instance->folder) &&
+           bench_folder("/dev/shm", "rialto-bench", instance->cache) && write_model(instance, model);
 }
 
 /* ---- life --------------------------------------------------------------------------------------------------------- */
@@ -118,7 +95,7 @@ bool instance_start(struct instance *instance, const char *model, uint32_t count
 {
     memset(instance, 0, sizeof *instance);
     if (!make_folders(instance, model)) {
-        fprintf(stderr, "rialto-bench: no folder in /tmp and /dev/shm\n");
+        fprintf(stderr, "rialto-bench: no room for an instance\n");
         instance_stop(instance);
         return false;
     }
@@ -139,8 +116,8 @@ void instance_stop(struct instance *instance)
         (void)daemon_stop(&instance->daemon, STOP_MS);
     if (instance->metrics != NULL)
         (void)munmap((void *)(uintptr_t)instance->metrics, sizeof *instance->metrics);
-    folder_remove(instance->cache);
-    folder_remove(instance->folder);
+    bench_folder_remove(instance->cache);
+    bench_folder_remove(instance->folder);
     memset(instance, 0, sizeof *instance);
 }
 

@@ -18,14 +18,17 @@ static const struct measurement {
 } MEASUREMENTS[] = {
     { "quote", bench_quote, "one quote and a page of 50, beside LMDB, Redis, memcached and the memory itself" },
     { "ingest", bench_ingest, "signals to published prices, beside bare cJSON" },
-    { "price", bench_price, "cells repriced per second, a weather signal for a million prices, a demand signal to its price" },
+    { "price", bench_price,
+      "cells repriced per second, a weather signal for a million prices, a demand signal to its price" },
     { "clients", bench_clients,
       "a quote and a page of 50 by every way in: C, Python, Node.js, PHP, Java, HTTP, Redis" },
+    { "churn", bench_churn, "keys deleted and new ones inserted for ever: operations per second, tenth by tenth" },
     { "lines", bench_lines, "ways of publishing a line that survive a dead or preempted writer, beside each other" },
 };
 
 #define MEASUREMENT_COUNT (sizeof MEASUREMENTS / sizeof MEASUREMENTS[0])
 #define COUNT_MAX         100000000u
+#define OPERATIONS_MAX    UINT64_C(1000000000000)
 #define SECONDS_MAX       3600.0
 
 static int usage(FILE *to, int status)
@@ -39,6 +42,7 @@ static int usage(FILE *to, int status)
                 "  --offers N     personal offers (1000000)\n"
                 "  --zipf S       exponent of Zipf's law for customers and products; 0 = uniform (0)\n"
                 "  --writers W    workers that publish beside the reader (1)\n"
+                "  --operations N deletes and inserts of churn (100000000)\n"
                 "  --seconds S    of answers for each measurement (3)\n"
                 "  --rounds R     that they are divided into (5)\n"
                 "  --json         one JSON object instead of the table\n"
@@ -87,6 +91,7 @@ static int parse_options(int argc, char *argv[], struct bench_options *ret)
         { "offers", required_argument, NULL, 'o' },
         { "zipf", required_argument, NULL, 'z' },
         { "writers", required_argument, NULL, 'w' },
+        { "operations", required_argument, NULL, 'n' },
         { "seconds", required_argument, NULL, 's' },
         { "rounds", required_argument, NULL, 'r' },
         { "json", no_argument, NULL, 'j' },
@@ -104,6 +109,7 @@ static int parse_options(int argc, char *argv[], struct bench_options *ret)
         case 'o': good = parse_count(optarg, 0, COUNT_MAX, &ret->offers); break;
         case 'z': good = parse_real(optarg, 0, 10, &ret->zipf); break;
         case 'w': good = parse_count(optarg, 0, PUBLISHERS_MAX, &ret->writers); break;
+        case 'n': good = parse_count(optarg, 1000, OPERATIONS_MAX, &ret->operations); break;
         case 's': good = parse_real(optarg, 0.001, SECONDS_MAX, &ret->seconds); break;
         case 'r': good = parse_count(optarg, 1, ROUNDS_MAX, &ret->rounds); break;
         case 'j': ret->json = true; break;
@@ -131,6 +137,7 @@ int main(int argc, char *argv[])
                                      .offers = 1000000,
                                      .writers = 1,
                                      .seconds = 3,
+                                     .operations = 100000000,
                                      .rounds = 5,
                                      .peers = true };
     int status = parse_options(argc, argv, &options);

@@ -1,7 +1,6 @@
-/* process.c - processors, folders and servers of a measurement. */
+/* process.c - processors and servers of a measurement. */
 #include "bench/bench.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -41,29 +40,6 @@ void bench_pin(int pid, unsigned core)
             CPU_SET(cpu, &one);
     }
     (void)sched_setaffinity(pid, sizeof one, &one); /* best effort: the scheduler does well enough */
-}
-
-bool bench_folder(const char *parent, const char *name, char ret[64])
-{
-    (void)snprintf(ret, 64, "%s/%s.XXXXXX", parent, name);
-    if (mkdtemp(ret) != NULL)
-        return true;
-    fprintf(stderr, "rialto-bench: no folder in %s: %s\n", parent, strerror(errno));
-    ret[0] = '\0';
-    return false;
-}
-
-void bench_folder_remove(const char *folder)
-{
-    DIR *dir = folder[0] == '\0' ? NULL : opendir(folder);
-    for (struct dirent *entry = dir == NULL ? NULL : readdir(dir); entry != NULL; entry = readdir(dir)) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            (void)unlinkat(dirfd(dir), entry->d_name, 0);
-    }
-    if (dir != NULL) {
-        (void)closedir(dir);
-        (void)rmdir(folder);
-    }
 }
 
 static void run_server(unsigned core, pid_t parent, const char *const argv[])

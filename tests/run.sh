@@ -25,6 +25,7 @@ table=(
     "race-tsan     tsan     race     240      tests/race/*.c"
     "random        release  race     3600     tests/random/*.c"
     "bits          release  script   600      tests/random/test_*"
+    "churn         release  script   600      tests/bench/test_*"
     "e2e-release   release  script   180      tests/e2e/test_*"
     "fault         release  script   300      tests/fault/test_*"
     "e2e-asan      asan     script   360      tests/e2e/test_*"
