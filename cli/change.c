@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "pricing/model.h"
 #include "service/change.h"
+#include "service/diff_merge.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -18,7 +19,6 @@
 #include <unistd.h>
 
 #define GROUPS_SHOWN 200
-#define WORKERS_MAX  64
 #define SLACK_MS     2000
 
 /* ---- asking -------------------------------------------------------------------------------------------------------- */
@@ -314,78 +314,6 @@ static int run_freeze(struct cli *cli, int argc, char *argv[])
 
 /* ---- diff ---------------------------------------------------------------------------------------------------------- */
 
-static int by_size(const void *a, const void *b)
-{
-    double x = fabs(number_of(*(cJSON *const *)a, "pct")), y = fabs(number_of(*(cJSON *const *)b, "pct"));
-    return x < y ? 1 : x > y ? -1 : 0;
-}
-
-/* The workers' lists as one: moves by size; categories and zones of one name added up. */
-static cJSON *moves_merged(const cJSON *workers, int count_max)
-{
-    cJSON *all[WORKERS_MAX * 50], *list = cJSON_CreateArray();
-    int count = 0;
-    const cJSON *worker;
-    cJSON *move;
-    cJSON_ArrayForEach(worker, workers)
-    {
-        cJSON_ArrayForEach(move, member(worker, "moves"))
-        {
-            if (count < WORKERS_MAX * 50)
-                all[count++] = move;
-        }
-    }
-    qsort(all, (size_t)count, sizeof all[0], by_size);
-    for (int i = 0; i < count && i < count_max; i++)
-        cJSON_AddItemToArray(list, cJSON_Duplicate(all[i], true));
-    return list;
-}
-
-static cJSON *tallies_merged(const cJSON *workers, const char *name)
-{
-    cJSON *list = cJSON_CreateArray();
-    const cJSON *worker, *tally;
-    cJSON_ArrayForEach(worker, workers)
-    {
-        cJSON_ArrayForEach(tally, member(worker, name))
-        {
-            cJSON *same;
-            cJSON_ArrayForEach(same, list)
-            {
-                if (strcmp(text_of(same, "name"), text_of(tally, "name")) == 0)
-                    break;
-            }
-            if (same == NULL) {
-                cJSON_AddItemToArray(list, cJSON_Duplicate(tally, true));
-                continue;
-            }
-            static const char *const SUM[] = { "prices", "up", "down", "sum_pct" };
-            for (size_t i = 0; i < sizeof SUM / sizeof SUM[0]; i++)
-                cJSON_SetNumberHelper(cJSON_GetObjectItemCaseSensitive(same, SUM[i]), number_of(same, SUM[i]) + number_of(tally, SUM[i]));
-        }
-    }
-    return list;
-}
-
-static cJSON *diff_merged(const cJSON *answer, int count)
-{
-    static const char *const SUM[] = { "prices", "up", "down", "uncovered", "frozen", "sum_pct" };
-    const cJSON *workers = member(answer, "workers"), *worker;
-    cJSON *all = cJSON_CreateObject();
-    double most = 0;
-    for (size_t i = 0; i < sizeof SUM / sizeof SUM[0]; i++) {
-        double sum = 0;
-        cJSON_ArrayForEach(worker, workers) sum += number_of(worker, SUM[i]);
-        cJSON_AddNumberToObject(all, SUM[i], sum);
-    }
-    cJSON_ArrayForEach(worker, workers) most = fmax(most, fabs(number_of(worker, "most_pct")));
-    cJSON_AddNumberToObject(all, "max_change_pct", most);
-    cJSON_AddItemToObject(all, "moves", moves_merged(workers, count));
-    cJSON_AddItemToObject(all, "categories", tallies_merged(workers, "categories"));
-    cJSON_AddItemToObject(all, "zones", tallies_merged(workers, "zones"));
-    return all;
-}
-
 static void print_tallies(const cJSON *all, const char *name, const char *title)
 {
     const cJSON *tally;
@@ -432,18 +360,6 @@ static void print_diff(const cJSON *all)
     print_tallies(all, "zones", "zone");
 }
 
-/* A worker that refused, or NULL. */
-static const cJSON *refusing(const cJSON *answer)
-{
-    const cJSON *worker;
-    cJSON_ArrayForEach(worker, member(answer, "workers"))
-    {
-        if (!is_ok(worker))
-            return worker;
-    }
-    return is_ok(answer) ? NULL : answer;
-}
-
 static int run_diff(struct cli *cli, int argc, char *argv[])
 {
     static const struct option own[] = { { "count", required_argument, NULL, OWN_COUNT },
@@ -469,13 +385,13 @@ static int run_diff(struct cli *cli, int argc, char *argv[])
     change_stage_drop(&cli->config, name);
     if (answer == NULL)
         return CLI_UNREACHABLE;
-    const cJSON *refusal = refusing(answer);
+    const cJSON *refusal = diff_refusal(answer);
     if (refusal != NULL) {
         cli_say("refused: %s", text_of(refusal, "text"));
         cJSON_Delete(answer);
         return CLI_NO;
     }
-    cJSON *all = diff_merged(answer, (int)options.count);
+    cJSON *all = diff_merge(answer, (int)options.count);
     if (cli->json) {
         char *text = cJSON_PrintUnformatted(all);
         printf("%s\n", text != NULL ? text : "null");

@@ -4,10 +4,9 @@
  *                                      --> "terms" of the customer's worker, for who may see personal data
  *
  * A price may change between the two looks: then both are taken again, a bounded number of times. */
-#include "pricing/explain.h"
-#include "cache/reader.h"
 #include "cli/cli.h"
 #include "service/data_dir.h"
+#include "service/explained.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,16 +18,6 @@
 #define LOOK_MS   20
 
 enum { OWN_ZONE = CLI_OWN, OWN_BASIS, OWN_CURRENCY };
-
-struct explained { /* everything about one quote */
-    struct rialto_quote quote;
-    struct reader_lines lines;
-    struct rialto_rule_row rule;
-    struct explain personal; /* steps from baseline to amount */
-    cJSON *product;          /* the product's worker */
-    cJSON *customer;         /* the customer's worker; NULL = nobody in particular, or not to be seen from here */
-    const char *why_not;     /* why `customer` is NULL, or NULL */
-};
 
 /* ---- asking ------------------------------------------------------------------------------------------------------ */
 
@@ -61,15 +50,6 @@ static const char *text_of(const cJSON *object, const char *member)
     return cJSON_IsString(item) ? item->valuestring : "";
 }
 
-static bool speaks_of(const cJSON *product, const struct rialto_quote *quote, const struct rialto_rule_row *rule)
-{
-    return (int64_t)number_of(product, "baseline") == quote->baseline &&
-           (int64_t)number_of(product, "list") == quote->list && (int64_t)number_of(product, "floor") == quote->floor &&
-           (int64_t)number_of(product, "ceiling") == quote->ceiling &&
-           strcmp(text_of(product, "model"), rule->model) == 0 &&
-           strcmp(text_of(product, "version"), rule->version) == 0;
-}
-
 static cJSON *ask_product(struct requester *requester, const char *sku, const char *zone)
 {
     cJSON *question = cJSON_CreateObject();
@@ -98,7 +78,7 @@ static int look(const struct rialto *prices, struct requester *requester, const 
             cli_say("%s: %s: %s", sku, text_of(e->product, "reason"), text_of(e->product, "text"));
             return CLI_NO;
         }
-        if (speaks_of(e->product, &e->quote, &e->rule)) {
+        if (explained_agrees(e)) {
             e->personal.count = 0;
             explain_quote(&e->lines.inputs, &e->personal);
             return CLI_OK;
@@ -310,17 +290,12 @@ static void print_customer(const struct explained *e)
     }
 }
 
-static void exact_of(const struct explain_step *step, char ret[48])
-{
-    (void)snprintf(ret, 48, "%" PRId64 ".%06d", step->minor, (int)step->micro);
-}
-
 static void print_personal_steps(const struct explained *e)
 {
     char text[48], amount[64], number[40], times[48];
     for (uint32_t i = 0; i < e->personal.count; i++) {
         const struct explain_step *step = &e->personal.step[i];
-        exact_of(step, text);
+        explained_exact(step, text);
         exact_text(text, e->quote.decimals, amount);
         times[0] = '\0';
         if (step->times_micro != MICRO) {
@@ -371,41 +346,9 @@ static void print_text(const char *customer, const char *sku, const struct expla
 
 /* ---- JSON -------------------------------------------------------------------------------------------------------- */
 
-static cJSON *personal_json(const struct explained *e)
-{
-    cJSON *steps = cJSON_CreateArray();
-    char text[48];
-    for (uint32_t i = 0; i < e->personal.count; i++) {
-        const struct explain_step *step = &e->personal.step[i];
-        cJSON *item = cJSON_CreateObject();
-        cJSON_AddStringToObject(item, "step", explain_op_name(step->op));
-        if (step->times_micro != MICRO) {
-            (void)snprintf(text, sizeof text, "%" PRId64 ".%06" PRId64, step->times_micro / MICRO,
-                           step->times_micro % MICRO);
-            cJSON_AddStringToObject(item, "times", text);
-        }
-        exact_of(step, text);
-        cJSON_AddStringToObject(item, "amount_minor", text);
-        cJSON_AddItemToArray(steps, item);
-    }
-    return steps;
-}
-
 static void print_json(const char *customer, struct explained *e)
 {
-    cJSON *all = e->product;
-    e->product = NULL;
-    cJSON_DeleteItemFromObject(all, "ok");
-    cJSON_AddStringToObject(all, "customer", customer != NULL ? customer : "");
-    cJSON_AddNumberToObject(all, "amount", (double)e->quote.amount);
-    cJSON_AddItemToObject(all, "personal_steps", personal_json(e));
-    if (e->customer != NULL) {
-        cJSON_DeleteItemFromObject(e->customer, "ok");
-        cJSON_AddItemToObject(all, "personal", e->customer);
-        e->customer = NULL;
-    } else if (e->why_not != NULL) {
-        cJSON_AddStringToObject(all, "personal_note", e->why_not);
-    }
+    cJSON *all = explained_json(e, customer);
     char *text = cJSON_PrintUnformatted(all);
     printf("%s\n", text != NULL ? text : "null");
     free(text);

@@ -243,7 +243,7 @@ uint64_t change_models_before(const struct config *config, const struct change *
 
 /* ---- folders of models --------------------------------------------------------------------------------------------- */
 
-static bool is_model_name(const char *name)
+bool change_is_model_name(const char *name)
 {
     size_t length = strlen(name);
     return length > 5 && strcmp(name + length - 5, ".json") == 0 && name[0] != '.';
@@ -256,7 +256,7 @@ static void folder_remove(const char *folder)
     if (dir == NULL)
         return;
     for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir))
-        if (is_model_name(entry->d_name))
+        if (change_is_model_name(entry->d_name))
             (void)unlinkat(dirfd(dir), entry->d_name, 0);
     (void)closedir(dir);
     (void)rmdir(folder);
@@ -275,7 +275,7 @@ static bool names_of(const char *folder, char *names[FILES_MAX], uint32_t *ret_c
     if (dir == NULL)
         return false;
     for (struct dirent *entry = readdir(dir); entry != NULL && *ret_count < FILES_MAX; entry = readdir(dir))
-        if (is_model_name(entry->d_name) && (names[*ret_count] = strdup(entry->d_name)) != NULL)
+        if (change_is_model_name(entry->d_name) && (names[*ret_count] = strdup(entry->d_name)) != NULL)
             ++*ret_count;
     (void)closedir(dir);
     qsort(names, *ret_count, sizeof names[0], by_name);
@@ -318,26 +318,33 @@ static enum rialto_status file_copy(const char *from, const char *to, const char
     return copied ? RIALTO_OK : fault_set(fault, NULL, 0, "", "%.100s: %.60s", target, strerror(errno));
 }
 
+enum rialto_status change_stage_empty(const struct config *config, const char *stage, char ret_folder[DATA_PATH_MAX],
+                                      struct fault *fault)
+{
+    char models[DATA_PATH_MAX];
+    data_path(config, "models", models);
+    if (!change_stage_path(config, stage, ret_folder))
+        return fault_set(fault, NULL, 0, "", "%.40s is no name of a stage", stage);
+    folder_remove(ret_folder);
+    if ((mkdir(models, 0700) == -1 && errno != EEXIST) || (mkdir(ret_folder, 0700) == -1 && errno != EEXIST))
+        return fault_set(fault, NULL, 0, "", "%.100s: %.60s", ret_folder, strerror(errno));
+    return RIALTO_OK;
+}
+
 enum rialto_status change_stage(const struct config *config, const char *folder, const char *stage, struct fault *fault)
 {
-    char *names[FILES_MAX], target[DATA_PATH_MAX], models[DATA_PATH_MAX];
+    char *names[FILES_MAX], target[DATA_PATH_MAX];
     uint32_t count;
-    data_path(config, "models", models);
-    if (!change_stage_path(config, stage, target))
-        return fault_set(fault, NULL, 0, "", "%.40s is no name of a stage", stage);
-    folder_remove(target);
     if (!names_of(folder, names, &count))
         return fault_set(fault, NULL, 0, "", "%.100s: %.60s", folder, strerror(errno));
-    enum rialto_status status = RIALTO_OK;
-    if ((mkdir(models, 0700) == -1 && errno != EEXIST) || (mkdir(target, 0700) == -1 && errno != EEXIST))
-        status = fault_set(fault, NULL, 0, "", "%.100s: %.60s", target, strerror(errno));
+    enum rialto_status status = change_stage_empty(config, stage, target, fault);
     for (uint32_t i = 0; i < count; i++) {
         if (status == RIALTO_OK)
             status = file_copy(folder, target, names[i], fault);
         free(names[i]);
     }
     if (status != RIALTO_OK)
-        folder_remove(target);
+        change_stage_drop(config, stage);
     return status;
 }
 

@@ -64,6 +64,12 @@ bool change_stage_path(const struct config *config, const char *stage, char ret[
 enum rialto_status change_stage(const struct config *config, const char *folder, const char *stage, struct fault *fault);
 void change_stage_drop(const struct config *config, const char *stage);
 
+/* change_stage_empty - a stage without files, for who writes them there himself; fault and REFUSED if it cannot be made.
+ * change_is_model_name - would a file of this name be taken? */
+enum rialto_status change_stage_empty(const struct config *config, const char *stage, char ret_folder[DATA_PATH_MAX],
+                                      struct fault *fault);
+bool change_is_model_name(const char *name);
+
 /* change_adopt - a stage becomes the models of change `number`; older ones than are kept are removed, save those in
  * `keep`. False after a log line. */
 bool change_adopt(const struct config *config, const char *stage, uint64_t number, const struct change *keep);

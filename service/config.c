@@ -173,6 +173,7 @@ static enum rialto_status check_log_level(const char *value, const struct source
 #define check_redis_user          check_none
 #define check_redis_password_file check_none
 #define check_group               check_none
+#define check_http_tokens_file    check_none
 
 static const struct text_row {
     const char *key, *value, *unit, *text;

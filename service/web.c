@@ -22,15 +22,28 @@
 #define ADDRESS_TEXT_MAX 64u
 
 const struct route web_routes[] = {
-    { "GET", "/v1/quotes/", web_quote_one },
-    { "POST", "/v1/quotes", web_quote_page },
-    { "GET", "/v1/prices", web_prices },
-    { "POST", "/v1/signals", web_signals },
-    { "GET", "/livez", web_livez },
-    { "GET", "/readyz", web_readyz },
-    { "GET", "/metrics", web_metrics },
-    { "GET", "/openapi.json", web_openapi },
-    { NULL, NULL, NULL },
+    { "GET", "/v1/quotes/*", ROLE_NONE, web_quote_one },
+    { "POST", "/v1/quotes", ROLE_NONE, web_quote_page },
+    { "GET", "/v1/prices", ROLE_NONE, web_prices },
+    { "POST", "/v1/signals", ROLE_NONE, web_signals },
+    { "GET", "/v1/explain/*", ROLE_SHOP, web_explain },
+    { "GET", "/v1/status", ROLE_SHOP, web_status },
+    { "PUT", "/v1/customers/*/consent", ROLE_SHOP, web_customer_consent },
+    { "GET", "/v1/customers/*", ROLE_SHOP, web_customer_export },
+    { "DELETE", "/v1/customers/*", ROLE_SHOP, web_customer_forget },
+    { "GET", "/v1/models", ROLE_ADMIN, web_models_list },
+    { "POST", "/v1/models/check", ROLE_ADMIN, web_models_check },
+    { "POST", "/v1/models/diff", ROLE_ADMIN, web_models_diff },
+    { "POST", "/v1/models/apply", ROLE_ADMIN, web_models_apply },
+    { "POST", "/v1/models/rollback", ROLE_ADMIN, web_models_rollback },
+    { "POST", "/v1/models/pin", ROLE_ADMIN, web_models_pin },
+    { "GET", "/v1/models/*", ROLE_ADMIN, web_models_show },
+    { "POST", "/v1/freeze", ROLE_ADMIN, web_freeze },
+    { "GET", "/livez", ROLE_NONE, web_livez },
+    { "GET", "/readyz", ROLE_NONE, web_readyz },
+    { "GET", "/metrics", ROLE_NONE, web_metrics },
+    { "GET", "/openapi.json", ROLE_NONE, web_openapi },
+    { NULL, NULL, ROLE_NONE, NULL },
 };
 
 /* ---- one exchange --------------------------------------------------------------------------------------------------------- */
@@ -53,33 +66,46 @@ static void exchange_name(struct exchange *exchange)
                        (unsigned long long)number);
 }
 
-static bool path_fits(const struct route *route, const char *path, const char **ret_tail)
+/* *ret_tail and *ret_bytes: what stands for the star. */
+static bool path_fits(const struct route *route, const char *path, const char **ret_tail, size_t *ret_bytes)
 {
-    size_t length = strlen(route->path);
-    bool tail = route->path[length - 1] == '/';
-    *ret_tail = path + length;
-    return tail ? strncmp(path, route->path, length) == 0 && path[length] != '\0' : strcmp(path, route->path) == 0;
+    size_t length = strlen(path), head = strcspn(route->path, "*");
+    *ret_bytes = 0;
+    if (route->path[head] == '\0')
+        return strcmp(path, route->path) == 0;
+    const char *end = route->path + head + 1;
+    size_t foot = strlen(end);
+    *ret_tail = path + head;
+    *ret_bytes = length - head - foot;
+    return length > head + foot && strncmp(path, route->path, head) == 0 && strcmp(path + length - foot, end) == 0;
 }
 
-/* The row for this path and method; `allow` when the path is there with others. HEAD is answered as GET. */
-static void exchange_route(struct exchange *exchange, const char *method, const char *path)
+/* The row for this path and method; `allow` when the path is there with others. HEAD is answered as GET. The first row whose path fits
+ * says which path it is: /v1/models/check is no model. False: out of memory. */
+static bool exchange_route(struct exchange *exchange, const char *method, const char *path)
 {
-    const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method, *tail = NULL;
+    const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method, *tail = NULL, *found = NULL;
+    size_t bytes = 0;
     for (const struct route *route = web_routes; route->method != NULL; route++) {
-        if (!path_fits(route, path, &tail))
+        if (found != NULL ? strcmp(route->path, found) != 0 : !path_fits(route, path, &tail, &bytes))
             continue;
-        if (strcmp(route->method, wanted) != 0) {
-            (void)snprintf(exchange->allow, sizeof exchange->allow, "%s", route->method);
-            continue;
-        }
-        exchange->route = route;
-        exchange->tail = tail;
-        return;
+        found = route->path;
+        size_t used = strlen(exchange->allow);
+        (void)snprintf(exchange->allow + used, sizeof exchange->allow - used, "%s%s", used > 0 ? ", " : "", route->method);
+        if (strcmp(route->method, wanted) == 0)
+            exchange->route = route;
     }
+    if (exchange->route != NULL && bytes > 0)
+        exchange->tail = strndup(tail, bytes);
+    return exchange->route == NULL || bytes == 0 || exchange->tail != NULL;
 }
 
 static enum MHD_Result answer(struct exchange *exchange)
 {
+    enum MHD_Result refused;
+    int forwarded = atomic_load(&exchange->forwarded);
+    if (forwarded != FORWARD_NOT) /* suspended, or woken by the gateway's answer */
+        return forwarded == FORWARD_UNDER_WAY ? MHD_YES : exchange->finish(exchange);
     if (exchange->route == NULL && exchange->allow[0] != '\0')
         return problem(exchange, MHD_HTTP_METHOD_NOT_ALLOWED, "method", "Not with this method", "see /openapi.json");
     if (exchange->route == NULL)
@@ -87,7 +113,19 @@ static enum MHD_Result answer(struct exchange *exchange)
     if (exchange->too_large)
         return problem(exchange, HTTP_TOO_LARGE, "too-large", "The body is too large",
                        "at most %u bytes (message_bytes_max)", exchange->web->config->message_bytes_max);
-    return exchange->route->handler(exchange);
+    return exchange_may(exchange, &refused) ? exchange->route->handler(exchange) : refused;
+}
+
+static void exchange_free(struct exchange *exchange)
+{
+    (void)atomic_fetch_sub(&exchange->web->under_way, 1);
+    models_stage_drop(exchange);
+    if (exchange->job != NULL)
+        exchange->job_free(exchange->job);
+    text_free(&exchange->body);
+    text_free(&exchange->answer);
+    free(exchange->tail);
+    free(exchange);
 }
 
 static struct exchange *exchange_begin(struct web *web, struct MHD_Connection *connection, const char *method,
@@ -100,8 +138,10 @@ static struct exchange *exchange_begin(struct web *web, struct MHD_Connection *c
     exchange->connection = connection;
     (void)atomic_fetch_add(&web->under_way, 1);
     exchange_name(exchange);
-    exchange_route(exchange, method, path);
-    return exchange;
+    if (exchange_route(exchange, method, path))
+        return exchange;
+    exchange_free(exchange);
+    return NULL;
 }
 
 /* %00 would end a text in its middle: it becomes a character that no id of ours has. */
@@ -213,10 +253,7 @@ static void exchange_end(void *user, struct MHD_Connection *connection, void **a
     exchange_progress(connection); /* the next request has its own time */
     if (exchange == NULL)
         return;
-    (void)atomic_fetch_sub(&exchange->web->under_way, 1);
-    text_free(&exchange->body);
-    text_free(&exchange->answer);
-    free(exchange);
+    exchange_free(exchange);
     *at = NULL;
 }
 

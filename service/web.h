@@ -1,7 +1,7 @@
 /* web.h - the HTTP door: what the files of the role `web` share.
  *
  *   browser, shop, data team --HTTP/1.1--> libmicrohttpd --+-- quotes, prices: out of shared memory, in this process (librialto)
- *                                                          +-- signals, watches: forwarded to the gateway over NNG REQ
+ *                                                          +-- signals, customers, models: forwarded to the gateway over NNG REQ
  *                                                          +-- livez, readyz, metrics: what the processes say of themselves
  *
  * Apart      from the gateway, so that whatever HTTP brings cannot harm the process that orders signals. It writes no line and
@@ -15,6 +15,7 @@
 
 #include "service/config.h"
 #include "service/metrics.h"
+#include "service/web_tokens.h"
 
 #include <microhttpd.h>
 #include <pthread.h>
@@ -40,6 +41,7 @@ struct web {
     _Atomic uint64_t request_number;
     _Atomic bool draining;
     _Atomic uint32_t under_way; /* exchanges */
+    _Atomic uint32_t stages;    /* of models, one bit each: taken (web_models.c) */
 };
 
 /* ---- one exchange ------------------------------------------------------------------------------------------------ */
@@ -57,17 +59,24 @@ struct exchange {
     struct web *web;
     struct MHD_Connection *connection;
     const struct route *route;
-    const char *tail;    /* behind the route's path: a sku */
+    char *tail;          /* what stands for the route's star: a sku; owned */
     char id[WEB_ID_MAX]; /* of the request: the client's, or our own */
     struct text body;    /* what was sent */
     char allow[32];      /* methods that the path has */
     bool too_large;
+    char who[TOKEN_NAME_MAX + 16]; /* whose token was shown */
+    /* while the gateway is asked */
     _Atomic int forwarded; /* enum forward_state */
-    struct text answer;    /* of the gateway */
+    struct text answer;    /* the gateway's */
+    web_handler finish;    /* goes on from there */
+    void *job;             /* what `finish` needs, freed by job_free at the exchange's end */
+    void (*job_free)(void *job);
+    int stage; /* bit of web.stages that it holds, plus 1; 0 = none */
 };
 
 struct route {
-    const char *method, *path; /* a path that ends with "/" has a tail */
+    const char *method, *path; /* one star stands for anything: exchange.tail. Rows of one path stand together */
+    enum role role;            /* whom it is for */
     web_handler handler;
 };
 
@@ -94,6 +103,15 @@ __attribute__((format(printf, 5, 6))) enum MHD_Result problem(struct exchange *e
                                                               const char *name, const char *title, const char *detail,
                                                               ...);
 
+/* problem_begin - the same, left open for members of its own and the closing brace. `detail` is said as it is. */
+void problem_begin(struct text *text, const struct exchange *exchange, unsigned status, const char *name, const char *title,
+                   const char *detail);
+#define TYPE_JSON    "application/json"
+#define TYPE_PROBLEM "application/problem+json"
+
+/* respond_json - prints and frees `json`. */
+enum MHD_Result respond_json(struct exchange *exchange, unsigned status, cJSON *json);
+
 /* problem_of - the problem that a status of librialto is. */
 enum MHD_Result problem_of(struct exchange *exchange, enum rialto_status status);
 
@@ -112,18 +130,63 @@ enum MHD_Result web_quote_one(struct exchange *exchange);
 enum MHD_Result web_quote_page(struct exchange *exchange);
 enum MHD_Result web_prices(struct exchange *exchange);
 
+/* ---- web_access.c --------------------------------------------------------------------------------------------------- */
+
+/* exchange_may - is a token shown whose role the route's is, where it needs one? False: *ret_refused was answered. */
+bool exchange_may(struct exchange *exchange, enum MHD_Result *ret_refused);
+
 /* ---- web_forward.c: to the gateway and back ------------------------------------------------------------------------- */
 
 enum forward_state { FORWARD_NOT, FORWARD_UNDER_WAY, FORWARD_ANSWERED, FORWARD_FAILED };
 
 struct forwarder *forwarder_open(const struct config *config);
 void forwarder_close(struct forwarder *forwarder);
+
+/* forward - send the text to the gateway; when there is an answer, or none in limit_ms, `finish` is called as the handler, and
+ * `forwarded` says which. Where too many are under way it answers 503 itself. forward_limit_ms - how long signals may take. */
+enum MHD_Result forward(struct exchange *exchange, const char *text, size_t bytes, uint32_t limit_ms, web_handler finish);
+uint32_t forward_limit_ms(const struct config *config);
+
+/* ---- web_question.c: what the gateway answers with "ok" ---------------------------------------------------------------- */
+
+/* question_of - {"control":...}, to be filled and asked; with the key that only the service's own user can read, and `who`, once the
+ * exchange has shown a token. question_ask - prints, frees and forwards it; NULL: out of memory. */
+cJSON *question_of(const struct exchange *exchange, const char *control);
+enum MHD_Result question_ask(struct exchange *exchange, cJSON *question, web_handler finish);
+
+/* question_answer - the gateway's answer, the caller's; NULL: *ret_refused was answered with the problem that it is. */
+cJSON *question_answer(struct exchange *exchange, enum MHD_Result *ret_refused);
+
+/* question_pass_on - a `finish`: the answer as it is, without "ok". */
+enum MHD_Result question_pass_on(struct exchange *exchange);
+
+/* body_json - the body as an object with no members but `known` (ends with NULL); an empty body is one without any. NULL:
+ * *ret_refused was answered. */
+cJSON *body_json(struct exchange *exchange, const char *const known[], enum MHD_Result *ret_refused);
+
+/* ---- web_signals.c, web_customers.c, web_explain.c, web_models.c ---------------------------------------------------------- */
+
 enum MHD_Result web_signals(struct exchange *exchange);
+enum MHD_Result signals_answer(struct exchange *exchange); /* a `finish` */
+enum MHD_Result web_customer_export(struct exchange *exchange);
+enum MHD_Result web_customer_consent(struct exchange *exchange);
+enum MHD_Result web_customer_forget(struct exchange *exchange);
+enum MHD_Result web_explain(struct exchange *exchange);
+enum MHD_Result web_models_list(struct exchange *exchange);
+enum MHD_Result web_models_show(struct exchange *exchange);
+enum MHD_Result web_models_check(struct exchange *exchange);
+enum MHD_Result web_models_diff(struct exchange *exchange);
+enum MHD_Result web_models_apply(struct exchange *exchange);
+enum MHD_Result web_models_rollback(struct exchange *exchange);
+enum MHD_Result web_models_pin(struct exchange *exchange);
+enum MHD_Result web_freeze(struct exchange *exchange);
+void models_stage_drop(struct exchange *exchange); /* what an exchange staged is not needed any more */
 
 /* ---- web_health.c --------------------------------------------------------------------------------------------------- */
 
 enum MHD_Result web_livez(struct exchange *exchange);
 enum MHD_Result web_readyz(struct exchange *exchange);
+enum MHD_Result web_status(struct exchange *exchange);
 enum MHD_Result web_metrics(struct exchange *exchange);
 enum MHD_Result web_openapi(struct exchange *exchange);
 #endif

@@ -1,11 +1,10 @@
-/* web_forward.c - signals from HTTP to the gateway, and its answers back.
+/* web_forward.c - what HTTP brings to the gateway, and its answers back.
  *
  *   handler: take a slot --> suspend the connection --> NNG: send, receive --> note the answer, resume --> handler again
  *
  * Bounded    FORWARDS_MAX requests are under way at once, each with its own REQ context; one more is told to come again (503).
- * Time       the gateway answers in answer_timeout_ms + durable_timeout_ms; a little later we stop waiting (504). What was sent may
- *            have been applied then: the sender sends it again with the same ids, and it counts once.
- * Not here   what a signal means: the gateway is the only judge, and its answer is handed on as it is. */
+ * Time       the gateway answers in time; a little later we stop waiting (504). What was sent may have been applied then.
+ * Not here   what is sent and what the answers mean: web_signals.c, web_question.c. */
 #include "service/web.h"
 
 #include "service/log.h"
@@ -17,11 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FORWARDS_MAX       64u
-#define ANSWER_BYTES_MAX   (64u << 20)
-#define GRACE_MS           1000
-#define HTTP_UNPROCESSABLE 422 /* its name in libmicrohttpd changed */
-#define TYPE_JSON          "application/json"
+#define FORWARDS_MAX     64u
+#define ANSWER_BYTES_MAX (64u << 20)
+#define GRACE_MS         1000
 
 enum step { STEP_IDLE, STEP_SENDING, STEP_RECEIVING };
 
@@ -40,7 +37,7 @@ struct forwarder {
     uint32_t count; /* set up */
 };
 
-static void finish(struct forward *forward, enum forward_state state)
+static void settle(struct forward *forward, enum forward_state state)
 {
     struct exchange *exchange = forward->exchange;
     nng_mtx_lock(forward->forwarder->lock);
@@ -59,7 +56,7 @@ static void stepped(void *argument)
     if (error != 0 && forward->step == STEP_SENDING) /* a message that was not sent is still ours */
         nng_msg_free(nng_aio_get_msg(forward->aio));
     if (error != 0) {
-        finish(forward, FORWARD_FAILED);
+        settle(forward, FORWARD_FAILED);
     } else if (forward->step == STEP_SENDING) {
         forward->step = STEP_RECEIVING;
         nng_ctx_recv(forward->context, forward->aio);
@@ -67,7 +64,7 @@ static void stepped(void *argument)
         nng_msg *message = nng_aio_get_msg(forward->aio);
         text_append(&forward->exchange->answer, nng_msg_body(message), nng_msg_len(message));
         nng_msg_free(message);
-        finish(forward, FORWARD_ANSWERED);
+        settle(forward, FORWARD_ANSWERED);
     }
 }
 
@@ -86,12 +83,13 @@ static struct forward *slot_take(struct forwarder *forwarder, struct exchange *e
     return taken;
 }
 
-static enum MHD_Result forward_begin(struct exchange *exchange)
+enum MHD_Result forward(struct exchange *exchange, const char *text, size_t bytes, uint32_t limit_ms,
+                        web_handler finish)
 {
     nng_msg *message = NULL;
     if (nng_msg_alloc(&message, 0) != 0)
         return MHD_NO;
-    if (nng_msg_append(message, exchange->body.data, exchange->body.used) != 0) {
+    if (nng_msg_append(message, text, bytes) != 0) {
         nng_msg_free(message);
         return MHD_NO;
     }
@@ -99,77 +97,24 @@ static enum MHD_Result forward_begin(struct exchange *exchange)
     if (forward == NULL) {
         nng_msg_free(message);
         metric_add(METRIC_http_crowded_total, 1);
-        return problem(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, "crowded", "Too many signals are under way",
+        return problem(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, "crowded",
+                       "Too many requests are under way to the gateway",
                        "nothing of this request was taken; send it again");
     }
+    text_free(&exchange->answer); /* of the question before */
+    exchange->finish = finish;
     atomic_store(&exchange->forwarded, FORWARD_UNDER_WAY);
     exchange_waits(exchange->connection);
     MHD_suspend_connection(exchange->connection);
+    nng_aio_set_timeout(forward->aio, (nng_duration)limit_ms);
     nng_aio_set_msg(forward->aio, message);
     nng_ctx_send(forward->context, forward->aio);
     return MHD_YES;
 }
 
-/* ---- the gateway's answer as HTTP ------------------------------------------------------------------------------------ */
-
-static bool answer_says(const struct text *answer, const char *what)
+uint32_t forward_limit_ms(const struct config *config)
 {
-    return memmem(answer->data, answer->used, what, strlen(what)) != NULL;
-}
-
-/* The gateway begins its answers with what they come to: {"accepted":N,"rejected":M,... or {"ok":false,"reason":... */
-static unsigned status_of(const struct text *answer)
-{
-    unsigned accepted = 0, rejected = 0;
-    char head[64] = "";
-    memcpy(head, answer->data, answer->used < sizeof head - 1 ? answer->used : sizeof head - 1);
-    bool counted = sscanf(head, "{\"accepted\":%u,\"rejected\":%u", &accepted, &rejected) == 2;
-    if (counted && (accepted > 0 || rejected == 0))
-        return MHD_HTTP_OK;
-    if (answer_says(answer, "\"reason\":\"no_answer\""))
-        return MHD_HTTP_SERVICE_UNAVAILABLE;
-    if (counted)
-        return HTTP_UNPROCESSABLE;
-    return answer_says(answer, "\"ok\":true") ? MHD_HTTP_OK : MHD_HTTP_BAD_REQUEST;
-}
-
-static enum MHD_Result forward_end(struct exchange *exchange, enum forward_state state)
-{
-    if (state == FORWARD_FAILED || exchange->answer.used == 0 || exchange->answer.failed)
-        return problem(
-            exchange, MHD_HTTP_GATEWAY_TIMEOUT, "no-answer", "The gateway did not answer in time",
-            "signals may have been taken or not: send them again with the same source and id, and each counts once");
-    text_append(&exchange->answer, "\n", 1);
-    return respond(exchange, status_of(&exchange->answer), TYPE_JSON, &exchange->answer);
-}
-
-static bool type_taken(const struct exchange *exchange)
-{
-    static const char *const taken[] = { "application/json", "application/x-ndjson", "application/cloudevents+json",
-                                         "application/cloudevents-batch+json" };
-    const char *type = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
-    for (size_t i = 0; type != NULL && i < sizeof taken / sizeof taken[0]; i++) {
-        size_t bytes = strlen(taken[i]);
-        if (strncasecmp(type, taken[i], bytes) == 0 &&
-            (type[bytes] == '\0' || type[bytes] == ';' || type[bytes] == ' '))
-            return true;
-    }
-    return false;
-}
-
-enum MHD_Result web_signals(struct exchange *exchange)
-{
-    enum forward_state state = (enum forward_state)atomic_load(&exchange->forwarded);
-    if (state == FORWARD_UNDER_WAY)
-        return MHD_YES;
-    if (state != FORWARD_NOT)
-        return forward_end(exchange, state);
-    if (!type_taken(exchange))
-        return problem(exchange, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "media-type", "Signals are JSON",
-                       "Content-Type must be application/json or application/x-ndjson, or CloudEvents in JSON");
-    if (exchange->body.used == 0)
-        return problem(exchange, MHD_HTTP_BAD_REQUEST, "empty", "No signals", "the body is empty");
-    return forward_begin(exchange);
+    return config->answer_timeout_ms + config->durable_timeout_ms + GRACE_MS;
 }
 
 /* ---- setup ------------------------------------------------------------------------------------------------------------ */
@@ -203,15 +148,12 @@ struct forwarder *forwarder_open(const struct config *config)
     struct forwarder *forwarder = calloc(1, sizeof *forwarder);
     if (forwarder == NULL)
         return NULL;
-    nng_duration limit = (nng_duration)(config->answer_timeout_ms + config->durable_timeout_ms + GRACE_MS);
     bool good = nng_mtx_alloc(&forwarder->lock) == 0 && socket_setup(forwarder, config);
     for (; good && forwarder->count < FORWARDS_MAX; forwarder->count += good) {
         struct forward *forward = &forwarder->forward[forwarder->count];
         forward->forwarder = forwarder;
         good = nng_ctx_open(&forward->context, forwarder->socket) == 0 &&
                nng_aio_alloc(&forward->aio, stepped, forward) == 0;
-        if (good)
-            nng_aio_set_timeout(forward->aio, limit);
     }
     if (good)
         return forwarder;

@@ -13,7 +13,6 @@
 #define RIALTO_VERSION "0"
 #endif
 
-#define TYPE_JSON    "application/json"
 #define TYPE_METRICS "text/plain; version=0.0.4; charset=utf-8"
 #define REASON_MAX   160u
 
@@ -91,6 +90,38 @@ enum MHD_Result web_readyz(struct exchange *exchange)
     put_redis(web, &text);
     text_put(&text, "]}\n");
     return respond(exchange, refused || draining ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK, TYPE_JSON, &text);
+}
+
+/* ---- status -------------------------------------------------------------------------------------------------------------- */
+
+/* The gateway's own view, and whether quotes are fresh. That it does not answer is an answer here. */
+static enum MHD_Result status_told(struct exchange *exchange)
+{
+    struct web *web = exchange->web;
+    char reason[REASON_MAX] = "";
+    bool failed = atomic_load(&exchange->forwarded) == FORWARD_FAILED || exchange->answer.failed;
+    cJSON *all = failed ? NULL : cJSON_ParseWithLength(exchange->answer.data, exchange->answer.used);
+    bool answers = all != NULL;
+    if (all == NULL)
+        all = cJSON_CreateObject();
+    cJSON_DeleteItemFromObject(all, "ok");
+    cJSON_AddBoolToObject(all, "gateway", answers);
+    cJSON_AddStringToObject(all, "instance", web->config->instance);
+    cJSON_AddStringToObject(all, "version", RIALTO_VERSION);
+    cJSON_AddBoolToObject(all, "ready", !not_ready(web, reason));
+    cJSON_AddStringToObject(all, "reason", reason);
+    struct text degraded = { 0 };
+    text_put(&degraded, "[");
+    put_redis(web, &degraded);
+    text_put(&degraded, "]");
+    cJSON_AddItemToObject(all, "degraded", degraded.failed ? NULL : cJSON_ParseWithLength(degraded.data, degraded.used));
+    text_free(&degraded);
+    return respond_json(exchange, MHD_HTTP_OK, all);
+}
+
+enum MHD_Result web_status(struct exchange *exchange)
+{
+    return question_ask(exchange, question_of(exchange, "ping"), status_told);
 }
 
 /* ---- metrics ---------------------------------------------------------------------------------------------------------------- */

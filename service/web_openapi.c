@@ -1,8 +1,6 @@
 /* web_openapi.c - web/openapi.json as part of the program: a service describes itself wherever it runs. */
 #include "service/web.h"
 
-#define TYPE_JSON "application/json"
-
 __asm__(".pushsection .rodata\n"
         ".global web_openapi_text\n"
         ".global web_openapi_end\n"

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #define QUOTE_BYTES_MAX 2048u
-#define TYPE_JSON       "application/json"
 
 const struct rialto *prices_lock(struct web *web)
 {

@@ -7,8 +7,6 @@
 #include <string.h>
 
 #define TEXT_ROOM_MIN 512u
-#define TYPE_PROBLEM  "application/problem+json"
-#define TYPE_MAX      64u
 
 static bool reserve(struct text *text, size_t bytes)
 {
@@ -105,6 +103,8 @@ enum MHD_Result respond(struct exchange *exchange, unsigned status, const char *
     (void)MHD_add_response_header(response, "X-Request-Id", exchange->id);
     if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, WEB_RETRY_AFTER_S);
+    if (status == MHD_HTTP_UNAUTHORIZED)
+        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
     if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, exchange->allow);
     if (atomic_load(&exchange->web->draining))
@@ -118,6 +118,29 @@ enum MHD_Result respond(struct exchange *exchange, unsigned status, const char *
     return result;
 }
 
+void problem_begin(struct text *text, const struct exchange *exchange, unsigned status, const char *name,
+                   const char *title, const char *detail)
+{
+    text_put(text, "{\"type\":\"/problems/%s\",\"title\":", name);
+    text_quoted(text, title);
+    text_put(text, ",\"status\":%u,\"detail\":", status);
+    text_quoted(text, detail);
+    text_put(text, ",\"request_id\":\"%s\"", exchange->id);
+}
+
+enum MHD_Result respond_json(struct exchange *exchange, unsigned status, cJSON *json)
+{
+    struct text text = { 0 };
+    char *printed = cJSON_PrintUnformatted(json);
+    cJSON_Delete(json);
+    if (printed == NULL)
+        return MHD_NO; /* out of memory: the connection is closed */
+    text_append(&text, printed, strlen(printed));
+    text_append(&text, "\n", 1);
+    free(printed);
+    return respond(exchange, status, TYPE_JSON, &text);
+}
+
 enum MHD_Result problem(struct exchange *exchange, unsigned status, const char *name, const char *title,
                         const char *detail, ...)
 {
@@ -127,11 +150,8 @@ enum MHD_Result problem(struct exchange *exchange, unsigned status, const char *
     (void)vsnprintf(said, sizeof said, detail, arguments);
     va_end(arguments);
     struct text text = { 0 };
-    text_put(&text, "{\"type\":\"/problems/%s\",\"title\":", name);
-    text_quoted(&text, title);
-    text_put(&text, ",\"status\":%u,\"detail\":", status);
-    text_quoted(&text, said);
-    text_put(&text, ",\"request_id\":\"%s\"}\n", exchange->id);
+    problem_begin(&text, exchange, status, name, title, said);
+    text_append(&text, "}\n", 2);
     return respond(exchange, status, TYPE_PROBLEM, &text);
 }
 

@@ -1,10 +1,66 @@
 #!/usr/bin/env python3
 """The HTTP door: quotes as the library gives them, signals as the gateway answers them, errors as RFC 9457 says."""
+import hashlib
 import http.client
+import secrets
 
 from rialto_test import *
 
 PORT = free_port()
+
+
+API = json.loads((ROOT / "web/openapi.json").read_text())
+BREACHES = []  # answers that are not as the description says
+TYPES = {"string": str, "integer": int, "object": dict, "array": list, "boolean": bool, "number": (int, float), "null": type(None)}
+
+
+def breach(schema, value, where="$"):
+    """Why the value is not what the schema says, by those words of JSON Schema that the description uses; None: it is."""
+    unknown = set(schema) - {"$ref", "type", "required", "properties", "items", "additionalProperties", "oneOf", "allOf", "enum", "description", "minimum", "maximum",
+                             "minLength", "maxLength", "pattern", "minProperties", "maxProperties", "maxItems", "minItems", "format", "title", "examples", "default", "const"}
+    require(not unknown, f"the test does not know {unknown}")
+    if "$ref" in schema:
+        return breach(API["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]], value, where)
+    if "oneOf" in schema and sum(breach(s, value) is None for s in schema["oneOf"]) != 1:
+        return f"{where}: not one of the alternatives"
+    for part in schema.get("allOf", []):
+        if (found := breach(part, value, where)):
+            return found
+    kinds = schema.get("type", list(TYPES))
+    if not any(isinstance(value, TYPES[kind]) and (kind not in ("integer", "number") or not isinstance(value, bool)) for kind in ([kinds] if isinstance(kinds, str) else kinds)):
+        return f"{where}: {value!r} is no {kinds}"
+    if value not in schema.get("enum", [schema.get("const", value)]):
+        return f"{where}: {value!r} is not what it may be"
+    if isinstance(value, dict):
+        others = schema.get("additionalProperties")
+        for name in schema.get("required", []):
+            if name not in value:
+                return f"{where}: {name} is missing"
+        for name, item in value.items():
+            rule = schema.get("properties", {}).get(name, others if isinstance(others, dict) else None)
+            if rule is None and others is False:
+                return f"{where}: {name} is not described"
+            if rule is not None and (found := breach(rule, item, f"{where}.{name}")):
+                return found
+    for i, item in enumerate(value if isinstance(value, list) and "items" in schema else []):
+        if (found := breach(schema["items"], item, f"{where}[{i}]")):
+            return found
+    return None
+
+
+def conforms(method, path, status, kind, data):
+    """Every answer of this test is held against the description."""
+    path = path.split("?")[0]
+    fits = [template for template in API["paths"] if re.fullmatch(re.sub(r"\\{\w+\\}", ".+", re.escape(template)), path)]
+    fits.sort(key=lambda template: (template.count("{"), -template.count("/")))
+    if not fits or method.lower() not in API["paths"][fits[0]]:
+        return
+    answers = API["paths"][fits[0]][method.lower()]["responses"]
+    content = answers.get(str(status), {}).get("content", {})
+    if kind not in content:
+        BREACHES.append(f"{method} {path}: {status} {kind} is not described")
+    elif kind.endswith("json") and kind != "application/x-ndjson" and (found := breach(content[kind]["schema"], data)):
+        BREACHES.append(f"{method} {path} {status}: {found}")
 
 
 def http_ask(method, path, body=None, headers=None):
@@ -18,6 +74,7 @@ def http_ask(method, path, body=None, headers=None):
             data = [json.loads(line) for line in text.splitlines()]
         else:
             data = json.loads(text) if text and kind.endswith("json") else text.decode()
+        conforms(method, path, answer.status, kind, data)
         return answer.status, kind, data, dict(answer.headers)
     finally:
         connection.close()
@@ -35,8 +92,23 @@ def as_library(sku, **options):
 
 
 JSON = {"Content-Type": "application/json"}
+ADMIN, SHOP, SHORT = secrets.token_urlsafe(32), secrets.token_urlsafe(32), "short"
 
-with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT}", http_request_timeout_ms=1500, message_bytes_max=65536, answer_timeout_ms=1000,
+
+def hash_of(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def token(text):
+    return {"Authorization": f"Bearer {text}", **JSON}
+
+
+FOLDER = tempfile.TemporaryDirectory(prefix="rialto-tokens.")
+TOKENS = Path(FOLDER.name) / "tokens"
+TOKENS.touch(0o600)
+TOKENS.write_text(f"# who may what\nadmin alice {hash_of(ADMIN)}\n\nshop  till-7 {hash_of(SHOP)}\nadmin short {hash_of(SHORT)}\n")
+
+with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT}", http_request_timeout_ms=1500, http_tokens_file=TOKENS, message_bytes_max=65536, answer_timeout_ms=1000,
              durable_timeout_ms=500) as service:
     @check("alive and ready, and nothing is degraded")
     def _():
@@ -161,15 +233,154 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
         for line in text.splitlines():
             require(re.fullmatch(r'# (HELP|TYPE) rialto_\w+ .+|rialto_\w+\{\w+="[\w.]+"(,le="[\d.e+Inf-]+")?\} [\d.]+', line), line)
 
-    @check("the description names every place, and each answers as it says")
+    @check("the description names every place, and who may go there")
     def _():
         api = http_ask("GET", "/openapi.json")[2]
         equal(api["openapi"], "3.1.0")
-        routes = set(re.findall(r'\{ "(GET|POST)", "([^"]+)", web_', (ROOT / "service/web.c").read_text()))
-        equal({(method.upper(), re.sub(r"\{\w+\}", "", path)) for path, methods in api["paths"].items() for method in methods}, routes)
+        routes = {(method, path): role for method, path, role in re.findall(r'\{ "([A-Z]+)", "([^"]+)", ROLE_(\w+), web_', (ROOT / "service/web.c").read_text())}
+        described = {(method.upper(), re.sub(r"\{\w+\}", "*", path)): "NONE" if not op.get("security", api["security"]) else
+                     "ADMIN" if op["tags"] == ["models"] else "SHOP" for path, methods in api["paths"].items() for method, op in methods.items()}
+        equal(described, routes)
         for path in ("/livez", "/readyz", "/metrics", "/v1/prices"):
-            status, kind, _, _ = http_ask("GET", path)
-            require(kind in api["paths"][path]["get"]["responses"][str(status)]["content"], f"{path}: {status} {kind}")
+            equal(http_ask("GET", path)[0], 200)
+
+    @check("what is not for everybody needs a token of its role, of which the service knows the hash")
+    def _():
+        for method, path in (("GET", "/v1/explain/milk"), ("GET", "/v1/status"), ("GET", "/v1/customers/anna"), ("DELETE", "/v1/customers/anna"), ("GET", "/v1/models"),
+                             ("POST", "/v1/models/apply"), ("POST", "/v1/freeze")):
+            for headers in ({}, token("x" * 43), token(""), {"Authorization": "Basic " + ADMIN}, {"Authorization": ADMIN}, token(SHORT), token(hash_of(ADMIN))):
+                found = http_ask(method, path, headers=headers)
+                problem(found, 401, "unauthorized")
+                equal(found[3]["WWW-Authenticate"], "Bearer")
+        problem(http_ask("GET", "/v1/models", headers=token(SHOP)), 403, "forbidden")
+        equal(http_ask("GET", "/v1/status", headers=token(ADMIN))[0], 200)
+        equal(http_ask("GET", "/v1/status", headers={"Authorization": "bearer " + SHOP})[0], 200)
+        require(ADMIN not in TOKENS.read_text() and ADMIN not in service.log() and SHOP not in service.log(), "no token is kept")
+
+    @check("a token that is taken out of the file is worth nothing at once; a faulty file lets nobody in, and the log says where")
+    def _():
+        good = TOKENS.read_text()
+        try:
+            TOKENS.write_text(good.replace(hash_of(SHOP), hash_of("y" * 43)))
+            problem(http_ask("GET", "/v1/status", headers=token(SHOP)), 401, "unauthorized")
+            time.sleep(1.1)  # a line a second
+            TOKENS.write_text(good + "king arthur 00\n")
+            problem(http_ask("GET", "/v1/status", headers=token(ADMIN)), 503, "no-tokens")
+            wait_until(lambda: f"{TOKENS}:{len(good.splitlines()) + 1}:" in service.log(), 5, "the place in the log")
+            TOKENS.write_text(good)
+            TOKENS.chmod(0o622)
+            problem(http_ask("GET", "/v1/status", headers=token(ADMIN)), 503, "no-tokens")
+        finally:
+            TOKENS.write_text(good)
+            TOKENS.chmod(0o600)
+        equal(http_ask("GET", "/v1/status", headers=token(SHOP))[0], 200)
+
+    @check("status: who works, what is in force")
+    def _():
+        found = http_ask("GET", "/v1/status", headers=token(SHOP))[2]
+        equal((found["gateway"], found["ready"], found["reason"], found["instance"]), (True, True, "", service.instance))
+        require(all(worker["connected"] for worker in found["workers"]) and found["change"]["number"] >= 1, found)
+
+    @check("an explanation is the command's own, for anybody and for one")
+    def _():
+        for query, words in (("", ["milk"]), ("?customer=anna", ["anna", "milk"]), ("?customer=nobody", ["nobody", "milk"]), ("?zone=de/south", ["--zone", "de/south", "tea"])):
+            found = http_ask("GET", f"/v1/explain/{words[-1]}{query}", headers=token(SHOP))
+            equal(found[0], 200)
+            want = json.loads(service.cli("explain", "--json", *words, "--set", f"data_dir={service.data}")[1])
+            moving = ("computed_ms", "steps")  # ages go on
+            equal({k: v for k, v in found[2].items() if k not in moving}, {k: v for k, v in want.items() if k not in moving}, query)
+            equal([(step["step"], step["amount_minor"]) for step in found[2]["steps"]], [(step["step"], step["amount_minor"]) for step in want["steps"]])
+        problem(http_ask("GET", "/v1/explain/none", headers=token(SHOP)), 404, "unknown-product")
+        problem(http_ask("GET", "/v1/explain/milk?zone=a//b", headers=token(SHOP)), 400, "bad-request")
+
+    @check("consent is switched on and off, and the next quote knows it; all that is kept is told; forgetting comes with a receipt")
+    def _():
+        quoted = lambda: http_ask("GET", "/v1/quotes/milk?customer=bert")[2]["quote"]
+        equal(http_ask("PUT", "/v1/customers/bert/consent", {"profile": True}, token(SHOP))[2]["accepted"], 1)
+        service.accept(customer("bert", ["profile"], tier="gold"))
+        before = quoted()
+        require("PERSONAL" in before["flags"] and before["amount"] < before["baseline"], before)
+        exported = json.dumps(http_ask("GET", "/v1/customers/bert", headers=token(SHOP))[2])
+        equal(json.loads(exported), json.loads(service.cli("export", "bert", "--json", "--set", f"data_dir={service.data}")[1]))
+        contains(exported, "gold")
+        equal(http_ask("PUT", "/v1/customers/bert/consent", {"profile": False}, token(SHOP))[0], 200)
+        equal((quoted()["amount"], quoted()["flags"]), (before["baseline"], ["ANONYMOUS"]))
+        for wrong in ({"colour": True}, {"profile": 1}, [], "x"):
+            require(http_ask("PUT", "/v1/customers/bert/consent", wrong, token(SHOP))[0] in (400, 422), wrong)
+        receipt = http_ask("DELETE", "/v1/customers/bert", headers=token(SHOP))
+        equal((receipt[0], receipt[2]["receipt"]["kind"], receipt[2]["receipt"]["customer"], receipt[2]["receipt"]["held_now"]), (200, "erasure", "bert", False))
+        problem(http_ask("GET", "/v1/customers/bert", headers=token(SHOP)), 404, "unknown-customer")
+        problem(http_ask("DELETE", "/v1/customers/" + "x" * 64, headers=token(SHOP)), 400, "bad-request")
+
+    @check("models are checked with all faults at their lines, and nothing is changed")
+    def _():
+        before = http_ask("GET", "/v1/models", headers=token(ADMIN))[2]
+        equal(http_ask("POST", "/v1/models/check", {"files": {"shop.json": simple_model()}}, token(ADMIN))[2], {"models": [{"name": "shop", "version": "1", "group": "all"}]})
+        text = json.dumps({**simple_model(), "edings": 1}, indent=1)
+        line = next(i for i, row in enumerate(text.splitlines(), 1) if "edings" in row)
+        found = http_ask("POST", "/v1/models/check", {"files": {"bad.json": text, "worse.json": "{"}}, token(ADMIN))
+        problem(found, 422, "models-refused")
+        equal({(fault["file"], fault["line"]) for fault in found[2]["faults"]} >= {("bad.json", line), ("worse.json", 1)}, True, found[2]["faults"])
+        for files in ({}, {"../x.json": {}}, {"a/b.json": {}}, {".json": {}}, {"x.txt": {}}, {"x.json": 1}, [], None, {"x" * 61 + ".json": {}}):
+            problem(http_ask("POST", "/v1/models/check", {"files": files}, token(ADMIN)), 400, "bad-request")
+        equal(http_ask("GET", "/v1/models", headers=token(ADMIN))[2], before)
+        equal([path.name for path in (service.data / "models").iterdir() if path.name.startswith("stage.")], [])
+
+    @check("new models: seen beforehand, in force as the command would bring them, taken back; who did it stands in the record")
+    def _():
+        dearer = {"shop.json": {**simple_model(), "version": "over-http"}}
+        found = http_ask("POST", "/v1/models/diff", {"files": dearer}, token(ADMIN))
+        equal((found[0], found[2]["uncovered"]), (200, 0))
+        require(found[2]["prices"] > 0, found[2])
+        found = http_ask("POST", "/v1/models/apply", {"files": dearer, "note": "a test"}, token(ADMIN))
+        equal((found[0], found[2]["everywhere"], found[2]["change"]["who"], found[2]["change"]["what"]), (200, True, "alice over HTTP", "apply: a test"))
+        wait_until(lambda: http_ask("GET", "/v1/quotes/milk")[2]["quote"]["version"] == "over-http", 5, "the new version")
+        brought = found[2]["change"]["models"]
+        kept = http_ask("GET", "/v1/models", headers=token(ADMIN))[2]
+        equal(kept["changes"][0]["what"], "apply: a test")
+        require(brought in [item["change"] for item in kept["kept"]], kept["kept"])
+        equal(json.loads(http_ask("GET", f"/v1/models/{brought}", headers=token(ADMIN))[2]["files"]["shop.json"]), dearer["shop.json"])
+        for nothing in ("0", "999999", "x", "1x", "..", "check2"):
+            problem(http_ask("GET", f"/v1/models/{nothing}", headers=token(ADMIN)), 404, "unknown-change")
+        other = {"other.json": simple_model(scope={"categories": ["nothing/here"], "currencies": ["EUR"]})}
+        equal(http_ask("POST", "/v1/models/check", {"files": other}, token(ADMIN))[0], 200)
+        require(http_ask("POST", "/v1/models/diff", {"files": other}, token(ADMIN))[2]["uncovered"] > 0, "prices that no model makes any more")
+        problem(http_ask("POST", "/v1/models/apply", {"files": other}, token(ADMIN)), 422, "models-refused")
+        equal(http_ask("POST", "/v1/models/pin", {"pinned": True}, token(ADMIN))[2]["change"]["pinned"], True)
+        problem(http_ask("POST", "/v1/models/apply", {"files": dearer}, token(ADMIN)), 409, "pinned")
+        equal(http_ask("POST", "/v1/models/pin", {"pinned": False}, token(ADMIN))[2]["change"]["pinned"], False)
+        equal(http_ask("POST", "/v1/models/rollback", None, token(ADMIN))[2]["change"]["what"], "rollback")
+        wait_until(lambda: http_ask("GET", "/v1/quotes/milk")[2]["quote"]["version"] == simple_model()["version"], 5, "the version before")
+        equal(http_ask("POST", "/v1/models/rollback", {"to": brought}, token(ADMIN))[2]["change"]["models"], brought)
+        for wrong in ({"to": 0}, {"to": 1.5}, {"to": "1"}, {"note": "x" * 121}, {"colour": 1}):
+            problem(http_ask("POST", "/v1/models/rollback", wrong, token(ADMIN)), 400, "bad-request")
+        problem(http_ask("POST", "/v1/models/rollback", {"to": 999999}, token(ADMIN)), 422, "models-refused")
+
+    @check("prices are frozen and move again")
+    def _():
+        frozen = http_ask("POST", "/v1/freeze", {"sku": "milk", "to": "last"}, token(ADMIN))[2]["change"]["freeze"]
+        equal(frozen, [{"by": "sku", "pattern": "milk", "to": "frozen"}])
+        equal(http_ask("POST", "/v1/freeze", {"all": True, "to": "list"}, token(ADMIN))[2]["change"]["mode"], "list")
+        equal(http_ask("POST", "/v1/freeze", {"all": True, "to": "off"}, token(ADMIN))[2]["change"], {**http_ask("GET", "/v1/status", headers=token(SHOP))[2]["change"], "mode": "normal", "freeze": []})
+        for wrong in ({}, {"all": False}, {"all": True, "sku": "milk"}, {"sku": 1}, {"sku": "milk", "to": "up"}, {"zone": "de", "category": "x"}):
+            problem(http_ask("POST", "/v1/freeze", wrong, token(ADMIN)), 400, "bad-request")
+
+    @check("paths: the more special one goes first, and the methods of a place are named")
+    def _():
+        found = http_ask("GET", "/v1/models/check", headers=token(ADMIN))
+        problem(found, 405, "method")
+        equal(found[3]["Allow"], "POST")
+        found = http_ask("POST", "/v1/customers/anna", headers=token(SHOP))
+        equal(found[3]["Allow"], "GET, DELETE")
+        equal(http_ask("DELETE", "/v1/customers/anna/consent", headers=token(SHOP))[3]["Allow"], "PUT")
+        for path in ("/v1/customers/", "/v1/customers//consent", "/v1/explain/"):
+            require(http_ask("GET", path, headers=token(SHOP))[0] in (404, 405), path)
+
+    @check("nobody asks the gateway's own questions through the door for signals")
+    def _():
+        for body in ({"control": "explain", "sku": "milk"}, {"control": "forget", "customer": "anna"}, {"control": "tick", "time": 4102444800000}):
+            problem(http_ask("POST", "/v1/signals", body, JSON), 400, "bad-request")
+        equal(http_ask("POST", "/v1/signals", product("control", 100), JSON)[2]["accepted"], 1)
 
     @check("without a gateway: quotes go on, signals are told to come again in time")
     def _():
@@ -180,6 +391,8 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
             problem(http_ask("POST", "/v1/signals", demand("milk"), JSON), 504, "no-answer")
             require(time.monotonic() - began < 6 * SLOW, "an answer in time")
             equal(http_ask("GET", "/v1/quotes/milk")[0], 200)
+            equal(http_ask("GET", "/v1/status", headers=token(SHOP))[2]["gateway"], False)
+            problem(http_ask("GET", "/v1/explain/milk", headers=token(SHOP)), 504, "no-answer")
         finally:
             os.kill(gateway, signal.SIGCONT)
         wait_until(lambda: http_ask("POST", "/v1/signals", product("late", 10), JSON)[0] == 200, 10, "the gateway again")
@@ -200,4 +413,15 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
             with contextlib.suppress(OSError):
                 return http_ask("GET", "/v1/quotes/milk")[0] == 200
         wait_until(answers, 10, "the HTTP door again")
+@check("every answer above was as the description says")
+def _():
+    equal(BREACHES, [])
+
+@check("without a file of tokens nobody is let in")
+def _():
+    with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT}") as service:
+        def found():
+            with contextlib.suppress(OSError):
+                return http_ask("GET", "/v1/models", headers=token(ADMIN))
+        problem(wait_until(found, 10, "the HTTP door"), 403, "closed")
 finish()
