@@ -5,6 +5,7 @@
  *
  * Healthy: the gateway answers, every heartbeat is fresh, every worker has Redis, nothing waits long for it. */
 #include "cache/folder.h"
+#include "cache/large.h"
 #include "cli/cli.h"
 #include "service/metrics.h"
 #include "service/redis_link.h"
@@ -57,6 +58,7 @@ struct health {
     uint32_t process_count;
     struct table_use table[RIALTO_TABLE_COUNT];
     uint64_t cache_bytes;
+    struct large_pages large;
     cJSON *change; /* what is in force; NULL = not known */
     uint32_t problem_count;
     char problem[PROBLEMS_MAX][256];
@@ -151,6 +153,7 @@ static void gather_cache(struct health *health, const char *path)
     gather_heartbeats(health, folder.control);
     gather_tables(health, &folder);
     gather_bytes(health, path);
+    large_pages_of(path, &health->large);
     folder_close(&folder);
 }
 
@@ -343,6 +346,12 @@ static void print_change(const cJSON *change)
            clock);
 }
 
+static void print_large_pages(const struct large_pages *large)
+{
+    printf("large pages %.1f of %.1f MB of tables are in pages of 2 MiB%s%s\n", (double)large->large_bytes / 1e6,
+           (double)large->table_bytes / 1e6, large->why[0] != '\0' ? ": " : "", large->why);
+}
+
 static void print_text(const struct cli *cli, const struct health *health, int result)
 {
     char clock[32];
@@ -364,6 +373,7 @@ static void print_text(const struct cli *cli, const struct health *health, int r
         printf("superseded  %.1f MB of tables of other layouts, for readers of those, until %s UTC\n",
                (double)health->counter[METRIC_superseded_bytes] / 1e6, clock);
     }
+    print_large_pages(&health->large);
     printf("heartbeats  %u of %u partitions, oldest %" PRId64 " ms ago\n", health->partitions_fresh, RIALTO_PARTITIONS,
            health->oldest_beat_ms);
     printf("redis       up for %u of %u workers, %" PRIu64 " batches behind, %" PRIu64 " connections anew\n",
@@ -428,6 +438,8 @@ static void print_json(const struct cli *cli, const struct health *health, int r
     cli_json_text(cli->cache);
     printf(",\"mode\":\"%s\",\"demo\":%s,\"cache_bytes\":%" PRIu64, health->mode, health->demo ? "true" : "false",
            health->cache_bytes);
+    printf(",\"large_pages\":{\"bytes\":%" PRIu64 ",\"table_bytes\":%" PRIu64 ",\"why_not\":\"%s\"}", health->large.large_bytes,
+           health->large.table_bytes, health->large.why);
     printf(",\"partitions_fresh\":%u,\"oldest_beat_ms\":%" PRId64, health->partitions_fresh, health->oldest_beat_ms);
     printf(",\"workers\":%u,\"workers_with_redis\":%u,\"redis_lag_batches\":%" PRIu64, health->workers,
            health->workers_with_redis, health->lag_batches);

@@ -1,8 +1,10 @@
 /* web_health.c - is the service alive, is it ready, and what it has counted (Prometheus text format 0.0.4). */
 #include "service/web.h"
 
+#include "cache/large.h"
 #include "cache/reader.h"
 #include "service/clock.h"
+#include "service/metrics.h"
 #include "service/redis_link.h"
 
 #include <inttypes.h>
@@ -13,8 +15,9 @@
 #define RIALTO_VERSION "0"
 #endif
 
-#define TYPE_METRICS "text/plain; version=0.0.4; charset=utf-8"
-#define REASON_MAX   160u
+#define TYPE_METRICS  "text/plain; version=0.0.4; charset=utf-8"
+#define REASON_MAX    160u
+#define PAGES_LOOK_MS 10000
 
 enum MHD_Result web_livez(struct exchange *exchange)
 {
@@ -66,8 +69,8 @@ static void put_redis(const struct web *web, struct text *text)
     for (uint32_t state = 0; state < REDIS_STATE_COUNT; state++) {
         if (workers[state] == 0)
             continue;
-        text_put(text, "%s\"%u of %u workers: Redis %s: signals are not durable\"", comma, workers[state], web->config->workers,
-                 redis_state_text(state));
+        text_put(text, "%s\"%u of %u workers: Redis %s: signals are not durable\"", comma, workers[state],
+                 web->config->workers, redis_state_text(state));
         comma = ",";
     }
 }
@@ -197,11 +200,25 @@ static void put_histogram(struct text *text, const struct metrics_file *metrics,
     }
 }
 
+/* Looking costs milliseconds where tables are large, and one thread at a time: a scrape that comes soon gets what was seen last. */
+static void look_at_pages(const struct web *web)
+{
+    static _Atomic int64_t next_ms;
+    int64_t now = mono_ms(), due = atomic_load(&next_ms);
+    struct large_pages pages;
+    if (now < due || !atomic_compare_exchange_strong(&next_ms, &due, now + PAGES_LOOK_MS))
+        return;
+    large_pages_of(web->config->cache_dir, &pages);
+    metric_set(METRIC_table_bytes, pages.table_bytes);
+    metric_set(METRIC_table_large_page_bytes, pages.large_bytes);
+}
+
 enum MHD_Result web_metrics(struct exchange *exchange)
 {
     if (exchange->web->metrics == NULL)
         return problem(exchange, MHD_HTTP_SERVICE_UNAVAILABLE, "no-metrics", "Metrics cannot be read",
                        "no metrics file");
+    look_at_pages(exchange->web);
     struct text text = { 0 };
     text_put(&text, "# HELP rialto_build_info the version that runs\n# TYPE rialto_build_info gauge\n"
                     "rialto_build_info{version=\"" RIALTO_VERSION "\"} 1\n");
