@@ -11,7 +11,7 @@ static uint32_t zone_upsert(struct worker *worker, const char *name)
     uint32_t zone = state_find(worker->common, POOL_ZONES, key);
     if (zone != STATE_NONE)
         return zone;
-    zone = state_insert(worker->common, POOL_ZONES, key);
+    zone = room_insert(worker->common, POOL_ZONES, key);
     if (zone == STATE_NONE)
         return STATE_NONE;
     struct zone_record *record = state_touch(worker->common, POOL_ZONES, zone);

@@ -31,7 +31,7 @@ static bool permits(const struct partition *partition, uint32_t customer, unsign
 
 static uint32_t customer_insert(struct worker *worker, struct partition *partition, const char *id)
 {
-    uint32_t customer = state_insert(partition->state, POOL_CUSTOMERS, id_key(worker, id));
+    uint32_t customer = room_insert(partition->state, POOL_CUSTOMERS, id_key(worker, id));
     if (customer != STATE_NONE)
         memcpy(customer_touch(partition, customer)->id, id, strlen(id) + 1);
     return customer;
@@ -156,7 +156,7 @@ static uint32_t offer_upsert(struct worker *worker, struct partition *partition,
     uint32_t offer = state_find(partition->state, POOL_OFFERS, key);
     if (offer != STATE_NONE)
         return offer;
-    offer = state_insert(partition->state, POOL_OFFERS, key);
+    offer = room_insert(partition->state, POOL_OFFERS, key);
     if (offer == STATE_NONE)
         return STATE_NONE;
     struct offer_record *record = state_touch(partition->state, POOL_OFFERS, offer);

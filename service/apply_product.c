@@ -82,7 +82,7 @@ static uint32_t product_upsert(struct worker *worker, struct partition *partitio
     struct rialto_key key = sku_key(worker, signal->sku);
     uint32_t product = state_find(partition->state, POOL_PRODUCTS, key);
     if (product == STATE_NONE) {
-        product = state_insert(partition->state, POOL_PRODUCTS, key);
+        product = room_insert(partition->state, POOL_PRODUCTS, key);
         if (product == STATE_NONE)
             return STATE_NONE;
         partition->product[product] = (struct product_extra){ .first_cell = STATE_NONE };
@@ -170,10 +170,8 @@ static enum signal_reason apply_demand(struct worker *worker, struct partition *
     for (uint32_t level = level_for(worker, subject); level <= worker->place[subject->place].chain_count; level++) {
         uint32_t cell = cell_get(worker, partition, subject->product, subject->place, level, guess);
         guess = cell == STATE_NONE ? STATE_NONE : partition->cell[cell].parent;
-        if (cell == STATE_NONE) { /* no room for a cell of its own: the zones around it still count the event */
-            metric_add(METRIC_table_full_total, 1);
+        if (cell == STATE_NONE) /* no room for a cell of its own: the zones around it still count the event */
             continue;
-        }
         /* Each cell by its own model, or a pilot's half-life would measure the world's demand. */
         int model = partition->cell[cell].model >= 0 ? partition->cell[cell].model : subject->model;
         const struct demand_settings *settings = &worker->models->model[model].demand;

@@ -1,6 +1,7 @@
 /* cells.c - the cells of a product: found, opened, and linked to the cell of the nearest zone around them. */
 #include "cache/keys.h"
 #include "pricing/money.h"
+#include "service/metrics.h"
 #include "service/worker.h"
 
 #include <stdlib.h>
@@ -112,7 +113,9 @@ uint32_t cell_get(struct worker *worker, struct partition *partition, uint32_t p
     if (cell != STATE_NONE)
         return cell;
     if (partition->product[product].cell_count < worker->config->cells_per_product_max)
-        cell = state_insert(partition->state, POOL_CELLS, key);
+        cell = room_insert(partition->state, POOL_CELLS, key);
+    else
+        metric_add(METRIC_table_full_total, 1);
     if (cell == STATE_NONE)
         return STATE_NONE;
     struct cell_record *record = state_touch(partition->state, POOL_CELLS, cell);

@@ -45,6 +45,8 @@ static enum signal_reason check_number(const struct worker *worker, struct state
         return head->number <= (uint64_t)record->newest ? REASON_duplicate : REASON_none;
     }
     bool room = state_used(state, POOL_SOURCES) < state_capacity(state, POOL_SOURCES) || forget_silent(worker, state);
+    if (!room)
+        room_refused(state, POOL_SOURCES);
     return room ? REASON_none : REASON_table_full;
 }
 

@@ -191,6 +191,10 @@ void apply_offer_timer(struct worker *worker, struct partition *partition, uint3
 enum signal_reason once_check(const struct worker *worker, struct state *state, const struct wire_record *head);
 void               once_remember(const struct worker *worker, struct state *state, const struct wire_record *head);
 
+/* room.c: state_insert(), and where there is no room a count and, the first time, a log line that names the setting. */
+uint32_t room_insert(struct state *state, enum state_pool pool, struct rialto_key key);
+void     room_refused(const struct state *state, enum state_pool pool);
+
 /* cells.c: the cells of a product and how they hang together. */
 bool     cells_setup(struct worker *worker, struct partition *partition);
 /* cell_get - `guess`: perhaps this one, or STATE_NONE. */

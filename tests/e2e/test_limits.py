@@ -27,6 +27,15 @@ with Service(models={"shop.json": MODEL}, worker_count=2, products_max=64, cells
                 break
         return taken, reasons
 
+    def said_once(*settings):
+        """The log line of a full table: at most one for each worker and kind, and at least one, however often it refused."""
+        lines = [line for line in service.log().splitlines() if " TABLE-FULL " in line and line.endswith(tuple(f"raise {s}" for s in settings))]
+        said = [(next(word for word in line.split() if "/worker." in word), line.split()[-1]) for line in lines]
+        require(said and len(set(said)) == len(said), f"{settings}: {lines}")
+
+    def full_total():
+        return service.status()["metrics"]["table_full_total"]
+
     # Room is shared out to 64 partitions, each with some to spare: the first refusals come well past the configured 64.
     known = []
 
@@ -37,6 +46,7 @@ with Service(models={"shop.json": MODEL}, worker_count=2, products_max=64, cells
         equal(reasons, {"table_full"})
         require(len(known) > 64 and service.status()["metrics"]["table_full_total"] > 0, f"{len(known)} taken, none counted")
         note(f"{len(known)} products were taken")
+        said_once("products_max", "cells_max")
 
     @check("what was taken has its price: an accepted product is never without one")
     def _():
@@ -55,10 +65,13 @@ with Service(models={"shop.json": MODEL}, worker_count=2, products_max=64, cells
 
     @check("more customers than there is room for: refused as table_full; those who fit have their terms")
     def _():
+        before = full_total()
         taken, reasons = fill(lambda name, _: customer(f"c{name}", ["profile", "purchases"], tier="gold"))
         customers.extend(row["customer"] for row in taken)
         equal(reasons, {"table_full"})
         note(f"{len(customers)} customers were taken")
+        require(full_total() - before > 300, f"{full_total() - before} refusals were counted")
+        said_once("customers_max")
         for who in customers[:5] + customers[-5:]:
             equal(service.amount(known[1]["sku"], customer=who), half_even(known[1]["list"] * 9, 10), who)
 
@@ -69,6 +82,7 @@ with Service(models={"shop.json": MODEL}, worker_count=2, products_max=64, cells
                                                            "currency": "EUR"})(*next(pairs)))
         equal(reasons, {"table_full"})
         note(f"{len(taken)} offers were taken")
+        said_once("offers_max")
         for row in taken[:5] + taken[-5:]:
             equal(service.amount(row["sku"], customer=row["customer"]), 900)
 
