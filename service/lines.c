@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LINES_AHEAD 8u
+
 static const char *const TABLE_NAME[RIALTO_TABLE_COUNT] = {
     [RIALTO_TABLE_CELLS] = "cells", [RIALTO_TABLE_TERMS] = "terms",       [RIALTO_TABLE_OFFERS] = "offers",
     [RIALTO_TABLE_ZONES] = "zones", [RIALTO_TABLE_PRODUCTS] = "products",
@@ -422,13 +424,27 @@ static void publish_record(struct worker *worker, struct partition *partition, e
     }
 }
 
-void lines_publish_changed(struct worker *worker, struct partition *partition)
+/* The line of the next changed cell is on its way while others are written. */
+static void fetch_line(const struct worker *worker, const struct partition *partition, uint64_t *at)
 {
-    uint64_t at = 0;
     enum state_pool pool;
     uint32_t index;
     const struct state_head *old;
+    if (state_changed(partition->state, at, &pool, &index, &old) && pool == POOL_CELLS &&
+        partition->cell[index].slot != 0)
+        table_prefetch(worker->cache, RIALTO_TABLE_CELLS, partition->number, partition->cell[index].slot - 1);
+}
+
+void lines_publish_changed(struct worker *worker, struct partition *partition)
+{
+    uint64_t at = 0, ahead = 0;
+    enum state_pool pool;
+    uint32_t index;
+    const struct state_head *old;
+    for (unsigned i = 0; i < LINES_AHEAD; i++)
+        fetch_line(worker, partition, &ahead);
     while (state_changed(partition->state, &at, &pool, &index, &old)) {
+        fetch_line(worker, partition, &ahead);
         if (pool == POOL_SOURCES) /* has no lines */
             continue;
         const struct state_head *now = state_at(partition->state, pool, index);

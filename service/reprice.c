@@ -437,8 +437,8 @@ static int64_t reprice_product(struct worker *worker, struct partition *partitio
          cell = partition->cell[cell].next) {
         uint32_t priced = cell_priced(partition, cell), next = partition->cell[cell].next;
         int32_t number = partition->cell[cell].model;
-        if (next != STATE_NONE)
-            fetch_record(cell_at(partition, next));
+        if (next != STATE_NONE && partition->cell[next].next != STATE_NONE)
+            fetch_record(cell_at(partition, partition->cell[next].next)); /* the next one is on its way already */
         if (priced == STATE_NONE || number < 0 || !opens(worker, cell_at(partition, cell), &worker->models->model[number]))
             continue;
         const struct model *model = &worker->models->model[number];
