@@ -180,35 +180,41 @@ static uint64_t count_wrong(struct service *s, unsigned weather)
 }
 
 /* The counter of lines is one step behind the lines: when it has counted all, they are there. */
-static bool weather(struct service *s, unsigned which, struct samples *ret)
+static bool weather(struct service *s, unsigned which, double *ret_ms)
 {
     char line[PRICE_LINE_MAX];
     size_t bytes = price_weather_line(which, line);
     uint64_t cells = (uint64_t)s->catalogue->products * s->catalogue->shops;
     uint64_t wanted = instance_metric(&s->instance, METRIC_cells_changed_total) + cells;
     int64_t until = mono_ms() + SEEN_MS;
-    uint64_t from = clock_begin();
+    double from = clock_seconds();
     if (!send_line(s, line, bytes))
         return false;
     while (instance_metric(&s->instance, METRIC_cells_changed_total) < wanted && mono_ms() < until)
         (void)nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
-    samples_add(ret, clock_end() - from);
+    *ret_ms = (clock_seconds() - from) * 1e3;
     return mono_ms() < until;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
 }
 
 static bool measure_zone(struct service *s, struct price_figures *ret)
 {
-    struct samples samples;
-    bool good = samples_setup(&samples, ZONE_ROUNDS) && rest(s);
+    double ms[ZONE_ROUNDS];
+    bool good = rest(s);
     for (unsigned i = 0; i < ZONE_ROUNDS && good; i++) {
-        good = weather(s, (i + 1) & 1u, &samples);
+        good = weather(s, (i + 1) & 1u, &ms[i]);
         if (i + 1 == ZONE_ROUNDS || i == 1)
             ret->wrong += count_wrong(s, (i + 1) & 1u);
         good = good && rest(s);
     }
-    samples_sort(&samples);
-    ret->zone_ms = samples_at(&samples, 0.5) / 1e6;
-    samples_teardown(&samples);
+    if (good)
+        qsort(ms, ZONE_ROUNDS, sizeof ms[0], by_size);
+    ret->zone_ms = good ? ms[ZONE_ROUNDS / 2] : 0;
     return good;
 }
 
