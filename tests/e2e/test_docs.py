@@ -94,7 +94,7 @@ def _():
         for key in () if page.name == "pricing.md" else re.findall(r"`([a-z]+(?:_[a-z]+)*_(?:ms|s|max|min|dir|urls|url|file))`", prose(page)):
             known = key in KEYS or key in METRIC_NAMES or any(key in p.read_text() for p in (ROOT / "service/signal.h", ROOT / "include/rialto/quote.h",
                                                               ROOT / "include/rialto/layout.h", ROOT / "models/schema/model.schema.json",
-                                                              ROOT / "service/gateway_control.c"))
+                                                              ROOT / "service/gateway_control.c", *(ROOT / "bench").glob("*.c")))
             if not known:
                 wrong.append(f"{name_of(page)}: `{key}`")
     require(not wrong, "; ".join(sorted(set(wrong))))
