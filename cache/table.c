@@ -448,6 +448,32 @@ bool table_read(const struct cache *cache, enum rialto_table table, uint32_t par
     return true;
 }
 
+/* The first line of an extent, at or behind `from` (counted in it), that is somebody's. */
+static uint64_t line_next_in(const struct extent *extent, uint64_t from)
+{
+    for (uint64_t line = from; line < extent->in.capacity;) {
+        if (line % TAGS_PER_WORD == 0 &&
+            atomic_load_explicit(&extent->tags[line / TAGS_PER_WORD], memory_order_relaxed) == 0)
+            line += TAGS_PER_WORD;
+        else if (tags_get(extent->tags, line) >= RIALTO_TAG_MIN)
+            return line;
+        else
+            line++;
+    }
+    return SLOT_NONE;
+}
+
+uint64_t table_next(const struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t from)
+{
+    for (uint32_t i = 0; i < extent_count(cache, table, partition); i++) {
+        struct extent extent = extent_at(cache, table, partition, i);
+        uint64_t line = line_next_in(&extent, from > extent.in.first ? from - extent.in.first : 0);
+        if (line != SLOT_NONE)
+            return extent.in.first + line;
+    }
+    return SLOT_NONE;
+}
+
 /* Does the probe of some live key, from its home to its line, pass over this line (counted in its extent)? Only keys in the
  * unbroken run behind it can, and none that is further than a probe is long. */
 static bool line_is_passed(const struct cache *cache, const struct extent *extent, uint64_t line)

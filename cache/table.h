@@ -93,6 +93,9 @@ void table_prefetch(const struct cache *cache, enum rialto_table table, uint32_t
 /* table_read - the owner's own plain copy of a line. False for an empty or deleted one. */
 bool table_read(const struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot, void *ret_line);
 
+/* table_next - the first slot at or behind `from` whose line is somebody's; SLOT_NONE. Looks at tags only. Owner only. */
+uint64_t table_next(const struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t from);
+
 /* table_delete - the line reads as absent from now on, and its bytes (key included) are overwritten, the side copy's too. */
 void table_delete(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot);
 

@@ -53,13 +53,14 @@ static void products_in_zone_dirty(struct worker *worker, const struct zone_reco
         struct partition *partition = &worker->partition[p];
         if (partition->state == NULL)
             continue;
-        for (uint32_t i = 0; i < state_capacity(partition->state, POOL_PRODUCTS); i++) {
+        for (uint32_t i = 0; i < state_end(partition->state, POOL_PRODUCTS); i++) {
             if (partition->product[i].dirty)
                 continue;
-            uint32_t cell = partition->product[i].first_cell;
+            cells_ready(worker, partition, i);
+            uint32_t cell = state_first(partition->state, POOL_CELLS, i);
             while (cell != STATE_NONE &&
                    !place_lies_in(&worker->place[partition->cell[cell].place], zone->head.key, zone->name[0] == '\0'))
-                cell = partition->cell[cell].next;
+                cell = state_next(partition->state, POOL_CELLS, cell);
             if (cell != STATE_NONE)
                 product_dirty(partition, i);
         }

@@ -37,15 +37,32 @@ static uint32_t customer_insert(struct worker *worker, struct partition *partiti
     return customer;
 }
 
-static void customer_timer_set(struct worker *worker, const struct partition *partition, uint32_t customer, int64_t due_ms)
+/* An earlier deadline that stands already is left: when it comes, the record says what is still to come. So a lease that is
+ * extended over and over moves nothing. */
+static void due_at_latest(struct partition *partition, enum state_pool pool, uint32_t index, int64_t due_ms)
 {
-    (void)timers_set(&worker->timers, (struct timer){ .due_ms = due_ms, .index = customer,
-                                                      .partition = (uint8_t)partition->number, .kind = TIMER_CUSTOMER });
+    int64_t now_ms = state_due(partition->state, pool, index);
+    if (due_ms != 0 && (now_ms == 0 || now_ms > due_ms))
+        state_set_due(partition->state, pool, index, due_ms);
 }
 
-int64_t customer_refusal_ends_ms(const struct worker *worker, const struct customer_record *record)
+static int64_t customer_refusal_ends_ms(const struct worker *worker, const struct customer_record *record)
 {
     return record->consent_time_ms + (int64_t)worker->config->signal_age_max_s * 1000;
+}
+
+int64_t customer_due_ms(const struct worker *worker, const struct customer_record *record)
+{
+    if (record->zone_until_ms != 0)
+        return record->zone_until_ms;
+    return record->consent == 0 && record->offer_count == 0 ? customer_refusal_ends_ms(worker, record) : 0;
+}
+
+int64_t offer_due_ms(const struct offer_record *record)
+{
+    int64_t until_ms = record->kind == RIALTO_OFFER_NONE ? 0 : record->until_ms;
+    int64_t lock_ms = record->locked == 0 ? 0 : record->lock_until_ms;
+    return until_ms == 0 || (lock_ms != 0 && lock_ms < until_ms) ? lock_ms : until_ms;
 }
 
 /* A record that permits nothing and owes nothing is not kept, save for the time of a refusal: an older yes that arrives late must
@@ -57,7 +74,7 @@ static void customer_drop_if_empty(struct worker *worker, struct partition *part
         return;
     int64_t ends_ms = customer_refusal_ends_ms(worker, record);
     if (ends_ms > worker->tick_ms)
-        customer_timer_set(worker, partition, customer, ends_ms);
+        due_at_latest(partition, POOL_CUSTOMERS, customer, ends_ms);
     else
         state_delete(partition->state, POOL_CUSTOMERS, customer);
 }
@@ -96,37 +113,29 @@ static void offer_prune(struct worker *worker, struct partition *partition, uint
         record->locked = record->lock_until_ms = 0;
     if (record->kind == RIALTO_OFFER_NONE && record->locked == 0)
         offer_delete(worker, partition, offer);
-}
-
-static void offer_timer_set(struct worker *worker, const struct partition *partition, uint32_t offer)
-{
-    const struct offer_record *record = state_at(partition->state, POOL_OFFERS, offer);
-    const int64_t due[2] = { record->until_ms, record->lock_until_ms };
-    for (unsigned i = 0; i < 2; i++)
-        if (due[i] != 0)
-            (void)timers_set(&worker->timers, (struct timer){ .due_ms = due[i], .index = offer,
-                                                              .partition = (uint8_t)partition->number, .kind = TIMER_OFFER });
+    else
+        due_at_latest(partition, POOL_OFFERS, offer, offer_due_ms(record));
 }
 
 void apply_offer_timer(struct worker *worker, struct partition *partition, uint32_t index)
 {
     const struct offer_record *record = state_at(partition->state, POOL_OFFERS, index);
-    if (!key_is_none(record->head.key))
+    int64_t due_ms = key_is_none(record->head.key) ? 0 : offer_due_ms(record);
+    if (due_ms != 0 && due_ms <= worker->tick_ms)
         offer_prune(worker, partition, index, 0);
+    else
+        due_at_latest(partition, POOL_OFFERS, index, due_ms);
 }
 
-/* A customer's offers are few and this is rare: the pool is looked through. */
-static void offers_prune(struct worker *worker, struct partition *partition, struct rialto_key customer, unsigned kinds,
-                         bool all)
+static void offers_prune(struct worker *worker, struct partition *partition, uint32_t customer, unsigned kinds, bool all)
 {
-    for (uint32_t i = 0; i < state_capacity(partition->state, POOL_OFFERS); i++) {
-        const struct offer_record *record = state_at(partition->state, POOL_OFFERS, i);
-        if (key_is_none(record->head.key) || !key_equal(record->customer, customer))
-            continue;
+    uint32_t next;
+    for (uint32_t offer = state_first(partition->state, POOL_OFFERS, customer); offer != STATE_NONE; offer = next) {
+        next = state_next(partition->state, POOL_OFFERS, offer);
         if (all)
-            state_delete(partition->state, POOL_OFFERS, i);
+            state_delete(partition->state, POOL_OFFERS, offer);
         else
-            offer_prune(worker, partition, i, kinds);
+            offer_prune(worker, partition, offer, kinds);
     }
 }
 
@@ -163,6 +172,7 @@ static uint32_t offer_upsert(struct worker *worker, struct partition *partition,
     record->customer = owner;
     memcpy(record->sku, signal->sku, sizeof record->sku);
     customer_touch(partition, customer)->offer_count++;
+    state_join(partition->state, POOL_OFFERS, offer, customer);
     return offer;
 }
 
@@ -197,7 +207,7 @@ static enum signal_reason apply_offer(struct worker *worker, struct partition *p
         offer_clear(record);
     else
         offer_fill(record, signal, basis);
-    offer_timer_set(worker, partition, offer);
+    due_at_latest(partition, POOL_OFFERS, offer, offer_due_ms(record));
     if (record->kind == RIALTO_OFFER_NONE && record->locked == 0)
         offer_delete(worker, partition, offer);
     return REASON_none;
@@ -283,7 +293,7 @@ static enum signal_reason apply_customer(struct worker *worker, struct partition
     enum signal_reason reason = REASON_none;
     if (revoked != 0) {
         revoke(worker, record, revoked);
-        offers_prune(worker, partition, record->head.key, revoked, false);
+        offers_prune(worker, partition, customer, revoked, false);
     }
     if (key_is_none(record->head.key)) /* it went with its last offer */
         return reason;
@@ -292,18 +302,18 @@ static enum signal_reason apply_customer(struct worker *worker, struct partition
     return reason;
 }
 
-static void erasure_fill(const struct partition *partition, const struct customer_record *record, struct erasure *note)
+static void erasure_fill(const struct partition *partition, uint32_t customer, struct erasure *note)
 {
+    const struct customer_record *record = state_at(partition->state, POOL_CUSTOMERS, customer);
     note->record = true;
     note->consent = record->consent;
     note->tier = record->tier[0] != '\0';
     note->spend = record->spend_currency != 0;
     note->zone = record->zone_until_ms != 0;
     note->segments = record->segment_count;
-    for (uint32_t i = 0; i < state_capacity(partition->state, POOL_OFFERS); i++) {
+    for (uint32_t i = state_first(partition->state, POOL_OFFERS, customer); i != STATE_NONE;
+         i = state_next(partition->state, POOL_OFFERS, i)) {
         const struct offer_record *offer = state_at(partition->state, POOL_OFFERS, i);
-        if (key_is_none(offer->head.key) || !key_equal(offer->customer, record->head.key))
-            continue;
         note->offers += offer->kind != RIALTO_OFFER_NONE;
         note->locks += offer->locked != 0;
     }
@@ -319,9 +329,8 @@ static enum signal_reason apply_forget(struct worker *worker, struct partition *
     *note = (struct erasure){ .id_hash = worker->id_hash, .forgets = publisher_forgets_ordered(worker->publisher) };
     if (customer == STATE_NONE)
         return REASON_none;
-    const struct customer_record *record = state_at(partition->state, POOL_CUSTOMERS, customer);
-    erasure_fill(partition, record, note);
-    offers_prune(worker, partition, record->head.key, 0, true);
+    erasure_fill(partition, customer, note);
+    offers_prune(worker, partition, customer, 0, true);
     state_delete(partition->state, POOL_CUSTOMERS, customer);
     return REASON_none;
 }
@@ -347,7 +356,7 @@ static enum signal_reason apply_location(struct worker *worker, struct partition
         return REASON_none;
     memcpy(record->zone, signal->zone, sizeof record->zone);
     record->zone_until_ms = until_ms;
-    customer_timer_set(worker, partition, customer, until_ms);
+    due_at_latest(partition, POOL_CUSTOMERS, customer, until_ms);
     return REASON_none;
 }
 
@@ -359,6 +368,8 @@ void apply_customer_timer(struct worker *worker, struct partition *partition, ui
     if (record->zone_until_ms != 0 && record->zone_until_ms <= worker->tick_ms)
         zone_forget(customer_touch(partition, index));
     customer_drop_if_empty(worker, partition, index);
+    if (!key_is_none(record->head.key))
+        due_at_latest(partition, POOL_CUSTOMERS, index, customer_due_ms(worker, record));
 }
 
 /* Spend adds up in the currency that it began in; amounts in another one are not mixed in. */

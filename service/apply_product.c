@@ -20,13 +20,14 @@ static struct rialto_key sku_key(const struct worker *worker, const char *sku)
     return key_of_id(worker->control->secret, sku, strlen(sku));
 }
 
-static struct subject subject_of(struct worker *worker, const struct partition *partition, const struct signal *signal)
+static struct subject subject_of(struct worker *worker, struct partition *partition, const struct signal *signal)
 {
     struct subject subject = { STATE_NONE, place_of(worker, signal->zone), STATE_NONE, STATE_NONE, -1 };
     struct rialto_key key = sku_key(worker, signal->sku);
     subject.product = state_find(partition->state, POOL_PRODUCTS, key);
     if (subject.product == STATE_NONE || subject.place == STATE_NONE)
         return subject;
+    cells_ready(worker, partition, subject.product);
     uint32_t cell = cell_nearest(worker, partition, key, &worker->place[subject.place]);
     subject.nearest = cell;
     subject.priced = cell == STATE_NONE ? STATE_NONE : cell_priced(partition, cell);
@@ -85,7 +86,7 @@ static uint32_t product_upsert(struct worker *worker, struct partition *partitio
         product = room_insert(partition->state, POOL_PRODUCTS, key);
         if (product == STATE_NONE)
             return STATE_NONE;
-        partition->product[product] = (struct product_extra){ .first_cell = STATE_NONE };
+        partition->product[product].picture = partition->product[product].slot = 0;
         struct product_record *fresh = state_touch(partition->state, POOL_PRODUCTS, product);
         seller_hash(worker, signal, fresh->seller);
     }

@@ -38,21 +38,51 @@ static void finding_add(struct worker *worker, const struct wire_record *head, e
         };
 }
 
+struct finding_due { /* whose wheel is being advanced */
+    struct worker *worker;
+    uint32_t partition;
+};
+
+static void note_due(void *user, enum state_pool pool, uint32_t index, int64_t due_ms)
+{
+    const struct finding_due *finding = user;
+    const struct timer timer = { .due_ms = due_ms, .index = index, .partition = (uint8_t)finding->partition, .pool = (uint8_t)pool };
+    if (!timers_add(&finding->worker->due, timer)) {
+        log_line(LOG_ERROR, "NO-MEMORY", "deadlines=%zu: this batch is undone and begun again", finding->worker->due.count);
+        abort(); /* rather than forget a deadline: personal terms end with it */
+    }
+}
+
+static void find_due(struct worker *worker)
+{
+    for (uint32_t p = worker->index; p < RIALTO_PARTITIONS; p += worker->config->workers) {
+        struct partition *partition = &worker->partition[p];
+        for (int pool = 0; pool < POOL_COUNT; pool++)
+            if (state_wake_ms(partition->state, (enum state_pool)pool) <= worker->tick_ms && partition_begin(worker, partition))
+                state_advance(partition->state, (enum state_pool)pool, worker->tick_ms,
+                              &(struct finding_due){ worker, p }, note_due);
+    }
+    timers_sort(&worker->due);
+}
+
+/* Once a tick: nothing becomes due at a tick that has come already. */
 static void fire_timers(struct worker *worker)
 {
-    struct timer timer;
-    while (timers_pop(&worker->timers, worker->tick_ms, &timer)) {
-        struct partition *partition = &worker->partition[timer.partition];
-        if (timer.kind == TIMER_PRODUCT) {
-            if (partition->product[timer.index].due_ms == timer.due_ms)
-                product_dirty(partition, timer.index);
-        } else if (partition_begin(worker, partition)) {
-            if (timer.kind == TIMER_CUSTOMER)
-                apply_customer_timer(worker, partition, timer.index);
-            else
-                apply_offer_timer(worker, partition, timer.index);
-        }
+    if (worker->fired_ms == worker->tick_ms)
+        return;
+    worker->fired_ms = worker->tick_ms;
+    find_due(worker);
+    for (size_t i = 0; i < worker->due.count; i++) {
+        const struct timer *timer = &worker->due.timer[i];
+        struct partition *partition = &worker->partition[timer->partition];
+        if (timer->pool == POOL_PRODUCTS)
+            product_dirty(partition, timer->index);
+        else if (timer->pool == POOL_CUSTOMERS)
+            apply_customer_timer(worker, partition, timer->index);
+        else
+            apply_offer_timer(worker, partition, timer->index);
     }
+    worker->due.count = 0;
 }
 
 static enum signal_reason apply_owned(struct worker *worker, const struct wire_record *head, const struct signal *signal)
@@ -125,11 +155,17 @@ static void apply_records(struct worker *worker, const uint8_t *bytes, size_t si
 }
 
 /* More signals than can be priced one batch after the other: the newest state wins, and is priced with the last of them, or with
- * the first of the next tick. */
+ * the first of the next tick. This batch will not come again: that they are due is committed with it. */
 static void reprice_later(struct worker *worker)
 {
-    for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++)
-        metric_add(METRIC_prices_coalesced_total, worker->partition[p].dirty_count);
+    for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++) {
+        struct partition *partition = &worker->partition[p];
+        metric_add(METRIC_prices_coalesced_total, partition->dirty_count);
+        if (partition->dirty_due == partition->dirty_count || !partition_begin(worker, partition))
+            continue;
+        for (; partition->dirty_due < partition->dirty_count; partition->dirty_due++)
+            state_set_due(partition->state, POOL_PRODUCTS, partition->dirty[partition->dirty_due], worker->tick_ms);
+    }
 }
 
 /* Prices of a partition that has this batch already wait for the next one: they are in its lines as of this tick. */
@@ -195,7 +231,7 @@ bool batch_apply(struct worker *worker, const uint8_t *bytes, size_t size)
     fire_timers(worker);
     apply_records(worker, bytes, size, header->count);
     if (worker->tick_ms >= worker->models_change_ms) { /* a model begins or ends: who prices what is found anew */
-        worker->models_change_ms = model_set_changes_ms(worker->models, worker->tick_ms);
+        restart_models(worker);
         worker->zones_changed = worker->terms_stale = true;
     }
     if (worker->zones_changed)
@@ -209,6 +245,7 @@ bool batch_apply(struct worker *worker, const uint8_t *bytes, size_t size)
     else
         reprice_all(worker);
     commit_all(worker);
+    restart_step(worker);
     metric_add(METRIC_batches_applied_total, 1);
     observe(header, began_us);
     metric_set(METRIC_tick_ms, (uint64_t)worker->tick_ms);

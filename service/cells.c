@@ -78,27 +78,33 @@ int32_t cell_model(const struct worker *worker, const struct model_set *set, con
                           &worker->place[partition->cell[cell].place]);
 }
 
+static uint32_t first_of(const struct partition *partition, uint32_t product)
+{
+    return state_first(partition->state, POOL_CELLS, product);
+}
+
+static uint32_t behind(const struct partition *partition, uint32_t cell)
+{
+    return state_next(partition->state, POOL_CELLS, cell);
+}
+
 void cells_relink(struct worker *worker, struct partition *partition, uint32_t product)
 {
     const struct product_record *record = state_at(partition->state, POOL_PRODUCTS, product);
-    for (uint32_t cell = partition->product[product].first_cell; cell != STATE_NONE; cell = partition->cell[cell].next)
+    for (uint32_t cell = first_of(partition, product); cell != STATE_NONE; cell = behind(partition, cell)) {
+        uint32_t place = place_of(worker, cell_at(partition, cell)->zone);
+        partition->cell[cell].place = place == STATE_NONE ? 0 : place; /* place 0 is the world: there since setup */
         partition->cell[cell].parent = nearest_around(worker, partition, cell);
-    for (uint32_t cell = partition->product[product].first_cell; cell != STATE_NONE; cell = partition->cell[cell].next)
+    }
+    for (uint32_t cell = first_of(partition, product); cell != STATE_NONE; cell = behind(partition, cell))
         partition->cell[cell].model = cell_model(worker, worker->models, partition, record, cell);
+    partition->product[product].picture = worker->picture;
 }
 
-static void cell_link(struct worker *worker, struct partition *partition, uint32_t product, uint32_t cell)
+void cells_ready(struct worker *worker, struct partition *partition, uint32_t product)
 {
-    uint32_t place = place_of(worker, cell_at(partition, cell)->zone);
-    partition->cell[cell] = (struct cell_extra){
-        .parent = STATE_NONE,
-        .next = partition->product[product].first_cell,
-        .place = place == STATE_NONE ? 0 : place, /* place 0 is the world: there since setup */
-        .product = product,
-        .model = -1,
-    };
-    partition->product[product].first_cell = cell;
-    partition->product[product].cell_count++;
+    if (partition->product[product].picture != worker->picture)
+        cells_relink(worker, partition, product);
 }
 
 uint32_t cell_get(struct worker *worker, struct partition *partition, uint32_t product, uint32_t place_index, uint32_t level,
@@ -112,7 +118,7 @@ uint32_t cell_get(struct worker *worker, struct partition *partition, uint32_t p
     uint32_t cell = state_find(partition->state, POOL_CELLS, key);
     if (cell != STATE_NONE)
         return cell;
-    if (partition->product[product].cell_count < worker->config->cells_per_product_max)
+    if (state_count(partition->state, POOL_CELLS, product) < worker->config->cells_per_product_max)
         cell = room_insert(partition->state, POOL_CELLS, key);
     else
         metric_add(METRIC_table_full_total, 1);
@@ -123,7 +129,8 @@ uint32_t cell_get(struct worker *worker, struct partition *partition, uint32_t p
     record->cost = -1;
     if (level < place->chain_count)
         memcpy(record->zone, place->name[level], RIALTO_ID_MAX);
-    cell_link(worker, partition, product, cell);
+    partition->cell[cell] = (struct cell_extra){ .parent = STATE_NONE, .model = -1 };
+    state_join(partition->state, POOL_CELLS, cell, product);
     cells_relink(worker, partition, product);
     return cell;
 }
@@ -150,30 +157,13 @@ void cells_open_zones(struct worker *worker, struct partition *partition, uint32
             open_zone(worker, partition, product, m, worker->models->model[m].zone[i]);
 }
 
-bool cells_setup(struct worker *worker, struct partition *partition)
+/* Memory that the kernel gives page by page when it is touched: nothing here costs what there are records. */
+bool cells_setup(struct partition *partition)
 {
     uint32_t products = state_capacity(partition->state, POOL_PRODUCTS);
     uint32_t cells = state_capacity(partition->state, POOL_CELLS);
     partition->cell = calloc((size_t)cells + 1, sizeof *partition->cell);
     partition->product = calloc((size_t)products + 1, sizeof *partition->product);
     partition->dirty = calloc((size_t)products + 1, sizeof *partition->dirty);
-    if (partition->cell == NULL || partition->product == NULL || partition->dirty == NULL)
-        return false;
-    for (uint32_t i = 0; i < products; i++)
-        partition->product[i].first_cell = STATE_NONE;
-    for (uint32_t i = 0; i < cells; i++) {
-        const struct cell_record *cell = cell_at(partition, i);
-        uint32_t product = key_is_none(cell->head.key) ? STATE_NONE
-                                                       : state_find(partition->state, POOL_PRODUCTS, cell->product);
-        if (product != STATE_NONE)
-            cell_link(worker, partition, product, i);
-    }
-    for (uint32_t i = 0; i < products; i++) {
-        const struct product_record *product = state_at(partition->state, POOL_PRODUCTS, i);
-        if (!key_is_none(product->head.key)) {
-            cells_relink(worker, partition, i);
-            product_dirty(partition, i);
-        }
-    }
-    return true;
+    return partition->cell != NULL && partition->product != NULL && partition->dirty != NULL;
 }

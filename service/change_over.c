@@ -8,8 +8,8 @@
  *            that beats. Signals wait until all is done, so that a recorded stream prices alike however long it takes.
  * Invariant  a line is wholly of the old models or of the new: its amount and its rule are written as one, from one
  *            record, and the record says by which model it was priced.
- * Crash      in the middle: the file of the change was there before the batch, so the next process starts with the new
- *            set and prices everything; partitions that have the batch already pass it over. */
+ * Crash      in the middle: the file of the change was there before the batch, so the next process starts with the new set
+ *            (restart.c); when the batch comes again, partitions that have it pass it over, all others change over. */
 #include "cache/keys.h"
 #include "service/ask.h"
 #include "service/clock.h"
@@ -93,16 +93,18 @@ enum rialto_status change_over_setup(struct worker *worker)
 /* ---- ready? --------------------------------------------------------------------------------------------------------- */
 
 /* Prices that stand now and that no model of the set would make; *ret_sku is one of their products. */
-static uint64_t count_uncovered(const struct worker *worker, const struct model_set *set, const char **ret_sku)
+static uint64_t count_uncovered(struct worker *worker, const struct model_set *set, const char **ret_sku)
 {
     uint64_t count = 0;
     for (uint32_t p = worker->index; p < RIALTO_PARTITIONS; p += worker->config->workers) {
-        const struct partition *partition = &worker->partition[p];
-        for (uint32_t i = 0; i < state_capacity(partition->state, POOL_PRODUCTS); i++) {
+        struct partition *partition = &worker->partition[p];
+        for (uint32_t i = 0; i < state_end(partition->state, POOL_PRODUCTS); i++) {
             const struct product_record *product = state_at(partition->state, POOL_PRODUCTS, i);
             if (key_is_none(product->head.key))
                 continue;
-            for (uint32_t cell = partition->product[i].first_cell; cell != STATE_NONE; cell = partition->cell[cell].next) {
+            cells_ready(worker, partition, i);
+            for (uint32_t cell = state_first(partition->state, POOL_CELLS, i); cell != STATE_NONE;
+                 cell = state_next(partition->state, POOL_CELLS, cell)) {
                 const struct cell_record *record = state_at(partition->state, POOL_CELLS, cell);
                 if (record->published == 0 || cell_model(worker, set, partition, product, cell) >= 0)
                     continue;
@@ -142,14 +144,13 @@ cJSON *ask_prepare(struct worker *worker, const cJSON *question)
 
 /* ---- the change-over ------------------------------------------------------------------------------------------------ */
 
-static void all_dirty(struct worker *worker, struct partition *partition, bool relink)
+static void all_dirty(struct worker *worker, struct partition *partition)
 {
-    for (uint32_t i = 0; i < state_capacity(partition->state, POOL_PRODUCTS); i++) {
+    for (uint32_t i = 0; i < state_end(partition->state, POOL_PRODUCTS); i++) {
         const struct product_record *product = state_at(partition->state, POOL_PRODUCTS, i);
         if (key_is_none(product->head.key))
             continue;
-        if (relink)
-            cells_relink(worker, partition, i);
+        cells_ready(worker, partition, i);
         product_dirty(partition, i);
     }
 }
@@ -157,7 +158,7 @@ static void all_dirty(struct worker *worker, struct partition *partition, bool r
 /* What no model prices any more is no price any more. */
 static void withdraw_uncovered(struct partition *partition)
 {
-    for (uint32_t cell = 0; cell < state_capacity(partition->state, POOL_CELLS); cell++) {
+    for (uint32_t cell = 0; cell < state_end(partition->state, POOL_CELLS); cell++) {
         const struct cell_record *record = state_at(partition->state, POOL_CELLS, cell);
         if (key_is_none(record->head.key) || record->published == 0 || partition->cell[cell].model >= 0)
             continue;
@@ -169,20 +170,20 @@ static void withdraw_uncovered(struct partition *partition)
 
 static void open_all_zones(struct worker *worker, struct partition *partition)
 {
-    for (uint32_t i = 0; worker->models->zoned && i < state_capacity(partition->state, POOL_PRODUCTS); i++) {
+    for (uint32_t i = 0; worker->models->zoned && i < state_end(partition->state, POOL_PRODUCTS); i++) {
         const struct product_record *product = state_at(partition->state, POOL_PRODUCTS, i);
         if (!key_is_none(product->head.key))
             cells_open_zones(worker, partition, i);
     }
 }
 
-static void partition_over(struct worker *worker, struct partition *partition, bool relink)
+static void partition_over(struct worker *worker, struct partition *partition, bool models)
 {
-    all_dirty(worker, partition, relink);
+    all_dirty(worker, partition);
     if (state_applied(partition->state) >= worker->batch)
         return; /* a death in the middle of this very batch: its prices are computed again with the next one */
     state_begin(partition->state, worker->batch);
-    if (relink) {
+    if (models) {
         open_all_zones(worker, partition);
         withdraw_uncovered(partition);
     }
@@ -197,16 +198,16 @@ bool change_over(struct worker *worker, uint64_t number)
 {
     int64_t began = mono_us();
     struct change change;
-    if (number == worker->change.number)
-        return true; /* set up with it */
+    bool begun = number == worker->change.number; /* set up with it: a death fell into this very batch, or just before */
     if (change_load(worker->config, &change) != RIALTO_OK)
         return false;
     bool models = change.models != worker->change.models;
     if (models && !models_take(worker, change.models))
         return false;
     worker->change = change;
+    models |= begun;
     if (models) {
-        worker->models_change_ms = model_set_changes_ms(worker->models, worker->tick_ms);
+        restart_models(worker);
         worker->terms_stale = true; /* their lines are written at the end of this batch */
     }
     for (uint32_t p = worker->index; p < RIALTO_PARTITIONS; p += worker->config->workers)

@@ -67,7 +67,7 @@
     X(watch_skus_max,       64,       1,     1024,     "skus",   "products in one customer's Redis quotes")                    \
     X(watch_customers_max,  100000,   16,    10000000, "customers","customers with Redis quotes, per worker")                   \
     X(quote_refresh_ms,     1000,     10,    60000,    "ms",     "least time between two Redis refreshes of one quote")        \
-    X(restart_backoff_ms,   50,       1,     60000,    "ms",     "first wait before a dead process is started again; doubles")  \
+    X(restart_backoff_ms,   50,       1,     60000,    "ms",     "wait before a process that died within 10 s of its start is started again; doubles")  \
     X(restart_backoff_max_ms,2000,    1,     600000,   "ms",     "longest such wait")                                                            \
     X(ids_max,              32768,    64,    16777216, "ids",    "ids of signals that a partition remembers for ten minutes, so that a repeat counts once") \
     X(sources_max,          1024,     16,    1048576,  "sources","sources that number their signals (seq), for each partition; past it one silent for ten minutes makes room") \

@@ -138,13 +138,15 @@ static void look_at_cell(struct worker *worker, struct diff *diff, const struct 
     move_add(diff, &move);
 }
 
-static void look_at_partition(struct worker *worker, struct diff *diff, const struct partition *partition)
+static void look_at_partition(struct worker *worker, struct diff *diff, struct partition *partition)
 {
-    for (uint32_t i = 0; i < state_capacity(partition->state, POOL_PRODUCTS); i++) {
+    for (uint32_t i = 0; i < state_end(partition->state, POOL_PRODUCTS); i++) {
         const struct product_record *product = state_at(partition->state, POOL_PRODUCTS, i);
         if (key_is_none(product->head.key))
             continue;
-        for (uint32_t cell = partition->product[i].first_cell; cell != STATE_NONE; cell = partition->cell[cell].next)
+        cells_ready(worker, partition, i);
+        for (uint32_t cell = state_first(partition->state, POOL_CELLS, i); cell != STATE_NONE;
+             cell = state_next(partition->state, POOL_CELLS, cell))
             look_at_cell(worker, diff, partition, product, cell);
     }
 }

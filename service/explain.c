@@ -5,8 +5,8 @@
  *
  * As of   inputs that move by themselves (demand, the hour) are read at the tick of the last computation, not at the
  *         present one: the answer explains the price that stands, and between two computations no other does. Whatever
- *         else changes an input computes the price in the same batch. After a start, before the first computation, it
- *         is the present tick; should the price that stands then be another, the last step says that it waits. */
+ *         else changes an input computes the price in the same batch. Where that tick is not known (state out of
+ *         Redis, before the first computation) it is the present one; should the price that stands then be another, the last step says that it waits. */
 #include "pricing/explain.h"
 #include "cache/keys.h"
 #include "pricing/money.h"
@@ -133,16 +133,16 @@ static void add_price(cJSON *answer, const struct cell_record *record, const str
     add_guards(answer, record->guards);
 }
 
-static cJSON *explain_cell(struct worker *worker, const struct partition *partition, uint32_t product, uint32_t cell)
+static cJSON *explain_cell(struct worker *worker, struct partition *partition, uint32_t product, uint32_t cell)
 {
+    cells_ready(worker, partition, product);
     const struct cell_record *record = state_at(partition->state, POOL_CELLS, cell);
     const struct product_record *owner = state_at(partition->state, POOL_PRODUCTS, product);
     int32_t number = partition->cell[cell].model;
     if (record->published == 0 || number < 0)
         return ask_refusal("no_price", "the product has no price of its own in this zone");
     const struct model *model = &worker->models->model[number];
-    int64_t as_of =
-        partition->product[product].priced_ms != 0 ? partition->product[product].priced_ms : worker->tick_ms;
+    int64_t as_of = state_priced_ms(partition->state, product, worker->tick_ms);
     struct input_origin origin[INPUT_COUNT] = { { NULL, 0, 0 } };
     struct price_inputs in;
     struct explain explain;
@@ -167,7 +167,7 @@ static cJSON *explain_cell(struct worker *worker, const struct partition *partit
 cJSON *ask_explain(struct worker *worker, const cJSON *question)
 {
     struct rialto_key key;
-    const struct partition *partition = ask_partition(worker, ask_text(question, "sku"), &key);
+    struct partition *partition = ask_partition(worker, ask_text(question, "sku"), &key);
     uint32_t product = partition == NULL ? STATE_NONE : state_find(partition->state, POOL_PRODUCTS, key);
     if (product == STATE_NONE)
         return ask_refusal("unknown_product", "no product signal came for it");

@@ -90,13 +90,11 @@ static void add_offer(cJSON *data, const struct offer_record *offer)
     }
 }
 
-static void add_offers(cJSON *data, const struct partition *partition, struct rialto_key customer)
+static void add_offers(cJSON *data, const struct partition *partition, uint32_t customer)
 {
-    for (uint32_t i = 0; i < state_capacity(partition->state, POOL_OFFERS); i++) {
-        const struct offer_record *offer = state_at(partition->state, POOL_OFFERS, i);
-        if (!key_is_none(offer->head.key) && key_equal(offer->customer, customer))
-            add_offer(data, offer);
-    }
+    for (uint32_t i = state_first(partition->state, POOL_OFFERS, customer); i != STATE_NONE;
+         i = state_next(partition->state, POOL_OFFERS, i))
+        add_offer(data, state_at(partition->state, POOL_OFFERS, i));
 }
 
 cJSON *ask_export(struct worker *worker, const cJSON *question)
@@ -112,7 +110,7 @@ cJSON *ask_export(struct worker *worker, const cJSON *question)
     add_number(answer, "at_ms", worker->tick_ms);
     cJSON *data = cJSON_AddArrayToObject(answer, "data");
     add_record(data, state_at(partition->state, POOL_CUSTOMERS, customer));
-    add_offers(data, partition, key);
+    add_offers(data, partition, customer);
     return answer;
 }
 

@@ -240,10 +240,14 @@ static bool cell_slot(struct worker *worker, const struct partition *partition, 
 static void publish_cell(struct worker *worker, struct partition *partition, uint32_t cell, const struct cell_record *old)
 {
     const struct cell_record *record = state_at(partition->state, POOL_CELLS, cell);
-    if (old != NULL && !partition->cell[cell].line_stale && line_stands(old, record))
+    if (old != NULL && line_stands(old, record) && !state_line_stale(partition->state, cell))
         return;
-    partition->cell[cell].line_stale = true; /* until it is written */
-    if (record->published == 0 || partition->cell[cell].model < 0) {
+    state_set_line_stale(partition->state, cell, true); /* until it is written */
+    uint32_t product = state_owner(partition->state, POOL_CELLS, cell);
+    if (product != STATE_NONE)
+        cells_ready(worker, partition, product);
+    int32_t model = product == STATE_NONE ? -1 : partition->cell[cell].model;
+    if (record->published == 0 || model < 0) {
         if (old != NULL && old->published != 0)
             drop(worker, RIALTO_TABLE_CELLS, partition->number, record->head.key);
         partition->cell[cell].slot = 0;
@@ -251,9 +255,9 @@ static void publish_cell(struct worker *worker, struct partition *partition, uin
     }
     /* Priced by models before the ones in force, and nobody came to price it anew yet: the line, if there is one, is of the
      * old ones, and stays so as a whole. */
-    if (record->model_hash != worker->models->model[partition->cell[cell].model].text_hash)
+    if (record->model_hash != worker->models->model[model].text_hash)
         return;
-    uint64_t product_line = product_slot_known(worker, partition, partition->cell[cell].product);
+    uint64_t product_line = product_slot_known(worker, partition, product);
     uint64_t zone_line = zone_slot_known(worker, partition, partition->cell[cell].place), slot;
     if (product_line == SLOT_NONE || zone_line == SLOT_NONE || !cell_slot(worker, partition, cell, record->head.key, &slot))
         return;
@@ -261,7 +265,7 @@ static void publish_cell(struct worker *worker, struct partition *partition, uin
     cell_line_fill(worker, partition, cell, product_line, zone_line, &line);
     if (line.rule == UINT16_MAX || !table_write(worker->cache, RIALTO_TABLE_CELLS, partition->number, slot, &line))
         return;
-    partition->cell[cell].line_stale = false;
+    state_set_line_stale(partition->state, cell, false);
     partition->cell[cell].slot = (uint32_t)slot + 1;
     metric_add(METRIC_cells_changed_total, 1);
     if (old == NULL)
@@ -270,7 +274,7 @@ static void publish_cell(struct worker *worker, struct partition *partition, uin
         .when_ms = worker->tick_ms, .before = old->published, .after = record->published, .slot = (uint32_t)slot,
         .partition = (uint8_t)partition->number, .table = RIALTO_TABLE_CELLS, .rule = line.rule,
     };
-    name_reason(&worker->models->model[partition->cell[cell].model], old, record, &entry);
+    name_reason(&worker->models->model[model], old, record, &entry);
     ring_append(worker->cache, worker->index, &entry);
 }
 
@@ -355,7 +359,7 @@ void lines_publish_terms(struct worker *worker)
 {
     for (uint32_t p = worker->index; p < RIALTO_PARTITIONS; p += worker->config->workers) {
         const struct partition *partition = &worker->partition[p];
-        for (uint32_t i = 0; i < state_capacity(partition->state, POOL_CUSTOMERS); i++) {
+        for (uint32_t i = 0; i < state_end(partition->state, POOL_CUSTOMERS); i++) {
             const struct customer_record *record = state_at(partition->state, POOL_CUSTOMERS, i);
             if (!key_is_none(record->head.key))
                 publish_terms(worker, partition, record);
@@ -382,16 +386,18 @@ static void publish_home_lines(struct worker *worker, const struct zone_record *
 
 void lines_publish_zones(struct worker *worker)
 {
-    for (uint32_t i = 0; i < state_capacity(worker->common, POOL_ZONES); i++) {
+    for (uint32_t i = 0; i < state_end(worker->common, POOL_ZONES); i++) {
         const struct zone_record *record = state_at(worker->common, POOL_ZONES, i);
         if (!key_is_none(record->head.key))
             publish_home_lines(worker, record);
     }
     /* Lines that cells and customers use say what is around their zone, too. */
+    struct rialto_zone_line line;
     for (uint32_t p = worker->index; p < RIALTO_PARTITIONS; p += worker->config->workers)
-        for (uint32_t i = 0; i < worker->place_count; i++)
-            if (table_find(worker->cache, RIALTO_TABLE_ZONES, p, worker->place[i].key) != SLOT_NONE)
-                (void)zone_slot(worker, p, worker->place[i].name[0]);
+        for (uint64_t slot = table_next(worker->cache, RIALTO_TABLE_ZONES, p, 0); slot != SLOT_NONE;
+             slot = table_next(worker->cache, RIALTO_TABLE_ZONES, p, slot + 1))
+            if (table_read(worker->cache, RIALTO_TABLE_ZONES, p, slot, &line))
+                (void)zone_slot(worker, p, line.name);
     worker->zone_lines_stale = false;
 }
 
@@ -463,7 +469,8 @@ static void drop_orphans(struct worker *worker, const struct partition *partitio
         struct rialto_terms_line terms;
         struct rialto_product_line largest;
     } line;
-    for (uint64_t slot = 0; slot < table_capacity(worker->cache, table, partition->number); slot++)
+    for (uint64_t slot = table_next(worker->cache, table, partition->number, 0); slot != SLOT_NONE;
+         slot = table_next(worker->cache, table, partition->number, slot + 1))
         if (table_read(worker->cache, table, partition->number, slot, &line) &&
             state_find(partition->state, pool, line.terms.key) == STATE_NONE)
             table_delete(worker->cache, table, partition->number, slot);
@@ -472,14 +479,17 @@ static void drop_orphans(struct worker *worker, const struct partition *partitio
 void lines_publish_all(struct worker *worker, struct partition *partition)
 {
     static const enum state_pool ORDER[] = { POOL_PRODUCTS, POOL_CELLS, POOL_OFFERS, POOL_CUSTOMERS };
-    table_repair(worker->cache, RIALTO_TABLE_ZONES, partition->number);
     for (unsigned i = 0; i < sizeof ORDER / sizeof ORDER[0]; i++) {
-        table_repair(worker->cache, TABLE_OF[ORDER[i]], partition->number);
         drop_orphans(worker, partition, ORDER[i]);
-        for (uint32_t index = 0; index < state_capacity(partition->state, ORDER[i]); index++) {
+        for (uint32_t index = 0; index < state_end(partition->state, ORDER[i]); index++) {
             const struct state_head *head = state_at(partition->state, ORDER[i], index);
             if (!key_is_none(head->key))
                 publish_record(worker, partition, ORDER[i], index, NULL);
         }
     }
+}
+
+void lines_publish_customer(struct worker *worker, struct partition *partition, uint32_t customer)
+{
+    publish_terms(worker, partition, state_at(partition->state, POOL_CUSTOMERS, customer));
 }

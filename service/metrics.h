@@ -86,7 +86,8 @@
     X(redis_state,                 GAUGE,   "number", "what Redis does to this worker: 0 not asked yet, 1 up, 2 away, 3 loading, 4 full, 5 its disk fails, 6 read-only, 7 refuses us, 8 too old, 9 another error") \
     X(http_unauthorized_total,     COUNTER, "answers","HTTP requests refused for want of a token, or of its role") \
     X(table_bytes,                 GAUGE,   "bytes",  "shared memory of the tables, as far as it is reserved") \
-    X(table_large_page_bytes,      GAUGE,   "bytes",  "of it, in pages of 2 MiB; rialto status says why not all")
+    X(table_large_page_bytes,      GAUGE,   "bytes",  "of it, in pages of 2 MiB; rialto status says why not all") \
+    X(restart_records,             GAUGE,   "records","records looked at by this process's start before it went on")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

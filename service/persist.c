@@ -248,7 +248,8 @@ static void sweep_records(struct worker *worker, struct state *state)
 {
     for (uint32_t looked = 0; looked < SWEEP_SLICE && worker->sweep.pool < POOL_COUNT; looked++) {
         enum state_pool pool = (enum state_pool)worker->sweep.pool;
-        if (worker->sweep.index >= state_capacity(state, pool)) {
+        worker->sweep.index = state_next_newer(state, pool, worker->sweep.index, worker->sweep.mark);
+        if (worker->sweep.index >= state_end(state, pool)) {
             worker->sweep.pool++;
             worker->sweep.index = 0;
             continue;
@@ -380,9 +381,10 @@ enum rialto_status persist_load(struct worker *worker, uint32_t number, struct s
                                             &mark);
     if (status != RIALTO_OK)
         return status;
-    state_set_applied(state, mark);
     if (loading.newest_ms > worker->tick_ms)
         worker->tick_ms = loading.newest_ms;
+    restart_fill(worker, state);
+    state_set_applied(state, mark);
     if (loading.loaded + loading.refused > 0)
         log_line(loading.refused > 0 ? LOG_WARNING : LOG_DEBUG, "STATE-LOADED", "partition=%u records=%llu refused=%llu mark=%llu",
                  number, (unsigned long long)loading.loaded, (unsigned long long)loading.refused, (unsigned long long)mark);

@@ -433,12 +433,14 @@ static int64_t reprice_product(struct worker *worker, struct partition *partitio
     int64_t due = INT64_MAX;
     const char *category = owner->category;
     around->cell = STATE_NONE;
-    for (uint32_t cell = partition->product[product].first_cell; cell != STATE_NONE;
-         cell = partition->cell[cell].next) {
-        uint32_t priced = cell_priced(partition, cell), next = partition->cell[cell].next;
+    cells_ready(worker, partition, product);
+    for (uint32_t cell = state_first(partition->state, POOL_CELLS, product), next; cell != STATE_NONE; cell = next) {
+        uint32_t priced = cell_priced(partition, cell);
+        next = state_next(partition->state, POOL_CELLS, cell);
         int32_t number = partition->cell[cell].model;
-        if (next != STATE_NONE && partition->cell[next].next != STATE_NONE)
-            fetch_record(cell_at(partition, partition->cell[next].next)); /* the next one is on its way already */
+        uint32_t then = next == STATE_NONE ? STATE_NONE : state_next(partition->state, POOL_CELLS, next);
+        if (then != STATE_NONE)
+            fetch_record(cell_at(partition, then)); /* the next one is on its way already */
         if (priced == STATE_NONE || number < 0 || !opens(worker, cell_at(partition, cell), &worker->models->model[number]))
             continue;
         const struct model *model = &worker->models->model[number];
@@ -465,18 +467,11 @@ void reprice_dirty(struct worker *worker, struct partition *partition)
     struct around around = { .calendar_model = NULL };
     for (uint32_t i = 0; i < partition->dirty_count; i++) {
         uint32_t product = partition->dirty[i];
-        struct product_extra *extra = &partition->product[product];
-        int64_t due = reprice_product(worker, partition, product, &around);
-        if (due != 0 && due != extra->due_ms)
-            (void)timers_set(&worker->timers, (struct timer){ .due_ms = due,
-                                                              .index = product,
-                                                              .partition = (uint8_t)partition->number,
-                                                              .kind = TIMER_PRODUCT });
-        extra->due_ms = due;
-        extra->priced_ms = worker->tick_ms;
-        extra->dirty = false;
+        state_set_due(partition->state, POOL_PRODUCTS, product, reprice_product(worker, partition, product, &around));
+        state_set_priced(partition->state, product, worker->tick_ms);
+        partition->product[product].dirty = false;
     }
-    partition->dirty_count = 0;
+    partition->dirty_count = partition->dirty_due = 0;
 }
 
 bool reprice_look(const struct worker *worker, const struct partition *partition, uint32_t cell,

@@ -76,8 +76,6 @@ void size_of(const struct config *config, struct size *ret)
         .shared = cache_bytes_max(&plan),
         .state = RIALTO_PARTITIONS * state_file_bytes(config, 0) +
                  config->workers * state_file_bytes(config, RIALTO_PARTITIONS),
-        .workers = RIALTO_PARTITIONS * state_index_bytes(config, 0) +
-                   config->workers * state_index_bytes(config, RIALTO_PARTITIONS),
         .redis = redis_bytes(config),
     };
 }
@@ -86,9 +84,9 @@ static void row(const struct config *config, FILE *to)
 {
     struct size size;
     size_of(config, &size);
-    (void)fprintf(to, "| %u | %" PRIu64 " | %" PRIu64 " | %" PRIu64 " | %" PRIu64 " | %" PRIu64 " |\n",
+    (void)fprintf(to, "| %u | %" PRIu64 " | %" PRIu64 " | %" PRIu64 " | %" PRIu64 " |\n",
                   config->customers_max, size.shared_start / MIB, size.shared / MIB, size.state / MIB,
-                  size.workers / MIB, size.redis / MIB);
+                  size.redis / MIB);
 }
 
 static void row_of_one(const char *what, enum rialto_table table, enum state_pool pool, FILE *to)
@@ -103,9 +101,8 @@ void size_describe(const struct config *config, FILE *to)
 {
     static const uint32_t customers[] = { 1000000, 10000000, 100000000 };
     struct config other = *config;
-    (void)fputs("| customers_max | shared memory at start, MiB | grown, MiB | state files, MiB | indexes of the "
-                "workers, MiB | Redis, MiB |\n"
-                "|---|---|---|---|---|---|\n",
+    (void)fputs("| customers_max | shared memory at start, MiB | grown, MiB | state files, MiB | Redis, MiB |\n"
+                "|---|---|---|---|---|\n",
                 to);
     row(config, to);
     for (size_t i = 0; i < sizeof customers / sizeof customers[0]; i++) {

@@ -11,7 +11,6 @@ struct size {              /* bytes when everything is as full as the configurat
     uint64_t shared_start; /* files in cache_dir when they are made */
     uint64_t shared;       /* when all tables have grown to the whole */
     uint64_t state;        /* files in data_dir/state; mapped by the workers, so memory as far as they are used */
-    uint64_t workers;      /* private memory of all workers that grows with the maxima: indexes of the records */
     uint64_t
         redis; /* used_memory of Redis: the records and the ids of ten minutes, without copies of quotes and prices */
 };

@@ -2,11 +2,12 @@
  *
  *   begin(batch) -> touch(record) saves its old image, then change it -> commit: applied = batch   (one word)
  *
- * File       DATA_DIR/state/pNN.v1, or common.wK.v1 for the zones that every worker keeps for itself. Mode 0600, never mapped into
+ * File       DATA_DIR/state/pNN.v5, or common.wK.v5 for the zones that every worker keeps for itself. Mode 0600, never mapped into
  *            readers. The kernel keeps the pages when a process dies; the boot id in the header tells when it could not.
  * Invariant  journal.batch == applied + 1: a batch was open, its images undo it. journal.batch == applied: it is whole.
- * Crash      state_open() undoes an open batch. Lines and Redis are brought up from committed state afterwards.
- * Owner      one thread of one worker. Indexes and free lists are private memory, built anew at each open. */
+ * Crash      state_open() undoes an open batch. Indexes, free lists, lists of owners and deadlines lie in the file and are journalled like
+ *            records, so that an open costs what the last batch changed, however many records there are.
+ * Owner      one thread of one worker. */
 #ifndef SERVICE_STATE_H
 #define SERVICE_STATE_H
 
@@ -20,9 +21,10 @@
 #include <stdint.h>
 
 #define STATE_MAGIC  UINT64_C(0x5453544C41495231)
-#define STATE_LAYOUT 4u  /* of the files */
+#define STATE_LAYOUT 5u  /* of the files */
 #define STATE_RECORDS 3u /* of the records, as Redis holds them */
 #define STATE_NONE   UINT32_MAX
+#define STATE_BLOCK  64u /* records that share one word of "changed since" */
 
 enum state_pool { POOL_PRODUCTS, POOL_CELLS, POOL_CUSTOMERS, POOL_OFFERS, POOL_ZONES, POOL_SOURCES, POOL_COUNT };
 extern const char STATE_POOL_LETTER[POOL_COUNT]; /* 'p', 'c', 'u', 'o', 'z', 's': kinds in Redis */
@@ -134,13 +136,11 @@ _Static_assert(sizeof(struct source_record) % 8 == 0 && sizeof(struct cell_recor
                sizeof(struct customer_record) % 8 == 0 && sizeof(struct offer_record) % 8 == 0 &&
                sizeof(struct zone_record) % 8 == 0, "records are copied in 8-byte words");
 
-/* state_record_bytes - of one record. state_bytes_a_record - of a file for each record that there is room for: it, and its old image.
- * state_file_bytes - of a partition's file, or with RIALTO_PARTITIONS of a worker's common one. state_index_bytes - private memory that
- * finds its records. */
+/* state_record_bytes - of one record. state_bytes_a_record - of a file for each record that there is room for: it and what finds it, and their old images.
+ * state_file_bytes - of a partition's file, or with RIALTO_PARTITIONS of a worker's common one. */
 uint32_t state_record_bytes(enum state_pool pool);
 uint64_t state_bytes_a_record(enum state_pool pool);
 uint64_t state_file_bytes(const struct config *config, uint32_t number);
-uint64_t state_index_bytes(const struct config *config, uint32_t number);
 
 struct state;
 
@@ -159,14 +159,52 @@ int64_t  state_tick(const struct state *state);                /* of the common 
 void     state_set_tick(struct state *state, int64_t tick_ms);
 uint64_t state_deleted(const struct state *state);             /* newest batch that deleted a record */
 
+/* What a partition's lines were last wholly published for: the cache (its creation stamp) and the models (a hash). 0 = nothing. */
+enum state_lines { LINES_CACHE, LINES_MODELS };
+uint64_t state_lines_of(const struct state *state, enum state_lines which);
+void     state_set_lines_of(struct state *state, enum state_lines which, uint64_t what);
+
 /* records ---------------------------------------------------------------------------------------------- */
 uint32_t state_capacity(const struct state *state, enum state_pool pool);
 uint32_t state_used(const struct state *state, enum state_pool pool);
+uint32_t state_end(const struct state *state, enum state_pool pool); /* records from here on were never used */
 void    *state_at(const struct state *state, enum state_pool pool, uint32_t index); /* free ones too: see head.key */
 uint32_t state_find(const struct state *state, enum state_pool pool, struct rialto_key key); /* STATE_NONE */
 
-/* state_load - outside a batch, filling a fresh file: a record as it was stored. False when the pool is full or has the key. */
+/* state_next_newer - the next record at or behind `from` that may have changed after batch `mark`; state_end() when there is none.
+ * Looks at one word per STATE_BLOCK records. */
+uint32_t state_next_newer(const struct state *state, enum state_pool pool, uint32_t from, uint64_t mark);
+
+/* state_load - outside a batch, filling a fresh file: a record as it was stored. False when the pool is full or has the key. It
+ * belongs to no owner and has no deadline yet. While a fresh file is filled the functions below work outside a batch, too. */
 bool     state_load(struct state *state, enum state_pool pool, const struct state_head *image);
+void     state_set_clock(struct state *state, int64_t now_ms); /* of a fresh file, before its first deadline */
+
+/* lists of owners: cells of a product, offers of a customer, newest first ------------------------------------ */
+void     state_join(struct state *state, enum state_pool pool, uint32_t index, uint32_t owner);
+void     state_leave(struct state *state, enum state_pool pool, uint32_t index); /* state_delete() does it, too */
+uint32_t state_first(const struct state *state, enum state_pool member_pool, uint32_t owner); /* STATE_NONE */
+uint32_t state_next(const struct state *state, enum state_pool pool, uint32_t index);         /* STATE_NONE at the end */
+uint32_t state_owner(const struct state *state, enum state_pool pool, uint32_t index);        /* STATE_NONE */
+uint32_t state_count(const struct state *state, enum state_pool member_pool, uint32_t owner);
+
+/* deadlines of products, customers and offers: at most one each ------------------------------------------------ */
+int64_t  state_due(const struct state *state, enum state_pool pool, uint32_t index); /* 0 = none */
+void     state_set_due(struct state *state, enum state_pool pool, uint32_t index, int64_t due_ms); /* moves it; 0 = none */
+/* state_wake_ms - before this service time state_advance() has nothing to do; INT64_MAX = never. */
+int64_t  state_wake_ms(struct state *state, enum state_pool pool);
+/* state_advance - in a batch: takes away the deadlines at or before now, and tells each, in no particular order. The hook may not
+ * change deadlines. */
+typedef void (*state_due_hook)(void *user, enum state_pool pool, uint32_t index, int64_t due_ms);
+void     state_advance(struct state *state, enum state_pool pool, int64_t now_ms, void *user, state_due_hook hook);
+
+/* state_priced_ms - the tick at which a product's prices were last computed, for who explains them; now_ms when it is not known. Outside
+ * batches and not undone: after a death in the middle of a batch it says now. */
+int64_t  state_priced_ms(const struct state *state, uint32_t product, int64_t now_ms);
+void     state_set_priced(struct state *state, uint32_t product, int64_t now_ms);
+/* state_line_stale - the line of a cell could not be written, or was not before a death. Outside batches and not undone, too. */
+bool     state_line_stale(const struct state *state, uint32_t cell);
+void     state_set_line_stale(struct state *state, uint32_t cell, bool stale);
 
 /* a batch: begin, any of the next three, commit. state_begin is idempotent within a batch. */
 void     state_begin(struct state *state, uint64_t batch);

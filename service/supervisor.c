@@ -2,7 +2,7 @@
  *
  *   lock DATA_DIR --> redis-server (when none is configured) --> prepare, to its end --> gateway, web, workers --> READY
  *                                          ^                                               |
- *                                          +---- died: again after restart_backoff_ms -----+
+ *                                          +---- died: again, at once or after a wait -----+
  *
  * Settings   fixed at the start: children read DATA_DIR/config.json and DATA_DIR/models, never the originals. An
  *            edited file cannot give two workers different ideas of who owns a partition, nor keep a dead one from

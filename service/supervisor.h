@@ -15,7 +15,7 @@
 
 #define CHILD_ARGS_MAX 32
 #define CHILDREN_MAX   (RIALTO_WORKERS_MAX + 4u) /* redis-server, prepare, gateway, web, workers */
-#define CHILD_LIVED_MS 10000                     /* who lived so long starts again after the shortest wait */
+#define CHILD_LIVED_MS 10000                     /* who lived so long starts again at once */
 #define EXEC_FAILED    127                       /* exit status of a child whose program could not be executed */
 
 struct child {

@@ -100,12 +100,17 @@ void child_ended(struct child *child, const struct config *config, int status, b
         log_line(LOG_INFO, "CHILD-ENDED", "who=%s pid=%ld %s", child->who, pid, how);
         return;
     }
-    if (child->backoff_ms == 0 || lived >= CHILD_LIVED_MS)
+    if (child->backoff_ms == 0)
         child->backoff_ms = config->restart_backoff_ms;
+    uint32_t wait_ms = child->backoff_ms;
+    if (lived >= CHILD_LIVED_MS) { /* a lone death: waiting would only make quotes older */
+        wait_ms = 0;
+        child->backoff_ms = config->restart_backoff_ms;
+    } else {
+        child->backoff_ms = wait_ms < config->restart_backoff_max_ms / 2 ? wait_ms * 2 : config->restart_backoff_max_ms;
+    }
     child->deaths++;
-    child->restart_at_ms = now + child->backoff_ms;
+    child->restart_at_ms = now + wait_ms;
     log_line(LOG_WARNING, "CHILD-DIED", "who=%s pid=%ld %s lived_ms=%lld restart_in_ms=%u", child->who, pid, how,
-             (long long)lived, child->backoff_ms);
-    child->backoff_ms =
-        child->backoff_ms < config->restart_backoff_max_ms / 2 ? child->backoff_ms * 2 : config->restart_backoff_max_ms;
+             (long long)lived, wait_ms);
 }

@@ -2,61 +2,40 @@
 
 #include <stdlib.h>
 
-static bool before(const struct timer *a, const struct timer *b)
+static int order(const void *left, const void *right)
 {
+    const struct timer *a = left, *b = right;
     if (a->due_ms != b->due_ms)
-        return a->due_ms < b->due_ms;
+        return a->due_ms < b->due_ms ? -1 : 1;
     if (a->partition != b->partition)
-        return a->partition < b->partition;
-    if (a->kind != b->kind)
-        return a->kind < b->kind;
-    return a->index < b->index;
+        return a->partition < b->partition ? -1 : 1;
+    if (a->pool != b->pool)
+        return a->pool < b->pool ? -1 : 1;
+    return a->index < b->index ? -1 : a->index > b->index;
 }
 
-static void swap(struct timer *a, struct timer *b)
-{
-    struct timer held = *a;
-    *a = *b;
-    *b = held;
-}
-
-bool timers_set(struct timers *timers, struct timer timer)
+bool timers_add(struct timers *timers, struct timer timer)
 {
     if (timers->count == timers->room) {
         size_t room = timers->room == 0 ? 1024 : timers->room * 2;
-        struct timer *heap = realloc(timers->heap, room * sizeof *heap);
-        if (heap == NULL)
+        struct timer *grown = realloc(timers->timer, room * sizeof *grown);
+        if (grown == NULL)
             return false;
-        timers->heap = heap;
+        timers->timer = grown;
         timers->room = room;
     }
-    size_t at = timers->count++;
-    timers->heap[at] = timer;
-    for (; at > 0 && before(&timers->heap[at], &timers->heap[(at - 1) / 2]); at = (at - 1) / 2)
-        swap(&timers->heap[at], &timers->heap[(at - 1) / 2]);
+    timers->timer[timers->count++] = timer;
     return true;
 }
 
-bool timers_pop(struct timers *timers, int64_t now_ms, struct timer *ret)
+void timers_sort(struct timers *timers)
 {
-    if (timers->count == 0 || timers->heap[0].due_ms > now_ms)
-        return false;
-    *ret = timers->heap[0];
-    timers->heap[0] = timers->heap[--timers->count];
-    for (size_t at = 0;;) {
-        size_t least = at, left = 2 * at + 1;
-        for (size_t child = left; child < left + 2 && child < timers->count; child++)
-            if (before(&timers->heap[child], &timers->heap[least]))
-                least = child;
-        if (least == at)
-            return true;
-        swap(&timers->heap[at], &timers->heap[least]);
-        at = least;
-    }
+    if (timers->count > 1)
+        qsort(timers->timer, timers->count, sizeof timers->timer[0], order);
 }
 
 void timers_fini(struct timers *timers)
 {
-    free(timers->heap);
-    *timers = (struct timers){0};
+    free(timers->timer);
+    *timers = (struct timers){ 0 };
 }

@@ -291,6 +291,7 @@ static void run(struct worker *worker, struct link *link)
         persist_send(worker, false);
         busy |= persist_sweep_slice(worker);
         busy |= answer_step(worker, link);
+        busy |= !busy && restart_warm(worker);
         answer(worker, link);
         metric_set(METRIC_redis_up, mirror_up(worker->mirror));
         uint64_t lag = state_applied(worker->common) - mirror_durable(worker->mirror);

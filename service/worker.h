@@ -32,23 +32,19 @@ struct place {
     uint32_t record[RIALTO_ZONE_LEVELS]; /* in the common pool, per level and last the world; STATE_NONE = none */
 };
 
+/* What follows from records, zones and models. Private memory that nobody fills at a start: cells_ready() does it product by product,
+ * when one is looked at first. */
 struct cell_extra { /* beside each cell record */
     uint32_t parent;       /* nearest cell of the same product around this one; STATE_NONE for the outermost */
-    uint32_t next;         /* of the same product */
     uint32_t place;        /* in worker.place */
-    uint32_t product;
     int32_t  model;        /* -1: no list price or no model here */
     uint32_t slot;         /* of its line, + 1; 0 = not known: a line keeps its slot as long as it has its key */
-    bool     line_stale;   /* its line could not be written, or not yet */
 };
 
 struct product_extra { /* beside each product record */
-    uint32_t first_cell;
-    uint32_t cell_count;
+    uint32_t picture;      /* worker.picture that the extras of its cells belong to; 0 = none yet */
     uint32_t slot;         /* of its line, + 1; 0 = not known */
     bool     dirty;
-    int64_t  due_ms;       /* its deadline in the heap; 0 = none */
-    int64_t  priced_ms;    /* tick at which its prices were last computed, by this process; 0 = not yet */
 };
 
 struct partition {
@@ -60,6 +56,17 @@ struct partition {
     uint32_t  zone_slot_room;
     uint32_t *dirty;       /* products to price at the end of this batch */
     uint32_t  dirty_count;
+    uint32_t  dirty_due;           /* the first of them have a deadline in the file: they are priced even if we die before */
+};
+
+/* What is still to be done after a start, in steps beside going on (restart.c). */
+struct restart {
+    uint64_t models;               /* hash of what prices rest on besides state: models, settings, version */
+    bool     repricing;            /* some partition's lines may be those of other models */
+    uint32_t told;                 /* partitions before this are known to be published for ours */
+    uint32_t kind, number, index;  /* next record to price or publish again: products or customers, partition, place */
+    bool     warming;
+    uint32_t warm_number, warm_index; /* next product whose cells are made ready */
 };
 
 /* Findings told with one acknowledgement. The largest batch (batch_signals_max) has at most three parts a signal, and none is taken
@@ -112,7 +119,10 @@ struct worker {
     uint64_t change_due;           /* a record of this batch says so; 0 = none */
     struct state *common;
     struct partition partition[RIALTO_PARTITIONS]; /* only the owned ones are open */
-    struct timers timers;
+    uint32_t picture;              /* of zones and models; moves on when what follows from them is to be found anew */
+    struct timers due;             /* deadlines that this batch comes to */
+    int64_t  fired_ms;             /* tick up to which deadlines have been looked at by this process */
+    struct restart restart;
     struct place *place;
     uint32_t place_count, place_room;
     uint32_t *place_slot;          /* hash index over place: index + 1 */
@@ -183,7 +193,8 @@ bool     places_chain(struct worker *worker, const char *zone, struct zone_chain
 enum signal_reason apply_product_part(struct worker *worker, struct partition *partition, const struct signal *signal);
 enum signal_reason apply_common_part(struct worker *worker, const struct signal *signal);
 enum signal_reason apply_customer_part(struct worker *worker, struct partition *partition, const struct signal *signal);
-int64_t customer_refusal_ends_ms(const struct worker *worker, const struct customer_record *record);
+int64_t customer_due_ms(const struct worker *worker, const struct customer_record *record); /* 0 = never */
+int64_t offer_due_ms(const struct offer_record *record);
 void apply_customer_timer(struct worker *worker, struct partition *partition, uint32_t index);
 void apply_offer_timer(struct worker *worker, struct partition *partition, uint32_t index);
 
@@ -195,11 +206,21 @@ void               once_remember(const struct worker *worker, struct state *stat
 uint32_t room_insert(struct state *state, enum state_pool pool, struct rialto_key key);
 void     room_refused(const struct state *state, enum state_pool pool);
 
-/* cells.c: the cells of a product and how they hang together. */
-bool     cells_setup(struct worker *worker, struct partition *partition);
+/* restart.c: going on from what is there, and what may follow beside it. */
+void     restart_fill(struct worker *worker, struct state *state); /* a state that was loaded: its lists and deadlines */
+bool     restart_attach(struct worker *worker, struct partition *partition); /* true: all its lines were published anew */
+void     restart_zones(struct worker *worker, bool all);
+void     restart_begin(struct worker *worker);  /* after the last partition */
+void     restart_models(struct worker *worker); /* in a batch that prices and publishes everything for other models */
+void     restart_step(struct worker *worker);   /* behind each commit: a bounded part of pricing again for other models */
+bool     restart_warm(struct worker *worker);  /* when idle; false: nothing is left */
+
+/* cells.c: the cells of a product and how they hang together. Extras are read behind cells_ready() only. */
+bool     cells_setup(struct partition *partition);
 /* cell_get - `guess`: perhaps this one, or STATE_NONE. */
 uint32_t cell_get(struct worker *worker, struct partition *partition, uint32_t product, uint32_t place, uint32_t level,
                   uint32_t guess);
+void     cells_ready(struct worker *worker, struct partition *partition, uint32_t product);
 void     cells_relink(struct worker *worker, struct partition *partition, uint32_t product);
 /* Who prices this cell now: an index into the set, or -1. */
 int32_t  cell_model(const struct worker *worker, const struct model_set *set, const struct partition *partition,
@@ -234,9 +255,10 @@ char *ask_answer(struct worker *worker, const char *text, size_t bytes);
 /* lines.c: from committed records to shared memory. */
 void lines_publish_changed(struct worker *worker, struct partition *partition);
 void lines_publish_all(struct worker *worker, struct partition *partition);
+void lines_publish_terms(struct worker *worker);
+void lines_publish_customer(struct worker *worker, struct partition *partition, uint32_t customer);
 void lines_publish_zones(struct worker *worker);
 void terms_inputs_fill(struct worker *worker, const struct customer_record *record, struct terms_inputs *in);
-void lines_publish_terms(struct worker *worker);
 
 /* persist.c: records to the mirror and back. */
 bool persist_setup(struct worker *worker); /* when all states are open. False: out of memory */

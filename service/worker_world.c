@@ -23,35 +23,15 @@ static enum rialto_status open_state(struct worker *worker, uint32_t number, str
     return status;
 }
 
-static void set_timers_of(struct worker *worker, struct partition *partition)
-{
-    for (uint32_t i = 0; i < state_capacity(partition->state, POOL_CUSTOMERS); i++) {
-        const struct customer_record *record = state_at(partition->state, POOL_CUSTOMERS, i);
-        int64_t due = record->consent == 0 ? customer_refusal_ends_ms(worker, record) : record->zone_until_ms;
-        if (!key_is_none(record->head.key) && due != 0)
-            (void)timers_set(&worker->timers, (struct timer){ .due_ms = due, .index = i,
-                                                              .partition = (uint8_t)partition->number, .kind = TIMER_CUSTOMER });
-    }
-    for (uint32_t i = 0; i < state_capacity(partition->state, POOL_OFFERS); i++) {
-        const struct offer_record *record = state_at(partition->state, POOL_OFFERS, i);
-        const int64_t due[2] = { record->until_ms, record->lock_until_ms };
-        for (unsigned j = 0; j < 2 && !key_is_none(record->head.key); j++)
-            if (due[j] != 0)
-                (void)timers_set(&worker->timers, (struct timer){ .due_ms = due[j], .index = i,
-                                                                  .partition = (uint8_t)partition->number, .kind = TIMER_OFFER });
-    }
-}
-
 static enum rialto_status setup_partitions(struct worker *worker, bool *ret_took_over)
 {
-    bool fresh, common_fresh;
+    bool fresh, common_fresh, anew = false;
     enum rialto_status status = open_state(worker, RIALTO_PARTITIONS, &worker->common, &common_fresh);
     if (status != RIALTO_OK)
         return status;
     *ret_took_over = !common_fresh;
     if (state_tick(worker->common) > worker->tick_ms)
         worker->tick_ms = state_tick(worker->common);
-    worker->models_change_ms = model_set_changes_ms(worker->models, worker->tick_ms);
     if (place_of(worker, "") == STATE_NONE)
         return RIALTO_NO_MEMORY;
     uint64_t newest = 0;
@@ -63,12 +43,12 @@ static enum rialto_status setup_partitions(struct worker *worker, bool *ret_took
             return status;
         if (state_applied(partition->state) > newest)
             newest = state_applied(partition->state);
-        if (!cells_setup(worker, partition))
+        if (!cells_setup(partition))
             return RIALTO_NO_MEMORY;
-        set_timers_of(worker, partition);
-        lines_publish_all(worker, partition);
+        anew |= restart_attach(worker, partition);
     }
-    lines_publish_zones(worker);
+    restart_zones(worker, anew);
+    restart_begin(worker);
     state_set_tick(worker->common, worker->tick_ms);
     /* Filled from Redis: batches up to the newest mark are not coming again. After a mere death they are, and this stays. */
     if (common_fresh && newest > state_applied(worker->common))
@@ -92,6 +72,7 @@ enum rialto_status worker_setup(const struct config *config, uint32_t index, str
     worker->config = config;
     worker->index = index;
     worker->poison_sku = fault_point(config);
+    worker->picture = 1;
     memcpy(worker->levels.geohash_lengths, config->geohash_length, sizeof config->geohash_length);
     memcpy(worker->levels.path_depths, config->path_depth, sizeof config->path_depth);
     enum rialto_status status = cache_open(config->cache_dir, &worker->cache);
@@ -101,6 +82,7 @@ enum rialto_status worker_setup(const struct config *config, uint32_t index, str
     }
     worker->control = cache_control(worker->cache);
     bool took_over = false;
+    metric_set(METRIC_restart_records, 0);
     status = change_over_setup(worker);
     if (status == RIALTO_OK)
         status = setup_partitions(worker, &took_over);
@@ -127,7 +109,7 @@ void worker_teardown(struct worker *worker)
     }
     state_close(worker->common);
     persist_teardown(worker);
-    timers_fini(&worker->timers);
+    timers_fini(&worker->due);
     free(worker->place);
     free(worker->place_slot);
     diff_free(worker);

@@ -137,6 +137,29 @@ Test(grow, at_the_maximum_it_is_full)
     cr_assert_eq(table_used(f.cache, TERMS, 0), n / 2 + 1);
 }
 
+/* Goal: an owner that walks over its lines meets each living key once, in whichever extent it is. */
+Test(grow, a_walk_over_all_lines_meets_each_key_once)
+{
+    uint64_t lines = table_capacity_max(f.cache, TERMS) / 2, met = 0;
+    uint8_t *seen = calloc(lines, sizeof *seen);
+    cr_assert_not_null(seen);
+    for (uint64_t n = 0; n < lines; n++)
+        cr_assert_neq(put(5, n), SLOT_NONE);
+    for (uint64_t n = 0; n < lines; n += 3)
+        table_delete(f.cache, TERMS, 5, table_find(f.cache, TERMS, 5, key_of(n)));
+    cr_assert_gt(table_growth(f.cache, TERMS).extents, 1);
+    for (uint64_t slot = table_next(f.cache, TERMS, 5, 0); slot != SLOT_NONE; slot = table_next(f.cache, TERMS, 5, slot + 1)) {
+        struct rialto_terms_line line;
+        cr_assert(table_read(f.cache, TERMS, 5, slot, &line));
+        cr_assert_lt(line.until_s, lines);
+        cr_assert_eq(seen[line.until_s]++, 0);
+        met++;
+    }
+    cr_assert_eq(met, lines - (lines + 2) / 3);
+    cr_assert_eq(table_next(f.cache, TERMS, 6, 0), SLOT_NONE, "nobody is there");
+    free(seen);
+}
+
 Test(grow, kept_files_stay_grown_and_another_owner_goes_on)
 {
     uint64_t lines = table_capacity_max(f.cache, TERMS) / 2;

@@ -1,10 +1,17 @@
-/* Goal: committed batches stay, open ones are undone, and the private indexes always agree with the records. */
+/* Goal: committed batches stay, open ones are undone, and indexes and lists always agree with the records. */
 #include "service/state.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct config config;
@@ -295,5 +302,260 @@ Test(state, a_full_pool_refuses_and_goes_on)
     state_delete(state, POOL_PRODUCTS, state_find(state, POOL_PRODUCTS, key(1)));
     cr_assert_neq(state_insert(state, POOL_PRODUCTS, key(capacity + 1)), STATE_NONE);
     state_commit(state);
+    state_close(state);
+}
+
+/* ---- owners' lists ------------------------------------------------------------------------------------------ */
+
+Test(state, lists_of_owners_follow_joining_leaving_deletion_and_undo)
+{
+    bool fresh;
+    struct state *state = open_partition(&fresh);
+    state_begin(state, 1);
+    uint32_t customer = state_insert(state, POOL_CUSTOMERS, key(1)), offer[4];
+    for (uint64_t i = 0; i < 4; i++) {
+        offer[i] = state_insert(state, POOL_OFFERS, key(10 + i));
+        state_join(state, POOL_OFFERS, offer[i], customer);
+    }
+    state_commit(state);
+
+    state_begin(state, 2); /* dies in it */
+    state_delete(state, POOL_OFFERS, offer[2]);
+    state_leave(state, POOL_OFFERS, offer[3]);
+    cr_assert_eq(state_count(state, POOL_OFFERS, customer), 2);
+    state_close(state);
+
+    state = open_partition(&fresh);
+    uint32_t at = state_first(state, POOL_OFFERS, customer);
+    for (int i = 3; i >= 0; i--, at = state_next(state, POOL_OFFERS, at)) {
+        cr_assert_eq(at, offer[i]);
+        cr_assert_eq(state_owner(state, POOL_OFFERS, at), customer);
+    }
+    cr_assert_eq(at, STATE_NONE);
+    state_close(state);
+}
+
+/* Goal: whoever explains a price knows the tick it was computed at, after a restart too; never one that is still to come. */
+Test(state, the_tick_of_the_last_prices_outlives_a_restart_and_lies_never_ahead)
+{
+    const int64_t tick = INT64_C(1795600000000);
+    bool fresh;
+    struct state *state = open_partition(&fresh);
+    state_begin(state, 1);
+    put(state, 1, "milk");
+    state_commit(state);
+    uint32_t at = state_find(state, POOL_PRODUCTS, key(1));
+    cr_assert_eq(state_priced_ms(state, at, tick), tick, "not known: now");
+    state_set_priced(state, at, tick);
+    state_close(state);
+    state = open_partition(&fresh);
+    cr_assert_eq(state_priced_ms(state, at, tick + 3600000), tick);
+    cr_assert_eq(state_priced_ms(state, at, tick), tick);
+    cr_assert_eq(state_priced_ms(state, at, tick - 100), tick - 100, "of a batch that was undone");
+    state_close(state);
+}
+
+Test(state, what_may_have_changed_is_found_by_blocks)
+{
+    bool fresh;
+    config.products_max = 64 * 1000;
+    struct state *state = open_partition(&fresh);
+    uint32_t capacity = state_capacity(state, POOL_PRODUCTS);
+    state_begin(state, 5);
+    for (uint64_t n = 1; n <= capacity; n++)
+        put(state, n, "x");
+    state_commit(state);
+    cr_assert_eq(state_next_newer(state, POOL_PRODUCTS, 0, 4), 0);
+    cr_assert_eq(state_next_newer(state, POOL_PRODUCTS, 0, 5), capacity);
+    state_begin(state, 6);
+    (void)state_touch(state, POOL_PRODUCTS, 700);
+    state_commit(state);
+    uint32_t at = state_next_newer(state, POOL_PRODUCTS, 0, 5);
+    cr_assert(at <= 700 && at + STATE_BLOCK > 700);
+    cr_assert_eq(state_next_newer(state, POOL_PRODUCTS, 701 / STATE_BLOCK * STATE_BLOCK + STATE_BLOCK, 5), capacity);
+    state_close(state);
+}
+
+/* ---- an open costs what was changed, not what is there -------------------------------------------------------- */
+
+static long pages_touched_by_opening(uint32_t records)
+{
+    bool fresh;
+    config.products_max = records;
+    struct state *state = open_partition(&fresh);
+    cr_assert(fresh);
+    state_begin(state, 1);
+    uint64_t capacity = state_capacity(state, POOL_PRODUCTS);
+    for (uint64_t n = 1; n <= capacity; n++)
+        put(state, n, "x");
+    state_commit(state);
+    state_begin(state, 2); /* and a death with something to undo */
+    for (uint64_t n = 1; n <= 20; n++)
+        state_delete(state, POOL_PRODUCTS, state_find(state, POOL_PRODUCTS, key(n)));
+    state_close(state);
+    struct rusage before, after;
+    cr_assert_eq(getrusage(RUSAGE_SELF, &before), 0);
+    state = open_partition(&fresh);
+    cr_assert_eq(getrusage(RUSAGE_SELF, &after), 0);
+    cr_assert_not(fresh);
+    cr_assert_eq(state_used(state, POOL_PRODUCTS), capacity);
+    cr_assert_not_null(sku_of(state, 20));
+    state_close(state);
+    return after.ru_minflt + after.ru_majflt - before.ru_minflt - before.ru_majflt;
+}
+
+Test(state, opening_a_hundred_times_more_records_touches_no_more_pages)
+{
+    long few = pages_touched_by_opening(64 * 200), many = pages_touched_by_opening(64 * 20000);
+    cr_log_info("page faults: %ld, %ld\n", few, many);
+    cr_assert(many <= few + 200, "%ld pages for 250 records, %ld for 25,000", few, many);
+}
+
+/* ---- death at any instruction ------------------------------------------------------------------------------------ */
+
+static void change_everything(struct state *state)
+{
+    state_begin(state, 2);
+    strcpy(((struct product_record *)state_touch(state, POOL_PRODUCTS, state_find(state, POOL_PRODUCTS, key(1))))->sku, "cream");
+    state_delete(state, POOL_PRODUCTS, state_find(state, POOL_PRODUCTS, key(2)));
+    put(state, 4, "eggs");
+    uint32_t customer = state_find(state, POOL_CUSTOMERS, key(20));
+    uint32_t offer = state_insert(state, POOL_OFFERS, key(33));
+    state_join(state, POOL_OFFERS, offer, customer);
+    state_set_due(state, POOL_OFFERS, offer, 500000);
+    state_set_due(state, POOL_OFFERS, state_find(state, POOL_OFFERS, key(31)), 70000);
+    state_delete(state, POOL_OFFERS, state_find(state, POOL_OFFERS, key(30)));
+    state_remember(state, 100, 1000);
+    state_commit(state);
+}
+
+static void prepare_everything(struct state *state)
+{
+    state_begin(state, 1);
+    put(state, 1, "milk");
+    put(state, 2, "bread");
+    put(state, 3, "salt");
+    uint32_t customer = state_insert(state, POOL_CUSTOMERS, key(20));
+    for (uint64_t n = 30; n < 33; n++) {
+        uint32_t offer = state_insert(state, POOL_OFFERS, key(n));
+        state_join(state, POOL_OFFERS, offer, customer);
+        state_set_due(state, POOL_OFFERS, offer, (int64_t)n * 1000);
+    }
+    state_commit(state);
+}
+
+static void note_fired(void *user, enum state_pool pool, uint32_t index, int64_t due_ms)
+{
+    (void)pool;
+    (void)index;
+    *(int64_t *)user += due_ms;
+}
+
+/* Everything as before the batch, or everything as after it; and it can be worked with. */
+static void check_either(struct state *state, int step)
+{
+    bool after = state_applied(state) == 2;
+    cr_assert(after || state_applied(state) == 1);
+    cr_assert_str_eq(sku_of(state, 1), after ? "cream" : "milk", "step %d", step);
+    cr_assert_eq(sku_of(state, 2) == NULL, after, "step %d", step);
+    cr_assert_str_eq(sku_of(state, 3), "salt");
+    cr_assert_eq(sku_of(state, 4) != NULL, after, "step %d", step);
+    cr_assert_eq(state_used(state, POOL_PRODUCTS), 3);
+    cr_assert_eq(state_used(state, POOL_OFFERS), 3);
+    cr_assert_eq(state_seen(state, 100, 1000), after);
+    uint32_t count = 0;
+    for (uint32_t at = state_first(state, POOL_OFFERS, 0); at != STATE_NONE; at = state_next(state, POOL_OFFERS, at))
+        count++;
+    cr_assert_eq(count, 3, "step %d", step);
+    cr_assert_eq(state_find(state, POOL_OFFERS, key(33)) != STATE_NONE, after);
+    int64_t fired = 0;
+    state_begin(state, 3);
+    state_advance(state, POOL_OFFERS, 1000000, &fired, note_fired);
+    cr_assert_eq(fired, after ? 500000 + 70000 + 32000 : 30000 + 31000 + 32000, "step %d: %lld", step, (long long)fired);
+    state_delete(state, POOL_PRODUCTS, state_find(state, POOL_PRODUCTS, key(3)));
+    put(state, 5, "rice");
+    put(state, 6, "oats");
+    cr_assert_str_eq(sku_of(state, 6), "oats");
+    state_commit(state);
+}
+
+static size_t whole_file(const char *path, void **ret)
+{
+    struct stat info;
+    int fd = open(path, O_RDONLY);
+    cr_assert(fd != -1 && fstat(fd, &info) == 0);
+    *ret = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_SHARED, fd, 0);
+    cr_assert_neq(*ret, MAP_FAILED);
+    (void)close(fd);
+    return (size_t)info.st_size;
+}
+
+static void write_file(const char *path, const void *bytes, size_t size)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    cr_assert(fd != -1 && write(fd, bytes, size) == (ssize_t)size);
+    (void)close(fd);
+}
+
+static void state_path(char ret[CONFIG_TEXT_MAX + 32])
+{
+    (void)snprintf(ret, CONFIG_TEXT_MAX + 32, "%s/state/p03.v%u", config.data_dir, STATE_LAYOUT);
+}
+
+/* The child runs the batch one instruction at a time; whenever a byte of the file has changed, what is in the file then is what a
+ * death at that instruction leaves, and is opened by a successor. Each store of the batch is a step of its own. */
+Test(state, a_death_at_any_store_leaves_the_batch_whole_or_undone, .timeout = 120)
+{
+    bool fresh;
+    char path[CONFIG_TEXT_MAX + 32], original[CONFIG_TEXT_MAX];
+    config.products_max = config.cells_max = config.customers_max = config.offers_max = 1;
+    config.ids_max = 64;
+    struct state *state = open_partition(&fresh);
+    prepare_everything(state);
+    state_path(path);
+    void *now;
+    size_t size = whole_file(path, &now);
+    char *last = malloc(size);
+    cr_assert_not_null(last);
+    memcpy(last, now, size);
+    pid_t child = fork();
+    if (child == 0) {
+        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) == -1)
+            _exit(3);
+        (void)raise(SIGSTOP);
+        change_everything(state);
+        _exit(0);
+    }
+    strcpy(original, config.data_dir);
+    strcat(config.data_dir, "/died");
+    cr_assert_eq(mkdir(config.data_dir, 0700), 0);
+    char copy[CONFIG_TEXT_MAX + 32], folder[CONFIG_TEXT_MAX + 8];
+    (void)snprintf(folder, sizeof folder, "%s/state", config.data_dir);
+    cr_assert_eq(mkdir(folder, 0700), 0);
+    state_path(copy);
+    int status, deaths = 0;
+    long instructions = 0;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFSTOPPED(status), "it cannot be traced here");
+    for (;; instructions++) {
+        cr_assert_eq(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
+        cr_assert_eq(waitpid(child, &status, 0), child);
+        if (!WIFSTOPPED(status))
+            break;
+        if (memcmp(last, now, size) == 0)
+            continue;
+        memcpy(last, now, size);
+        write_file(copy, last, size);
+        struct state *successor = open_partition(&fresh);
+        cr_assert_not(fresh);
+        check_either(successor, deaths++);
+        state_close(successor);
+    }
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    cr_log_info("%ld instructions, %d deaths\n", instructions, deaths);
+    cr_assert(deaths > 150, "only %d", deaths);
+    strcpy(config.data_dir, original);
+    free(last);
+    (void)munmap(now, size);
     state_close(state);
 }

@@ -1,0 +1,170 @@
+/* state_parts.h - the state file byte by byte, shared by the files that implement state.h. Nobody else includes it.
+ *
+ *   [ header | per pool: records, links, buckets, wheel, newest | ids | journal ]
+ *
+ *   records   what Redis holds too (state.h)
+ *   links     one beside each record: its place in the hash chain or the free list, in its deadline's slot, in its owner's list.
+ *             Never in Redis; built anew when a fresh file is filled
+ *   buckets   heads of hash chains     wheel   heads of deadline slots (state_due.c)
+ *   newest    newest batch per STATE_BLOCK records, so that "changed since" needs no look at each of them. An upper bound: not undone
+ *
+ * Invariant  every block but `newest`, a link's `priced` and `line_stale` is saved to the journal before its first change in a batch,
+ *            once: its first word is the batch that saved it. So the undo of a batch is exact, indexes included, and the journal cannot run over.
+ * Numbers    of records are kept plus one: a file of zeros is an empty, valid one. */
+#ifndef SERVICE_STATE_PARTS_H
+#define SERVICE_STATE_PARTS_H
+
+#include "service/state.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+
+#define STATE_PAGE       4096u
+#define STATE_HEADS      14u /* heads in a 64-byte block */
+#define STATE_BOOT_BYTES 40u
+#define DUE_SLOTS        1025u /* four levels of 256, and one for what is further off */
+
+struct state_heads {
+    uint64_t seq;
+    uint32_t head[STATE_HEADS];
+};
+_Static_assert(sizeof(struct state_heads) == 64, "one line of the processor's cache");
+
+struct state_link {
+    uint64_t seq;
+    int64_t due_ms;              /* where it stands in the wheel; 0 = nowhere */
+    uint32_t chain;              /* next in the bucket, or next free record */
+    uint32_t due_next, due_prev; /* due_prev: DUE_FIRST | slot for the first of a slot */
+    union { /* not journalled */
+        uint32_t priced;     /* of a product: low half of the tick of its last prices; 0 = not known */
+        uint32_t line_stale; /* of a cell: its line could not be written, or not yet */
+    };
+    union {
+        struct {
+            uint32_t first, count;
+        }; /* of products and customers: their cells, their offers */
+        struct {
+            uint32_t owner, next;
+        }; /* of cells and offers */
+    };
+};
+_Static_assert(sizeof(struct state_link) == 40, "journalled in 8-byte words");
+#define DUE_FIRST UINT32_C(0x80000000)
+
+struct pool_entry {                                  /* where a pool is in the file */
+    uint64_t records, links, buckets, wheel, newest; /* wheel 0 = its records have no deadlines */
+    uint32_t record_bytes, capacity;
+};
+
+struct pool_meta { /* journalled as one block */
+    uint64_t seq;
+    uint64_t cursor;     /* of the wheel, in its units */
+    uint32_t used, free; /* free: first of the list, plus one */
+    uint32_t fresh;      /* records from here on were never used */
+    uint32_t reserved;
+};
+
+struct state_file { /* the first page */
+    uint64_t magic;
+    uint32_t layout;
+    uint32_t number;
+    uint64_t file_bytes;
+    char boot_id[STATE_BOOT_BYTES];
+    _Atomic uint64_t applied; /* the commit */
+    _Atomic int64_t tick_ms;
+    _Atomic uint64_t
+        filled; /* 1 once what Redis held is in, or a batch was committed: until then the file counts as fresh */
+    _Atomic uint64_t deleted;
+    _Atomic uint64_t lines_of[2]; /* the cache and the models that its lines were last wholly published for; 0 = none */
+    struct pool_entry pool[POOL_COUNT];
+    struct pool_meta meta[POOL_COUNT];
+    uint64_t ids_offset; /* two generations of ids_count words: epoch << 48 | 48 bits of the hash */
+    uint64_t ids_count;
+    _Atomic uint64_t ids_epoch[STATE_ID_GENERATIONS]; /* + 1, of the newest word in each; 0 = none */
+    uint64_t journal_offset, journal_bytes;
+};
+_Static_assert(sizeof(struct state_file) <= STATE_PAGE, "one page");
+
+struct journal {
+    _Atomic uint64_t batch;
+    _Atomic uint64_t used; /* bytes of entries */
+    uint64_t reserved[6];
+};
+
+enum { JOURNAL_BLOCK = POOL_COUNT, JOURNAL_ID };
+
+struct journal_entry { /* followed by the old image, padded to 8 */
+    uint64_t offset;   /* in the file */
+    uint32_t bytes;
+    uint32_t pool; /* of a record, or a JOURNAL_* */
+};
+
+struct state {
+    struct state_file *file;
+    struct journal *journal;
+    uint64_t bytes;
+    uint64_t batch;              /* open batch, 0 = none */
+    int64_t wake_ms[POOL_COUNT]; /* nothing in the pool's wheel needs a look before this; INT64_MIN = not known yet */
+};
+
+/* journal_save - the old image of `bytes` at `target`, before they change. */
+void journal_save(struct state *state, void *target, uint32_t bytes, uint32_t pool);
+/* journal_next - the entries of the last committed batch, from *at = 0 on: the old image, or NULL at the end. */
+const void *journal_next(const struct state *state, uint64_t *at, struct journal_entry *ret);
+/* journal_recover - undo a batch that its owner left open. False when memory ran out. */
+bool journal_recover(struct state *state);
+
+/* due_unlink - take a record out of the wheel; its link is saved already. */
+void due_unlink(struct state *state, enum state_pool pool, uint32_t index);
+
+static inline void *state_part(const struct state *state, uint64_t offset)
+{
+    return (char *)state->file + offset;
+}
+
+/* Outside a batch (a fresh file that is being filled) nothing is saved: the file counts as fresh until it is filled. */
+static inline void block_touch(struct state *state, void *block, uint32_t bytes)
+{
+    uint64_t *seq = block;
+    assert(state->batch != 0 || atomic_load_explicit(&state->file->filled, memory_order_relaxed) == 0);
+    if (state->batch == 0 || *seq == state->batch)
+        return;
+    journal_save(state, block, bytes, JOURNAL_BLOCK);
+    *seq = state->batch;
+}
+
+static inline struct pool_meta *meta_touch(struct state *state, enum state_pool pool)
+{
+    struct pool_meta *meta = &state->file->meta[pool];
+    block_touch(state, meta, sizeof *meta);
+    return meta;
+}
+
+static inline struct state_link *link_at(const struct state *state, enum state_pool pool, uint32_t index)
+{
+    const struct pool_entry *entry = &state->file->pool[pool];
+    assert(index < entry->capacity);
+    return (struct state_link *)state_part(state, entry->links) + index;
+}
+
+static inline struct state_link *link_touch(struct state *state, enum state_pool pool, uint32_t index)
+{
+    struct state_link *link = link_at(state, pool, index);
+    block_touch(state, link, sizeof *link);
+    return link;
+}
+
+/* Head number n of the array of blocks at `offset`. */
+static inline uint32_t head_at(const struct state *state, uint64_t offset, uint32_t n)
+{
+    const struct state_heads *heads = state_part(state, offset);
+    return heads[n / STATE_HEADS].head[n % STATE_HEADS];
+}
+
+static inline void head_set(struct state *state, uint64_t offset, uint32_t n, uint32_t value)
+{
+    struct state_heads *heads = (struct state_heads *)state_part(state, offset) + n / STATE_HEADS;
+    block_touch(state, heads, sizeof *heads);
+    heads->head[n % STATE_HEADS] = value;
+}
+#endif
