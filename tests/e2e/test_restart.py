@@ -250,4 +250,50 @@ with Service() as service:
         require(service.now_ms() > before - 5000, f"{service.now_ms()} after {before}")
         service.accept(product("milk", 140))
         wait_until(lambda: service.amount("milk") == 140, 10, "a price set after the restart")
+
+# ---- models that begin and end: who prices what changes with time, and a death may fall on it ----
+
+DAY = 86400
+today = int(time.time()) // DAY
+
+
+def dated(begin, end, tier, factor):
+    day = lambda n: time.strftime("%Y-%m-%d", time.gmtime((today + n) * DAY))
+    return simple_model(model=f"from-{begin}", group="all", personal=[{"name": "loyalty", "tier": {"gold": tier}}],
+                        schedule={"from": day(begin), "until": day(end)},
+                        factors=[{"name": "season", "input": "promotion", "missing": factor, "curve": [[0.1, 0.1], [1, 1]]}])
+
+
+SEASONS = {"shop.json": simple_model(personal=[{"name": "loyalty", "tier": {"gold": 0.9}}]),
+           "one.json": dated(2, 4, 0.8, 1.2), "two.json": dated(4, 5, 0.7, 1.3)}
+with Service(models=SEASONS, cache_on_stop="keep") as service:
+    def prices(at):
+        """Of a product's price for all, and for gold customers whom nobody has heard of again since."""
+        return {service.amount("milk"), *(service.quote("milk", customer=f"gold-{i}")["amount"] for i in range(0, 300, 50))} == set(at)
+
+    def to_day(n):
+        service.pass_time((today + n) * DAY + 60 - service.now_ms() / 1000)
+
+    @check("a model that begins prices everything and everybody anew, whoever dies as it does; one that began or ended while all "
+           "stood still, too")
+    def _():
+        service.accept(product("milk", 1000), *(customer(f"gold-{i}", ["profile"], tier="gold") for i in range(300)))
+        wait_until(lambda: prices((1000, 900)), 10, "the model without dates")
+        for worker in (name for name in service.children() if name.startswith("worker")):
+            os.kill(service.children()[worker], signal.SIGKILL)
+        to_day(2)
+        for worker in (name for name in service.children() if name.startswith("worker")):
+            os.kill(service.children()[worker], signal.SIGKILL)
+        wait_until(lambda: prices((1200, 960)), 10, "the first with dates")
+        equal(service.stop(), 0)
+        service.start()
+        wait_until(lambda: prices((1200, 960)), 1, "no other than before")
+        service.kill()
+        service.start()
+        to_day(4)
+        wait_until(lambda: prices((1300, 910)), 10, "the second with dates")
+        to_day(5)
+        wait_until(lambda: prices((1000, 900)), 10, "the one without dates again")
+        equal(service.stop(), 0)
+
 finish()
