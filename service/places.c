@@ -118,18 +118,21 @@ void places_rebuild(struct worker *worker)
     for (uint32_t i = 0; i < worker->place_count; i++)
         place_fill(worker, &worker->place[i]);
     worker->picture++;
-    bool zoned = worker->models->zoned;
     for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++) {
         struct partition *partition = &worker->partition[p];
         if (partition->state == NULL)
             continue;
         if (partition->zone_slot_room > 0)
             memset(partition->zone_slot, 0, partition->zone_slot_room * sizeof partition->zone_slot[0]);
+        /* A partition that has this batch already opened them with it. */
+        bool opens = worker->models->zoned && state_applied(partition->state) < worker->batch;
+        if (opens)
+            state_begin(partition->state, worker->batch);
         for (uint32_t i = 0; i < state_end(partition->state, POOL_PRODUCTS); i++) {
             const struct product_record *product = state_at(partition->state, POOL_PRODUCTS, i);
             if (key_is_none(product->head.key))
                 continue;
-            if (zoned) {
+            if (opens) {
                 cells_ready(worker, partition, i);
                 cells_open_zones(worker, partition, i);
             }

@@ -296,4 +296,23 @@ with Service(models=SEASONS, cache_on_stop="keep") as service:
         wait_until(lambda: prices((1000, 900)), 10, "the one without dates again")
         equal(service.stop(), 0)
 
+# ---- models of zones: what a zone signal opens, in products that nothing else is said of --------------------------------
+
+PILOT = simple_model(model="pilot", personal=[], scope={"categories": ["*"], "zones": ["de/south/s1"], "currencies": ["EUR"]},
+                     factors=[{"name": "pilot", "input": "promotion", "missing": 0.5, "curve": [[0.1, 0.1], [1, 1]]}])
+with Service(models={"shop.json": simple_model(), "pilot.json": PILOT}, cache_on_stop="keep") as service:
+    @check("a zone that moves into a pilot opens its price in every product at once, and deaths change nothing about it")
+    def _():
+        skus = [f"p{i}" for i in range(200)]
+        amounts = lambda skus: {service.cli_quote(sku, zone="de/south/s1")[1][0].get("quote", {}).get("amount") for sku in skus[::5]}
+        service.accept(*(product(sku, 1000) for sku in skus[:100]), *(product(sku, 800, zone="north") for sku in skus[100:]))
+        wait_until(lambda: amounts(skus[:100]) == {500}, 10, "the pilot's price")
+        service.accept({"type": "zone", "zone": "de/south/s1", "parent": "north"})
+        wait_until(lambda: amounts(skus[100:]) == {400}, 10, "the pilot's price of what has one in the north only")
+        for name, pid in service.children().items():
+            if name.startswith("worker"):
+                os.kill(pid, signal.SIGKILL)
+        service.accept({"type": "zone", "zone": "de/south/s1", "parent": "de/south"})
+        wait_until(lambda: amounts(skus[:100]) == {500}, 10, "prices as before")
+
 finish()
