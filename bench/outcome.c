@@ -132,6 +132,12 @@ void outcome_table(const struct outcome *o, FILE *to)
             "it in large pages\n",
             o->size.customers, o->size.products * 2, o->size.offers, (double)o->bytes / (1 << 20),
             ratio((double)o->lines, (double)o->capacity), 100 * ratio((double)o->large_bytes, (double)o->bytes));
+    fprintf(to,
+            "sized as by a service with these maxima; that one has %.0f MiB for titles of products and %.0f MiB for "
+            "names of zones "
+            "and the rest, too\n",
+            (double)o->service_products_bytes / (1 << 20),
+            ((double)o->service_bytes - (double)o->service_products_bytes - (double)o->bytes) / (1 << 20));
     fprintf(to, "%-28s %9s %9s %9s %8s  %9s %9s %8s\n", "", "quote p50", "p99", "p99.9", "ratio", "page p50", "p99",
             "ratio");
     for (enum who who = 0; who < WHO_COUNT; who++)
@@ -236,8 +242,8 @@ void outcome_json(const struct outcome *o, FILE *to)
     fprintf(to, ",\"readers\":{\"one_per_s\":%.0f,\"two_per_s\":%.0f}", o->readers_one, o->readers_two);
     fprintf(to,
             ",\"shared\":{\"bytes\":%" PRIu64 ",\"large_page_bytes\":%" PRIu64 ",\"lines\":%" PRIu64
-            ",\"capacity\":%" PRIu64 "}",
-            o->bytes, o->large_bytes, o->lines, o->capacity);
+            ",\"capacity\":%" PRIu64 ",\"service_bytes\":%" PRIu64 ",\"service_products_bytes\":%" PRIu64 "}",
+            o->bytes, o->large_bytes, o->lines, o->capacity, o->service_bytes, o->service_products_bytes);
     fprintf(to, ",\"fill_s\":{\"ours\":%.1f,\"lmdb\":%.1f,\"redis\":%.1f,\"memcached\":%.1f}", o->fill_s,
             o->lmdb_fill_s, o->redis_fill_s, o->memcached_fill_s);
     fprintf(to, ",\"offers\":{\"checked\":%" PRIu64 ",\"wrong\":%" PRIu64 "}", o->offers_checked, o->offers_wrong);

@@ -358,6 +358,8 @@ static bool run(struct bench *b)
     o->lines = b->tables->lines;
     o->capacity = b->tables->capacity;
     o->bytes = b->tables->bytes;
+    o->service_bytes = b->tables->service_bytes;
+    o->service_products_bytes = b->tables->service_products_bytes;
     o->large_bytes = tables_large_bytes(b->tables);
     o->redis = o->quote[WHO_REDIS_GET].p50 + o->page[WHO_REDIS_GET].p50 / DRAW_PAGE <
                        o->quote[WHO_REDIS_HMGET].p50 + o->page[WHO_REDIS_HMGET].p50 / DRAW_PAGE

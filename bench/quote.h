@@ -43,6 +43,7 @@ struct outcome {
     enum who redis; /* the faster way */
 
     uint64_t bytes, lines, capacity, large_bytes;
+    uint64_t service_bytes, service_products_bytes; /* as in tables.h */
     uint64_t offers_checked, offers_wrong;
     double fill_s, lmdb_fill_s, redis_fill_s, memcached_fill_s;
 

@@ -4,6 +4,7 @@
 #include "bench/bench.h"
 #include "cache/folder.h"
 #include "cache/keys.h"
+#include "service/capacity.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -125,25 +126,42 @@ static bool fill(struct filling *f)
     return ok;
 }
 
+/* As a service that is configured for the shop sizes its tables. */
+static bool service_plan(const struct shop_size *size, struct cache_plan *ret)
+{
+    static struct config config;
+    struct fault fault = { 0 };
+    if (config_load(NULL, &config, &fault) != RIALTO_OK)
+        return false;
+    config.customers_max = (uint32_t)size->customers;
+    config.cells_max = (uint32_t)(size->products * 2);
+    config.products_max = (uint32_t)size->products;
+    config.offers_max = (uint32_t)size->offers + 1;
+    config.workers = 1;
+    capacity_plan(&config, ret);
+    return true;
+}
+
+/* Titles of products and names of zones are not read for a quote, and not filled here; a service has them too. */
 static enum rialto_status create(struct filling *f)
 {
     bool kept = false;
     uint64_t missing = 0, random = 1;
-    const struct shop_size *size = &f->t->size;
-    f->plan = (struct cache_plan){
-        .folder = f->t->folder,
-        .instance = "bench",
-        .group_id = -1,
-        .lines = { [RIALTO_TABLE_CELLS] = size->products * 2,
-                   [RIALTO_TABLE_TERMS] = size->customers,
-                   [RIALTO_TABLE_OFFERS] = size->offers + 1,
-                   [RIALTO_TABLE_ZONES] = (uint64_t)SHOP_ZONES * RIALTO_PARTITIONS,
-                   [RIALTO_TABLE_PRODUCTS] = 1 },
-        .workers = 1,
-        .path_depths = { 1 },
-        .stale_after_ms = UINT32_MAX,
-        .personal_stale_ms = UINT32_MAX,
-    };
+    if (!service_plan(&f->t->size, &f->plan))
+        return RIALTO_SYSTEM;
+    f->t->service_bytes = cache_bytes_max(&f->plan);
+    f->t->service_products_bytes = cache_table_bytes(&f->plan, RIALTO_TABLE_PRODUCTS, true);
+    f->plan.folder = f->t->folder;
+    f->plan.instance = "bench";
+    f->plan.start_percent = 100;
+    f->plan.lines[RIALTO_TABLE_ZONES] = (uint64_t)SHOP_ZONES * RIALTO_PARTITIONS;
+    f->plan.lines[RIALTO_TABLE_PRODUCTS] = 1;
+    memset(f->plan.geohash_lengths, 0, sizeof f->plan.geohash_lengths);
+    memset(f->plan.path_depths, 0, sizeof f->plan.path_depths);
+    f->plan.path_depths[0] = 1;
+    f->plan.stale_after_ms = UINT32_MAX;
+    f->plan.personal_stale_ms = UINT32_MAX;
+    f->plan.demo = false;
     for (size_t i = 0; i < sizeof f->plan.secret; i++)
         f->plan.secret[i] = (uint8_t)bench_random(&random);
     enum rialto_status status = cache_create(&f->plan, &kept, &missing);

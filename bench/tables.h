@@ -22,6 +22,8 @@ struct tables {
     uint64_t lines;           /* of cells, terms and offers */
     uint64_t capacity;
     uint64_t bytes; /* of shared memory, all files */
+    /* What a service that is configured for this shop may grow to in all, and the part of it for titles of products. */
+    uint64_t service_bytes, service_products_bytes;
 };
 
 /* tables_create - NULL, with a message on stderr, when that fails. */

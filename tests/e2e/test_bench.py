@@ -20,6 +20,9 @@ def _():
         require(values[0] <= values[1] <= values[2] and values[3] <= values[4], f"{store}: {values}")
         require(result[store]["quotes"] > 0 and result[store]["pages"] > 0, f"{store}: {result[store]}")
         equal((store, result[store]["wrong"], result[store]["failed"]), (store, 0, 0))
+    shared = result["shared"]
+    require(0 < shared["lines"] < shared["capacity"] and 0 < shared["service_products_bytes"] < shared["service_bytes"], str(shared))
+    require(shared["bytes"] < shared["service_bytes"], str(shared))
     require(result["offers"]["checked"] > 0, str(result["offers"]))
     equal(result["offers"]["wrong"], 0)
 
