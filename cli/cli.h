@@ -39,7 +39,7 @@ struct cli_command {
 
 extern const struct cli_command cli_quote, cli_explain, cli_signal, cli_watch, cli_replay, cli_check, cli_status,
     cli_rejects, cli_apply, cli_rollback, cli_pin, cli_freeze, cli_diff, cli_changes, cli_simulate, cli_try,
-    cli_forget, cli_export, cli_inventory, cli_keys;
+    cli_forget, cli_export, cli_inventory, cli_keys, cli_lock;
 
 /* cli_parse - take options off a command's line; operands stay in order from argv[optind] on.
  *   own   the command's own long options (a zeroed entry at the end); their `val` must be >= CLI_OWN
@@ -57,6 +57,14 @@ enum rialto_status cli_open_cache(const struct cli *cli, struct rialto **ret);
 
 /* cli_connect - to the answered endpoint, trying for at most wait_ms; NULL after having said why. */
 struct requester *cli_connect(const struct cli *cli, uint32_t wait_ms);
+
+/* cli_ask - the answer to a control, which is the caller's; `question` is the caller's no more. NULL after having said why.
+ * cli_print_signed - an answer with a signed text: NAME's member and the text, or all of it as JSON; the answer is freed. */
+cJSON *cli_ask(const struct cli *cli, cJSON *question, int *ret_status);
+int cli_print_signed(const struct cli *cli, cJSON *answer, const char *name);
+
+/* cli_explain_record - what a signed record in a file says. keys_file NULL: the service is asked for its public keys. */
+int cli_explain_record(struct cli *cli, const char *file, const char *keys_file);
 
 /* cli_say - "rialto: ..." on standard error. cli_fault - the same for a fault. */
 __attribute__((format(printf, 1, 2))) void cli_say(const char *format, ...);

@@ -17,7 +17,7 @@
 #define LOOKS_MAX 20
 #define LOOK_MS   20
 
-enum { OWN_ZONE = CLI_OWN, OWN_BASIS, OWN_CURRENCY };
+enum { OWN_ZONE = CLI_OWN, OWN_BASIS, OWN_CURRENCY, OWN_RECORD, OWN_KEYS };
 
 /* ---- asking ------------------------------------------------------------------------------------------------------ */
 
@@ -357,11 +357,19 @@ static void print_json(const char *customer, struct explained *e)
 
 /* ---- the command ------------------------------------------------------------------------------------------------- */
 
+struct options {
+    struct rialto_request request;
+    const char *record, *keys; /* files */
+};
+
 static bool take(void *user, int option, const char *argument)
 {
     static const char *const basis[] = { "store", "address", "device", "ip" }; /* order of enum rialto_zone_basis */
-    struct rialto_request *request = user;
+    struct options *options = user;
+    struct rialto_request *request = &options->request;
     switch (option) {
+    case OWN_RECORD: options->record = argument; return true;
+    case OWN_KEYS: options->keys = argument; return true;
     case OWN_ZONE: request->zone = argument; return true;
     case OWN_CURRENCY: request->currency = argument; return true;
     case OWN_BASIS:
@@ -410,24 +418,28 @@ static int run(struct cli *cli, int argc, char *argv[])
     static const struct option own[] = { { "zone", required_argument, NULL, OWN_ZONE },
                                          { "basis", required_argument, NULL, OWN_BASIS },
                                          { "currency", required_argument, NULL, OWN_CURRENCY },
+                                         { "record", required_argument, NULL, OWN_RECORD },
+                                         { "keys", required_argument, NULL, OWN_KEYS },
                                          { 0 } };
-    struct rialto_request request = { 0 };
-    int status = cli_parse(cli, argc, argv, own, take, &request);
+    struct options options = { .record = NULL };
+    int status = cli_parse(cli, argc, argv, own, take, &options);
     if (status != CLI_OK || cli->help)
         return status;
+    if (options.record != NULL)
+        return argc == optind ? cli_explain_record(cli, options.record, options.keys) : CLI_USAGE;
     if (argc == optind) {
         cli_say("which product?");
         return CLI_USAGE;
     }
     bool named = argc - optind > 1; /* one operand alone is a product */
     if (named && strcmp(argv[optind], "-") != 0)
-        request.customer = argv[optind];
-    return explain_now(cli, &request, (size_t)(argc - optind - named), argv + optind + named);
+        options.request.customer = argv[optind];
+    return explain_now(cli, &options.request, (size_t)(argc - optind - named), argv + optind + named);
 }
 
 const struct cli_command cli_explain = {
     .name = "explain",
-    .usage = "explain [OPTIONS] [CUSTOMER|-] SKU...",
+    .usage = "explain [OPTIONS] [CUSTOMER|-] SKU... | explain --record FILE [--keys FILE]",
     .summary = "why a price is what it is, step by step from the list price",
     .help =
         "Shows the way from list price to amount: each factor with its input, the value, where and how long ago it "
@@ -442,6 +454,9 @@ const struct cli_command cli_explain = {
         "  --zone ZONE       where; else the customer's own zone, else the world\n"
         "  --basis BASIS     what the zone rests on: store (default), address, device, ip\n"
         "  --currency CUR    only prices in this currency\n"
+        "  --record FILE     what a signed record says (`rialto quote --record`; - reads standard input), after its\n"
+        "                    signature was checked; no product is named then\n"
+        "  --keys FILE       public keys for that (`rialto keys`); else the service is asked for them\n"
         "\n"
         "  rialto explain milk-1l --zone c1/s25       why does milk cost that in shop 25?\n"
         "  rialto explain C17850 milk-1l              and for this customer?\n"

@@ -2,7 +2,6 @@
 #include "cli/cli.h"
 #include "service/data_dir.h"
 
-#include <rialto/verify.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,30 +21,6 @@ static bool add_key(const struct cli *cli, cJSON *question)
     }
     cJSON_AddStringToObject(question, "key", key);
     return true;
-}
-
-/* The answer to a question, which is freed; NULL after having said why. */
-static cJSON *ask(const struct cli *cli, cJSON *question, int *ret_status)
-{
-    char why[REQUEST_WHY_MAX];
-    char *text = cJSON_PrintUnformatted(question);
-    struct requester *requester = cli_connect(cli, cli->timeout_ms);
-    cJSON_Delete(question);
-    *ret_status = CLI_UNREACHABLE;
-    cJSON *answer = requester == NULL || text == NULL ? NULL : requester_ask(requester, text, strlen(text), 3, NULL, why);
-    if (answer == NULL && requester != NULL)
-        cli_say("%s", text != NULL ? why : "out of memory");
-    requester_close(requester);
-    free(text);
-    if (answer == NULL || cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(answer, "ok"))) {
-        *ret_status = answer == NULL ? CLI_UNREACHABLE : CLI_OK;
-        return answer;
-    }
-    const cJSON *said = cJSON_GetObjectItemCaseSensitive(answer, "text");
-    cli_say("%s", cJSON_IsString(said) ? said->valuestring : "refused");
-    *ret_status = CLI_NO;
-    cJSON_Delete(answer);
-    return NULL;
 }
 
 static cJSON *question_of(const char *control, const char *customer)
@@ -85,18 +60,10 @@ static int run_forget(struct cli *cli, int argc, char *argv[])
     int status = parse_customer(cli, argc, argv, &customer);
     if (status != CLI_OK || cli->help)
         return status;
-    cJSON *answer = ask(cli, question_of("forget", customer), &status);
+    cJSON *answer = cli_ask(cli, question_of("forget", customer), &status);
     if (answer == NULL)
         return status;
-    const cJSON *text = cJSON_GetObjectItemCaseSensitive(answer, "signed");
-    if (cli->json) {
-        print(answer, true);
-    } else {
-        print(cJSON_GetObjectItemCaseSensitive(answer, "receipt"), false);
-        printf("\n%s\n", cJSON_IsString(text) ? text->valuestring : "");
-    }
-    cJSON_Delete(answer);
-    return CLI_OK;
+    return cli_print_signed(cli, answer, "receipt");
 }
 
 static int run_export(struct cli *cli, int argc, char *argv[])
@@ -110,7 +77,7 @@ static int run_export(struct cli *cli, int argc, char *argv[])
         cJSON_Delete(question);
         return CLI_NO;
     }
-    cJSON *answer = ask(cli, question, &status);
+    cJSON *answer = cli_ask(cli, question, &status);
     if (answer == NULL)
         return status;
     cJSON_DeleteItemFromObject(answer, "ok");
@@ -145,7 +112,7 @@ static int run_keys(struct cli *cli, int argc, char *argv[])
             return CLI_NO;
         }
     }
-    cJSON *answer = ask(cli, question, &status);
+    cJSON *answer = cli_ask(cli, question, &status);
     if (answer == NULL)
         return status;
     const cJSON *keys = cJSON_GetObjectItemCaseSensitive(answer, "keys");
@@ -173,6 +140,7 @@ static const struct {
     { "multipliers by price group", "shared memory: terms", "what the above does to prices", "as long as a consent is there" },
     { "personal offers", "state, Redis: state; shared memory: offers", "a personal offer", "until it ends, is withdrawn, or what it rests on is revoked" },
     { "price locks", "state, Redis: state; shared memory: offers", "a price that is owed", "until it ends; survives a revocation" },
+    { "terms and offers of the last moments", "memory of the worker", "whether an amount that is to be locked was the customer's quote", "lock_grace_s, or until a consent is revoked" },
     { "products that a customer looks at", "Redis: quotes; memory of the publisher", "keeps their quotes fresh", "watch_ttl_s; until consent to behaviour or purchases is revoked" },
     { "visits (keyed hashes under a key that changes)", "memory of the gateway", "what one visit repeats counts once", "at most twice repeat_window_s" },
     { "ids of signals (keyed hashes)", "state", "what is sent twice counts once", "ten to twenty minutes" },

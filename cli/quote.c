@@ -6,11 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OWN_ZONE = CLI_OWN, OWN_BASIS, OWN_CURRENCY, OWN_WATCH };
+enum { OWN_ZONE = CLI_OWN, OWN_BASIS, OWN_CURRENCY, OWN_WATCH, OWN_RECORD };
 
 struct options {
     struct rialto_request request;
-    bool watch;
+    const char *basis; /* as it was written */
+    bool watch, record;
 };
 
 static bool take(void *user, int option, const char *argument)
@@ -21,7 +22,9 @@ static bool take(void *user, int option, const char *argument)
     case OWN_ZONE: options->request.zone = argument; return true;
     case OWN_CURRENCY: options->request.currency = argument; return true;
     case OWN_WATCH: options->watch = true; return true;
+    case OWN_RECORD: options->record = true; return true;
     case OWN_BASIS:
+        options->basis = argument;
         for (unsigned i = 0; i < 4; i++) {
             if (strcmp(argument, basis[i]) == 0) {
                 options->request.basis = (enum rialto_zone_basis)i;
@@ -192,12 +195,40 @@ static int watch(const struct cli *cli, const char *customer, size_t count, char
     return refused ? CLI_NO : CLI_OK;
 }
 
+static void add_text(cJSON *object, const char *member, const char *text)
+{
+    if (text != NULL && text[0] != '\0')
+        cJSON_AddStringToObject(object, member, text);
+}
+
+/* Each quote as a signed record: it is the service that signs. */
+static int print_records(const struct cli *cli, const struct options *options, size_t count, char *skus[])
+{
+    int result = CLI_OK;
+    for (size_t i = 0; i < count && result != CLI_UNREACHABLE; i++) {
+        int status;
+        cJSON *question = cJSON_CreateObject();
+        cJSON_AddStringToObject(question, "control", "record");
+        cJSON_AddStringToObject(question, "sku", skus[i]);
+        add_text(question, "customer", options->request.customer);
+        add_text(question, "zone", options->request.zone);
+        add_text(question, "basis", options->basis);
+        add_text(question, "currency", options->request.currency);
+        cJSON *answer = cli_ask(cli, question, &status);
+        if (answer != NULL)
+            status = cli_print_signed(cli, answer, "record");
+        result = status > result ? status : result;
+    }
+    return result;
+}
+
 static int run(struct cli *cli, int argc, char *argv[])
 {
     static const struct option own[] = { { "zone", required_argument, NULL, OWN_ZONE },
                                          { "basis", required_argument, NULL, OWN_BASIS },
                                          { "currency", required_argument, NULL, OWN_CURRENCY },
                                          { "watch", no_argument, NULL, OWN_WATCH },
+                                         { "record", no_argument, NULL, OWN_RECORD },
                                          { 0 } };
     struct options options = { 0 };
     int status = cli_parse(cli, argc, argv, own, take, &options);
@@ -217,6 +248,8 @@ static int run(struct cli *cli, int argc, char *argv[])
     }
     char **skus = argv + optind + named;
     size_t count = (size_t)(argc - optind - named);
+    if (options.record)
+        return print_records(cli, &options, count, skus);
     status = print_page(cli, &options, count, skus);
     if (options.watch && status != CLI_UNREACHABLE) {
         fflush(stdout);
@@ -240,6 +273,7 @@ const struct cli_command cli_quote = {
         "  --basis BASIS     what the zone rests on: store (default), address, device, ip; the last two are location\n"
         "                    data and count only with the customer's consent\n"
         "  --currency CUR    only prices in this currency\n"
+        "  --record          as a record signed by the service, to be kept with the order: `rialto explain --record` reads it\n"
         "  --watch           keep these quotes fresh in Redis for a while\n"
         "\n"
         "  rialto quote F45                          the baseline price, everywhere\n"

@@ -2,26 +2,15 @@
  *
  * Everything is off until the customer switches it on. Data of a kind that is not permitted are dropped here, before any store; what
  * rested on a kind that is switched off is gone in the same batch. */
-#include "cache/keys.h"
 #include "pricing/money.h"
+#include "service/apply_customer.h"
 #include "service/metrics.h"
-#include "service/worker.h"
 
 #include <string.h>
 
 #define LEASE_DEFAULT_S 900
 
-static struct rialto_key id_key(const struct worker *worker, const char *id)
-{
-    return key_of_id(worker->control->secret, id, strlen(id));
-}
-
-static struct customer_record *customer_touch(struct partition *partition, uint32_t customer)
-{
-    return state_touch(partition->state, POOL_CUSTOMERS, customer);
-}
-
-static bool permits(const struct partition *partition, uint32_t customer, unsigned kind)
+bool customer_permits(const struct partition *partition, uint32_t customer, unsigned kind)
 {
     if (customer == STATE_NONE)
         return false;
@@ -29,7 +18,7 @@ static bool permits(const struct partition *partition, uint32_t customer, unsign
     return (record->consent & kind) != 0;
 }
 
-static uint32_t customer_insert(struct worker *worker, struct partition *partition, const char *id)
+uint32_t customer_insert(struct worker *worker, struct partition *partition, const char *id)
 {
     uint32_t customer = room_insert(partition->state, POOL_CUSTOMERS, id_key(worker, id));
     if (customer != STATE_NONE)
@@ -39,7 +28,7 @@ static uint32_t customer_insert(struct worker *worker, struct partition *partiti
 
 /* An earlier deadline that stands already is left: when it comes, the record says what is still to come. So a lease that is
  * extended over and over moves nothing. */
-static void due_at_latest(struct partition *partition, enum state_pool pool, uint32_t index, int64_t due_ms)
+void due_at_latest(struct partition *partition, enum state_pool pool, uint32_t index, int64_t due_ms)
 {
     int64_t now_ms = state_due(partition->state, pool, index);
     if (due_ms != 0 && (now_ms == 0 || now_ms > due_ms))
@@ -67,7 +56,7 @@ int64_t offer_due_ms(const struct offer_record *record)
 
 /* A record that permits nothing and owes nothing is not kept, save for the time of a refusal: an older yes that arrives late must
  * not overrule it. Signals older than signal_age_max_s are refused at the door, so it need not be kept for longer. */
-static void customer_drop_if_empty(struct worker *worker, struct partition *partition, uint32_t customer)
+void customer_drop_if_empty(struct worker *worker, struct partition *partition, uint32_t customer)
 {
     const struct customer_record *record = state_at(partition->state, POOL_CUSTOMERS, customer);
     if (record->consent != 0 || record->offer_count != 0)
@@ -77,140 +66,6 @@ static void customer_drop_if_empty(struct worker *worker, struct partition *part
         due_at_latest(partition, POOL_CUSTOMERS, customer, ends_ms);
     else
         state_delete(partition->state, POOL_CUSTOMERS, customer);
-}
-
-/* ---- offers --------------------------------------------------------------------------------------------------- */
-
-static void offer_delete(struct worker *worker, struct partition *partition, uint32_t offer)
-{
-    const struct offer_record *record = state_at(partition->state, POOL_OFFERS, offer);
-    uint32_t customer = state_find(partition->state, POOL_CUSTOMERS, record->customer);
-    state_delete(partition->state, POOL_OFFERS, offer);
-    if (customer == STATE_NONE)
-        return;
-    customer_touch(partition, customer)->offer_count--;
-    customer_drop_if_empty(worker, partition, customer);
-}
-
-static void offer_clear(struct offer_record *record)
-{
-    record->kind = RIALTO_OFFER_NONE;
-    record->flags = 0;
-    record->kinds = 0;
-    record->value = record->from_ms = record->until_ms = 0;
-    if (record->locked == 0)
-        record->currency = 0;
-}
-
-/* Takes away what is over, or all offers that rest on any of `kinds`; locks are owed and stay. */
-static void offer_prune(struct worker *worker, struct partition *partition, uint32_t offer, unsigned kinds)
-{
-    struct offer_record *record = state_touch(partition->state, POOL_OFFERS, offer);
-    bool over = record->until_ms != 0 && record->until_ms <= worker->tick_ms;
-    if (record->kind != RIALTO_OFFER_NONE && (over || (record->kinds & kinds) != 0))
-        offer_clear(record);
-    if (record->locked != 0 && record->lock_until_ms != 0 && record->lock_until_ms <= worker->tick_ms)
-        record->locked = record->lock_until_ms = 0;
-    if (record->kind == RIALTO_OFFER_NONE && record->locked == 0)
-        offer_delete(worker, partition, offer);
-    else
-        due_at_latest(partition, POOL_OFFERS, offer, offer_due_ms(record));
-}
-
-void apply_offer_timer(struct worker *worker, struct partition *partition, uint32_t index)
-{
-    const struct offer_record *record = state_at(partition->state, POOL_OFFERS, index);
-    int64_t due_ms = key_is_none(record->head.key) ? 0 : offer_due_ms(record);
-    if (due_ms != 0 && due_ms <= worker->tick_ms)
-        offer_prune(worker, partition, index, 0);
-    else
-        due_at_latest(partition, POOL_OFFERS, index, due_ms);
-}
-
-static void offers_prune(struct worker *worker, struct partition *partition, uint32_t customer, unsigned kinds, bool all)
-{
-    uint32_t next;
-    for (uint32_t offer = state_first(partition->state, POOL_OFFERS, customer); offer != STATE_NONE; offer = next) {
-        next = state_next(partition->state, POOL_OFFERS, offer);
-        if (all)
-            state_delete(partition->state, POOL_OFFERS, offer);
-        else
-            offer_prune(worker, partition, offer, kinds);
-    }
-}
-
-static void offer_fill(struct offer_record *record, const struct signal *signal, unsigned kinds)
-{
-    enum { WITHDRAW, FIXED, PERCENT, AMOUNT_OFF, LOCK };
-    if (signal_has(signal, SIGNAL_FIELD_currency))
-        record->currency = currency_find(signal->currency)->number;
-    if (signal->offer_kind == LOCK) {
-        record->locked = signal->amount;
-        record->lock_until_ms = signal->until_ms;
-        return;
-    }
-    record->kind = (uint8_t)signal->offer_kind; /* CHOICES_OFFER stands in the order of RIALTO_OFFER_* */
-    record->value = signal->offer_kind == PERCENT ? signal->percent / 10000 : signal->amount;
-    record->flags = signal->stackable ? RIALTO_OFFER_STACKABLE : 0;
-    record->kinds = (uint8_t)kinds;
-    record->from_ms = signal->from_ms;
-    record->until_ms = signal->until_ms;
-}
-
-static uint32_t offer_upsert(struct worker *worker, struct partition *partition, uint32_t customer,
-                             const struct signal *signal)
-{
-    struct rialto_key owner = id_key(worker, signal->customer);
-    struct rialto_key key = key_pair(owner, id_key(worker, signal->sku));
-    uint32_t offer = state_find(partition->state, POOL_OFFERS, key);
-    if (offer != STATE_NONE)
-        return offer;
-    offer = room_insert(partition->state, POOL_OFFERS, key);
-    if (offer == STATE_NONE)
-        return STATE_NONE;
-    struct offer_record *record = state_touch(partition->state, POOL_OFFERS, offer);
-    record->customer = owner;
-    memcpy(record->sku, signal->sku, sizeof record->sku);
-    customer_touch(partition, customer)->offer_count++;
-    state_join(partition->state, POOL_OFFERS, offer, customer);
-    return offer;
-}
-
-static enum signal_reason apply_offer(struct worker *worker, struct partition *partition, uint32_t customer,
-                                      const struct signal *signal)
-{
-    enum { WITHDRAW = 0, LOCK = 4 };
-    unsigned basis = signal_has(signal, SIGNAL_FIELD_basis) ? 1u << signal->basis : RIALTO_KIND_PROFILE;
-    bool lock = signal->offer_kind == LOCK, withdraw = signal->offer_kind == WITHDRAW;
-    if (!lock && !withdraw && !permits(partition, customer, basis))
-        return REASON_no_consent;
-    if (signal->until_ms != 0 && signal->until_ms <= worker->tick_ms)
-        return REASON_superseded;
-    struct rialto_key key = key_pair(id_key(worker, signal->customer), id_key(worker, signal->sku));
-    uint32_t offer = state_find(partition->state, POOL_OFFERS, key);
-    if (withdraw && offer == STATE_NONE)
-        return REASON_superseded;
-    if (customer == STATE_NONE)
-        customer = customer_insert(worker, partition, signal->customer);
-    if (customer != STATE_NONE && offer == STATE_NONE)
-        offer = offer_upsert(worker, partition, customer, signal);
-    if (offer == STATE_NONE) {
-        if (customer != STATE_NONE)
-            customer_drop_if_empty(worker, partition, customer);
-        return REASON_table_full;
-    }
-    struct offer_record *record = state_touch(partition->state, POOL_OFFERS, offer);
-    if (record->time_ms > signal->time_ms)
-        return REASON_superseded;
-    record->time_ms = signal->time_ms;
-    if (withdraw)
-        offer_clear(record);
-    else
-        offer_fill(record, signal, basis);
-    due_at_latest(partition, POOL_OFFERS, offer, offer_due_ms(record));
-    if (record->kind == RIALTO_OFFER_NONE && record->locked == 0)
-        offer_delete(worker, partition, offer);
-    return REASON_none;
 }
 
 /* ---- consent, profile ---------------------------------------------------------------------------------------------- */
@@ -241,6 +96,7 @@ static void revoke(struct worker *worker, struct customer_record *record, unsign
     }
     if (kinds & (RIALTO_KIND_BEHAVIOUR | RIALTO_KIND_PURCHASES))
         publisher_forget(worker->publisher, record->id);
+    past_wipe(worker->past, record->head.key);
     worker->erased = true;
 }
 
@@ -293,7 +149,7 @@ static enum signal_reason apply_customer(struct worker *worker, struct partition
     enum signal_reason reason = REASON_none;
     if (revoked != 0) {
         revoke(worker, record, revoked);
-        offers_prune(worker, partition, customer, revoked, false);
+        offers_prune(worker, partition, customer, revoked);
     }
     if (key_is_none(record->head.key)) /* it went with its last offer */
         return reason;
@@ -323,6 +179,7 @@ static enum signal_reason apply_forget(struct worker *worker, struct partition *
                                        const struct signal *signal)
 {
     publisher_forget(worker->publisher, signal->customer);
+    past_wipe(worker->past, id_key(worker, signal->customer));
     worker->erased = true;
     metric_add(METRIC_erasures_total, 1);
     struct erasure *note = &worker->erasure[worker->erasures++ % ERASURES_KEPT];
@@ -330,7 +187,7 @@ static enum signal_reason apply_forget(struct worker *worker, struct partition *
     if (customer == STATE_NONE)
         return REASON_none;
     erasure_fill(partition, customer, note);
-    offers_prune(worker, partition, customer, 0, true);
+    offers_delete(partition, customer);
     state_delete(partition->state, POOL_CUSTOMERS, customer);
     return REASON_none;
 }
@@ -340,7 +197,7 @@ static enum signal_reason apply_forget(struct worker *worker, struct partition *
 static enum signal_reason apply_location(struct worker *worker, struct partition *partition, uint32_t customer,
                                          const struct signal *signal)
 {
-    if (!permits(partition, customer, RIALTO_KIND_LOCATION))
+    if (!customer_permits(partition, customer, RIALTO_KIND_LOCATION))
         return REASON_no_consent;
     const struct customer_record *known = state_at(partition->state, POOL_CUSTOMERS, customer);
     int64_t lease_s = signal_has(signal, SIGNAL_FIELD_lease_s) ? signal->lease_s : LEASE_DEFAULT_S;
@@ -388,7 +245,7 @@ static enum signal_reason apply_customer_demand(struct worker *worker, struct pa
                                                 const struct signal *signal)
 {
     bool purchase = signal->event == DEMAND_ORDER || signal->event == DEMAND_RETURN;
-    if (!permits(partition, customer, purchase ? RIALTO_KIND_PURCHASES : RIALTO_KIND_BEHAVIOUR))
+    if (!customer_permits(partition, customer, purchase ? RIALTO_KIND_PURCHASES : RIALTO_KIND_BEHAVIOUR))
         return REASON_no_consent;
     if (purchase && signal_has(signal, SIGNAL_FIELD_amount))
         spend_add(customer_touch(partition, customer), signal, signal->event == DEMAND_ORDER ? 1 : -1);
@@ -398,7 +255,7 @@ static enum signal_reason apply_customer_demand(struct worker *worker, struct pa
 
 static enum signal_reason apply_receipt(struct partition *partition, uint32_t customer, const struct signal *signal)
 {
-    if (!permits(partition, customer, RIALTO_KIND_PURCHASES))
+    if (!customer_permits(partition, customer, RIALTO_KIND_PURCHASES))
         return REASON_no_consent;
     spend_add(customer_touch(partition, customer), signal, 1);
     return REASON_none;
@@ -407,7 +264,7 @@ static enum signal_reason apply_receipt(struct partition *partition, uint32_t cu
 enum signal_reason apply_customer_part(struct worker *worker, struct partition *partition, const struct signal *signal)
 {
     uint32_t customer = state_find(partition->state, POOL_CUSTOMERS, id_key(worker, signal->customer));
-    switch (signal->type) {
+    switch ((unsigned)signal->type) {
     case SIGNAL_customer:
         return apply_customer(worker, partition, customer, signal);
     case SIGNAL_location:
@@ -418,6 +275,8 @@ enum signal_reason apply_customer_part(struct worker *worker, struct partition *
         return apply_receipt(partition, customer, signal);
     case SIGNAL_offer:
         return apply_offer(worker, partition, customer, signal);
+    case WIRE_TYPE_LOCK:
+        return apply_lock(worker, partition, customer, signal);
     case SIGNAL_forget:
         return apply_forget(worker, partition, customer, signal);
     default:

@@ -5,7 +5,8 @@
  *   {"ask":"explain","sku":"milk-1l","zone":"c1/s25"}      the owner of the product: service/explain.c
  *   {"ask":"prepare","models":7}                           all: load them, and say whether they would do; change_over.c
  *   {"ask":"diff","stage":"stage.x"}                       all: what would they change now? diff.c
- *   {"ask":"terms","customer":"C1","group":0,"sku":"..."}  the owner of the customer, for who may see personal data */
+ *   {"ask":"terms","customer":"C1","group":0,"sku":"..."}  the owner of the customer, for who may see personal data
+ *   and what a lock needs: ask_lock.c */
 #include "service/ask.h"
 #include "cache/keys.h"
 
@@ -19,6 +20,8 @@ static const struct {
     { "terms", ask_terms },
     { "export", ask_export },
     { "erased", ask_erased },
+    { "prices", ask_prices },
+    { "lock", ask_lock },
     { "prepare", ask_prepare },
     { "diff", ask_diff },
 };

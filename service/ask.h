@@ -23,6 +23,10 @@ cJSON *ask_kinds(unsigned kinds);
 cJSON *ask_export(struct worker *worker, const cJSON *question);
 cJSON *ask_erased(struct worker *worker, const cJSON *question);
 
+/* ask_lock.c */
+cJSON *ask_prices(struct worker *worker, const cJSON *question);
+cJSON *ask_lock(struct worker *worker, const cJSON *question);
+
 /* change_over.c */
 cJSON *ask_prepare(struct worker *worker, const cJSON *question);
 

@@ -215,6 +215,14 @@ static void observe(const struct wire_header *header, int64_t began_us)
         histogram_add(HISTOGRAM_signal_to_price, (uint32_t)now - header->arrived_us);
 }
 
+/* Lines may change several times within a tick: what stood in between was quoted too. */
+static void moment_next(struct worker *worker)
+{
+    bool same = worker->moment_us / 1000 == worker->tick_ms;
+    int64_t number = same ? worker->moment_us % 1000 + 1 : 0;
+    worker->moment_us = worker->tick_ms * 1000 + (number < 998 ? number : 998);
+}
+
 bool batch_apply(struct worker *worker, const uint8_t *bytes, size_t size)
 {
     const struct wire_header *header = wire_header_check(bytes, size);
@@ -227,6 +235,7 @@ bool batch_apply(struct worker *worker, const uint8_t *bytes, size_t size)
     worker->pending.awaited = worker->pending.awaited || header->flags & WIRE_ANSWERED;
     if (header->tick_ms > worker->tick_ms)
         worker->tick_ms = header->tick_ms;
+    moment_next(worker);
     state_begin(worker->common, worker->batch);
     fire_timers(worker);
     apply_records(worker, bytes, size, header->count);

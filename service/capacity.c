@@ -40,6 +40,11 @@ uint32_t capacity_of(const struct config *config, enum state_pool pool)
     }
 }
 
+uint32_t capacity_of_locks(const struct config *config)
+{
+    return (uint32_t)cache_share(config->locks_max, offers_of_a_customer(config));
+}
+
 static uint64_t zones_per_partition(const struct config *config)
 {
     uint64_t users = (uint64_t)capacity_of(config, POOL_CELLS) + capacity_of(config, POOL_CUSTOMERS);

@@ -10,6 +10,9 @@
 /* capacity_of - records of one partition. Zones: of the common file, which has all of them. */
 uint32_t capacity_of(const struct config *config, enum state_pool pool);
 
+/* capacity_of_locks - of one partition; they stand in the records of offers. */
+uint32_t capacity_of_locks(const struct config *config);
+
 /* capacity_plan - lines and settings of the cache; folder and instance point into config. Secret and group id are left 0 and -1. */
 void capacity_plan(const struct config *config, struct cache_plan *ret);
 #endif

@@ -79,6 +79,10 @@
     X(cache_start_percent,  25,       1,     100,      "%",      "how much of the largest tables is reserved at the start; they grow up to the whole beside their readers") \
     X(repeat_window_s,      86400,    60,    2592000,  "s",      "how long, at least, the same view, search or cart of one visit counts once in demand; at most twice as long") \
     X(repeats_max,          500000,   1024,  100000000,"acts",   "views, searches and carts that are remembered for that") \
+    X(locks_max,            32768,    64,    64000000, "locks",  "price locks at once; they take room of offers_max, and their customers of customers_max") \
+    X(lock_grace_s,         60,       1,     3600,     "s",      "how long after it was a customer's quote an amount can still be locked") \
+    X(lock_max_s,           604800,   60,    31536000, "s",      "longest time that a lock may be asked for")                  \
+    X(lock_history_max,     65536,    1024,  16777216, "lines",  "changes of prices, terms and offers that a worker looks back over for locks; past it the oldest are forgotten") \
     X(erase_rewrite_s,      3600,     1,     86400,    "s",      "least time between two rewrites of the own Redis's append-only file, which take erased data out of it; the longest that they stay") \
     X(superseded_grace_s,   86400,    0,     31536000, "s",      "how long tables of another layout stay, frozen, for readers whose library is of that layout; 0: not at all")
 

@@ -226,6 +226,7 @@ static void teardown(struct gateway *gateway)
     rejects_teardown(gateway);
     clock_teardown(gateway);
     answers_teardown(gateway);
+    rialto_close(gateway->prices);
     cache_close(gateway->cache);
     (void)close(gateway->signal_fd);
 }

@@ -18,6 +18,8 @@
  *   gateway_ask.c      questions that workers answer
  *   gateway_change.c   models and frozen prices come into force
  *   gateway_sign.c     the thread that signs
+ *   gateway_lock.c     prices that are promised, and signed
+ *   gateway_record.c   quotes that are signed
  *   gateway_forget.c   erasure with a receipt, and what is known of a customer
  *
  * Threads    everything is the main thread's, except struct inbox and the locked part of struct link.
@@ -35,6 +37,7 @@
 
 #include <nng/nng.h>
 #include <pthread.h>
+#include <rialto/quote.h>
 #include <stdatomic.h>
 
 #define REQUEST_SLOTS       64u        /* requests in the gateway at once; further ones wait in NNG */
@@ -290,11 +293,24 @@ cJSON *change_json(void); /* the caller's */
 struct signer;
 bool signer_setup(struct gateway *gateway);
 void signer_teardown(struct gateway *gateway);
-/* sign_answer - {"ok":true,NAME:PAYLOAD,...,"signed":TEXT}, when the thread has signed it; `payload` is the caller's no more. */
-void sign_answer(struct gateway *gateway, uint32_t slot, const char *name, cJSON *payload);
+/* sign_answer - {"ok":true,NAME:PAYLOAD,"signed":TEXT}, when the thread has signed it; `payload` is the caller's no more. `also`: further
+ * members, each behind a comma; at most SIGN_ALSO_MAX - 1 bytes. */
+#define SIGN_ALSO_MAX 64u
+void sign_answer(struct gateway *gateway, uint32_t slot, const char *name, cJSON *payload, const char *also);
 void signer_step(struct gateway *gateway); /* answers what has been signed */
 /* signer_keys - answer with the public keys; rotate: after making a new one. */
 void signer_keys(struct gateway *gateway, uint32_t slot, bool rotate);
+
+/* ---- promises (gateway_lock.c, gateway_record.c) ------------------------------------------------------------------ */
+
+void lock_begin(struct gateway *gateway, const struct received *received, const cJSON *object);
+void record_begin(struct gateway *gateway, const struct received *received, const cJSON *object);
+/* gateway_quote - what a storefront would read now. ret_rule may be NULL. */
+enum signal_reason gateway_quote(struct gateway *gateway, const struct rialto_request *request, const char *sku,
+                                 struct rialto_quote *ret, struct rialto_rule_row *ret_rule, struct fault *fault);
+/* control_members - no others than these. control_basis - "basis", if it is there. */
+enum signal_reason control_members(const cJSON *object, const char *const known[], size_t count, struct fault *fault);
+enum signal_reason control_basis(const cJSON *object, enum rialto_zone_basis *ret, struct fault *fault);
 
 /* ---- erasure (gateway_forget.c) ----------------------------------------------------------------------------------- */
 
@@ -368,6 +384,8 @@ bool batch_has_room(const struct gateway *gateway);
 
 /* control_take - if the message is a control that may be acted on, do so and return true: the request is answered or
  * will be. */
+enum signal_reason control_member(struct gateway *gateway, const cJSON *object, const char *member, enum signal_field field,
+                                  bool needed, struct signal *signal, struct fault *fault);
 enum control_which { CONTROL_ALL, CONTROL_PING, CONTROL_REFUSE /* all: their time is up */ };
 bool control_take(struct gateway *gateway, const struct received *received, enum control_which which);
 
@@ -443,6 +461,7 @@ struct gateway {
     const struct config *config;
     struct cache *cache;
     struct rialto_control *control;
+    struct rialto *prices; /* as a storefront reads them; NULL until somebody asks */
     struct signal_rules rules;
     struct inbox inbox;
     struct listeners listeners;

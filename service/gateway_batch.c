@@ -50,8 +50,8 @@ uint64_t batch_id_hash(const struct gateway *gateway, const struct signal *signa
 
 static struct route route_of(const struct gateway *gateway, const struct signal *signal)
 {
-    bool watch = (unsigned)signal->type == WIRE_TYPE_WATCH;
-    struct route route = { .parts = watch ? (unsigned)PART_CUSTOMER : signal_parts(signal),
+    bool is_signal = (unsigned)signal->type < SIGNAL_TYPE_COUNT;
+    struct route route = { .parts = is_signal ? signal_parts(signal) : (unsigned)PART_CUSTOMER, /* a watch, a lock */
                            .id_hash = batch_id_hash(gateway, signal),
                            .number = (uint64_t)signal->seq };
     if (route.parts & PART_COMMON)

@@ -11,6 +11,7 @@
  *                                                         what the customer's data do to it; the key is DATA_DIR/key,
  *                                                         which only the service's own user can read
  *   {"control":"forget","customer":"C1"}                  erase them, with a signed receipt
+ *   {"control":"lock",...}, {"control":"record",...}      promise a price, sign a quote: gateway_lock.c, gateway_record.c
  *   {"control":"export","customer":"C1","key":"..."}      all that is kept of them, with meaning and source
  *   {"control":"keys"}                                    public keys of what is signed; "rotate":true with the key: a new one */
 #include "service/gateway.h"
@@ -26,7 +27,7 @@
 
 #define CONTROL_BYTES_MAX (256u << 10)
 #define PING_BYTES_MAX    (16384u + RIALTO_WORKERS_MAX * 160u)
-#define CONTROLS          "ping|tick|watch|explain|terms|export|forget|keys|change|diff"
+#define CONTROLS          "ping|tick|watch|explain|terms|export|forget|lock|record|keys|change|diff"
 
 static void refuse(struct gateway *gateway, uint32_t slot, enum signal_reason reason, const char *pointer,
                    const char *text)
@@ -181,8 +182,8 @@ static void hand_on(struct gateway *gateway, const struct received *received, co
     free(text);
 }
 
-static enum signal_reason take_member(struct gateway *gateway, const cJSON *object, const char *member,
-                                      enum signal_field field, bool needed, struct signal *signal, struct fault *fault)
+enum signal_reason control_member(struct gateway *gateway, const cJSON *object, const char *member, enum signal_field field,
+                                  bool needed, struct signal *signal, struct fault *fault)
 {
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, member);
     char pointer[32];
@@ -199,9 +200,9 @@ static void explain(struct gateway *gateway, const struct received *received, co
 {
     struct signal signal = { .present = 0 };
     struct fault fault;
-    enum signal_reason reason = take_member(gateway, object, "sku", SIGNAL_FIELD_sku, true, &signal, &fault);
+    enum signal_reason reason = control_member(gateway, object, "sku", SIGNAL_FIELD_sku, true, &signal, &fault);
     if (reason == REASON_none)
-        reason = take_member(gateway, object, "zone", SIGNAL_FIELD_zone, false, &signal, &fault);
+        reason = control_member(gateway, object, "zone", SIGNAL_FIELD_zone, false, &signal, &fault);
     if (reason == REASON_none)
         hand_on(gateway, received, "explain", &signal, signal.sku, object);
     else
@@ -221,9 +222,9 @@ static void of_customer(struct gateway *gateway, const struct received *received
 {
     struct signal signal = { .present = 0 };
     struct fault fault;
-    enum signal_reason reason = take_member(gateway, object, "customer", SIGNAL_FIELD_customer, true, &signal, &fault);
+    enum signal_reason reason = control_member(gateway, object, "customer", SIGNAL_FIELD_customer, true, &signal, &fault);
     if (reason == REASON_none)
-        reason = take_member(gateway, object, "sku", SIGNAL_FIELD_sku, false, &signal, &fault);
+        reason = control_member(gateway, object, "sku", SIGNAL_FIELD_sku, false, &signal, &fault);
     if (reason == REASON_none || reason == REASON_missing_field)
         reason = check_key(gateway, object, &fault) != REASON_none ? REASON_not_allowed : reason;
     if (reason == REASON_none)
@@ -237,7 +238,7 @@ static void forget(struct gateway *gateway, const struct received *received, con
 {
     struct signal signal = { .type = SIGNAL_forget, .time_ms = gateway->rules.now_ms };
     struct fault fault;
-    enum signal_reason reason = take_member(gateway, object, "customer", SIGNAL_FIELD_customer, true, &signal, &fault);
+    enum signal_reason reason = control_member(gateway, object, "customer", SIGNAL_FIELD_customer, true, &signal, &fault);
     if (reason == REASON_none)
         forget_begin(gateway, received, &signal);
     else
@@ -321,6 +322,10 @@ static void act(struct gateway *gateway, const struct received *received, const 
         of_customer(gateway, received, object, "export");
     else if (strcmp(name, "forget") == 0)
         forget(gateway, received, object);
+    else if (strcmp(name, "lock") == 0)
+        lock_begin(gateway, received, object);
+    else if (strcmp(name, "record") == 0)
+        record_begin(gateway, received, object);
     else if (strcmp(name, "keys") == 0)
         keys(gateway, received, object);
     else if (strcmp(name, "change") == 0 || strcmp(name, "diff") == 0)

@@ -71,7 +71,7 @@ static void receipt_make(struct gateway *gateway, uint32_t slot, const cJSON *er
     add_superseded(gateway, receipt);
     cJSON_AddStringToObject(receipt, "dead_letters", "hold nothing of customers");
     cJSON_AddStringToObject(receipt, "logs", "hold nothing of customers");
-    sign_answer(gateway, slot, "receipt", receipt);
+    sign_answer(gateway, slot, "receipt", receipt, "");
 }
 
 static void ask_erased(struct gateway *gateway, uint32_t slot);

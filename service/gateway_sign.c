@@ -17,6 +17,7 @@ struct job {
     uint32_t slot, number; /* request.ask_number: whose request it is */
     const char *name;      /* of the payload in the answer; static text */
     char *payload;         /* JSON, owned */
+    char also[SIGN_ALSO_MAX];
     bool signed_well;
     char text[RIALTO_SIGNED_MAX];
 };
@@ -96,7 +97,7 @@ static void refuse(struct gateway *gateway, uint32_t slot, const char *why)
     answer_refused(gateway, slot, REASON_no_answer, &fault);
 }
 
-void sign_answer(struct gateway *gateway, uint32_t slot, const char *name, cJSON *payload)
+void sign_answer(struct gateway *gateway, uint32_t slot, const char *name, cJSON *payload, const char *also)
 {
     struct signer *signer = gateway->signer;
     struct request *request = &gateway->request[slot];
@@ -114,6 +115,7 @@ void sign_answer(struct gateway *gateway, uint32_t slot, const char *name, cJSON
     if (room) {
         struct job *job = &signer->job[(signer->first + signer->done + signer->waiting++) % REQUEST_SLOTS];
         *job = (struct job){ .slot = slot, .number = request->ask_number, .name = name, .payload = text };
+        (void)snprintf(job->also, sizeof job->also, "%s", also);
         (void)pthread_cond_signal(&signer->news);
     }
     (void)pthread_mutex_unlock(&signer->lock);
@@ -133,13 +135,13 @@ static void answer_signed(struct gateway *gateway, const struct job *job)
         refuse(gateway, job->slot, "it is too long to be signed");
         return;
     }
-    size_t room = strlen(job->payload) + strlen(job->name) + sizeof job->text + 64;
+    size_t room = strlen(job->payload) + strlen(job->name) + sizeof job->text + sizeof job->also + 64;
     char *text = malloc(room);
     if (text == NULL) {
         refuse(gateway, job->slot, "out of memory");
         return;
     }
-    int length = snprintf(text, room, "{\"ok\":true,\"%s\":%s,\"signed\":\"%s\"}", job->name, job->payload, job->text);
+    int length = snprintf(text, room, "{\"ok\":true,\"%s\":%s%s,\"signed\":\"%s\"}", job->name, job->payload, job->also, job->text);
     metric_add(METRIC_signed_total, 1);
     answer_text(gateway, job->slot, text, (size_t)length);
     free(text);

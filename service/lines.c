@@ -66,11 +66,46 @@ static void announce(struct worker *worker, uint32_t partition, enum rialto_tabl
     ring_append(worker->cache, worker->index, &entry);
 }
 
-static void drop(struct worker *worker, enum rialto_table table, uint32_t partition, struct rialto_key key)
+/* ---- what stood there before, for locks ------------------------------------------------------------------------ */
+
+struct before { /* a line that is about to be written or deleted */
+    bool is;
+    unsigned char bytes[64];
+};
+
+_Static_assert(sizeof(struct rialto_cell_line) == 64 && sizeof(struct rialto_terms_line) == 64 &&
+               sizeof(struct rialto_offer_line) == 64, "the lines that are looked back at");
+
+static void before_take(const struct worker *worker, enum rialto_table table, uint32_t partition, uint64_t slot, struct before *ret)
 {
+    ret->is = worker->past != NULL && table_read(worker->cache, table, partition, slot, ret->bytes);
+}
+
+/* What rested on data that a customer has just taken back must not come back by this way: after an erasure nothing of this batch's
+ * customers is noted. */
+static void before_note(const struct worker *worker, enum rialto_table table, struct rialto_key owner, struct rialto_key key,
+                        const struct before *before)
+{
+    if (worker->past != NULL && (table == RIALTO_TABLE_CELLS || !worker->erased))
+        past_note(worker->past, worker->moment_us, table, owner, key, before->is ? before->bytes : NULL);
+}
+
+static bool is_looked_back_at(enum rialto_table table)
+{
+    return table == RIALTO_TABLE_CELLS || table == RIALTO_TABLE_TERMS || table == RIALTO_TABLE_OFFERS;
+}
+
+/* `owner`: the customer of terms and offers; else the key. */
+static void drop(struct worker *worker, enum rialto_table table, uint32_t partition, struct rialto_key owner, struct rialto_key key)
+{
+    struct before before;
     uint64_t slot = table_find(worker->cache, table, partition, key);
     if (slot == SLOT_NONE)
         return;
+    if (is_looked_back_at(table)) {
+        before_take(worker, table, partition, slot, &before);
+        before_note(worker, table, owner, key, &before);
+    }
     table_delete(worker->cache, table, partition, slot);
     announce(worker, partition, table, slot);
 }
@@ -249,7 +284,7 @@ static void publish_cell(struct worker *worker, struct partition *partition, uin
     int32_t model = product == STATE_NONE ? -1 : partition->cell[cell].model;
     if (record->published == 0 || model < 0) {
         if (old != NULL && old->published != 0)
-            drop(worker, RIALTO_TABLE_CELLS, partition->number, record->head.key);
+            drop(worker, RIALTO_TABLE_CELLS, partition->number, record->head.key, record->head.key);
         partition->cell[cell].slot = 0;
         return;
     }
@@ -263,8 +298,11 @@ static void publish_cell(struct worker *worker, struct partition *partition, uin
         return;
     struct rialto_cell_line line;
     cell_line_fill(worker, partition, cell, product_line, zone_line, &line);
+    struct before before;
+    before_take(worker, RIALTO_TABLE_CELLS, partition->number, slot, &before);
     if (line.rule == UINT16_MAX || !table_write(worker->cache, RIALTO_TABLE_CELLS, partition->number, slot, &line))
         return;
+    before_note(worker, RIALTO_TABLE_CELLS, record->head.key, record->head.key, &before);
     state_set_line_stale(partition->state, cell, false);
     partition->cell[cell].slot = (uint32_t)slot + 1;
     metric_add(METRIC_cells_changed_total, 1);
@@ -306,7 +344,7 @@ void terms_inputs_fill(struct worker *worker, const struct customer_record *reco
 static void publish_terms(struct worker *worker, const struct partition *partition, const struct customer_record *record)
 {
     if (record->consent == 0 && record->offer_count == 0) { /* kept for the time of a refusal: no line means neutral */
-        drop(worker, RIALTO_TABLE_TERMS, partition->number, record->head.key);
+        drop(worker, RIALTO_TABLE_TERMS, partition->number, record->head.key, record->head.key);
         return;
     }
     struct terms_inputs in;
@@ -327,7 +365,10 @@ static void publish_terms(struct worker *worker, const struct partition *partiti
     }
     if (!claim(worker, RIALTO_TABLE_TERMS, partition->number, record->head.key, &slot))
         return;
+    struct before before;
+    before_take(worker, RIALTO_TABLE_TERMS, partition->number, slot, &before);
     if (table_write(worker->cache, RIALTO_TABLE_TERMS, partition->number, slot, &line)) {
+        before_note(worker, RIALTO_TABLE_TERMS, line.key, line.key, &before);
         metric_add(METRIC_terms_changed_total, 1);
         announce(worker, partition->number, RIALTO_TABLE_TERMS, slot);
     }
@@ -349,7 +390,10 @@ static void publish_offer(struct worker *worker, const struct partition *partiti
     uint64_t slot;
     if (!claim(worker, RIALTO_TABLE_OFFERS, partition->number, record->head.key, &slot))
         return;
+    struct before before;
+    before_take(worker, RIALTO_TABLE_OFFERS, partition->number, slot, &before);
     if (table_write(worker->cache, RIALTO_TABLE_OFFERS, partition->number, slot, &line)) {
+        before_note(worker, RIALTO_TABLE_OFFERS, record->customer, line.key, &before);
         metric_add(METRIC_offers_changed_total, 1);
         announce(worker, partition->number, RIALTO_TABLE_OFFERS, slot);
     }
@@ -455,7 +499,8 @@ void lines_publish_changed(struct worker *worker, struct partition *partition)
             continue;
         const struct state_head *now = state_at(partition->state, pool, index);
         if (!key_is_none(old->key) && !key_equal(old->key, now->key))
-            drop(worker, TABLE_OF[pool], partition->number, old->key);
+            drop(worker, TABLE_OF[pool], partition->number,
+                 pool == POOL_OFFERS ? ((const struct offer_record *)(const void *)old)->customer : old->key, old->key);
         if (!key_is_none(now->key))
             publish_record(worker, partition, pool, index, old);
     }

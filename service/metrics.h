@@ -80,6 +80,11 @@
     X(changes_refused_total,       COUNTER, "changes","changes that were refused, and changed nothing") \
     X(signed_total,                COUNTER, "texts",  "locks, records and receipts signed")                           \
     X(erasures_total,              COUNTER, "erasures", "customers forgotten")                                        \
+    X(locks,                       GAUGE,   "locks",  "price locks held")                                           \
+    X(locks_asked_total,           COUNTER, "locks",  "locks that were asked for and reached the customer's worker") \
+    X(locks_refused_total,         COUNTER, "locks",  "locks refused, because the amount had not been the customer's quote or a lower one was promised") \
+    X(locks_full_total,            COUNTER, "locks",  "locks refused, because locks_max was reached")               \
+    X(lock_history_lost_total,     COUNTER, "lines",  "changes forgotten before lock_grace_s was over, because lock_history_max was reached") \
     X(redis_rewrites_total,        COUNTER, "times",  "times the own Redis rewrote its append-only file after an erasure") \
     X(superseded_bytes,            GAUGE,   "bytes",  "frozen tables of other layouts, kept for readers whose library is older or newer") \
     X(superseded_until_ms,         GAUGE,   "ms",     "when the next of them go, Unix ms; 0: there are none") \

@@ -120,6 +120,7 @@ struct signal {
     struct { uint8_t given, granted; } consent; /* RIALTO_KIND_* */
     char     session[RIALTO_ID_MAX], seller[RIALTO_ID_MAX];
     struct { uint32_t count; char word[TERMS_SEGMENTS_MAX][RIALTO_NAME_MAX]; } segments;
+    const void *lock;          /* nor a field: of a lock that is asked for, a struct wire_lock, as aligned as bytes are (service/wire.h) */
     bool     repeated;         /* not a field: found by the gateway (service/repeats.h), travels in the head of the product part */
 };
 
@@ -170,7 +171,9 @@ static inline bool signal_has(const struct signal *signal, enum signal_field fie
     X(repeated,           NOTE,   "this visit did so before, or none was named: demand counts it once")                       \
     X(other_seller,       REJECT, "the product is another seller's, or the signal does not say whose") \
     X(models_refused,     REJECT, "the models were refused: nothing was changed") \
-    X(pinned,             REJECT, "the models are pinned: nothing was changed; rialto pin --off takes the pin back")
+    X(pinned,             REJECT, "the models are pinned: nothing was changed; rialto pin --off takes the pin back") \
+    X(not_quoted,         REJECT, "the amount was not this customer's quote within lock_grace_s, or a lower one is promised already") \
+    X(locks_full,         REJECT, "no room: as many prices are promised as locks_max allows")
 
 #define SIGNAL_REASON_ENUM_(name, class, text) REASON_##name,
 enum signal_reason { SIGNAL_REASONS(SIGNAL_REASON_ENUM_) REASON_COUNT };

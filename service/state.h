@@ -21,8 +21,8 @@
 #include <stdint.h>
 
 #define STATE_MAGIC  UINT64_C(0x5453544C41495231)
-#define STATE_LAYOUT 5u  /* of the files */
-#define STATE_RECORDS 3u /* of the records, as Redis holds them */
+#define STATE_LAYOUT 6u  /* of the files */
+#define STATE_RECORDS 4u /* of the records, as Redis holds them */
 #define STATE_NONE   UINT32_MAX
 #define STATE_BLOCK  64u /* records that share one word of "changed since" */
 
@@ -107,6 +107,9 @@ struct offer_record {
     uint16_t currency;
     uint8_t  kind, flags, kinds;
     uint8_t  reserved[3];
+    int64_t  lock_from_ms;
+    uint64_t lock_request;        /* keyed hash of who asked for the lock how; 0 = the shop gave it by a signal */
+    uint8_t  lock_nonce[16];      /* of its signed text */
 };
 
 #define WEATHER_READINGS 4u /* temperature, precipitation, wind, humidity */

@@ -26,6 +26,7 @@ const struct route web_routes[] = {
     { "POST", "/v1/quotes", ROLE_NONE, web_quote_page },
     { "GET", "/v1/prices", ROLE_NONE, web_prices },
     { "POST", "/v1/signals", ROLE_NONE, web_signals },
+    { "POST", "/v1/locks", ROLE_SHOP, web_lock },
     { "GET", "/v1/explain/*", ROLE_SHOP, web_explain },
     { "GET", "/v1/status", ROLE_SHOP, web_status },
     { "PUT", "/v1/customers/*/consent", ROLE_SHOP, web_customer_consent },

@@ -168,6 +168,9 @@ cJSON *body_json(struct exchange *exchange, const char *const known[], enum MHD_
 
 enum MHD_Result web_signals(struct exchange *exchange);
 enum MHD_Result signals_answer(struct exchange *exchange); /* a `finish` */
+/* web_lock - a price is asked to be promised. web_record - the quote of a GET, signed. */
+enum MHD_Result web_lock(struct exchange *exchange);
+enum MHD_Result web_record(struct exchange *exchange);
 enum MHD_Result web_customer_export(struct exchange *exchange);
 enum MHD_Result web_customer_consent(struct exchange *exchange);
 enum MHD_Result web_customer_forget(struct exchange *exchange);

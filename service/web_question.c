@@ -50,6 +50,8 @@ static enum MHD_Result refusal(struct exchange *exchange, const cJSON *answer)
         { "not_allowed", MHD_HTTP_SERVICE_UNAVAILABLE, "no-key", "The service's own key cannot be read" },
         { "unknown_customer", MHD_HTTP_NOT_FOUND, "unknown-customer", "Nothing is kept of this customer" },
         { "unknown_product", MHD_HTTP_NOT_FOUND, "unknown-product", "No price for this product" },
+        { "not_quoted", MHD_HTTP_CONFLICT, "not-quoted", "That was not this customer's price" },
+        { "locks_full", MHD_HTTP_SERVICE_UNAVAILABLE, "locks-full", "As many prices are promised as may be" },
         { "models_refused", HTTP_UNPROCESSABLE, "models-refused", "The models were refused: nothing was changed" },
         { "pinned", MHD_HTTP_CONFLICT, "pinned", "The models are pinned: nothing was changed" },
     };

@@ -82,6 +82,8 @@ static void put_quote(struct text *text, const char *sku, enum rialto_status sta
 enum MHD_Result web_quote_one(struct exchange *exchange)
 {
     const char *sku = exchange->tail;
+    if (query_text(exchange, "record") != NULL)
+        return web_record(exchange);
     struct rialto_request request = { .customer = query_text(exchange, "customer"),
                                       .zone = query_text(exchange, "zone"),
                                       .currency = query_text(exchange, "currency") };

@@ -19,13 +19,18 @@
 #define WATCH_FIELDS                                                                                                   \
     (UINT64_C(1) << SIGNAL_FIELD_customer | UINT64_C(1) << SIGNAL_FIELD_sku | UINT64_C(1) << SIGNAL_FIELD_lease_s)
 
+/* Nor is a lock. What its prices were travels as it is: WIRE_FIELD_LOCK. */
+#define LOCK_FIELDS                                                                                                    \
+    (UINT64_C(1) << SIGNAL_FIELD_customer | UINT64_C(1) << SIGNAL_FIELD_sku | UINT64_C(1) << SIGNAL_FIELD_amount |     \
+     UINT64_C(1) << SIGNAL_FIELD_currency | UINT64_C(1) << SIGNAL_FIELD_until_ms)
+
 /* ---- which fields a record may and must carry -------------------------------------------------------------- */
 
 static bool type_valid(unsigned type, unsigned part)
 {
     if (part != PART_PRODUCT && part != PART_CUSTOMER && part != PART_COMMON)
         return false;
-    return type < SIGNAL_TYPE_COUNT || (type == WIRE_TYPE_WATCH && part == PART_CUSTOMER) ||
+    return type < SIGNAL_TYPE_COUNT || ((type == WIRE_TYPE_WATCH || type == WIRE_TYPE_LOCK) && part == PART_CUSTOMER) ||
            (type == WIRE_TYPE_CHANGE && part == PART_COMMON);
 }
 
@@ -33,6 +38,8 @@ static bool field_allowed(unsigned type, unsigned part, unsigned field)
 {
     if (type == WIRE_TYPE_WATCH)
         return WATCH_FIELDS >> field & 1u;
+    if (type == WIRE_TYPE_LOCK)
+        return LOCK_FIELDS >> field & 1u;
     if (type == WIRE_TYPE_CHANGE)
         return false;
     return signal_rows[field].types >> type & 1u && signal_rows[field].parts & part;
@@ -49,6 +56,8 @@ static uint64_t fields_required(unsigned type, unsigned part)
     uint64_t required = 0;
     if (type == WIRE_TYPE_WATCH)
         return WATCH_FIELDS;
+    if (type == WIRE_TYPE_LOCK)
+        return LOCK_FIELDS;
     if (type == WIRE_TYPE_CHANGE)
         return 0;
     for (unsigned i = 0; i < SIGNAL_FIELD_COUNT; i++)
@@ -98,6 +107,22 @@ static size_t put_value(const struct signal *signal, const struct signal_row *ro
     return bytes;
 }
 
+static size_t lock_bytes(uint32_t count)
+{
+    return offsetof(struct wire_lock, price) + count * sizeof(struct wire_price);
+}
+
+/* Returns the bytes of the head and the value. */
+static size_t put_lock(const struct wire_lock *lock, uint8_t *to)
+{
+    uint16_t length = (uint16_t)lock_bytes(lock->count);
+    to[0] = WIRE_FIELD_LOCK;
+    to[1] = 0;
+    memcpy(to + 2, &length, sizeof length);
+    memcpy(to + FIELD_HEAD_BYTES, lock, length);
+    return FIELD_HEAD_BYTES + length;
+}
+
 size_t wire_record_encode(const struct signal *signal, enum signal_part part, uint32_t partition, uint32_t ref,
                           uint64_t id_hash, uint64_t number, uint8_t *ret)
 {
@@ -122,6 +147,10 @@ size_t wire_record_encode(const struct signal *signal, enum signal_part part, ui
         ret[at + 1] = 0;
         memcpy(ret + at + 2, &length, sizeof length);
         at += FIELD_HEAD_BYTES + bytes;
+        head.field_count++;
+    }
+    if ((unsigned)signal->type == WIRE_TYPE_LOCK) {
+        at += put_lock(signal->lock, ret + at);
         head.field_count++;
     }
     size_t padded = (at + 7) & ~(size_t)7;
@@ -208,6 +237,17 @@ static bool get_value(const struct signal_row *row, const uint8_t *from, size_t 
     return false;
 }
 
+/* Only a reference is kept: the message outlives the record. */
+static bool get_lock(const struct wire_record *head, const uint8_t *from, size_t bytes, struct signal *ret)
+{
+    struct wire_lock lock = { .count = 0 };
+    if (head->type != WIRE_TYPE_LOCK || ret->lock != NULL || bytes < lock_bytes(0) || bytes > sizeof lock)
+        return false;
+    memcpy(&lock, from, lock_bytes(0));
+    ret->lock = from;
+    return lock.count <= WIRE_PRICES_MAX && bytes == lock_bytes(lock.count) && lock.reserved == 0;
+}
+
 static bool get_fields(const struct wire_record *head, const uint8_t *bytes, struct signal *ret)
 {
     uint64_t required = fields_required(head->type, head->part);
@@ -218,16 +258,27 @@ static bool get_fields(const struct wire_record *head, const uint8_t *bytes, str
         unsigned field = bytes[at];
         uint16_t length;
         memcpy(&length, bytes + at + 2, sizeof length);
-        if (bytes[at + 1] != 0 || field >= SIGNAL_FIELD_COUNT || ret->present >> field & 1u ||
-            !field_allowed(head->type, head->part, field))
+        bool lock = field == WIRE_FIELD_LOCK;
+        if (bytes[at + 1] != 0 || (!lock && (field >= SIGNAL_FIELD_COUNT || ret->present >> field & 1u ||
+                                             !field_allowed(head->type, head->part, field))))
             return false;
         at += FIELD_HEAD_BYTES;
-        if (head->bytes - at < length || !get_value(&signal_rows[field], bytes + at, length, ret))
+        if (head->bytes - at < length || !(lock ? get_lock(head, bytes + at, length, ret)
+                                                : get_value(&signal_rows[field], bytes + at, length, ret)))
             return false;
-        ret->present |= UINT64_C(1) << field;
+        if (!lock)
+            ret->present |= UINT64_C(1) << field;
         at += length;
     }
-    return head->bytes - at < 8 && (ret->present & required) == required;
+    bool whole = (head->type == WIRE_TYPE_LOCK) == (ret->lock != NULL);
+    return head->bytes - at < 8 && (ret->present & required) == required && whole;
+}
+
+void wire_lock_of(const struct signal *signal, struct wire_lock *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    memcpy(ret, signal->lock, lock_bytes(0));
+    memcpy(ret, signal->lock, lock_bytes(ret->count));
 }
 
 bool wire_record_decode(const uint8_t *bytes, size_t size, size_t *at, struct wire_record *ret_head, struct signal *ret)

@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC   UINT32_C(0x52494C57)
-#define WIRE_VERSION 4u
+#define WIRE_VERSION 5u
 #define WIRE_SEQ_STRIDE UINT64_C(32768) /* more than there are signals in a batch */
 
 enum wire_kind { WIRE_BATCH = 1, WIRE_HELLO = 2, WIRE_ACK = 3, WIRE_ASK = 4, WIRE_REPLY = 5 };
@@ -49,6 +49,23 @@ _Static_assert(sizeof(struct wire_header) == 48, "wire format");
 #define WIRE_MORE       8u   /* nobody waits, and more signals do: prices may wait, to the next tick at the latest */
 
 #define WIRE_TYPE_WATCH 200u /* not a signal: open a Redis quote for (customer, sku); lease_s = for how long */
+
+#define WIRE_TYPE_LOCK 202u /* not a signal: this price is promised, if it was the customer's; PART_CUSTOMER, with a WIRE_FIELD_LOCK */
+#define WIRE_FIELD_LOCK 255u
+#define WIRE_PRICES_MAX 8u  /* changes of one product's price that a lock can look back over */
+
+struct wire_price {             /* offset; what a product cost from here on, up to the next one */
+    int64_t from_us;            /*  0  as in service/past.h */
+    struct rialto_cell_line line; /* 8  a key of zeros: it had no price */
+};
+struct wire_lock {              /* offset */
+    uint8_t  nonce[16];         /*  0  of the signed text */
+    uint64_t request;           /* 16  keyed hash of the request: the same one again is the same lock */
+    uint32_t count;             /* 24 */
+    uint32_t reserved;          /* 28  0 */
+    struct wire_price price[WIRE_PRICES_MAX]; /* 32  newest first; `count` of them travel */
+};
+_Static_assert(sizeof(struct wire_price) == 72 && sizeof(struct wire_lock) == 32 + 72 * WIRE_PRICES_MAX, "wire format");
 
 #define WIRE_TYPE_CHANGE 201u /* not a signal: the change whose number stands in id_hash is in force from here on; PART_COMMON */
 
@@ -99,6 +116,9 @@ size_t wire_record_encode(const struct signal *signal, enum signal_part part, ui
 
 /* wire_record_decode - the next record of a message. *at moves on. False if the bytes are not a whole, valid record (lengths,
  * types, kinds, terminators, field numbers, ranges); then the message is to be dropped. */
+/* wire_lock_of - what a lock was asked for with, as it travelled. */
+void wire_lock_of(const struct signal *signal, struct wire_lock *ret);
+
 bool wire_record_decode(const uint8_t *bytes, size_t size, size_t *at, struct wire_record *ret_head, struct signal *ret);
 
 /* wire_header_check - a message's head, if it is one of ours and `size` is possible. NULL otherwise. */

@@ -241,16 +241,23 @@ static bool setup_signals(struct link *link)
     return link->signal_fd != -1 && link->wake_fd != -1;
 }
 
-static void count_held(const struct worker *worker)
+static void count_held(struct worker *worker)
 {
-    uint64_t used[POOL_COUNT] = {0};
-    for (uint32_t p = worker->index; p < RIALTO_PARTITIONS; p += worker->config->workers)
+    uint64_t used[POOL_COUNT] = {0}, locks = 0;
+    bool counted = false;
+    for (uint32_t p = worker->index; p < RIALTO_PARTITIONS; p += worker->config->workers) {
+        bool known = worker->partition[p].locks_counted;
+        if (known || !counted) /* one more each time: a start waits for none */
+            locks += locks_count(&worker->partition[p]);
+        counted = counted || !known;
         for (int pool = 0; pool < POOL_COUNT; pool++)
             used[pool] += state_used(worker->partition[p].state, (enum state_pool)pool);
+    }
     metric_set(METRIC_products, used[POOL_PRODUCTS]);
     metric_set(METRIC_cells, used[POOL_CELLS]);
     metric_set(METRIC_customers, used[POOL_CUSTOMERS]);
     metric_set(METRIC_offers, used[POOL_OFFERS]);
+    metric_set(METRIC_locks, locks);
 }
 
 /* The gateway is silent: if it is because NNG here is stuck, nothing but another process of ours will ever hear it. */

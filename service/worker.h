@@ -14,6 +14,7 @@
 #include "service/change.h"
 #include "service/config.h"
 #include "service/mirror.h"
+#include "service/past.h"
 #include "service/publisher.h"
 #include "service/state.h"
 #include "service/timers.h"
@@ -54,6 +55,8 @@ struct partition {
     struct product_extra *product;
     uint32_t *zone_slot;   /* by place: of the zone's line in this partition, + 1; 0 = to be written anew when it is needed */
     uint32_t  zone_slot_room;
+    uint32_t  locks;       /* records of offers with a lock, once they were counted */
+    bool      locks_counted;
     uint32_t *dirty;       /* products to price at the end of this batch */
     uint32_t  dirty_count;
     uint32_t  dirty_due;           /* the first of them have a deadline in the file: they are priced even if we die before */
@@ -151,6 +154,8 @@ struct worker {
         uint64_t id;               /* next place for an id, through both generations */
     } sweep;
     struct publisher *publisher;
+    struct past *past;             /* NULL until the lines stand as they were left */
+    int64_t  moment_us;            /* of the batch that is applied: its tick, and behind it which batch of this tick it is; for `past` */
 
     uint64_t batch;                /* being applied */
     int64_t  tick_ms;
@@ -197,6 +202,7 @@ int64_t customer_due_ms(const struct worker *worker, const struct customer_recor
 int64_t offer_due_ms(const struct offer_record *record);
 void apply_customer_timer(struct worker *worker, struct partition *partition, uint32_t index);
 void apply_offer_timer(struct worker *worker, struct partition *partition, uint32_t index);
+uint32_t locks_count(struct partition *partition); /* looks through the offers once, when it is asked first */
 
 /* once.c: was this part counted before, and it counts now; the state is open. once_check: REASON_none, duplicate, or table_full. */
 enum signal_reason once_check(const struct worker *worker, struct state *state, const struct wire_record *head);

@@ -88,6 +88,10 @@ enum rialto_status worker_setup(const struct config *config, uint32_t index, str
         status = setup_partitions(worker, &took_over);
     if (status == RIALTO_OK && !persist_setup(worker))
         status = RIALTO_NO_MEMORY;
+    if (status == RIALTO_OK)
+        worker->past = past_create(config->lock_history_max, (int64_t)config->lock_grace_s * 1000000, worker->tick_ms * 1000);
+    if (status == RIALTO_OK && worker->past == NULL)
+        status = RIALTO_NO_MEMORY;
     if (status != RIALTO_OK)
         return status;
     if (took_over)
@@ -108,6 +112,7 @@ void worker_teardown(struct worker *worker)
         free(worker->partition[p].zone_slot);
     }
     state_close(worker->common);
+    past_destroy(worker->past);
     persist_teardown(worker);
     timers_fini(&worker->due);
     free(worker->place);

@@ -294,3 +294,62 @@ Test(wire, heads_of_other_messages_are_refused)
     cr_expect_not_null(wire_header_check(bytes, sizeof batch + 80));
     cr_expect_null(wire_header_check(bytes, sizeof batch + 79));
 }
+
+/* ---- locks ------------------------------------------------------------------------------------------------------------- */
+
+static size_t lock_record(uint32_t prices, uint8_t bytes[WIRE_RECORD_MAX], struct wire_lock *lock)
+{
+    struct signal signal = { .amount = 109, .until_ms = INT64_C(1767225600000), .lock = lock };
+    signal.type = (enum signal_type)WIRE_TYPE_LOCK;
+    signal.present = UINT64_C(1) << SIGNAL_FIELD_customer | UINT64_C(1) << SIGNAL_FIELD_sku | UINT64_C(1) << SIGNAL_FIELD_amount |
+                     UINT64_C(1) << SIGNAL_FIELD_currency | UINT64_C(1) << SIGNAL_FIELD_until_ms;
+    memset(signal.customer, 'c', RIALTO_ID_MAX - 1);
+    memset(signal.sku, 's', RIALTO_ID_MAX - 1);
+    memcpy(signal.currency, "EUR", 4);
+    *lock = (struct wire_lock){ .request = 7, .count = prices, .nonce = "fifteen letters" };
+    for (uint32_t i = 0; i < prices; i++)
+        lock->price[i] = (struct wire_price){ .from_us = 1000 - (int64_t)i, .line = { .baseline = 100 + i } };
+    return wire_record_encode(&signal, PART_CUSTOMER, 5, 3, 0, 0, bytes);
+}
+
+Test(wire, a_lock_travels_with_the_prices_that_it_looks_back_at)
+{
+    for (uint32_t prices = 0; prices <= WIRE_PRICES_MAX; prices++) {
+        uint8_t bytes[WIRE_RECORD_MAX];
+        struct wire_lock sent, got;
+        struct wire_record head;
+        struct signal signal;
+        size_t size = lock_record(prices, bytes, &sent), at = 0;
+        cr_assert(wire_record_decode(bytes, size, &at, &head, &signal));
+        cr_expect(at == size && head.type == WIRE_TYPE_LOCK && signal.amount == 109 && strcmp(signal.currency, "EUR") == 0);
+        wire_lock_of(&signal, &got);
+        cr_expect_arr_eq(&got, &sent, sizeof got);
+    }
+}
+
+/* Goal: a lock that says it has more prices than travel with it, or none of its own, is no record. */
+Test(wire, a_lock_whose_prices_do_not_add_up_is_refused)
+{
+    uint8_t bytes[WIRE_RECORD_MAX];
+    struct wire_lock lock;
+    struct wire_record head;
+    struct signal signal;
+    size_t size = lock_record(2, bytes, &lock), at = 0, place = 0;
+    for (size_t i = sizeof head; i < size && place == 0; i++)
+        if (memcmp(bytes + i, lock.nonce, sizeof lock.nonce) == 0)
+            place = i + offsetof(struct wire_lock, count);
+    cr_assert_neq(place, 0);
+    for (uint32_t count = 0; count < 12; count++) {
+        memcpy(bytes + place, &count, sizeof count);
+        at = 0;
+        cr_expect_eq(wire_record_decode(bytes, size, &at, &head, &signal), count == 2, "%u", count);
+    }
+    size = lock_record(0, bytes, &lock);
+    memcpy(&head, bytes, sizeof head);
+    head.field_count--; /* without what it looks back at */
+    head.bytes -= 4 + 32;
+    head.bytes = (head.bytes + 7) & ~7u;
+    memcpy(bytes, &head, sizeof head);
+    at = 0;
+    cr_expect_not(wire_record_decode(bytes, size, &at, &head, &signal));
+}

@@ -1,0 +1,43 @@
+/* apply_customer.h - inside of apply_customer.c, apply_offer.c and apply_lock.c: a customer's record, and the offers and locks that hang
+ * on it. Private to service/; within a batch, the state being open. */
+#ifndef SERVICE_APPLY_CUSTOMER_H
+#define SERVICE_APPLY_CUSTOMER_H
+
+#include "cache/keys.h"
+#include "service/worker.h"
+
+#include <string.h>
+
+static inline struct rialto_key id_key(const struct worker *worker, const char *id)
+{
+    return key_of_id(worker->control->secret, id, strlen(id));
+}
+
+static inline struct customer_record *customer_touch(struct partition *partition, uint32_t customer)
+{
+    return state_touch(partition->state, POOL_CUSTOMERS, customer);
+}
+
+bool customer_permits(const struct partition *partition, uint32_t customer, unsigned kind);
+uint32_t customer_insert(struct worker *worker, struct partition *partition, const char *id); /* STATE_NONE: full */
+void customer_drop_if_empty(struct worker *worker, struct partition *partition, uint32_t customer);
+
+/* offers_prune - takes away a customer's offers that are over or rest on any of `kinds`; locks are owed and stay. offers_delete - all,
+ * locks too; the customer's record is the caller's to delete. */
+void offers_prune(struct worker *worker, struct partition *partition, uint32_t customer, unsigned kinds);
+void offers_delete(struct partition *partition, uint32_t customer);
+/* offer_upsert - the record for the signal's customer and sku; STATE_NONE: full. due_at_latest - a deadline of a record, if it has no
+ * earlier one. */
+uint32_t offer_upsert(struct worker *worker, struct partition *partition, uint32_t customer, const struct signal *signal);
+void due_at_latest(struct partition *partition, enum state_pool pool, uint32_t index, int64_t due_ms);
+
+/* lock_has_room - may this record (or a new one: STATE_NONE) hold a lock? Counted where not. */
+bool lock_has_room(const struct worker *worker, struct partition *partition, uint32_t offer);
+/* locks_add - one more or less, where they were counted. lock_end_ms - when a lock ends that takes the record's place: not before the promised end of a lock that was asked for. */
+void locks_add(struct partition *partition, int difference);
+int64_t lock_end_ms(const struct offer_record *record, int64_t until_ms);
+void lock_clear(struct partition *partition, struct offer_record *record);
+
+enum signal_reason apply_offer(struct worker *worker, struct partition *partition, uint32_t customer, const struct signal *signal);
+enum signal_reason apply_lock(struct worker *worker, struct partition *partition, uint32_t customer, const struct signal *signal);
+#endif

@@ -1,0 +1,206 @@
+/* apply_offer.c - a customer's offers and locks, one record for each product: given, taken back, over.
+ *
+ * An offer rests on a kind of personal data, and goes with the consent to it. A lock is owed: nothing but its end and `forget` takes
+ * it away. How a customer asks for one stands in apply_lock.c. */
+#include "pricing/money.h"
+#include "service/apply_customer.h"
+#include "service/capacity.h"
+#include "service/metrics.h"
+
+#include <string.h>
+
+/* ---- locks ----------------------------------------------------------------------------------------------------- */
+
+uint32_t locks_count(struct partition *partition)
+{
+    for (uint32_t i = 0; i < state_capacity(partition->state, POOL_OFFERS) && !partition->locks_counted; i++) {
+        const struct offer_record *record = state_at(partition->state, POOL_OFFERS, i);
+        partition->locks += !key_is_none(record->head.key) && record->locked != 0;
+    }
+    partition->locks_counted = true;
+    return partition->locks;
+}
+
+void locks_add(struct partition *partition, int difference)
+{
+    if (partition->locks_counted)
+        partition->locks += (uint32_t)difference;
+}
+
+bool lock_has_room(const struct worker *worker, struct partition *partition, uint32_t offer)
+{
+    const struct offer_record *record = offer == STATE_NONE ? NULL : state_at(partition->state, POOL_OFFERS, offer);
+    if ((record != NULL && record->locked != 0) || locks_count(partition) < capacity_of_locks(worker->config))
+        return true;
+    metric_add(METRIC_locks_full_total, 1);
+    return false;
+}
+
+/* What a customer asked for, and was promised, is not made worse by whoever gives locks of his own accord. */
+static bool lock_is_better(const struct offer_record *record, int64_t amount)
+{
+    return record->lock_request != 0 && record->locked != 0 && record->locked <= amount;
+}
+
+int64_t lock_end_ms(const struct offer_record *record, int64_t until_ms)
+{
+    bool later = record->locked != 0 && record->lock_request != 0 && record->lock_until_ms > until_ms;
+    return later && until_ms != 0 ? record->lock_until_ms : until_ms;
+}
+
+void lock_clear(struct partition *partition, struct offer_record *record)
+{
+    locks_add(partition, record->locked != 0 ? -1 : 0);
+    record->locked = record->lock_from_ms = record->lock_until_ms = 0;
+    record->lock_request = 0;
+    memset(record->lock_nonce, 0, sizeof record->lock_nonce);
+}
+
+/* ---- offers --------------------------------------------------------------------------------------------------- */
+
+static void offer_delete(struct worker *worker, struct partition *partition, uint32_t offer)
+{
+    const struct offer_record *record = state_at(partition->state, POOL_OFFERS, offer);
+    uint32_t customer = state_find(partition->state, POOL_CUSTOMERS, record->customer);
+    state_delete(partition->state, POOL_OFFERS, offer);
+    if (customer == STATE_NONE)
+        return;
+    customer_touch(partition, customer)->offer_count--;
+    customer_drop_if_empty(worker, partition, customer);
+}
+
+static void offer_clear(struct offer_record *record)
+{
+    record->kind = RIALTO_OFFER_NONE;
+    record->flags = 0;
+    record->kinds = 0;
+    record->value = record->from_ms = record->until_ms = 0;
+    if (record->locked == 0)
+        record->currency = 0;
+}
+
+/* Takes away what is over, or all offers that rest on any of `kinds`; locks are owed and stay. */
+static void offer_prune(struct worker *worker, struct partition *partition, uint32_t offer, unsigned kinds)
+{
+    struct offer_record *record = state_touch(partition->state, POOL_OFFERS, offer);
+    bool over = record->until_ms != 0 && record->until_ms <= worker->tick_ms;
+    if (record->kind != RIALTO_OFFER_NONE && (over || (record->kinds & kinds) != 0))
+        offer_clear(record);
+    if (record->locked != 0 && record->lock_until_ms != 0 && record->lock_until_ms <= worker->tick_ms)
+        lock_clear(partition, record);
+    if (record->kind == RIALTO_OFFER_NONE && record->locked == 0)
+        offer_delete(worker, partition, offer);
+    else
+        due_at_latest(partition, POOL_OFFERS, offer, offer_due_ms(record));
+}
+
+void apply_offer_timer(struct worker *worker, struct partition *partition, uint32_t index)
+{
+    const struct offer_record *record = state_at(partition->state, POOL_OFFERS, index);
+    int64_t due_ms = key_is_none(record->head.key) ? 0 : offer_due_ms(record);
+    if (due_ms != 0 && due_ms <= worker->tick_ms)
+        offer_prune(worker, partition, index, 0);
+    else
+        due_at_latest(partition, POOL_OFFERS, index, due_ms);
+}
+
+void offers_prune(struct worker *worker, struct partition *partition, uint32_t customer, unsigned kinds)
+{
+    uint32_t next;
+    for (uint32_t offer = state_first(partition->state, POOL_OFFERS, customer); offer != STATE_NONE; offer = next) {
+        next = state_next(partition->state, POOL_OFFERS, offer);
+        offer_prune(worker, partition, offer, kinds);
+    }
+}
+
+void offers_delete(struct partition *partition, uint32_t customer)
+{
+    uint32_t next;
+    for (uint32_t offer = state_first(partition->state, POOL_OFFERS, customer); offer != STATE_NONE; offer = next) {
+        const struct offer_record *record = state_at(partition->state, POOL_OFFERS, offer);
+        next = state_next(partition->state, POOL_OFFERS, offer);
+        locks_add(partition, record->locked != 0 ? -1 : 0);
+        state_delete(partition->state, POOL_OFFERS, offer);
+    }
+}
+
+static void offer_fill(struct partition *partition, struct offer_record *record, const struct signal *signal, unsigned kinds)
+{
+    enum { WITHDRAW, FIXED, PERCENT, AMOUNT_OFF, LOCK };
+    if (signal_has(signal, SIGNAL_FIELD_currency))
+        record->currency = currency_find(signal->currency)->number;
+    if (signal->offer_kind == LOCK) {
+        int64_t until_ms = lock_end_ms(record, signal->until_ms);
+        lock_clear(partition, record);
+        locks_add(partition, 1);
+        record->locked = signal->amount;
+        record->lock_until_ms = until_ms;
+        return;
+    }
+    record->kind = (uint8_t)signal->offer_kind; /* CHOICES_OFFER stands in the order of RIALTO_OFFER_* */
+    record->value = signal->offer_kind == PERCENT ? signal->percent / 10000 : signal->amount;
+    record->flags = signal->stackable ? RIALTO_OFFER_STACKABLE : 0;
+    record->kinds = (uint8_t)kinds;
+    record->from_ms = signal->from_ms;
+    record->until_ms = signal->until_ms;
+}
+
+uint32_t offer_upsert(struct worker *worker, struct partition *partition, uint32_t customer, const struct signal *signal)
+{
+    struct rialto_key owner = id_key(worker, signal->customer);
+    struct rialto_key key = key_pair(owner, id_key(worker, signal->sku));
+    uint32_t offer = state_find(partition->state, POOL_OFFERS, key);
+    if (offer != STATE_NONE)
+        return offer;
+    offer = room_insert(partition->state, POOL_OFFERS, key);
+    if (offer == STATE_NONE)
+        return STATE_NONE;
+    struct offer_record *record = state_touch(partition->state, POOL_OFFERS, offer);
+    record->customer = owner;
+    memcpy(record->sku, signal->sku, sizeof record->sku);
+    customer_touch(partition, customer)->offer_count++;
+    state_join(partition->state, POOL_OFFERS, offer, customer);
+    return offer;
+}
+
+enum signal_reason apply_offer(struct worker *worker, struct partition *partition, uint32_t customer,
+                               const struct signal *signal)
+{
+    enum { WITHDRAW = 0, LOCK = 4 };
+    unsigned basis = signal_has(signal, SIGNAL_FIELD_basis) ? 1u << signal->basis : RIALTO_KIND_PROFILE;
+    bool lock = signal->offer_kind == LOCK, withdraw = signal->offer_kind == WITHDRAW;
+    if (!lock && !withdraw && !customer_permits(partition, customer, basis))
+        return REASON_no_consent;
+    if (signal->until_ms != 0 && signal->until_ms <= worker->tick_ms)
+        return REASON_superseded;
+    struct rialto_key key = key_pair(id_key(worker, signal->customer), id_key(worker, signal->sku));
+    uint32_t offer = state_find(partition->state, POOL_OFFERS, key);
+    if (withdraw && offer == STATE_NONE)
+        return REASON_superseded;
+    if (lock && !lock_has_room(worker, partition, offer))
+        return REASON_locks_full;
+    if (lock && offer != STATE_NONE && lock_is_better(state_at(partition->state, POOL_OFFERS, offer), signal->amount))
+        return REASON_superseded;
+    if (customer == STATE_NONE)
+        customer = customer_insert(worker, partition, signal->customer);
+    if (customer != STATE_NONE && offer == STATE_NONE)
+        offer = offer_upsert(worker, partition, customer, signal);
+    if (offer == STATE_NONE) {
+        if (customer != STATE_NONE)
+            customer_drop_if_empty(worker, partition, customer);
+        return REASON_table_full;
+    }
+    struct offer_record *record = state_touch(partition->state, POOL_OFFERS, offer);
+    if (record->time_ms > signal->time_ms)
+        return REASON_superseded;
+    record->time_ms = signal->time_ms;
+    if (withdraw)
+        offer_clear(record);
+    else
+        offer_fill(partition, record, signal, basis);
+    due_at_latest(partition, POOL_OFFERS, offer, offer_due_ms(record));
+    if (record->kind == RIALTO_OFFER_NONE && record->locked == 0)
+        offer_delete(worker, partition, offer);
+    return REASON_none;
+}
+
