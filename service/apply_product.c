@@ -158,6 +158,18 @@ static enum signal_reason apply_product(struct worker *worker, struct partition 
 
 /* ---- demand, supply, competitor ------------------------------------------------------------------------------ */
 
+/* A cart costs nothing to fill: one with a million units in it is no more wish to buy than one with a hundred. */
+static int64_t quantity_of(const struct worker *worker, const struct signal *signal)
+{
+    int64_t quantity = signal_has(signal, SIGNAL_FIELD_quantity) ? signal->quantity : MICRO;
+    int64_t most = (int64_t)worker->config->act_quantity_max * MICRO;
+    bool paid = signal->event == DEMAND_ORDER || signal->event == DEMAND_RETURN;
+    if (paid || quantity <= most)
+        return quantity;
+    metric_add(METRIC_demand_cut_total, 1);
+    return most;
+}
+
 static enum signal_reason apply_demand(struct worker *worker, struct partition *partition, const struct signal *signal,
                                        const struct subject *subject)
 {
@@ -165,7 +177,7 @@ static enum signal_reason apply_demand(struct worker *worker, struct partition *
         metric_add(METRIC_demand_repeated_total, 1); /* with 0 a zone's own demand may be one person's */
         return REASON_repeated;
     }
-    int64_t quantity = signal_has(signal, SIGNAL_FIELD_quantity) ? signal->quantity : MICRO;
+    int64_t quantity = quantity_of(worker, signal);
     bool counted = false;
     uint32_t guess = subject->nearest; /* then each time the nearest cell around it */
     for (uint32_t level = level_for(worker, subject); level <= worker->place[subject->place].chain_count; level++) {

@@ -79,6 +79,7 @@
     X(cache_start_percent,  25,       1,     100,      "%",      "how much of the largest tables is reserved at the start; they grow up to the whole beside their readers") \
     X(repeat_window_s,      86400,    60,    2592000,  "s",      "how long, at least, the same view, search or cart of one visit counts once in demand; at most twice as long") \
     X(repeats_max,          500000,   1024,  100000000,"acts",   "views, searches and carts that are remembered for that") \
+    X(act_quantity_max,     100,      1,     1000000,  "units",  "most units that one view, search or cart counts for in demand; what is ordered or returned is not cut") \
     X(locks_max,            32768,    64,    64000000, "locks",  "price locks at once; they take room of offers_max, and their customers of customers_max") \
     X(lock_grace_s,         60,       1,     3600,     "s",      "how long after it was a customer's quote an amount can still be locked") \
     X(lock_max_s,           604800,   60,    31536000, "s",      "longest time that a lock may be asked for")                  \

@@ -80,6 +80,7 @@
     X(changes_refused_total,       COUNTER, "changes","changes that were refused, and changed nothing") \
     X(signed_total,                COUNTER, "texts",  "locks, records and receipts signed")                           \
     X(erasures_total,              COUNTER, "erasures", "customers forgotten")                                        \
+    X(demand_cut_total,            COUNTER, "signals","views, searches and carts of more than act_quantity_max units: counted as so many") \
     X(locks,                       GAUGE,   "locks",  "price locks held")                                           \
     X(locks_asked_total,           COUNTER, "locks",  "locks that were asked for and reached the customer's worker") \
     X(locks_refused_total,         COUNTER, "locks",  "locks refused, because the amount had not been the customer's quote or a lower one was promised") \

@@ -806,7 +806,7 @@ def made_up(seed, calm):
     models["next.json"]["demand"] = models["ccc.json"]["demand"]
     what = f"made-up stream {seed}{', with calm prices' if calm else ''}"
     levels = dice.choice(({}, {}, {"geohash_lengths": "4", "path_depths": "1,3"}, {"geohash_lengths": "2,7", "path_depths": "2"}))
-    with Service(models=models, open_min=dice.choice((1, 3)), signal_age_max_s=30 * 86400, **levels) as service:
+    with Service(models=models, open_min=dice.choice((1, 3)), signal_age_max_s=30 * 86400, act_quantity_max=1000, **levels) as service:
         twice = Twice(service)
         stream = MadeUp(dice, twice, kinds)
 

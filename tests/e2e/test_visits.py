@@ -83,6 +83,20 @@ with Service(models={"shop.json": MODEL, "lone.json": LONE}, clock_replay=1, rep
         service.pass_time(2 * WINDOW_S)
         equal(tell([demand("tea", "view", session="walker")]), set())
 
+    @check("a cart of a million units counts as one of act_quantity_max, and that is counted; an order counts whole")
+    def _():
+        now, skus = service.now_ms(), {"cup-a": ("cart", 1000000), "cup-b": ("cart", 100), "cup-c": ("cart", 50), "cup-d": ("order", 100), "cup-e": ("order", 10000)}
+        before = service.status()["metrics"]["demand_cut_total"]
+        for sku in skus:
+            service.accept(product(sku, 1000))
+            service.accept(*(demand(sku, zone="busy", time=now - k * 600000) for k in range(1, 145)))
+            service.accept(*(demand(sku, "view", zone="busy", session=f"{sku}{k}", time=now - k * 90000) for k in range(40)))
+        service.accept(*(demand(sku, event, zone="busy", time=now, session=sku, quantity=quantity) for sku, (event, quantity) in skus.items()))
+        service.pass_time(1)
+        a, b, c, d, e = (amount(sku, zone="busy") for sku in skus)
+        require(a == b and 1000 < c < b < d < e, (a, b, c, d, e))
+        equal(service.status()["metrics"]["demand_cut_total"] - before, 1)
+
     @check("with min_events 0 a model asks for it: its zones' own demand may be one shopper's")
     def _():
         service.accept(product("solo", 1000, category="lone"))
