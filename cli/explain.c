@@ -5,6 +5,8 @@
  *
  * A price may change between the two looks: then both are taken again, a bounded number of times. */
 #include "cli/cli.h"
+#include "cli/explain_at.h"
+#include "service/signal_rows.h"
 #include "service/data_dir.h"
 #include "service/explained.h"
 
@@ -17,7 +19,7 @@
 #define LOOKS_MAX 20
 #define LOOK_MS   20
 
-enum { OWN_ZONE = CLI_OWN, OWN_BASIS, OWN_CURRENCY, OWN_RECORD, OWN_KEYS };
+enum { OWN_ZONE = CLI_OWN, OWN_BASIS, OWN_CURRENCY, OWN_RECORD, OWN_KEYS, OWN_AT };
 
 /* ---- asking ------------------------------------------------------------------------------------------------------ */
 
@@ -360,6 +362,8 @@ static void print_json(const char *customer, struct explained *e)
 struct options {
     struct rialto_request request;
     const char *record, *keys; /* files */
+    bool past;
+    int64_t at_ms; /* when `past` */
 };
 
 static bool take(void *user, int option, const char *argument)
@@ -380,6 +384,12 @@ static bool take(void *user, int option, const char *argument)
             }
         }
         cli_say("--basis is store, address, device or ip, not \"%s\"", argument);
+        return false;
+    case OWN_AT:
+        options->past = true;
+        if (time_parse(argument, &options->at_ms) && options->at_ms >= 0)
+            return true;
+        cli_say("--at wants a time like 2026-11-26T14:00:00Z, not \"%s\"", argument);
         return false;
     default: return false;
     }
@@ -420,6 +430,7 @@ static int run(struct cli *cli, int argc, char *argv[])
                                          { "currency", required_argument, NULL, OWN_CURRENCY },
                                          { "record", required_argument, NULL, OWN_RECORD },
                                          { "keys", required_argument, NULL, OWN_KEYS },
+                                         { "at", required_argument, NULL, OWN_AT },
                                          { 0 } };
     struct options options = { .record = NULL };
     int status = cli_parse(cli, argc, argv, own, take, &options);
@@ -431,6 +442,8 @@ static int run(struct cli *cli, int argc, char *argv[])
         cli_say("which product?");
         return CLI_USAGE;
     }
+    if (options.past)
+        return explain_at(cli, options.request.zone, options.at_ms, (size_t)(argc - optind), argv + optind);
     bool named = argc - optind > 1; /* one operand alone is a product */
     if (named && strcmp(argv[optind], "-") != 0)
         options.request.customer = argv[optind];
@@ -439,7 +452,7 @@ static int run(struct cli *cli, int argc, char *argv[])
 
 const struct cli_command cli_explain = {
     .name = "explain",
-    .usage = "explain [OPTIONS] [CUSTOMER|-] SKU... | explain --record FILE [--keys FILE]",
+    .usage = "explain [OPTIONS] [CUSTOMER|-] SKU... | explain --at TIME SKU... | explain --record FILE [--keys FILE]",
     .summary = "why a price is what it is, step by step from the list price",
     .help =
         "Shows the way from list price to amount: each factor with its input, the value, where and how long ago it "
@@ -457,8 +470,11 @@ const struct cli_command cli_explain = {
         "  --record FILE     what a signed record says (`rialto quote --record`; - reads standard input), after its\n"
         "                    signature was checked; no product is named then\n"
         "  --keys FILE       public keys for that (`rialto keys`); else the service is asked for them\n"
+        "  --at TIME         what the baseline price of each SKU was then (RFC 3339), which factors made it, and the\n"
+        "                    lowest price of the 30 days before; from the price journal, which knows no customers\n"
         "\n"
         "  rialto explain milk-1l --zone c1/s25       why does milk cost that in shop 25?\n"
+        "  rialto explain milk-1l --zone c1/s25 --at 2026-11-20T09:00:00Z\n"
         "  rialto explain C17850 milk-1l              and for this customer?\n"
         "  rialto explain milk-1l --json | jq '.steps[] | select(.step == \"factor\") | {name, times}'\n",
     .run = run,

@@ -169,7 +169,7 @@ static int run_inventory(struct cli *cli, int argc, char *argv[])
         cJSON_Delete(row);
     }
     if (!cli->json)
-        printf("\nDead letters and logs hold nothing of customers.\n");
+        printf("\nDead letters, logs and the price journal (Redis, journal_days) hold nothing of customers.\n");
     return CLI_OK;
 }
 

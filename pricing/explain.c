@@ -39,18 +39,15 @@ static void round_last(struct explain *explain, int64_t to)
         (void)add(explain, EXPLAIN_round, to);
 }
 
-static bool add_factors(const struct model *model, const struct price_inputs *in, struct explain *explain,
-                        int64_t *ret_raw)
+static bool add_factors(const struct explain_made *made, struct explain *explain, int64_t *ret_raw)
 {
-    int128 amount_micro = (int128)in->list * MICRO;
-    (void)add(explain, EXPLAIN_list, in->list);
-    for (uint32_t i = 0; i < model->factor_count; i++) {
-        bool known;
-        int64_t value = model_factor_value(model, &model->factor[i], in, &known);
-        amount_micro = div_half_even(amount_micro * value, MICRO);
+    int128 amount_micro = (int128)made->list * MICRO;
+    (void)add(explain, EXPLAIN_list, made->list);
+    for (uint32_t i = 0; i < made->factor_count && i < MODEL_FACTORS_MAX; i++) {
+        amount_micro = div_half_even(amount_micro * made->factor_micro[i], MICRO);
         if (amount_micro > (int128)INT64_MAX * MICRO)
             return false;
-        add_exact(explain, EXPLAIN_factor, amount_micro, value);
+        add_exact(explain, EXPLAIN_factor, amount_micro, made->factor_micro[i]);
         explain->step[explain->count - 1].factor = i;
     }
     *ret_raw = (int64_t)div_half_even(amount_micro, MICRO);
@@ -77,21 +74,36 @@ static enum explain_op held_by(uint32_t guards)
     return guards & GUARD_STEP ? EXPLAIN_largest_step : EXPLAIN_waits;
 }
 
-enum rialto_status explain_baseline(const struct model *model, const struct price_inputs *in, int64_t published,
-                                    uint32_t guards, struct explain *ret)
+enum rialto_status explain_made(const struct explain_made *made, int64_t published, uint32_t guards, struct explain *ret)
 {
     struct explain explain = { .count = 0 };
-    struct bounds bounds;
-    bool margin;
+    struct bounds bounds = { .floor = made->floor, .ceiling = made->ceiling };
     int64_t amount;
-    if (!guard_bounds(&model->guard, in, &bounds, &margin) || !add_factors(model, in, &explain, &amount))
+    if (!add_factors(made, &explain, &amount))
         return RIALTO_OVERFLOW;
-    add_bounds(&explain, &amount, bounds, margin ? EXPLAIN_margin : EXPLAIN_floor);
+    add_bounds(&explain, &amount, bounds, made->margin ? EXPLAIN_margin : EXPLAIN_floor);
     add_if_moved(&explain, EXPLAIN_ending, &amount,
-                 ending_within(amount, model->ending_step, model->ending_less, bounds.floor, bounds.ceiling));
+                 ending_within(amount, made->ending_step, made->ending_less, bounds.floor, bounds.ceiling));
     add_if_moved(&explain, held_by(guards), &amount, published);
     *ret = explain;
     return RIALTO_OK;
+}
+
+enum rialto_status explain_baseline(const struct model *model, const struct price_inputs *in, int64_t published,
+                                    uint32_t guards, struct explain *ret)
+{
+    struct explain_made made = { .list = in->list, .ending_step = model->ending_step, .ending_less = model->ending_less,
+                                 .factor_count = model->factor_count };
+    struct bounds bounds;
+    if (!guard_bounds(&model->guard, in, &bounds, &made.margin))
+        return RIALTO_OVERFLOW;
+    made.floor = bounds.floor;
+    made.ceiling = bounds.ceiling;
+    for (uint32_t i = 0; i < model->factor_count; i++) {
+        bool known;
+        made.factor_micro[i] = model_factor_value(model, &model->factor[i], in, &known);
+    }
+    return explain_made(&made, published, guards, ret);
 }
 
 /* ---- one quote --------------------------------------------------------------------------------------------------- */

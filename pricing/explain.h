@@ -62,6 +62,16 @@ struct explain {
 enum rialto_status explain_baseline(const struct model *model, const struct price_inputs *in, int64_t published,
                                     uint32_t guards, struct explain *ret);
 
+/* explain_made - the same from what was noted when a price was made, for one that stood once. */
+struct explain_made {
+    int64_t list, floor, ceiling;      /* minor units; the bounds as they came of list price and cost */
+    bool margin;                       /* cost plus margin was the floor */
+    uint32_t ending_step, ending_less; /* of the model */
+    uint32_t factor_count;             /* at most MODEL_FACTORS_MAX */
+    int64_t factor_micro[MODEL_FACTORS_MAX];
+};
+enum rialto_status explain_made(const struct explain_made *made, int64_t published, uint32_t guards, struct explain *ret);
+
 /* explain_quote - the steps from baseline to amount, appended to *ret. The last step's amount is quote_compose()'s. */
 void explain_quote(const struct quote_inputs *in, struct explain *ret);
 

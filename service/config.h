@@ -85,7 +85,10 @@
     X(lock_max_s,           604800,   60,    31536000, "s",      "longest time that a lock may be asked for")                  \
     X(lock_history_max,     65536,    1024,  16777216, "lines",  "changes of prices, terms and offers that a worker looks back over for locks; past it the oldest are forgotten") \
     X(erase_rewrite_s,      3600,     1,     86400,    "s",      "least time between two rewrites of the own Redis's append-only file, which take erased data out of it; the longest that they stay") \
-    X(superseded_grace_s,   86400,    0,     31536000, "s",      "how long tables of another layout stay, frozen, for readers whose library is of that layout; 0: not at all")
+    X(superseded_grace_s,   86400,    0,     31536000, "s",      "how long tables of another layout stay, frozen, for readers whose library is of that layout; 0: not at all") \
+    X(journal_days,         35,       0,     366,      "days",   "how long the price journal in Redis goes back; 0: there is none") \
+    X(journal_interval_s,   60,       0,     86400,    "s",      "a price has at most one entry in the journal in this time, with the lowest in between; 0: one a tick") \
+    X(journal_day_entries_max,50000, 64,    1000000000,"entries","entries of one day in the journal, an equal share for each partition; past it they are refused")
 
 struct config {
 #define CONFIG_TEXT_MEMBER_(key, value, unit, text) char key[CONFIG_TEXT_MAX];

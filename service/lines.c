@@ -286,6 +286,8 @@ static void publish_cell(struct worker *worker, struct partition *partition, uin
         if (old != NULL && old->published != 0)
             drop(worker, RIALTO_TABLE_CELLS, partition->number, record->head.key, record->head.key);
         partition->cell[cell].slot = 0;
+        if (old != NULL && record->published == 0)
+            journal_note(worker, partition, cell, old, record);
         return;
     }
     /* Priced by models before the ones in force, and nobody came to price it anew yet: the line, if there is one, is of the
@@ -314,6 +316,7 @@ static void publish_cell(struct worker *worker, struct partition *partition, uin
     };
     name_reason(&worker->models->model[model], old, record, &entry);
     ring_append(worker->cache, worker->index, &entry);
+    journal_note(worker, partition, cell, old, record);
 }
 
 /* ---- terms and offers ------------------------------------------------------------------------------------------ */

@@ -93,7 +93,10 @@
     X(http_unauthorized_total,     COUNTER, "answers","HTTP requests refused for want of a token, or of its role") \
     X(table_bytes,                 GAUGE,   "bytes",  "shared memory of the tables, as far as it is reserved") \
     X(table_large_page_bytes,      GAUGE,   "bytes",  "of it, in pages of 2 MiB; rialto status says why not all") \
-    X(restart_records,             GAUGE,   "records","records looked at by this process's start before it went on")
+    X(restart_records,             GAUGE,   "records","records looked at by this process's start before it went on") \
+    X(journal_entries_total,       COUNTER, "entries","entries written to the price journal")                          \
+    X(journal_coalesced_total,     COUNTER, "changes","changes of a baseline price that share an entry of the journal with one before") \
+    X(journal_refused_total,       COUNTER, "entries","entries not written: their day had journal_day_entries_max in its partition, or Redis gives no right to")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

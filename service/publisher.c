@@ -124,6 +124,13 @@ uint64_t publisher_forgets_done(const struct publisher *publisher)
     return publisher == NULL ? 0 : atomic_load(&publisher->forgets_done);
 }
 
+struct journal_box *publisher_journal_box(struct publisher *publisher)
+{
+    if (publisher == NULL || atomic_load_explicit(&publisher->now.journal.box.full, memory_order_acquire))
+        return NULL;
+    return &publisher->now.journal.box;
+}
+
 /* ---- orders ----------------------------------------------------------------------------------------------------- */
 
 static struct rialto_key id_key(const struct publishing *p, const char *id)
@@ -322,6 +329,7 @@ static bool here_look(struct publishing *p, bool *ret_there)
 static void link_lost(struct publisher *publisher)
 {
     redis_link_close(&publisher->now.link);
+    journal_link_lost(&publisher->now);
     watches_unpublished(&publisher->now.watches, mono_ms());
 }
 
@@ -371,6 +379,7 @@ static bool emptied_check(struct publisher *publisher)
         return false;
     if (!there) {
         log_line(LOG_WARNING, "REDIS-EMPTIED", "prices and quotes are written again");
+        journal_link_lost(&publisher->now);
         mark_everything(publisher);
     }
     return true;
@@ -383,6 +392,10 @@ static int work(struct publisher *publisher)
     busy = changes_work(publisher) || busy;
     if (!forgets_send(publisher) || !emptied_check(publisher))
         return -1;
+    int journal = journal_send(&publisher->now);
+    if (journal < 0)
+        return -1;
+    busy = busy || journal > 0;
     uint32_t commands = 0;
     busy = quotes_append(&publisher->now, &commands) > 0 || busy;
     busy = baselines_append(&publisher->now, &commands) > 0 || busy;

@@ -28,6 +28,11 @@ void publisher_forget(struct publisher *publisher, const char *customer);
 uint64_t publisher_forgets_ordered(const struct publisher *publisher);
 uint64_t publisher_forgets_done(const struct publisher *publisher);
 
+/* publisher_journal_box - to be filled with entries of the price journal; NULL: the last ones are not in Redis yet. Never
+ * blocks. */
+struct journal_box;
+struct journal_box *publisher_journal_box(struct publisher *publisher);
+
 /* quote_json - one quote as JSON, as it stands in Redis and in `rialto quote --json`. Returns the length; at most n
  * bytes with 0. */
 size_t quote_json(const struct rialto_quote *quote, const struct rialto_rule_row *rule, size_t n, char *ret);

@@ -4,6 +4,7 @@
 
 #include "cache/keys.h"
 #include "cache/reader.h"
+#include "service/journal.h"
 #include "service/publisher.h"
 #include "service/publisher_watches.h"
 #include "service/redis_link.h"
@@ -38,6 +39,15 @@ struct writing { /* one HSET or HDEL that is being put together */
     int argc;
 };
 
+struct journal_desk { /* the journal on its way; the box is shared with the worker as journal.h says */
+    struct journal_box box;
+    char text[FIELDS_A_COMMAND][JOURNAL_TEXT_MAX];
+    int64_t day[RIALTO_PARTITIONS];      /* whose entries are counted in */
+    uint64_t entries[RIALTO_PARTITIONS];
+    uint64_t sent, refused;              /* of this box */
+    bool barred;                         /* Redis does not let us write it */
+};
+
 struct publishing { /* the thread's view of the world */
     const struct config *config;
     uint32_t worker;
@@ -48,6 +58,7 @@ struct publishing { /* the thread's view of the world */
     struct watches watches;
     struct fresh_cell fresh[CELLS_PER_PASS]; /* room for a pass */
     struct writing writing;
+    struct journal_desk journal;
 };
 
 /* Commands are appended for a whole pass, then their replies are read: one round trip for all of them. A link that
@@ -71,6 +82,14 @@ uint32_t quotes_append(struct publishing *p, uint32_t *commands);
 bool quotes_take_up(struct publishing *p);
 /* quotes_delete - the key of one customer. False: the link is dead. */
 bool quotes_delete(struct publishing *p, const char *customer);
+
+/* ---- publisher_journal.c: PREFIX:journal:{pNN}:DAY ---------------------------------------------------------------- */
+
+/* journal_send - what the worker has handed over; nothing may be pending. Returns whether there was anything; -1: the link is
+ * dead, and it stays handed over. */
+int journal_send(struct publishing *p);
+/* journal_link_lost - what is known of Redis is not known any more. */
+void journal_link_lost(struct publishing *p);
 
 /* replies_check - read n replies, of which none may be an error. False: the link is dead. */
 bool replies_check(struct redis_link *link, uint32_t n, const char *doing);

@@ -296,6 +296,7 @@ static void run(struct worker *worker, struct link *link)
         if (!hears(&heard_ms))
             _exit(EXIT_FAILURE); /* between batches: as after a death, and closing NNG's sockets would hang */
         persist_send(worker, false);
+        journal_step(worker);
         busy |= persist_sweep_slice(worker);
         busy |= answer_step(worker, link);
         busy |= !busy && restart_warm(worker);
@@ -319,6 +320,7 @@ static int serve(struct worker *worker, struct link *link, const struct config *
     else if (link_open(config, index, link)) {
         run(worker, link);
         persist_send(worker, true);
+        journal_finish(worker);
         log_line(LOG_INFO, "WORKER-STOPPING", "applied=%llu", (unsigned long long)state_applied(worker->common));
         status = EXIT_SUCCESS;
     }

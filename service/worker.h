@@ -13,6 +13,7 @@
 #include "pricing/model.h"
 #include "service/change.h"
 #include "service/config.h"
+#include "service/journal.h"
 #include "service/mirror.h"
 #include "service/past.h"
 #include "service/publisher.h"
@@ -154,6 +155,7 @@ struct worker {
         uint64_t id;               /* next place for an id, through both generations */
     } sweep;
     struct publisher *publisher;
+    struct journal journal;
     struct past *past;             /* NULL until the lines stand as they were left */
     int64_t  moment_us;            /* of the batch that is applied: its tick, and behind it which batch of this tick it is; for `past` */
 

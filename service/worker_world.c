@@ -86,7 +86,7 @@ enum rialto_status worker_setup(const struct config *config, uint32_t index, str
     status = change_over_setup(worker);
     if (status == RIALTO_OK)
         status = setup_partitions(worker, &took_over);
-    if (status == RIALTO_OK && !persist_setup(worker))
+    if (status == RIALTO_OK && (!persist_setup(worker) || !journal_setup(worker)))
         status = RIALTO_NO_MEMORY;
     if (status == RIALTO_OK)
         worker->past = past_create(config->lock_history_max, (int64_t)config->lock_grace_s * 1000000, worker->tick_ms * 1000);
@@ -114,6 +114,7 @@ void worker_teardown(struct worker *worker)
     state_close(worker->common);
     past_destroy(worker->past);
     persist_teardown(worker);
+    journal_teardown(worker);
     timers_fini(&worker->due);
     free(worker->place);
     free(worker->place_slot);

@@ -1,0 +1,359 @@
+/* explain_at.c - `rialto explain SKU --at TIME`: what a price was, and what made it, out of the price journal in Redis.
+ *
+ *   zone, those around it by name, the world --> entries of each, narrowest first --> the first that had a price then
+ *
+ * A cell without any entry has not moved for as long as the journal goes back: its price is the one that stands, which
+ * its worker tells. */
+#include "cli/explain_at.h"
+
+#include "cache/reader.h"
+#include "cache/zone_path.h"
+#include "pricing/explain.h"
+#include "pricing/guardrails.h"
+#include "pricing/money.h"
+#include "service/journal.h"
+#include "service/redis_link.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ENTRIES_MAX 131072u /* of one price; a month of one a minute is a third of it */
+#define LOWEST_DAYS 30
+#define SAME_TICK_MAX "64" /* entries of one price at one time */
+#define TABBED_MAX  (2u * RIALTO_ID_MAX + 8u)
+
+struct found { /* entries of one cell, sorted */
+    struct journal_entry *entry;
+    uint32_t count;
+    bool too_many;
+};
+
+struct look { /* one question */
+    const struct cli *cli;
+    const char *sku;
+    const char *zone; /* asked for */
+    int64_t at_ms;
+    struct rialto *prices;
+    struct redis_link link;
+    struct requester *requester; /* NULL: nobody is there to say what stands */
+};
+
+/* ---- entries ------------------------------------------------------------------------------------------------------- */
+
+/* False: Redis cannot be read. */
+static bool read_day(struct look *look, const char *zone, int64_t day, const char *limit, struct found *found)
+{
+    char key[JOURNAL_KEY_MAX], low[TABBED_MAX], high[TABBED_MAX];
+    struct rialto_key product = key_of_id(look->prices->secret, look->sku, strlen(look->sku));
+    journal_day_key(&look->cli->config, key_partition(product), day, key);
+    (void)snprintf(low, sizeof low, "[%.63s\t%.63s\t", look->sku, zone);
+    (void)snprintf(high, sizeof high, "(%.63s\t%.63s\t:", look->sku, zone); /* times begin with a digit */
+    redisReply *reply =
+        redis_link_call(&look->link, (const char *const[]){ "ZRANGEBYLEX", key, low, high, "LIMIT", "0", limit, NULL });
+    if (reply == NULL)
+        return false;
+    bool good = reply->type == REDIS_REPLY_ARRAY;
+    if (!good)
+        redis_link_refused(&look->link, "reading the price journal", reply);
+    for (size_t i = 0; good && i < reply->elements; i++) {
+        found->too_many = found->too_many || found->count == ENTRIES_MAX;
+        if (reply->element[i]->type == REDIS_REPLY_STRING && found->count < ENTRIES_MAX)
+            found->count +=
+                journal_entry_read(reply->element[i]->str, reply->element[i]->len, &found->entry[found->count]);
+    }
+    freeReplyObject(reply);
+    return good;
+}
+
+static bool read_cell(struct look *look, const char *zone, struct found *found)
+{
+    int64_t at = look->at_ms / JOURNAL_DAY_MS, back = (int64_t)look->cli->config.journal_days + 1;
+    char all[16];
+    (void)snprintf(all, sizeof all, "%u", ENTRIES_MAX + 1);
+    found->count = 0;
+    for (int64_t day = at - (back > LOWEST_DAYS ? back : LOWEST_DAYS + 1); day <= at; day++)
+        if (!read_day(look, zone, day, all, found))
+            return false;
+    uint32_t before = found->count;
+    for (int64_t day = at + 1; day <= at + back && found->count == before;
+         day++) /* what came next says what stood until then */
+        if (!read_day(look, zone, day, SAME_TICK_MAX, found))
+            return false;
+    found->count = journal_sort(found->entry, found->count);
+    return true;
+}
+
+/* ---- the price that stands now --------------------------------------------------------------------------------------- */
+
+static int64_t number_of(const cJSON *object, const char *member)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
+    return cJSON_IsNumber(item) ? (int64_t)item->valuedouble : 0;
+}
+
+static const char *text_of(const cJSON *object, const char *member)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
+    return cJSON_IsString(item) ? item->valuestring : "";
+}
+
+static const struct {
+    uint32_t bit;
+    const char *name;
+} GUARD[] = { { GUARD_FLOOR, "floor" },       { GUARD_CEILING, "ceiling" },     { GUARD_MARGIN, "margin" },
+              { GUARD_STEP, "largest_step" }, { GUARD_DEAD_BAND, "dead_band" }, { GUARD_FROZEN, "frozen" },
+              { GUARD_RISE, "largest_rise" }, { GUARD_DWELL, "dwell" } };
+#define GUARD_COUNT (sizeof GUARD / sizeof GUARD[0])
+
+static void entry_of(const cJSON *answer, struct journal_entry *e)
+{
+    const cJSON *item;
+    memset(e, 0, sizeof *e);
+    (void)snprintf(e->sku, sizeof e->sku, "%s", text_of(answer, "sku"));
+    (void)snprintf(e->zone, sizeof e->zone, "%s", text_of(answer, "zone"));
+    (void)snprintf(e->currency, sizeof e->currency, "%.3s", text_of(answer, "currency"));
+    (void)snprintf(e->model, sizeof e->model, "%s", text_of(answer, "model"));
+    (void)snprintf(e->version, sizeof e->version, "%s", text_of(answer, "version"));
+    e->when_ms = e->first_ms = e->low_ms = number_of(answer, "since_ms");
+    e->amount = e->low = number_of(answer, "baseline");
+    e->before = JOURNAL_UNKNOWN;
+    e->list = number_of(answer, "list");
+    e->floor = number_of(answer, "floor");
+    e->ceiling = number_of(answer, "ceiling");
+    e->ending_step = (uint32_t)number_of(answer, "ending_step");
+    e->ending_less = (uint32_t)number_of(answer, "ending_less");
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(
+                                 answer, "guardrails")) for (size_t i = 0; i < GUARD_COUNT;
+                                                             i++) if (cJSON_IsString(item) &&
+                                                                      strcmp(item->valuestring, GUARD[i].name) == 0)
+        e->guards |= GUARD[i].bit;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(answer, "steps"))
+    {
+        if (strcmp(text_of(item, "step"), "factor") != 0 || e->factor_count == MODEL_FACTORS_MAX)
+            continue;
+        struct journal_factor *factor = &e->factor[e->factor_count++];
+        (void)snprintf(factor->name, sizeof factor->name, "%s", text_of(item, "name"));
+        factor->micro = (int32_t)(strtod(text_of(item, "times"), NULL) * MICRO + 0.5); /* six decimals */
+    }
+}
+
+/* The price that stands, as the only entry. */
+static void add_standing(struct look *look, const char *zone, struct found *found)
+{
+    char why[REQUEST_WHY_MAX];
+    cJSON *question = cJSON_CreateObject();
+    cJSON_AddStringToObject(question, "control", "explain");
+    cJSON_AddStringToObject(question, "sku", look->sku);
+    cJSON_AddStringToObject(question, "zone", zone);
+    char *text = cJSON_PrintUnformatted(question);
+    cJSON *answer = text != NULL && look->requester != NULL
+                        ? requester_ask(look->requester, text, strlen(text), 3, NULL, why)
+                        : NULL;
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(answer, "ok"))) {
+        entry_of(answer, &found->entry[0]);
+        found->count = 1;
+    }
+    free(text);
+    cJSON_Delete(question);
+    cJSON_Delete(answer);
+}
+
+/* ---- answers ---------------------------------------------------------------------------------------------------------- */
+
+struct answer {
+    struct journal_price price;
+    struct journal_lowest lowest;
+    const char *currency, *zone;
+    uint8_t decimals;
+    bool explained;
+    struct explain steps;
+};
+
+static void explain_entry(struct answer *a)
+{
+    const struct journal_entry *e = a->price.entry;
+    if (a->price.known != JOURNAL_KNOWN || e == NULL || e->amount == 0 || e->list == 0)
+        return;
+    struct explain_made made = { .list = e->list,
+                                 .floor = e->floor,
+                                 .ceiling = e->ceiling,
+                                 .margin = (e->guards & GUARD_MARGIN) != 0,
+                                 .ending_step = e->ending_step,
+                                 .ending_less = e->ending_less,
+                                 .factor_count = e->factor_count };
+    for (uint32_t i = 0; i < e->factor_count; i++)
+        made.factor_micro[i] = e->factor[i].micro;
+    a->explained = explain_made(&made, e->amount, e->guards, &a->steps) == RIALTO_OK;
+}
+
+static void step_texts(const struct answer *a, uint32_t i, const char **ret_name, char times[24], char amount[48])
+{
+    const struct explain_step *step = &a->steps.step[i];
+    bool factor = step->op == EXPLAIN_factor;
+    *ret_name = factor ? a->price.entry->factor[step->factor].name : explain_op_name(step->op);
+    times[0] = '\0';
+    if (factor)
+        (void)snprintf(times, 24, "%" PRId64 ".%06" PRId64, step->times_micro / MICRO, step->times_micro % MICRO);
+    (void)snprintf(amount, 48, "%" PRId64 ".%06d", step->minor, (int)step->micro);
+}
+
+static void print_json(const struct look *look, const struct answer *a)
+{
+    const struct journal_entry *e = a->price.entry;
+    cJSON *all = cJSON_CreateObject();
+    cJSON_AddStringToObject(all, "sku", look->sku);
+    cJSON_AddStringToObject(all, "zone", a->zone);
+    cJSON_AddNumberToObject(all, "at_ms", (double)look->at_ms);
+    cJSON_AddStringToObject(all, "known", a->price.known == JOURNAL_MOVED ? "moved" : "exactly");
+    cJSON_AddNumberToObject(all, a->price.known == JOURNAL_MOVED ? "at_least" : "baseline", (double)a->price.amount);
+    cJSON_AddStringToObject(all, "currency", a->currency);
+    cJSON_AddNumberToObject(all, "decimals", a->decimals);
+    if (a->explained) {
+        cJSON_AddNumberToObject(all, "list", (double)e->list);
+        cJSON_AddNumberToObject(all, "floor", (double)e->floor);
+        cJSON_AddNumberToObject(all, "ceiling", (double)e->ceiling);
+        cJSON_AddNumberToObject(all, "since_ms", (double)e->when_ms);
+        cJSON_AddStringToObject(all, "model", e->model);
+        cJSON_AddStringToObject(all, "version", e->version);
+        cJSON *guards = cJSON_AddArrayToObject(all, "guardrails");
+        for (size_t i = 0; i < GUARD_COUNT; i++)
+            if (e->guards & GUARD[i].bit)
+                cJSON_AddItemToArray(guards, cJSON_CreateString(GUARD[i].name));
+        cJSON *steps = cJSON_AddArrayToObject(all, "steps");
+        for (uint32_t i = 0; i < a->steps.count; i++) {
+            const char *name;
+            char times[24], amount[48];
+            cJSON *item = cJSON_CreateObject();
+            step_texts(a, i, &name, times, amount);
+            cJSON_AddStringToObject(item, "step", explain_op_name(a->steps.step[i].op));
+            if (times[0] != '\0') {
+                cJSON_AddStringToObject(item, "name", name);
+                cJSON_AddStringToObject(item, "times", times);
+            }
+            cJSON_AddStringToObject(item, "amount_minor", amount);
+            cJSON_AddItemToArray(steps, item);
+        }
+    }
+    cJSON *lowest = cJSON_AddObjectToObject(all, "lowest_30_days");
+    cJSON_AddNumberToObject(lowest, "baseline", (double)a->lowest.amount);
+    cJSON_AddNumberToObject(lowest, "since_ms", (double)a->lowest.when_ms);
+    cJSON_AddBoolToObject(lowest, "complete", a->lowest.complete);
+    char *text = cJSON_PrintUnformatted(all);
+    printf("%s\n", text != NULL ? text : "null");
+    free(text);
+    cJSON_Delete(all);
+}
+
+static void print_text(const struct look *look, const struct answer *a)
+{
+    char money[48], clock[32];
+    cli_clock_text(look->at_ms, clock);
+    rialto_money_text(a->price.amount, a->currency, a->decimals, sizeof money, money);
+    printf("%s in %s at %s UTC: %s%s\n", look->sku, a->zone[0] ? a->zone : "the world", clock,
+           a->price.known == JOURNAL_MOVED ? "moving, never below " : "", money);
+    if (a->explained) {
+        cli_clock_text(a->price.entry->when_ms, clock);
+        printf("  model %s %s; stood since %s UTC; amounts in minor units\n\n", a->price.entry->model,
+               a->price.entry->version, clock);
+    } else if (a->price.known == JOURNAL_KNOWN) {
+        printf("  what made it is older than the journal\n");
+    }
+    for (uint32_t i = 0; a->explained && i < a->steps.count; i++) {
+        const char *name;
+        char times[24], amount[48];
+        step_texts(a, i, &name, times, amount);
+        printf("  %-14s %s%-12s %18s   %s\n", name, times[0] ? "x " : "  ", times, amount,
+               times[0] ? "" : explain_op_text(a->steps.step[i].op));
+    }
+    if (a->lowest.amount > 0) {
+        cli_clock_text(a->lowest.when_ms, clock);
+        rialto_money_text(a->lowest.amount, a->currency, a->decimals, sizeof money, money);
+        printf("\nlowest price of the 30 days before: %s, from %s UTC%s\n", money, clock,
+               a->lowest.complete ? "" : " (of what is known: the journal has not all of that time)");
+    } else {
+        printf("\nno price is known of the 30 days before\n");
+    }
+}
+
+/* CLI_OK, or CLI_NO: there was no price in this zone then. Other statuses after having said why. */
+static int answer_zone(struct look *look, const char *zone, struct found *found)
+{
+    if (!read_cell(look, zone, found)) {
+        cli_say("the price journal in Redis cannot be read");
+        return CLI_UNREACHABLE;
+    }
+    if (found->too_many) {
+        cli_say("%s: more than %u entries in the journal", look->sku, ENTRIES_MAX);
+        return CLI_NO;
+    }
+    if (found->count == 0)
+        add_standing(look, zone, found);
+    static struct answer a;
+    a = (struct answer){ .price = journal_price_at(found->entry, found->count, look->at_ms), .zone = zone };
+    if (a.price.known == JOURNAL_NOT_KNOWN || a.price.amount == 0)
+        return CLI_NO;
+    a.currency = a.price.entry != NULL ? a.price.entry->currency : found->entry[0].currency;
+    const struct currency *currency = currency_find(a.currency);
+    a.decimals = currency != NULL ? currency->decimals : 0;
+    a.lowest =
+        journal_lowest(found->entry, found->count, look->at_ms - LOWEST_DAYS * JOURNAL_DAY_MS, look->at_ms, a.currency);
+    explain_entry(&a);
+    if (look->cli->json)
+        print_json(look, &a);
+    else
+        print_text(look, &a);
+    return CLI_OK;
+}
+
+static int answer_sku(struct look *look, struct found *found)
+{
+    struct zone_levels levels = { 0 };
+    struct zone_chain chain = { 0 };
+    memcpy(levels.geohash_lengths, look->cli->config.geohash_length, sizeof levels.geohash_lengths);
+    memcpy(levels.path_depths, look->cli->config.path_depth, sizeof levels.path_depths);
+    if (look->zone != NULL && !zone_chain_of(&levels, look->zone, strlen(look->zone), &chain)) {
+        cli_say("\"%s\" is not the name of a zone", look->zone);
+        return CLI_USAGE;
+    }
+    int status = CLI_NO;
+    for (uint32_t i = 0; status == CLI_NO && !found->too_many && i < chain.count; i++)
+        status = answer_zone(look, chain.name[i], found);
+    if (status == CLI_NO && !found->too_many)
+        status = answer_zone(look, "", found);
+    if (status == CLI_NO && !found->too_many)
+        cli_say("%s: no price is known of that time", look->sku);
+    return status;
+}
+
+int explain_at(const struct cli *cli, const char *zone, int64_t at_ms, size_t count, char *skus[])
+{
+    struct look look = {
+        .cli = cli, .zone = zone, .at_ms = at_ms, .link = { .config = &cli->config, .who = "explain" }
+    };
+    struct found found = { .entry = calloc(ENTRIES_MAX, sizeof *found.entry) };
+    int result = CLI_UNREACHABLE;
+    if (found.entry == NULL) {
+        cli_say("out of memory");
+    } else if (cli_open_cache(cli, &look.prices) == RIALTO_OK) {
+        if (redis_link_open(&look.link)) {
+            char why[REQUEST_WHY_MAX];
+            look.requester = requester_open(&(struct requester_settings){ cli->urls, cli->timeout_ms, 0 }, why);
+            result = CLI_OK;
+        } else {
+            cli_say("Redis, where the price journal is, does not answer");
+        }
+    }
+    for (size_t i = 0; i < count && result != CLI_UNREACHABLE; i++) {
+        look.sku = skus[i];
+        found.too_many = false;
+        int status = strlen(skus[i]) < RIALTO_ID_MAX ? answer_sku(&look, &found) : CLI_USAGE;
+        result = status > result ? status : result;
+    }
+    requester_close(look.requester);
+    redis_link_close(&look.link);
+    rialto_close(look.prices);
+    free(found.entry);
+    return result;
+}

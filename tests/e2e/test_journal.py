@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+"""The price journal: what `rialto explain --at` says of the past is what a client saw that followed the prices all along."""
+import random
+from fractions import Fraction
+
+from rialto_test import *
+
+DAY = 86400_000
+SEED = int(os.environ.get("SEED", "0")) or int.from_bytes(os.urandom(3), "big")
+MODEL = simple_model(rounding={"step": 5, "less": 1})
+SKUS, ZONES = [f"p{i}" for i in range(8)], ["", "c1", "c1/s25"]
+
+
+def rfc3339(ms):
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ms // 1000)) + f".{ms % 1000:03d}Z"
+
+
+class Watcher:
+    """`rialto watch` writes down every change of a price: (sku, zone) -> [(time, amount)]."""
+
+    def __init__(self, service):
+        self.path = service.folder / "seen"
+        with open(self.path, "wb") as out:
+            self.process = subprocess.Popen([BIN / "rialto", "watch", "--cache", service.cache, "--json"], stdout=out,
+                                            preexec_fn=die_with_the_test)
+        time.sleep(0.5 * SLOW)
+
+    def seen(self):
+        rows = {}
+        for line in self.path.read_text().splitlines():
+            row = json.loads(line)
+            if row["before"] != row["after"]:
+                rows.setdefault((row["sku"], row["zone"]), []).append((row["time"], row["after"]))
+        return rows
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def stands(rows, at):
+    return next((amount for when, amount in reversed(rows) if when <= at), None)
+
+
+def wanted_lowest(rows, at):
+    begin = at - 30 * DAY
+    inside = [amount for when, amount in rows if begin < when < at]
+    before = stands(rows, begin)
+    return min(inside + ([before] if before is not None else []), default=0)
+
+
+def explain(service, at, *skus, zone="", json_=True):
+    words = ["--set", f"data_dir={service.data}", "--set", f"instance={service.instance}", "--at", rfc3339(at)]
+    status, out, err = service.cli("explain", *words, *(["--zone", zone] if zone else []), *(["--json"] if json_ else []), "--", *skus)
+    return status, [json.loads(line) for line in out.splitlines()] if json_ else out, err
+
+
+def multiplies_out(e):
+    amount = None
+    for step in e["steps"]:
+        op, after = step["step"], Fraction(step["amount_minor"])
+        if op == "list":
+            wanted = Fraction(e["list"])
+        elif op == "factor":
+            wanted = Fraction(round(amount * Fraction(step["times"]) * 10**6), 10**6)
+        elif op == "round":
+            wanted = Fraction(round(amount))
+        elif op in ("floor", "ceiling"):
+            wanted = Fraction(e[op])
+        else:  # five apart, one less: 4, 9, 14 ...
+            equal(op, "ending")
+            allowed = [n for n in range(int(amount) - 9, int(amount) + 10) if n % 5 == 4 and e["floor"] <= n <= e["ceiling"]]
+            wanted = min(allowed, key=lambda n: (abs(n - amount), n))
+        equal(after, wanted, f"{e['sku']}: {op}")
+        amount = after
+    equal(amount, e["baseline"], e["sku"])
+
+
+def metric(service, name):
+    return service.status()["metrics"][name]
+
+
+def entries(service):
+    redis = service.redis()
+    return [m.decode().split("\t") for key in redis.keys(f"{service.instance}:journal:*") for m in redis("ZRANGE", key, "0", "-1")]
+
+
+def settled(service, moves):
+    """Every move is in an entry, by itself or together with others."""
+    wait_until(lambda: sum(int(r[6]) for r in entries(service)) >= moves, 10, f"{moves} moves in the journal")
+
+
+note(f"SEED={SEED}")
+with Service(models={"shop.json": MODEL}, journal_interval_s=0, clock_replay=1, open_min=1) as service:
+    dice = random.Random(SEED)
+    watcher = Watcher(service)
+    service.accept(customer("C-SECRET", ["behaviour"]))
+    began = service.now_ms() // DAY * DAY + DAY
+    require(service.ask({"control": "tick", "time": began})["ok"], "tick")
+    service.accept(*[product(sku, 500) for sku in SKUS])
+    for step in range(80):
+        for sku in dice.sample(SKUS, 3):
+            zone = dice.choice(ZONES)
+            if dice.random() < 0.5:
+                service.accept(product(sku, dice.randint(100, 999), **({"zone": zone} if zone else {})))
+            else:
+                service.ask({"type": "supply", "sku": sku, "available": dice.randint(0, 20), **({"zone": zone} if zone else {})})
+        service.accept(demand(dice.choice(SKUS), "view", customer="C-SECRET"))
+        time.sleep(0.07)
+        service.pass_time(dice.choice([1, 60, 3600, 43200, 86400]))
+    end = service.now_ms()
+    time.sleep(0.5 * SLOW)
+    seen = watcher.seen()
+    changes = sum(map(len, seen.values()))
+
+    @check("every change that a client saw is in the journal, with its amount and time where it has an entry of its own")
+    def _():
+        settled(service, changes)
+        rows = [r for r in entries(service) if int(r[6]) > 0]
+        equal(sum(int(r[6]) for r in rows), changes)
+        noted = {(r[0], r[1], int(r[2]), int(r[3])) for r in rows}
+        was = {(sku, zone, when, amount) for (sku, zone), rows in seen.items() for when, amount in rows}
+        equal(noted - was, set())
+        equal(len(noted), len(rows))
+        require(changes > 60 and len(rows) > 0.8 * changes, f"{changes} changes, {len(rows)} entries")
+
+    @check("explain --at: the price at any time is what was seen then, its steps multiply out, the lowest of 30 days is the least seen")
+    def _():
+        looked = 0
+        for _ in range(25):
+            at, zone = dice.randint(max(began, end - 30 * DAY), end), dice.choice(ZONES)
+            around = ["c1/s25", "c1", ""][["c1/s25", "c1", ""].index(zone):]
+            priced = {sku: next((z for z in around if stands(seen.get((sku, z), []), at)), None) for sku in SKUS}
+            there = [sku for sku in SKUS if priced[sku] is not None]
+            if not there:
+                continue
+            status, rows, err = explain(service, at, *there, zone=zone)
+            equal((status, [r["sku"] for r in rows]), (0, there), err)
+            for row in rows:
+                rows_seen = seen[row["sku"], priced[row["sku"]]]
+                if row["known"] == "moved":
+                    require(row["at_least"] <= stands(rows_seen, at), row)
+                    continue
+                equal((row["zone"], row["known"], row["baseline"]), (priced[row["sku"]], "exactly", stands(rows_seen, at)), f"{row['sku']} in {zone!r} at {at}")
+                multiplies_out(row)
+                equal((row["model"], row["version"]), ("shop", "1"))
+                equal(row["lowest_30_days"]["baseline"], wanted_lowest(rows_seen, at), f"lowest of {row['sku']} before {at}")
+                low_at = row["lowest_30_days"]["since_ms"]
+                require(low_at == at - 30 * DAY or (low_at, row["lowest_30_days"]["baseline"]) in rows_seen or not row["lowest_30_days"]["baseline"], row)
+                looked += 1
+        note(f"{changes} changes, {looked} prices looked up")
+        require(looked > 50, looked)
+
+    @check("as text; no price before the first one; a bad time and an unknown product are told")
+    def _():
+        status, out, err = explain(service, end, "p0", json_=False)
+        equal(status, 0, err)
+        contains(out, "lowest price of the 30 days before")
+        contains(out, "scarcity")
+        equal(explain(service, began - DAY, "p0")[0], 1)
+        equal(explain(service, end, "nobody-sells-this")[0], 1)
+        status, _, err = service.cli("explain", "--at", "yesterday", "p0")
+        equal(status, 2)
+        contains(err, "2026-11-26T14:00:00Z")
+
+    @check("keys of the journal end by themselves; nothing in it names a customer")
+    def _():
+        redis = service.redis()
+        keys = redis.keys(f"{service.instance}:journal:*")
+        for key in keys:
+            require(0 < redis("PTTL", key) <= 37 * DAY or key[-10:] < rfc3339(end - 35 * DAY)[:10], f"{key} {redis('PTTL', key)}")
+            require(all(b"C-SECRET" not in m for m in redis("ZRANGE", key, "0", "-1")), key)
+
+    @check("Redis does not answer for a while: prices move on, and the journal has them afterwards")
+    def _():
+        pid = service.children()["redis-server"]
+        os.kill(pid, signal.SIGSTOP)
+        service.ask([product("p0", 5000)])
+        service.pass_time(1)
+        service.ask([product("p0", 6000)])
+        os.kill(pid, signal.SIGCONT)
+        service.wait_durable()
+        wait_until(lambda: {int(r[3]) for r in entries(service) if r[0] == "p0"} & {service.quote("p0")["baseline"]}, 15, "the price")
+
+    @check("workers that are killed and come back: the price that stands is in the journal, and what was there stays")
+    def _():
+        before = {tuple(r[:4]) for r in entries(service)}
+        service.accept(product("p1", 7000))
+        for name, pid in service.children().items():
+            if name.startswith("worker"):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: service.ask({"control": "ping"})["workers"][0]["connected"], 10, "workers")
+        amount = wait_until(lambda: service.amount("p1"), 5)
+        wait_until(lambda: any(r[0] == "p1" and int(r[3]) == amount for r in entries(service)), 15, "the price after the death")
+        require(before <= {tuple(r[:4]) for r in entries(service)}, "an entry is gone")
+        status, rows, err = explain(service, service.now_ms(), "p1")
+        equal((status, rows[0]["baseline"]), (0, amount), err)
+    watcher.close()
+
+with Service(models={"shop.json": MODEL}, journal_interval_s=60, journal_day_entries_max=192, clock_replay=1) as service:
+    begin = service.now_ms() // DAY * DAY + 2 * DAY
+    require(service.ask({"control": "tick", "time": begin})["ok"], "tick")
+
+    @check("within an interval a price has one entry, with the lowest in between; what moved is counted")
+    def _():
+        service.accept(product("tea", 500))
+        service.pass_time(90)
+        settled(service, 1)
+        low = None
+        for list_price in (700, 200, 400, 600):
+            service.accept(product("tea", list_price))
+            low = min(low or 10**9, service.quote("tea")["baseline"])
+            service.pass_time(1)
+        service.pass_time(120)
+        wait_until(lambda: sum(int(r[6]) for r in entries(service)) == 5, 10, "all moves")
+        rows = entries(service)
+        require(len(rows) <= 3, f"{len(rows)} entries")
+        equal(explain(service, service.now_ms(), "tea")[1][0]["lowest_30_days"]["baseline"], low)
+        require(metric(service, "journal_coalesced_total") >= 2, "not counted")
+
+    @check("a day's entries are bounded: past it they are refused, and counted")
+    def _():
+        for list_price in range(1000, 1800, 100):
+            service.accept(product("tea", list_price))
+            service.pass_time(61)
+        wait_until(lambda: metric(service, "journal_refused_total") > 0, 10, "refused entries")
+        for key in service.redis().keys(f"{service.instance}:journal:*"):
+            require(service.redis()("ZCARD", key) <= 4, key)
+finish()
