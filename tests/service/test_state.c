@@ -173,6 +173,51 @@ Test(state, a_wiped_journal_holds_no_old_image)
     cr_assert_eq(system(command), 0);
 }
 
+Test(state, a_batch_that_is_undone_leaves_no_image_behind)
+{
+    bool fresh;
+    struct state *state = open_partition(&fresh);
+    state_begin(state, 1);
+    put(state, 1, "SECRETMILK");
+    state_commit(state);
+    state_begin(state, 2);
+    struct product_record *record = state_touch(state, POOL_PRODUCTS, state_find(state, POOL_PRODUCTS, key(1)));
+    strcpy(record->sku, "OTHER");
+    state_close(state); /* as a death would leave it: the image is in the journal */
+    state = open_partition(&fresh);
+    cr_assert_str_eq(sku_of(state, 1), "SECRETMILK", "undone");
+    state_begin(state, 2);
+    state_delete(state, POOL_PRODUCTS, state_find(state, POOL_PRODUCTS, key(1)));
+    state_commit(state);
+    state_wipe_journal(state);
+    state_close(state);
+    char command[CONFIG_TEXT_MAX + 64];
+    (void)snprintf(command, sizeof command, "! grep -rq SECRETMILK '%s'", config.data_dir);
+    cr_assert_eq(system(command), 0);
+}
+
+Test(state, a_line_that_could_not_be_written_is_known_after_a_restart_and_an_undo)
+{
+    bool fresh;
+    struct state *state = open_partition(&fresh);
+    state_begin(state, 1);
+    uint32_t cell = state_insert(state, POOL_CELLS, key(1));
+    state_commit(state);
+    cr_assert_not(state_line_stale(state, cell));
+    state_set_line_stale(state, cell, true);
+    state_begin(state, 2);
+    state_delete(state, POOL_CELLS, cell); /* its link is saved and changed */
+    state_close(state);
+    state = open_partition(&fresh);
+    cr_assert_not(fresh);
+    cr_assert(state_line_stale(state, cell));
+    state_set_line_stale(state, cell, false);
+    state_close(state);
+    state = open_partition(&fresh);
+    cr_assert_not(state_line_stale(state, cell));
+    state_close(state);
+}
+
 Test(state, ids_are_remembered_for_a_window_and_not_for_ever)
 {
     bool fresh;
