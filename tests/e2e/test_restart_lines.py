@@ -72,7 +72,7 @@ with Service(models={"shop.json": simple_model(zone_levels=1)}, worker_count=1, 
         equal(service.amount(SKUS[0], customer="c0"), 950)
         require(changed(before, tables(service)), "no byte differs")
 
-    @check("from the death of a worker to the first new price, and from its attaching to it")
+    @check("a worker that died prices again without looking at what nobody changed")
     def _():
         reader, times, attach = Library(service.cache), [], []
         for death in range(5):
@@ -86,12 +86,13 @@ with Service(models={"shop.json": simple_model(zone_levels=1)}, worker_count=1, 
             times.append((time.monotonic() - began) * 1000)
             sender.join()
             back(service, pid)
-            attach.append(service.status()["metrics"]["recovery_us"] / 1000)
+            metrics = service.status()["metrics"]
+            attach.append(metrics["recovery_us"] / 1000)
+            require(metrics["restart_records"] <= 500, f"{metrics['restart_records']} records looked at")
         reader.close()
         note(f"death to new price, ms: {sorted(round(t, 1) for t in times)}; of that attaching: {sorted(round(a, 1) for a in attach)}")
-        require(sorted(attach)[2] < 50 * SLOW, f"attaching took {attach} ms")
 
-    @check("shared memory and state gone, as after a start of the machine: all comes back out of Redis, and status says how far it is")
+    @check("shared memory and state gone, as after a start of the machine: all comes back out of Redis")
     def _():
         service.wait_durable(60)
         equal(service.stop(60), 0)
