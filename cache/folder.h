@@ -24,6 +24,18 @@ enum folder_file { /* the keyed tables first, so that an enum rialto_table is on
 #define FOLDER_LINES_AT    (FOLDER_SEGMENTS_AT + RIALTO_PARTITIONS * sizeof(struct rialto_segment))
 #define FOLDER_RULES_BYTES (sizeof(struct rialto_rules_header) + RIALTO_RULES_MAX * sizeof(struct rialto_rule_row))
 
+struct extent_view { /* an extent in this process's addresses */
+    const _Atomic uint64_t *tags;
+    const _Atomic uint64_t *lines;
+    uint64_t capacity; /* 0 = the extent does not lie within the file */
+    uint64_t first;    /* slot of its first line */
+};
+
+struct extents_seen { /* of a segment, checked once: a published extent never changes */
+    uint32_t count;
+    struct extent_view extent[RIALTO_EXTENTS_MAX];
+};
+
 struct folder_table {
     struct rialto_table_header *header;
     struct rialto_extents *extents; /* [RIALTO_PARTITIONS] */
@@ -31,6 +43,8 @@ struct folder_table {
     uint8_t *base;                  /* offsets count from here */
     size_t bytes;                   /* mapped: all that the file may grow to */
     int fd;                         /* open for writing: to reserve what it grows by; for reading: -1 */
+    struct extents_seen
+        *seen; /* [RIALTO_PARTITIONS], of whoever opened the folder; NULL = each probe checks for itself */
 };
 
 struct folder {

@@ -1,12 +1,14 @@
 /* page.c - quotes: who asks, where, and what the lines say.
  *
- *   request --ask_begin()--> hash of the customer, their line on its way
+ *   request --ask_by_ids()--> hash of the customer, their line on its way        (ask_by_handles(): hashed before)
  *           --hash_skus()--> hashes of a chunk of products (work while the customer's line comes)
  *           --ask_finish()-> terms, zone and the zones around it
  *   chunk   --find_lines()-> tags of all, then lines of all: cells of the nearest zone that has one, offers
  *           --compose()----> quotes
  *
- * Bounded: a chunk is CHUNK products; everything lies on the stack, about 20 KiB. Nothing is stored anywhere else. */
+ * Bounded: a chunk is CHUNK products; everything lies on the stack, about 20 KiB. Nothing is stored anywhere else. A product
+ * is looked for in RIALTO_ZONE_LEVELS zones at most, in each of them in RIALTO_EXTENTS_MAX extents, and a probe of one looks
+ * at RIALTO_PROBE_MAX tags; a line that is being written is waited for as long as line.h says, then the answer is BUSY. */
 #include "cache/reader.h"
 #include "cache/segment.h"
 #include "cache/zone_path.h"
@@ -31,7 +33,9 @@ struct level { /* one zone that may answer */
 
 struct ask { /* one request, resolved */
     const struct rialto *r;
-    const struct rialto_request *request;
+    const struct rialto_zone_handle *zone; /* NULL = none was named */
+    enum rialto_zone_basis basis;
+    const char *currency; /* NULL = any */
     int64_t now_ms;
     int64_t mono_ms;
     uint32_t flags;
@@ -60,11 +64,39 @@ static bool short_enough(const char *text, size_t bytes)
     return text == NULL || strnlen(text, bytes) < bytes;
 }
 
-static bool request_valid(const struct rialto_request *q)
+/* Keys of the zone and those around it that its name tells. False when it is no zone name. */
+static bool zone_handle_of(const struct rialto *r, const char *name, struct rialto_zone_handle *ret)
 {
-    return q != NULL && short_enough(q->customer, RIALTO_ID_MAX) && short_enough(q->zone, RIALTO_ID_MAX) &&
-           short_enough(q->currency, 4) && (uint32_t)q->basis <= RIALTO_BASIS_IP &&
-           (absent(q->zone) || zone_name_valid(q->zone, strlen(q->zone)));
+    const struct rialto_control *c = r->folder.control;
+    struct zone_levels levels;
+    struct zone_chain chain;
+    for (size_t i = 0; i < sizeof levels.geohash_lengths; i++)
+        ret->geohash_lengths[i] = levels.geohash_lengths[i] = __atomic_load_n(&c->geohash_lengths[i], __ATOMIC_RELAXED);
+    for (size_t i = 0; i < sizeof levels.path_depths; i++)
+        ret->path_depths[i] = levels.path_depths[i] = __atomic_load_n(&c->path_depths[i], __ATOMIC_RELAXED);
+    size_t bytes = strnlen(name, RIALTO_ID_MAX);
+    if (bytes == RIALTO_ID_MAX || !zone_chain_of(&levels, name, bytes, &chain))
+        return false;
+    memcpy(ret->name, name, bytes + 1);
+    ret->secret_mark = r->secret_mark;
+    ret->count = (uint8_t)chain.count;
+    for (uint32_t i = 0; i < chain.count; i++) {
+        ret->bytes[i] = (uint8_t)strlen(chain.name[i]);
+        ret->key[i] = key_of_id(r->secret, chain.name[i], ret->bytes[i]);
+    }
+    return true;
+}
+
+/* Are the levels that the handle was cut to still those in use? */
+static bool zone_handle_fresh(const struct rialto *r, const struct rialto_zone_handle *zone)
+{
+    const struct rialto_control *c = r->folder.control;
+    bool fresh = true;
+    for (size_t i = 0; i < sizeof zone->geohash_lengths; i++)
+        fresh = fresh && zone->geohash_lengths[i] == __atomic_load_n(&c->geohash_lengths[i], __ATOMIC_RELAXED);
+    for (size_t i = 0; i < sizeof zone->path_depths; i++)
+        fresh = fresh && zone->path_depths[i] == __atomic_load_n(&c->path_depths[i], __ATOMIC_RELAXED);
+    return fresh;
 }
 
 static uint32_t heartbeat_age_ms(const struct rialto *r, uint32_t partition, int64_t mono_ms)
@@ -81,11 +113,11 @@ static const struct folder_table *table_of(const struct ask *a, enum rialto_tabl
     return &a->r->folder.table[table];
 }
 
-static void ask_begin(struct ask *a, const struct rialto *r, const struct rialto_request *request)
+static void ask_begin(struct ask *a, const struct rialto *r)
 {
     struct rialto_control *c = r->folder.control;
     a->r = r;
-    a->request = request;
+    a->zone = NULL;
     a->mono_ms = reader_mono_ms();
     a->now_ms = a->mono_ms + atomic_load_explicit(&c->clock_offset_ms, memory_order_relaxed);
     a->flags = __atomic_load_n(&c->demo, __ATOMIC_RELAXED) != 0 ? RIALTO_FLAG_DEMO : 0;
@@ -93,9 +125,8 @@ static void ask_begin(struct ask *a, const struct rialto *r, const struct rialto
         a->flags |= RIALTO_FLAG_SUPERSEDED;
     a->level_count = 0;
     a->zone_currency = 0;
-    a->has_terms = a->terms_good = false;
+    a->has_customer = a->has_terms = a->terms_good = false;
     a->terms_age_ms = 0;
-    a->has_customer = !absent(request->customer);
     a->inputs = (struct quote_inputs){
         .now_ms = a->now_ms,
         .stale_after_ms = __atomic_load_n(&c->stale_after_ms, __ATOMIC_RELAXED),
@@ -103,11 +134,75 @@ static void ask_begin(struct ask *a, const struct rialto *r, const struct rialto
         .group_map = __atomic_load_n(&c->group_map, __ATOMIC_RELAXED),
         .mode = (enum rialto_mode)atomic_load_explicit(&c->mode, memory_order_relaxed),
     };
-    if (a->has_customer) {
-        a->customer = key_of_id(r->secret, request->customer, strlen(request->customer));
-        probe_start(&a->terms_probe, table_of(a, RIALTO_TABLE_TERMS), TERMS_WORDS, key_partition(a->customer),
-                    a->customer, true);
+}
+
+static void ask_customer(struct ask *a, struct rialto_key customer)
+{
+    a->has_customer = true;
+    a->customer = customer;
+    probe_start(&a->terms_probe, table_of(a, RIALTO_TABLE_TERMS), TERMS_WORDS, key_partition(customer), customer, true);
+}
+
+/* What both forms of a request have. */
+static enum rialto_status ask_common(struct ask *a, enum rialto_zone_basis basis, const char *currency)
+{
+    a->basis = basis;
+    a->currency = absent(currency) ? NULL : currency;
+    if (!short_enough(currency, 4) || (uint32_t)basis > RIALTO_BASIS_IP)
+        return RIALTO_BAD_INPUT;
+    return reader_retired(a->r) ? RIALTO_RETIRED : RIALTO_OK;
+}
+
+/* The request by ids; the line of the customer begins to come. `zone` is room for what its name says. */
+static enum rialto_status ask_by_ids(struct ask *a, const struct rialto *r, const struct rialto_request *q,
+                                     struct rialto_zone_handle *zone)
+{
+    if (q == NULL)
+        return RIALTO_BAD_INPUT;
+    ask_begin(a, r);
+    if (!absent(q->customer)) {
+        size_t bytes = strnlen(q->customer, RIALTO_ID_MAX);
+        if (bytes == RIALTO_ID_MAX)
+            return RIALTO_BAD_INPUT;
+        ask_customer(a, key_of_id(r->secret, q->customer, bytes));
     }
+    if (!absent(q->zone)) {
+        if (!zone_handle_of(r, q->zone, zone))
+            return RIALTO_BAD_INPUT;
+        a->zone = zone;
+    }
+    return ask_common(a, q->basis, q->currency);
+}
+
+/* OK when a handle of that mark was made with this reader's secret; OTHER_SECRET, or BAD_INPUT when it was never filled. */
+static enum rialto_status handle_status(const struct rialto *r, uint64_t secret_mark)
+{
+    if (secret_mark == r->secret_mark)
+        return RIALTO_OK;
+    return secret_mark == 0 ? RIALTO_BAD_INPUT : RIALTO_OTHER_SECRET;
+}
+
+/* The same by handles. */
+static enum rialto_status ask_by_handles(struct ask *a, const struct rialto *r, const struct rialto_handle_request *q,
+                                         struct rialto_zone_handle *zone)
+{
+    if (q == NULL)
+        return RIALTO_BAD_INPUT;
+    ask_begin(a, r);
+    enum rialto_status status = q->customer == NULL ? RIALTO_OK : handle_status(r, q->customer->secret_mark);
+    if (status == RIALTO_OK && q->zone != NULL)
+        status = handle_status(r, q->zone->secret_mark);
+    if (status != RIALTO_OK)
+        return status;
+    if (q->customer != NULL)
+        ask_customer(a, q->customer->key);
+    a->zone = q->zone;
+    if (q->zone != NULL && !zone_handle_fresh(r, q->zone)) {
+        if (!zone_handle_of(r, q->zone->name, zone))
+            return RIALTO_BAD_INPUT;
+        a->zone = zone;
+    }
+    return ask_common(a, q->basis, q->currency);
 }
 
 /* The customer's line. When it cannot be read in bounded time the answer is the baseline: privacy fails closed, and a
@@ -176,28 +271,17 @@ static bool declared_zone(const struct rialto *r, struct rialto_key key, union z
     return probe_find(&p, zones, ZONE_WORDS, ret->word) == RIALTO_OK;
 }
 
-/* A zone by name: cut to the levels in use, then outward by prefixes up to the first zone that was declared, whose line
- * knows the rest. */
-static void resolve_named(struct ask *a, const char *name)
+/* A zone by name: outward by prefixes up to the first zone that was declared, whose line knows the rest. */
+static void resolve_named(struct ask *a)
 {
-    const struct rialto_control *c = a->r->folder.control;
-    struct zone_levels levels;
-    struct zone_chain chain;
-    for (size_t i = 0; i < sizeof levels.geohash_lengths; i++)
-        levels.geohash_lengths[i] = __atomic_load_n(&c->geohash_lengths[i], __ATOMIC_RELAXED);
-    for (size_t i = 0; i < sizeof levels.path_depths; i++)
-        levels.path_depths[i] = __atomic_load_n(&c->path_depths[i], __ATOMIC_RELAXED);
-    if (!zone_chain_of(&levels, name, strlen(name), &chain) || chain.count == 0)
-        return;
-    for (uint32_t i = 0; i < chain.count; i++) {
-        size_t bytes = strlen(chain.name[i]);
-        struct rialto_key key = key_of_id(a->r->secret, chain.name[i], bytes);
-        union zone_image zone;
-        if (declared_zone(a->r, key, &zone)) {
-            add_declared(a, &zone.line);
+    const struct rialto_zone_handle *zone = a->zone;
+    for (uint32_t i = 0; i < zone->count && i < RIALTO_ZONE_LEVELS - 1; i++) {
+        union zone_image declared;
+        if (declared_zone(a->r, zone->key[i], &declared)) {
+            add_declared(a, &declared.line);
             return;
         }
-        add_level(a, key, chain.name[i], bytes);
+        add_level(a, zone->key[i], zone->name, zone->bytes[i]);
     }
 }
 
@@ -214,15 +298,15 @@ static void resolve_own(struct ask *a)
 
 static void resolve_zone(struct ask *a)
 {
-    bool named = !absent(a->request->zone);
-    bool located = a->request->basis == RIALTO_BASIS_DEVICE || a->request->basis == RIALTO_BASIS_IP;
+    bool named = a->zone != NULL;
+    bool located = a->basis == RIALTO_BASIS_DEVICE || a->basis == RIALTO_BASIS_IP;
     bool permitted = a->terms_good && (a->terms.line.consent & RIALTO_KIND_LOCATION) != 0;
     if (named && located && !permitted) {
         a->flags |= RIALTO_FLAG_IGNORED_ZONE;
         named = false;
     }
     if (named)
-        resolve_named(a, a->request->zone);
+        resolve_named(a);
     else if (a->terms_good)
         resolve_own(a);
     add_world(a);
@@ -259,62 +343,63 @@ struct item { /* one product of a chunk on its way to a quote */
     enum rialto_status status; /* NOT_FOUND = still looking */
     uint8_t level;
     bool begun;          /* cell_probe has been at its level's first tags */
-    bool at_line;        /* and is at a line that may be the product's */
     bool other_currency; /* a cell was there, in a currency that may not answer */
     bool has_offer;
 };
+
+static void begin_item(struct item *it, enum rialto_status status)
+{
+    it->other_currency = it->has_offer = false;
+    it->level = 0;
+    it->status = status;
+}
 
 static void hash_skus(const struct ask *a, size_t n, const char *const sku[], struct item item[])
 {
     for (size_t i = 0; i < n; i++) {
         size_t bytes = sku[i] == NULL ? RIALTO_ID_MAX : strnlen(sku[i], RIALTO_ID_MAX);
-        item[i].other_currency = item[i].has_offer = false;
-        item[i].level = 0;
-        item[i].status = bytes < RIALTO_ID_MAX ? RIALTO_NOT_FOUND : RIALTO_BAD_INPUT;
-        if (item[i].status == RIALTO_NOT_FOUND)
+        begin_item(&item[i], bytes < RIALTO_ID_MAX ? RIALTO_NOT_FOUND : RIALTO_BAD_INPUT);
+        if (bytes < RIALTO_ID_MAX)
             item[i].sku = key_of_id(a->r->secret, sku[i], bytes);
-    }
-    if (n == 1 && item[0].status == RIALTO_NOT_FOUND) {
-        /* Many searches end in the world. A single product has nothing else to wait for while the customer's line comes. */
-        struct probe world;
-        probe_start(&world, table_of(a, RIALTO_TABLE_CELLS), CELL_WORDS, key_partition(item[0].sku),
-                    key_pair_mixed(item[0].sku, a->r->world_mixed), true);
     }
 }
 
-static void start_cell(const struct ask *a, struct item *it)
+static void take_handles(const struct ask *a, size_t n, const struct rialto_product_handle product[],
+                         struct item item[])
+{
+    for (size_t i = 0; i < n; i++) {
+        enum rialto_status status = handle_status(a->r, product[i].secret_mark);
+        begin_item(&item[i], status == RIALTO_OK ? RIALTO_NOT_FOUND : status);
+        item[i].sku = product[i].key;
+    }
+}
+
+/* Many searches end in the world. A single product has nothing else to wait for while the customer's line comes. */
+static void fetch_world(const struct ask *a, const struct item *it)
+{
+    struct probe world;
+    if (it->status == RIALTO_NOT_FOUND)
+        probe_start(&world, table_of(a, RIALTO_TABLE_CELLS), CELL_WORDS, key_partition(it->sku),
+                    key_pair_mixed(it->sku, a->r->world_mixed), true);
+}
+
+static void start_cell(const struct ask *a, struct item *it, bool eager)
 {
     it->begun = false;
     probe_start(&it->cell_probe, table_of(a, RIALTO_TABLE_CELLS), CELL_WORDS, key_partition(it->sku),
-                key_pair_mixed(it->sku, a->level[it->level].mixed), false);
-}
-
-/* On to the next line that may be the product's; where this zone has none, the tags of the next one begin to come. */
-static void seek_cell(const struct ask *a, struct item *it)
-{
-    enum rialto_status status = probe_seek(&it->cell_probe, table_of(a, RIALTO_TABLE_CELLS), CELL_WORDS, !it->begun);
-    it->begun = true;
-    it->at_line = status == RIALTO_OK;
-    if (status == RIALTO_BUSY) {
-        it->status = RIALTO_BUSY;
-    } else if (status == RIALTO_NOT_FOUND && it->level + 1u == a->level_count) {
-        it->status = RIALTO_UNKNOWN_PRODUCT;
-    } else if (status == RIALTO_NOT_FOUND) {
-        it->level++;
-        start_cell(a, it);
-    }
+                key_pair_mixed(it->sku, a->level[it->level].mixed), eager);
 }
 
 static bool currency_fits(const struct ask *a, const struct rialto_rule_row *rule)
 {
     if (a->zone_currency != 0 && rule->currency_number != a->zone_currency)
         return false;
-    return absent(a->request->currency) || strncmp(a->request->currency, rule->currency, sizeof rule->currency) == 0;
+    return a->currency == NULL || strncmp(a->currency, rule->currency, sizeof rule->currency) == 0;
 }
 
 static void read_cell(const struct ask *a, struct item *it)
 {
-    it->status = probe_read(&it->cell_probe, CELL_WORDS, it->cell.word);
+    it->status = probe_read(&it->cell_probe, table_of(a, RIALTO_TABLE_CELLS), CELL_WORDS, it->cell.word);
     if (it->status != RIALTO_OK)
         return;
     it->rule = reader_rule(a->r, it->cell.line.rule); /* NULL: no row says what the amount means */
@@ -324,24 +409,100 @@ static void read_cell(const struct ask *a, struct item *it)
     it->status = RIALTO_NOT_FOUND;
 }
 
+/* What the first look cannot decide: see probe_seek(). */
+static struct look seek_on(const struct ask *a, struct item *it)
+{
+    enum rialto_status status = probe_seek(&it->cell_probe, table_of(a, RIALTO_TABLE_CELLS), CELL_WORDS, !it->begun);
+    if (status == RIALTO_BUSY)
+        it->status = RIALTO_BUSY;
+    return (
+        struct look){ .slot = it->cell_probe.slot, .found = status == RIALTO_OK, .absent = status == RIALTO_NOT_FOUND };
+}
+
+static enum rialto_status compose(const struct ask *a, struct quote_inputs *in, const struct item *it,
+                                  struct rialto_quote *ret)
+{
+    if (__builtin_expect(it->status != RIALTO_OK, 0)) {
+        memset(ret, 0, sizeof *ret);
+        return it->status == RIALTO_UNKNOWN_PRODUCT && it->other_currency ? RIALTO_OTHER_CURRENCY : it->status;
+    }
+    in->cell = &it->cell.line;
+    in->rule = it->rule;
+    in->offer = it->has_offer ? &it->offer.line : NULL;
+    in->age_ms = heartbeat_age_ms(a->r, key_partition(it->sku), a->mono_ms);
+    quote_compose(in, ret);
+    ret->flags |= a->flags;
+    name_zone(a, it->level, ret);
+    return RIALTO_OK;
+}
+
+struct worklist { /* products of a chunk, by number */
+    size_t count;
+    uint8_t number[CHUNK];
+};
+
+/* Where the products of `look` are: those at a line that may be theirs go to `line` and it begins to come, those that this
+ * zone does not have stay. Which of both is a coin's throw, so there is no branch between them. */
+static void seek_cells(const struct ask *a, struct item item[], struct worklist *look, struct worklist *line)
+{
+    size_t on = 0, lines = 0;
+    for (size_t k = 0; k < look->count; k++) {
+        uint8_t number = look->number[k];
+        struct item *it = &item[number];
+        struct probe *p = &it->cell_probe;
+        struct look seen = probe_look(p);
+        if (__builtin_expect(it->begun | (p->in->capacity == 0) | !(seen.found | (seen.absent & (p->left == 0))), 0))
+            seen = seek_on(a, it);
+        it->begun = true;
+        p->slot = seen.slot;
+        uintptr_t here = (uintptr_t)it, there = (uintptr_t)&p->in->lines[seen.slot * CELL_WORDS];
+        __builtin_prefetch((const void *)(here ^ ((here ^ there) & (0 - (uintptr_t)seen.found))));
+        line->number[lines] = number;
+        lines += seen.found;
+        look->number[on] = number;
+        on += seen.absent;
+    }
+    look->count = on;
+    line->count = lines;
+}
+
+/* On to the zone around, where there is one. */
+static void widen_cells(const struct ask *a, struct item item[], struct worklist *look, bool eager)
+{
+    size_t on = 0;
+    for (size_t k = 0; k < look->count; k++) {
+        struct item *it = &item[look->number[k]];
+        if (it->level + 1u == a->level_count) {
+            it->status = RIALTO_UNKNOWN_PRODUCT;
+            continue;
+        }
+        it->level++;
+        start_cell(a, it, eager);
+        look->number[on++] = look->number[k];
+    }
+    look->count = on;
+}
+
 /* Round after round: all products seek, and what they need next begins to come; then those at a line read it. A round
  * moves every probe on, so there are few: one for each zone outward, and one more where a tag was another key's. */
 static void find_cells(const struct ask *a, size_t n, struct item item[])
 {
+    struct worklist look = { .count = 0 }, line;
+    bool eager = n == 1; /* there is nothing else to wait for */
     for (size_t i = 0; i < n; i++) {
-        if (item[i].status == RIALTO_NOT_FOUND)
-            start_cell(a, &item[i]);
+        if (item[i].status != RIALTO_NOT_FOUND)
+            continue;
+        start_cell(a, &item[i], eager);
+        look.number[look.count++] = (uint8_t)i;
     }
-    for (bool looking = true; looking;) {
-        looking = false;
-        for (size_t i = 0; i < n; i++) {
-            if (item[i].status == RIALTO_NOT_FOUND)
-                seek_cell(a, &item[i]);
-        }
-        for (size_t i = 0; i < n; i++) {
-            if (item[i].status == RIALTO_NOT_FOUND && item[i].at_line)
-                read_cell(a, &item[i]);
-            looking = looking || item[i].status == RIALTO_NOT_FOUND;
+    while (look.count > 0) {
+        seek_cells(a, item, &look, &line);
+        widen_cells(a, item, &look, eager);
+        for (size_t k = 0; k < line.count; k++) {
+            struct item *it = &item[line.number[k]];
+            read_cell(a, it);
+            if (__builtin_expect(it->status == RIALTO_NOT_FOUND, 0))
+                look.number[look.count++] = line.number[k];
         }
     }
 }
@@ -380,45 +541,49 @@ static void find_lines(const struct ask *a, size_t n, struct item item[])
         read_offers(a, n, item);
 }
 
-static enum rialto_status compose(const struct ask *a, struct quote_inputs *in, const struct item *it,
-                                  struct rialto_quote *ret)
+/* Products by ids, or by handles where `sku` is NULL. */
+static void answer(struct ask *a, size_t n, const char *const sku[], const struct rialto_product_handle product[],
+                   struct rialto_quote ret[], enum rialto_status ret_status[])
 {
-    if (it->status != RIALTO_OK) {
-        memset(ret, 0, sizeof *ret);
-        return it->status == RIALTO_UNKNOWN_PRODUCT && it->other_currency ? RIALTO_OTHER_CURRENCY : it->status;
+    struct item item[CHUNK];
+    for (size_t from = 0; from < n; from += CHUNK) {
+        size_t count = n - from < CHUNK ? n - from : CHUNK;
+        if (sku != NULL)
+            hash_skus(a, count, &sku[from], item);
+        else
+            take_handles(a, count, &product[from], item);
+        if (n == 1)
+            fetch_world(a, item);
+        if (from == 0)
+            ask_finish(a);
+        find_lines(a, count, item);
+        for (size_t i = 0; i < count; i++)
+            ret_status[from + i] = compose(a, &a->inputs, &item[i], &ret[from + i]);
     }
-    in->cell = &it->cell.line;
-    in->rule = it->rule;
-    in->offer = it->has_offer ? &it->offer.line : NULL;
-    in->age_ms = heartbeat_age_ms(a->r, key_partition(it->sku), a->mono_ms);
-    quote_compose(in, ret);
-    ret->flags |= a->flags;
-    name_zone(a, it->level, ret);
-    return RIALTO_OK;
 }
 
 enum rialto_status rialto_quote_page(const struct rialto *r, const struct rialto_request *request, size_t n,
                                      const char *const sku[], struct rialto_quote ret[],
                                      enum rialto_status ret_status[])
 {
-    if (n > RIALTO_PAGE_MAX || !request_valid(request))
-        return RIALTO_BAD_INPUT;
-    if (reader_retired(r))
-        return RIALTO_RETIRED;
-
     struct ask a;
-    struct item item[CHUNK];
-    ask_begin(&a, r, request);
-    for (size_t from = 0; from < n; from += CHUNK) {
-        size_t count = n - from < CHUNK ? n - from : CHUNK;
-        hash_skus(&a, count, &sku[from], item);
-        if (from == 0)
-            ask_finish(&a);
-        find_lines(&a, count, item);
-        for (size_t i = 0; i < count; i++)
-            ret_status[from + i] = compose(&a, &a.inputs, &item[i], &ret[from + i]);
-    }
-    return RIALTO_OK;
+    struct rialto_zone_handle zone;
+    enum rialto_status status = n > RIALTO_PAGE_MAX ? RIALTO_BAD_INPUT : ask_by_ids(&a, r, request, &zone);
+    if (status == RIALTO_OK)
+        answer(&a, n, sku, NULL, ret, ret_status);
+    return status;
+}
+
+enum rialto_status rialto_quote_page_handles(const struct rialto *r, const struct rialto_handle_request *request,
+                                             size_t n, const struct rialto_product_handle product[],
+                                             struct rialto_quote ret[], enum rialto_status ret_status[])
+{
+    struct ask a;
+    struct rialto_zone_handle zone;
+    enum rialto_status status = n > RIALTO_PAGE_MAX ? RIALTO_BAD_INPUT : ask_by_handles(&a, r, request, &zone);
+    if (status == RIALTO_OK)
+        answer(&a, n, NULL, product, ret, ret_status);
+    return status;
 }
 
 enum rialto_status rialto_quote(const struct rialto *r, const struct rialto_request *request, const char *sku,
@@ -431,20 +596,66 @@ enum rialto_status rialto_quote(const struct rialto *r, const struct rialto_requ
     return page != RIALTO_OK ? page : item;
 }
 
+enum rialto_status rialto_quote_handle(const struct rialto *r, const struct rialto_handle_request *request,
+                                       const struct rialto_product_handle *product, struct rialto_quote *ret)
+{
+    enum rialto_status item = RIALTO_BAD_INPUT;
+    enum rialto_status page =
+        product == NULL ? RIALTO_BAD_INPUT : rialto_quote_page_handles(r, request, 1, product, ret, &item);
+    if (page != RIALTO_OK)
+        memset(ret, 0, sizeof *ret);
+    return page != RIALTO_OK ? page : item;
+}
+
+/* ---- handles ------------------------------------------------------------------------------------------- */
+
+static bool hash_kept(const struct rialto *r, const char *id, struct rialto_key *ret, uint64_t *ret_mark)
+{
+    size_t bytes = id == NULL ? RIALTO_ID_MAX : strnlen(id, RIALTO_ID_MAX);
+    if (bytes == RIALTO_ID_MAX)
+        return false;
+    *ret = key_of_id(r->secret, id, bytes);
+    *ret_mark = r->secret_mark;
+    return true;
+}
+
+enum rialto_status rialto_customer_handle(const struct rialto *r, const char *customer,
+                                          struct rialto_customer_handle *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    return !absent(customer) && hash_kept(r, customer, &ret->key, &ret->secret_mark) ? RIALTO_OK : RIALTO_BAD_INPUT;
+}
+
+enum rialto_status rialto_product_handle(const struct rialto *r, const char *sku, struct rialto_product_handle *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    return hash_kept(r, sku, &ret->key, &ret->secret_mark) ? RIALTO_OK : RIALTO_BAD_INPUT;
+}
+
+enum rialto_status rialto_zone_handle(const struct rialto *r, const char *zone, struct rialto_zone_handle *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    if (!absent(zone) && zone_handle_of(r, zone, ret))
+        return RIALTO_OK;
+    memset(ret, 0, sizeof *ret);
+    return RIALTO_BAD_INPUT;
+}
+
+/* ---- for explaining -------------------------------------------------------------------------------------- */
+
 enum rialto_status reader_quote(const struct rialto *r, const struct rialto_request *request, const char *sku,
                                 struct reader_lines *ret_lines, struct rialto_quote *ret)
 {
-    if (!request_valid(request))
-        return RIALTO_BAD_INPUT;
-    if (reader_retired(r))
-        return RIALTO_RETIRED;
     struct ask a;
     struct item item;
-    ask_begin(&a, r, request);
+    struct rialto_zone_handle zone;
+    enum rialto_status status = ask_by_ids(&a, r, request, &zone);
+    if (status != RIALTO_OK)
+        return status;
     hash_skus(&a, 1, &sku, &item);
     ask_finish(&a);
     find_lines(&a, 1, &item);
-    enum rialto_status status = compose(&a, &a.inputs, &item, ret);
+    status = compose(&a, &a.inputs, &item, ret);
     *ret_lines = (struct reader_lines){ .cell = item.cell, .terms = a.terms, .offer = item.offer, .inputs = a.inputs };
     if (status != RIALTO_OK)
         return status;

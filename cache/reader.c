@@ -2,6 +2,7 @@
  *
  * A handle is written by rialto_open() alone; after that any number of threads may use it. */
 #include "cache/reader.h"
+#include "cache/segment.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,9 @@ enum rialto_status rialto_open(const char *folder, struct rialto **ret)
     memcpy(r->secret, r->folder.control->secret, sizeof r->secret);
     r->world = key_of_world(r->secret);
     r->world_mixed = key_mix(r->world);
+    r->secret_mark = key_of_id(r->secret, (const char *)r->secret, sizeof r->secret).hi | 1u; /* every byte counts */
+    for (uint32_t t = 0; t < RIALTO_TABLE_COUNT; t++)
+        segment_see(&r->folder.table[t], folder_table_words(t), r->seen[t]);
     *ret = r;
     return RIALTO_OK;
 }

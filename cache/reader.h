@@ -12,7 +12,9 @@ struct rialto {
     struct folder folder;    /* mapped PROT_READ */
     struct rialto_key world; /* the secret of a set of files never changes */
     struct rialto_key world_mixed;
+    uint64_t secret_mark; /* of handles made with this secret; never 0 */
     uint8_t secret[RIALTO_SECRET_BYTES];
+    struct extents_seen seen[RIALTO_TABLE_COUNT][RIALTO_PARTITIONS];
 };
 
 union cell_image {

@@ -73,7 +73,7 @@ static inline void tags_set(_Atomic uint64_t *tags, uint64_t slot, uint64_t tag)
 
 struct walk {
     uint64_t match; /* top bit of each byte of the word that may be the key's */
-    uint64_t spare; /* the same for tags that a new key could take */
+    uint64_t spare; /* the same for tags that a new key could take, if the walk is for one */
     uint64_t tag;
     uint32_t at;    /* word */
     uint32_t words; /* of the extent */
@@ -81,7 +81,7 @@ struct walk {
     bool last;      /* an empty tag was seen: the key is not further on */
 };
 
-SEGMENT_INLINE void walk_look_(struct walk *w, const _Atomic uint64_t *tags, uint64_t from)
+SEGMENT_INLINE void walk_look_(struct walk *w, const _Atomic uint64_t *tags, uint64_t from, bool spare)
 {
     uint64_t word = atomic_load_explicit(&tags[w->at], memory_order_acquire);
     uint64_t behind = UINT64_MAX << (from * 8);
@@ -92,10 +92,12 @@ SEGMENT_INLINE void walk_look_(struct walk *w, const _Atomic uint64_t *tags, uin
         behind &= first | (first - 1);
     }
     w->match = tags_equal(word, w->tag) & behind;
-    w->spare = (tags_zero(word) | tags_equal(word, RIALTO_TAG_DELETED)) & behind;
+    if (spare)
+        w->spare = (tags_zero(word) | tags_equal(word, RIALTO_TAG_DELETED)) & behind;
 }
 
-SEGMENT_INLINE void walk_begin(struct walk *w, const _Atomic uint64_t *tags, uint64_t capacity, struct rialto_key key)
+SEGMENT_INLINE void walk_begin(struct walk *w, const _Atomic uint64_t *tags, uint64_t capacity, struct rialto_key key,
+                               bool spare)
 {
     uint64_t home = segment_home(key, capacity), words = capacity / TAGS_PER_WORD;
     uint64_t limit = RIALTO_PROBE_MAX / TAGS_PER_WORD;
@@ -105,17 +107,17 @@ SEGMENT_INLINE void walk_begin(struct walk *w, const _Atomic uint64_t *tags, uin
     w->left =
         (uint32_t)(words < limit ? words : limit - 1); /* after this one; a small extent's first word comes again */
     w->last = false;
-    walk_look_(w, tags, home % TAGS_PER_WORD);
+    walk_look_(w, tags, home % TAGS_PER_WORD, spare);
 }
 
 /* On to the next word; false at the end of the walk. */
-SEGMENT_INLINE bool walk_on_(struct walk *w, const _Atomic uint64_t *tags)
+SEGMENT_INLINE bool walk_on_(struct walk *w, const _Atomic uint64_t *tags, bool spare)
 {
     if (w->last || w->left == 0)
         return false;
     w->left--;
     w->at = w->at + 1 == w->words ? 0 : w->at + 1;
-    walk_look_(w, tags, 0);
+    walk_look_(w, tags, 0, spare);
     return true;
 }
 
@@ -123,7 +125,7 @@ SEGMENT_INLINE bool walk_on_(struct walk *w, const _Atomic uint64_t *tags)
 SEGMENT_INLINE bool walk_next(struct walk *w, const _Atomic uint64_t *tags, uint64_t *ret_slot)
 {
     while (w->match == 0) {
-        if (!walk_on_(w, tags))
+        if (!walk_on_(w, tags, false))
             return false;
     }
     *ret_slot = (uint64_t)w->at * TAGS_PER_WORD + (uint64_t)__builtin_ctzll(w->match) / 8;
@@ -132,13 +134,6 @@ SEGMENT_INLINE bool walk_next(struct walk *w, const _Atomic uint64_t *tags, uint
 }
 
 /* ---- one extent ----------------------------------------------------------------------------------------- */
-
-struct extent_view {
-    const _Atomic uint64_t *tags;
-    const _Atomic uint64_t *lines;
-    uint64_t capacity; /* 0 = the extent does not lie within the file */
-    uint64_t first;    /* slot of its first line */
-};
 
 SEGMENT_INLINE bool extent_inside_(const struct folder_table *table, uint64_t offset, uint64_t bytes)
 {
@@ -165,21 +160,40 @@ SEGMENT_INLINE struct extent_view extent_view(const struct folder_table *table, 
 /* ---- a reader's probe ---------------------------------------------------------------------------------- */
 
 struct probe {
-    const struct rialto_segment *segment;
-    const struct rialto_extents *extents;
-    struct extent_view in;
     struct rialto_key key;
-    uint64_t slot; /* within the extent, that may be the key's; after probe_seek() */
-    struct walk walk;
-    uint32_t left; /* older extents to look at */
+    const struct extent_view *in; /* where it looks: one that was seen before, or `own` */
+    uint64_t slot;                /* within the extent, that may be the key's; after probe_seek() */
+    uint32_t partition;
+    uint32_t left;    /* older extents to look at */
+    bool walking;     /* the first look was not enough */
+    struct walk walk; /* then */
+    struct extent_view own;
 };
 
+/* What nobody has checked yet: the segment has grown since the folder was opened. */
+static inline __attribute__((cold)) void probe_view_(struct probe *p, const struct folder_table *table, uint32_t words,
+                                                     uint32_t number)
+{
+    p->own = extent_view(table, words, &table->extents[p->partition].extent[number]);
+    p->in = &p->own;
+}
+
+SEGMENT_INLINE void probe_aim_(struct probe *p, const struct folder_table *table, uint32_t words, uint32_t number)
+{
+    if (__builtin_expect(table->seen != NULL && number < table->seen[p->partition].count, 1))
+        p->in = &table->seen[p->partition].extent[number];
+    else
+        probe_view_(p, table, words, number);
+}
+
 /* Tags of the older extents come while the newest one's are looked at. */
-SEGMENT_INLINE void probe_fetch_older_(const struct probe *p, const struct folder_table *table, uint32_t words)
+static inline __attribute__((cold)) void probe_fetch_older_(const struct probe *p, const struct folder_table *table,
+                                                            uint32_t words)
 {
     for (uint32_t i = 0; i < p->left; i++) {
-        struct extent_view older = extent_view(table, words, &p->extents->extent[i]);
-        __builtin_prefetch((const void *)&older.tags[segment_home(p->key, older.capacity) / TAGS_PER_WORD]);
+        struct probe older = { .partition = p->partition };
+        probe_aim_(&older, table, words, i);
+        __builtin_prefetch((const void *)&older.in->tags[segment_home(p->key, older.in->capacity) / TAGS_PER_WORD]);
     }
 }
 
@@ -188,18 +202,60 @@ SEGMENT_INLINE void probe_fetch_older_(const struct probe *p, const struct folde
 SEGMENT_INLINE void probe_start(struct probe *p, const struct folder_table *table, uint32_t words, uint32_t partition,
                                 struct rialto_key key, bool eager)
 {
-    p->segment = &table->segment[partition];
-    p->extents = &table->extents[partition];
+    p->partition = partition;
     p->key = key;
-    uint32_t count = folder_extent_count(p->extents);
+    p->walking = false;
+    uint32_t count = folder_extent_count(&table->extents[partition]);
     p->left = count == 0 ? 0 : count - 1;
-    p->in = extent_view(table, words, &p->extents->extent[p->left]);
-    uint64_t home = segment_home(key, p->in.capacity);
-    __builtin_prefetch((const void *)&p->in.tags[home / TAGS_PER_WORD]);
+    probe_aim_(p, table, words, p->left);
+    uint64_t home = segment_home(key, p->in->capacity);
+    __builtin_prefetch((const void *)&p->in->tags[home / TAGS_PER_WORD]);
     if (eager)
-        __builtin_prefetch((const void *)&p->in.lines[home * words]);
+        __builtin_prefetch((const void *)&p->in->lines[home * words]);
     if (__builtin_expect(p->left > 0, 0))
         probe_fetch_older_(p, table, words);
+}
+
+struct look { /* what the first two words of tags say; neither: look on */
+    uint64_t slot;
+    bool found;  /* a line that may be the key's */
+    bool absent; /* the key is not in this extent */
+};
+
+/* probe_look - nine keys of ten are decided here, without a branch that a processor could guess wrong. */
+SEGMENT_INLINE struct look probe_look(const struct probe *p)
+{
+    uint64_t home = segment_home(p->key, p->in->capacity), tag = segment_tag(p->key);
+    uint64_t at = home / TAGS_PER_WORD, next = (at + 1) * TAGS_PER_WORD >= p->in->capacity ? 0 : at + 1;
+    uint64_t one = atomic_load_explicit(&p->in->tags[at], memory_order_acquire);
+    uint64_t two = atomic_load_explicit(&p->in->tags[next], memory_order_acquire);
+    uint64_t behind = UINT64_MAX << (home % TAGS_PER_WORD * 8);
+    /* x ^ (x - 1): up to the lowest bit of x, all where there is none. */
+    uint64_t empty_one = tags_zero(one) & behind, empty_two = tags_zero(two);
+    uint64_t match_one = tags_equal(one, tag) & behind & (empty_one ^ (empty_one - 1));
+    uint64_t match_two = tags_equal(two, tag) & (empty_two ^ (empty_two - 1)) & (empty_one == 0 ? UINT64_MAX : 0);
+    uint64_t second = match_one == 0 ? UINT64_MAX : 0, match = match_one | (match_two & second);
+    uint64_t word = (at & ~second) | (next & second);
+    return (struct look){
+        .slot = word * TAGS_PER_WORD + (uint64_t)__builtin_ctzll(match | UINT64_C(1) << 63) / 8,
+        .found = match != 0,
+        .absent = (match == 0) & ((empty_one | empty_two) != 0),
+    };
+}
+
+/* On along the tags; what was looked at first is looked at again, for tags may have changed. */
+static inline __attribute__((cold)) bool probe_walk_(struct probe *p)
+{
+    if (!p->walking)
+        walk_begin(&p->walk, p->in->tags, p->in->capacity, p->key, false);
+    p->walking = true;
+    return walk_next(&p->walk, p->in->tags, &p->slot);
+}
+
+SEGMENT_INLINE void probe_fetch_line_(const struct probe *p, uint32_t words)
+{
+    for (uint32_t w = 0; w < words; w += 8)
+        __builtin_prefetch((const void *)&p->in->lines[p->slot * words + w]);
 }
 
 /* probe_seek - begin to fetch the next line that may be the key's; `first` on the first call. OK; NOT_FOUND; BUSY when the
@@ -207,30 +263,33 @@ SEGMENT_INLINE void probe_start(struct probe *p, const struct folder_table *tabl
 SEGMENT_INLINE enum rialto_status probe_seek(struct probe *p, const struct folder_table *table, uint32_t words,
                                              bool first)
 {
-    for (;;) {
-        if (p->in.capacity == 0)
+    for (;; first = true) {
+        if (p->in->capacity == 0)
             return RIALTO_BUSY;
-        if (first)
-            walk_begin(&p->walk, p->in.tags, p->in.capacity, p->key);
-        if (walk_next(&p->walk, p->in.tags, &p->slot)) {
-            for (uint32_t w = 0; w < words; w += 8)
-                __builtin_prefetch((const void *)&p->in.lines[p->slot * words + w]);
+        struct look look = { .found = false, .absent = false };
+        if (first) {
+            look = probe_look(p);
+            p->slot = look.slot;
+        }
+        if (look.found || (!look.absent && probe_walk_(p))) {
+            probe_fetch_line_(p, words);
             return RIALTO_OK;
         }
         if (p->left == 0)
             return RIALTO_NOT_FOUND;
-        p->in = extent_view(table, words, &p->extents->extent[--p->left]);
-        first = true;
+        p->walking = false;
+        probe_aim_(p, table, words, --p->left);
     }
 }
 
 /* probe_read - the line that probe_seek() found. OK; NOT_FOUND when it is another key's: seek again; BUSY. */
-SEGMENT_INLINE enum rialto_status probe_read(const struct probe *p, uint32_t words, uint64_t *ret)
+SEGMENT_INLINE enum rialto_status probe_read(const struct probe *p, const struct folder_table *table, uint32_t words,
+                                             uint64_t *ret)
 {
-    const _Atomic uint64_t *word = &p->in.lines[p->slot * words];
+    const _Atomic uint64_t *word = &p->in->lines[p->slot * words];
     if (!line_key_is(word, p->key))
         return RIALTO_NOT_FOUND;
-    if (!line_read(p->segment, word, p->in.first + p->slot, words, ret))
+    if (!line_read(&table->segment[p->partition], word, p->in->first + p->slot, words, ret))
         return RIALTO_BUSY;
     return ret[1] == p->key.lo && ret[2] == p->key.hi ? RIALTO_OK : RIALTO_NOT_FOUND;
 }
@@ -243,10 +302,22 @@ SEGMENT_INLINE enum rialto_status probe_find(struct probe *p, const struct folde
         enum rialto_status status = probe_seek(p, table, words, first);
         if (status != RIALTO_OK)
             return status;
-        status = probe_read(p, words, ret);
+        status = probe_read(p, table, words, ret);
         if (status != RIALTO_NOT_FOUND)
             return status;
     }
+}
+
+/* segment_see - check the extents of all segments once, for probes that come later. */
+static inline void segment_see(struct folder_table *table, uint32_t words, struct extents_seen seen[RIALTO_PARTITIONS])
+{
+    for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++) {
+        uint32_t count = folder_extent_count(&table->extents[p]);
+        for (uint32_t i = seen[p].count; i < count; i++)
+            seen[p].extent[i] = extent_view(table, words, &table->extents[p].extent[i]);
+        seen[p].count = count;
+    }
+    table->seen = seen;
 }
 
 /* segment_extent_of - the extent of a slot; RIALTO_EXTENTS_MAX when it is past the end. */

@@ -204,7 +204,7 @@ static uint64_t find_in(const struct cache *cache, const struct extent *extent, 
 {
     struct walk w;
     uint64_t slot = 0;
-    walk_begin(&w, extent->tags, extent->in.capacity, key);
+    walk_begin(&w, extent->tags, extent->in.capacity, key, false);
     while (walk_next(&w, extent->tags, &slot)) {
         struct line_place at = place_in(cache, extent, extent->in.first + slot);
         if (key_equal(key_at(&at), key))
@@ -228,9 +228,9 @@ uint64_t table_find(const struct cache *cache, enum rialto_table table, uint32_t
 static uint64_t find_spare_in(const struct extent *extent, struct rialto_key key)
 {
     struct walk w;
-    walk_begin(&w, extent->tags, extent->in.capacity, key);
+    walk_begin(&w, extent->tags, extent->in.capacity, key, true);
     while (w.spare == 0) {
-        if (!walk_on_(&w, extent->tags))
+        if (!walk_on_(&w, extent->tags, true))
             return SLOT_NONE;
     }
     return extent->in.first + (uint64_t)w.at * TAGS_PER_WORD + (uint64_t)__builtin_ctzll(w.spare) / 8;

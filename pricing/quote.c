@@ -26,8 +26,8 @@ static int64_t scaled_e4(int64_t amount, int64_t e4)
         rest += NEUTRAL_E4;
         quotient -= 1;
     }
-    bool up = rest * 2 > NEUTRAL_E4 || (rest * 2 == NEUTRAL_E4 && (quotient & 1) != 0);
-    return quotient + up;
+    /* No branch: which way an amount is rounded cannot be guessed. */
+    return quotient + ((rest * 2 > NEUTRAL_E4) | ((rest * 2 == NEUTRAL_E4) & (quotient & 1)));
 }
 
 /* The earlier of two deadlines in ms, where 0 is none. */

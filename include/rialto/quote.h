@@ -87,7 +87,7 @@ RIALTO_API void rialto_close(struct rialto *r);
 /* rialto_quote - the price of one product for one request.
  * Returns RIALTO_OK; UNKNOWN_PRODUCT, OTHER_CURRENCY, RETIRED (open again), BUSY, BAD_INPUT (an id longer than
  * RIALTO_ID_MAX - 1 bytes, a NULL sku or request, a zone that is no zone name, a currency of more than 3 letters), and then
- * *ret is all zero. Bounded: at most 4 zone levels and RIALTO_PROBE_MAX lines each. */
+ * *ret is all zero. Bounded: RIALTO_ZONE_LEVELS zones, in each RIALTO_EXTENTS_MAX times RIALTO_PROBE_MAX tags at most. */
 RIALTO_API enum rialto_status rialto_quote(const struct rialto *r, const struct rialto_request *request,
                                            const char *sku, struct rialto_quote *ret);
 
@@ -107,6 +107,61 @@ RIALTO_API enum rialto_status rialto_quote_page(const struct rialto *r, const st
  * from frozen tables, with RIALTO_FLAG_SUPERSEDED and growing age, until that service removes them (superseded_grace_s); use a
  * library of its version. RETIRED: close the handle and open it again. BAD_INPUT without a handle. */
 RIALTO_API enum rialto_status rialto_state(const struct rialto *r, int64_t *ret_since_ms);
+
+/* ---- kept keys ---------------------------------------------------------------------------------------- */
+
+/* A handle is the hash of an id, for callers that ask for the same products, customers or zones again and again: asking by
+ * handles gives the same answers as asking by ids, and hashes and checks nothing. Plain memory of the caller: it may be
+ * copied, shared between threads and kept as long as the process lives, also across rialto_close() and rialto_open() of the
+ * same installation, whose secret stays in its data folder. A handle that was made with another secret is OTHER_SECRET, and
+ * one that was never filled is BAD_INPUT; neither is ever read as somebody else's. Handles of customers are pseudonyms of
+ * people: keep them as you would keep their ids. Their members are the library's. */
+struct rialto_customer_handle {
+    struct rialto_key key;
+    uint64_t secret_mark;
+};
+struct rialto_product_handle {
+    struct rialto_key key;
+    uint64_t secret_mark;
+};
+struct rialto_zone_handle { /* the zone, cut to the levels in use, and those around it that its name tells */
+    struct rialto_key key[RIALTO_ZONE_LEVELS - 1];
+    uint64_t secret_mark;
+    uint8_t bytes[RIALTO_ZONE_LEVELS - 1];
+    uint8_t count;
+    uint8_t geohash_lengths[2]; /* levels in use when it was made; where they have changed, the name is cut anew */
+    uint8_t path_depths[3];
+    char name[RIALTO_ID_MAX];
+};
+
+/* rialto_customer_handle, rialto_product_handle, rialto_zone_handle - fill a handle. Any thread, no allocation.
+ * Returns RIALTO_OK; BAD_INPUT for an id that is NULL or longer than RIALTO_ID_MAX - 1 bytes, an empty customer or zone
+ * (nobody and nowhere are NULL in the request), or a zone that is no zone name; then *ret is all zero. */
+RIALTO_API enum rialto_status rialto_customer_handle(const struct rialto *r, const char *customer,
+                                                     struct rialto_customer_handle *ret);
+RIALTO_API enum rialto_status rialto_product_handle(const struct rialto *r, const char *sku,
+                                                    struct rialto_product_handle *ret);
+RIALTO_API enum rialto_status rialto_zone_handle(const struct rialto *r, const char *zone,
+                                                 struct rialto_zone_handle *ret);
+
+struct rialto_handle_request {                     /* as struct rialto_request, member by member */
+    const struct rialto_customer_handle *customer; /* NULL = nobody in particular: the baseline */
+    const struct rialto_zone_handle *zone; /* NULL = the customer's own if their terms hold one, else the world */
+    enum rialto_zone_basis basis;
+    const char *currency;
+};
+
+/* rialto_quote_handle, rialto_quote_page_handles - rialto_quote() and rialto_quote_page() for kept keys.
+ *   product [n]  ret [n]  ret_status [n]     n at most RIALTO_PAGE_MAX
+ * Returns as those, and OTHER_SECRET for a handle of another secret: of the page for its customer or zone, of the item for a
+ * product. Any thread, no allocation, and as bounded as those. */
+RIALTO_API enum rialto_status rialto_quote_handle(const struct rialto *r, const struct rialto_handle_request *request,
+                                                  const struct rialto_product_handle *product,
+                                                  struct rialto_quote *ret);
+RIALTO_API enum rialto_status rialto_quote_page_handles(const struct rialto *r,
+                                                        const struct rialto_handle_request *request, size_t n,
+                                                        const struct rialto_product_handle product[],
+                                                        struct rialto_quote ret[], enum rialto_status ret_status[]);
 
 /* rialto_rule - currency, rounding, model and version behind quote.rule. RIALTO_OK or NOT_FOUND. */
 RIALTO_API enum rialto_status rialto_rule(const struct rialto *r, uint16_t rule, struct rialto_rule_row *ret);

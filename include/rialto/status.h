@@ -32,7 +32,8 @@ extern "C" {
     X(NOT_FOUND,          15, "no such entry")                                                            \
     X(OVERFLOW,           16, "an amount went outside the range of money")                                \
     X(REFUSED,            17, "the input was refused; the fault says where and why")                      \
-    X(SUPERSEDED,         18, "another version of Rialto has taken over: these prices are frozen, and go away after a while")
+    X(SUPERSEDED,         18, "another version of Rialto has taken over: these prices are frozen, and go away after a while") \
+    X(OTHER_SECRET,       19, "the handle was made with another cache's secret: make it anew")
 /* clang-format on */
 
 #define RIALTO_STATUS_ENUM_(name, code, text) RIALTO_##name = code,

@@ -251,7 +251,7 @@ static void look_up(int key, uint32_t seen, bool standing)
     found.reads++;
     if (status == RIALTO_BUSY) {
         found.busy++;
-        views_fault(&found.stuck, standing || p.in.capacity == 0); /* or an extent was seen that is not whole */
+        views_fault(&found.stuck, standing || p.in->capacity == 0); /* or an extent was seen that is not whole */
         return;
     }
     uint32_t version = status == RIALTO_OK ? (uint32_t)(image[0] >> 32) : 0, i = history[key].commits;
