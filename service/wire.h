@@ -116,10 +116,10 @@ size_t wire_record_encode(const struct signal *signal, enum signal_part part, ui
 
 /* wire_record_decode - the next record of a message. *at moves on. False if the bytes are not a whole, valid record (lengths,
  * types, kinds, terminators, field numbers, ranges); then the message is to be dropped. */
+bool wire_record_decode(const uint8_t *bytes, size_t size, size_t *at, struct wire_record *ret_head, struct signal *ret);
+
 /* wire_lock_of - what a lock was asked for with, as it travelled. */
 void wire_lock_of(const struct signal *signal, struct wire_lock *ret);
-
-bool wire_record_decode(const uint8_t *bytes, size_t size, size_t *at, struct wire_record *ret_head, struct signal *ret);
 
 /* wire_header_check - a message's head, if it is one of ours and `size` is possible. NULL otherwise. */
 const struct wire_header *wire_header_check(const void *bytes, size_t size);

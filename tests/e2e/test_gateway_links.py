@@ -13,6 +13,7 @@ HEADER = struct.Struct("<IHHQQqIIII")
 RECORD = struct.Struct("<IBBBBIIqQQ")
 FINDING = struct.Struct("<QIHH")
 PART_PRODUCT, PART_CUSTOMER = 1, 2
+VERSION = int(re.search(r"^#define WIRE_VERSION (\d+)u", (ROOT / "service/wire.h").read_text(), re.M)[1])
 FIELDS = re.findall(r'^    X\("(\w+)",', (ROOT / "service/signal.h").read_text(), re.M)
 REASONS = re.findall(r"^    X\((\w+), +(?:NOTE|REJECT),", (ROOT / "service/signal.h").read_text(), re.M)
 
@@ -37,7 +38,7 @@ class Puppet(threading.Thread):
         self.start()
 
     def head(self, kind, count=0):
-        return HEADER.pack(0x52494C57, 4, kind, self.applied, self.durable, self.tick, count, self.index, self.flags,
+        return HEADER.pack(0x52494C57, VERSION, kind, self.applied, self.durable, self.tick, count, self.index, self.flags,
                            self.life if kind == HELLO else 0)
 
     def run(self):
@@ -62,7 +63,7 @@ class Puppet(threading.Thread):
 
     def take(self, pipe, message):
         magic, version, kind, seq, prev, tick, count, worker, _, _ = HEADER.unpack_from(message)
-        equal((magic, version, kind, worker), (0x52494C57, 4, BATCH, self.index), "head of a batch")
+        equal((magic, version, kind, worker), (0x52494C57, VERSION, BATCH, self.index), "head of a batch")
         if self.drop:
             self.drop -= 1
         elif seq <= self.applied:
