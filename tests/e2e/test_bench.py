@@ -37,7 +37,10 @@ def _():
         require(0 < result[way]["page50_p50_ns"] <= result[way]["page50_p99_ns"], f"{way}: {result[way]}")
         require(result[way]["quotes"] > 0 and result[way]["wrong"] == 0, f"{way}: {result[way]}")
 
-status_lines, out_lines, err_lines = run(BIN / "rialto-bench", "lines", "--cells", "20000", "--seconds", "0.1", "--rounds", "1", "--json")
+for _ in range(5):  # a kill seldom falls between the two stores that open and close a line: until one of a hundred has
+    status_lines, out_lines, err_lines = run(BIN / "rialto-bench", "lines", "--cells", "20000", "--seconds", "0.1", "--rounds", "1", "--json")
+    if status_lines != 0 or json.loads(out_lines)["side"]["lines_left_open"] > 0:
+        break
 
 @check("rialto-bench lines --json ends well: no way of publishing a line shows a torn one")
 def _():
