@@ -99,13 +99,18 @@ static const char *text_of(const cJSON *object, const char *member)
     return cJSON_IsString(item) ? item->valuestring : "";
 }
 
-static const struct {
-    uint32_t bit;
-    const char *name;
-} GUARD[] = { { GUARD_FLOOR, "floor" },       { GUARD_CEILING, "ceiling" },     { GUARD_MARGIN, "margin" },
-              { GUARD_STEP, "largest_step" }, { GUARD_DEAD_BAND, "dead_band" }, { GUARD_FROZEN, "frozen" },
-              { GUARD_RISE, "largest_rise" }, { GUARD_DWELL, "dwell" } };
-#define GUARD_COUNT (sizeof GUARD / sizeof GUARD[0])
+static uint32_t guards_of(const cJSON *names)
+{
+    uint32_t guards = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, names)
+    {
+        for (unsigned i = 0; i < GUARD_COUNT; i++)
+            if (cJSON_IsString(item) && strcmp(item->valuestring, guard_names[i]) == 0)
+                guards |= 1u << i;
+    }
+    return guards;
+}
 
 static void entry_of(const cJSON *answer, struct journal_entry *e)
 {
@@ -124,11 +129,7 @@ static void entry_of(const cJSON *answer, struct journal_entry *e)
     e->ceiling = number_of(answer, "ceiling");
     e->ending_step = (uint32_t)number_of(answer, "ending_step");
     e->ending_less = (uint32_t)number_of(answer, "ending_less");
-    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(
-                                 answer, "guardrails")) for (size_t i = 0; i < GUARD_COUNT;
-                                                             i++) if (cJSON_IsString(item) &&
-                                                                      strcmp(item->valuestring, GUARD[i].name) == 0)
-        e->guards |= GUARD[i].bit;
+    e->guards = guards_of(cJSON_GetObjectItemCaseSensitive(answer, "guardrails"));
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(answer, "steps"))
     {
         if (strcmp(text_of(item, "step"), "factor") != 0 || e->factor_count == MODEL_FACTORS_MAX)
@@ -218,9 +219,9 @@ static void print_json(const struct look *look, const struct answer *a)
         cJSON_AddStringToObject(all, "model", e->model);
         cJSON_AddStringToObject(all, "version", e->version);
         cJSON *guards = cJSON_AddArrayToObject(all, "guardrails");
-        for (size_t i = 0; i < GUARD_COUNT; i++)
-            if (e->guards & GUARD[i].bit)
-                cJSON_AddItemToArray(guards, cJSON_CreateString(GUARD[i].name));
+        for (unsigned i = 0; i < GUARD_COUNT; i++)
+            if (e->guards >> i & 1u)
+                cJSON_AddItemToArray(guards, cJSON_CreateString(guard_names[i]));
         cJSON *steps = cJSON_AddArrayToObject(all, "steps");
         for (uint32_t i = 0; i < a->steps.count; i++) {
             const char *name;

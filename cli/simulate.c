@@ -23,9 +23,6 @@
 #define BATCH_MAX    4096u /* signals of one tick that are priced together */
 #define PRODUCTS_MAX (1u << 20)
 
-const char *const SIMULATE_GUARD_NAME[SIMULATE_GUARDS] = { "floor",     "ceiling", "margin",       "largest_step",
-                                                           "dead_band", "frozen",  "largest_rise", "dwell" };
-
 struct run {
     struct simulation *found;
     struct replica side[2];
@@ -166,7 +163,7 @@ static void count_changes(struct run *run, uint32_t side)
                 continue;
             const struct cell_record *old = (const void *)head, *now = state_at(state, pool, index);
             run->found->changes[side] += old->published != now->published;
-            for (uint32_t guard = 0; guard < SIMULATE_GUARDS; guard++)
+            for (uint32_t guard = 0; guard < GUARD_COUNT; guard++)
                 run->found->guard[side][guard] += (now->guards >> guard & 1u) && !(old->guards >> guard & 1u);
         }
     }

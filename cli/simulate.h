@@ -3,11 +3,11 @@
 #define CLI_SIMULATE_H
 
 #include "cli/cli.h"
+#include "pricing/model.h"
 
 #define SIMULATE_TALLIES_MAX 256u  /* categories, and zones; further ones are counted together */
 #define SIMULATE_POINTS_MAX  1024u /* of the curve over time */
 #define SIMULATE_LISTED      10u   /* winners, losers, moves */
-#define SIMULATE_GUARDS      8u
 
 struct tally { /* of one category or zone and currency; pct: of the other side's price, at every tick */
     char name[RIALTO_ID_MAX];
@@ -24,7 +24,7 @@ struct simulation {
     int64_t begin_ms, end_ms;
     uint64_t looks, up, down, missing[2]; /* missing: looks at which only the other side had a price */
     double sum_pct, least_pct, most_pct;
-    uint64_t changes[2], guard[2][SIMULATE_GUARDS], refused[2];
+    uint64_t changes[2], guard[2][GUARD_COUNT], refused[2];
     struct tally category[SIMULATE_TALLIES_MAX + 1], zone[SIMULATE_TALLIES_MAX + 1], total[SIMULATE_TALLIES_MAX + 1];
     uint32_t category_count, zone_count, total_count;
     struct tally *product; /* by gain, the largest first; name is the sku */
@@ -38,7 +38,6 @@ struct simulation {
     uint32_t failed_count;
 };
 
-extern const char *const SIMULATE_GUARD_NAME[SIMULATE_GUARDS];
 
 void simulate_text(const struct simulation *s);
 void simulate_json(const struct simulation *s);

@@ -74,9 +74,9 @@ void simulate_text(const struct simulation *s)
     printf("changes of a price: %" PRIu64 " -> %" PRIu64 "; refused signals: %" PRIu64 " -> %" PRIu64 "\n",
            s->changes[0], s->changes[1], s->refused[0], s->refused[1]);
     printf("guardrails began to speak:");
-    for (uint32_t i = 0; i < SIMULATE_GUARDS; i++)
+    for (uint32_t i = 0; i < GUARD_COUNT; i++)
         if (s->guard[0][i] + s->guard[1][i] > 0)
-            printf(" %s %" PRIu64 " -> %" PRIu64, SIMULATE_GUARD_NAME[i], s->guard[0][i], s->guard[1][i]);
+            printf(" %s %" PRIu64 " -> %" PRIu64, guard_names[i], s->guard[0][i], s->guard[1][i]);
     printf("\n");
     text_tallies("Category", s->category, s->category_count);
     text_tallies("Zone", s->zone, s->zone_count);
@@ -137,8 +137,8 @@ void simulate_json(const struct simulation *s)
            "],\"customers_reaction\":\"left out\",\"guardrails\":{",
            s->orders, s->unpriced, s->missing[0], s->missing[1], s->changes[0], s->changes[1], s->refused[0],
            s->refused[1]);
-    for (uint32_t i = 0; i < SIMULATE_GUARDS; i++)
-        printf("%s\"%s\":[%" PRIu64 ",%" PRIu64 "]", i > 0 ? "," : "", SIMULATE_GUARD_NAME[i], s->guard[0][i],
+    for (uint32_t i = 0; i < GUARD_COUNT; i++)
+        printf("%s\"%s\":[%" PRIu64 ",%" PRIu64 "]", i > 0 ? "," : "", guard_names[i], s->guard[0][i],
                s->guard[1][i]);
     printf("}");
     json_tallies("totals", s->total, s->total_count);
@@ -255,8 +255,8 @@ static void html_summary(FILE *out, const struct simulation *s)
     for (uint32_t i = 0; i < s->failed_count; i++)
         fprintf(out, "<p class='bad'>Not passed: %s</p>\n", s->failed[i]);
     fprintf(out, "<h2>Guardrails</h2><table><tr><th>began to speak</th><th>against</th><th>models</th></tr>\n");
-    for (uint32_t i = 0; i < SIMULATE_GUARDS; i++)
-        fprintf(out, "<tr><td>%s</td><td>%" PRIu64 "</td><td>%" PRIu64 "</td></tr>\n", SIMULATE_GUARD_NAME[i],
+    for (uint32_t i = 0; i < GUARD_COUNT; i++)
+        fprintf(out, "<tr><td>%s</td><td>%" PRIu64 "</td><td>%" PRIu64 "</td></tr>\n", guard_names[i],
                 s->guard[0][i], s->guard[1][i]);
     fprintf(out, "</table>\n");
 }

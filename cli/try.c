@@ -277,24 +277,15 @@ static bool compute(struct attempt *a, struct answer *answer)
     return true;
 }
 
-static const struct {
-    uint32_t bit;
-    const char *name;
-} GUARDS[] = {
-    { GUARD_FLOOR, "floor" },         { GUARD_CEILING, "ceiling" },   { GUARD_MARGIN, "margin" },
-    { GUARD_RISE, "largest_rise" },   { GUARD_STEP, "largest_step" }, { GUARD_DWELL, "dwell" },
-    { GUARD_DEAD_BAND, "dead_band" },
-};
-
 static void print_text(const struct attempt *a, const struct answer *answer)
 {
     printf("%-20s %10lld\n", "list", (long long)a->in.list);
     for (uint32_t i = 0; i < a->model->factor_count; i++)
         printf("%-20s x %8.6f%s\n", a->model->factor[i].name, (double)answer->result.factor_micro[i] / (double)MICRO,
                answer->known[i] ? "" : "   does not speak");
-    for (size_t i = 0; i < sizeof GUARDS / sizeof GUARDS[0]; i++)
-        if (answer->result.guards & GUARDS[i].bit)
-            printf("%-20s speaks\n", GUARDS[i].name);
+    for (unsigned i = 0; i < GUARD_COUNT; i++)
+        if (answer->result.guards >> i & 1u)
+            printf("%-20s speaks\n", guard_names[i]);
     printf("%-20s %10lld\n", "baseline price", (long long)answer->result.baseline);
     if (answer->multiplier_e4 != 10000)
         printf("%-20s x %8.4f\n%-20s %10lld\n", "personal terms", (double)answer->multiplier_e4 / 10000, "amount",
@@ -312,9 +303,9 @@ static void print_json(const struct attempt *a, const struct answer *answer)
     }
     printf("],\"guardrails\":[");
     const char *comma = "";
-    for (size_t i = 0; i < sizeof GUARDS / sizeof GUARDS[0]; i++) {
-        if (answer->result.guards & GUARDS[i].bit) {
-            printf("%s\"%s\"", comma, GUARDS[i].name);
+    for (unsigned i = 0; i < GUARD_COUNT; i++) {
+        if (answer->result.guards >> i & 1u) {
+            printf("%s\"%s\"", comma, guard_names[i]);
             comma = ",";
         }
     }

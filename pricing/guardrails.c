@@ -4,6 +4,9 @@
  * contradict each other, the stronger promise wins: margin over ceiling, and bounds over step and dead band. */
 #include "pricing/guardrails.h"
 
+const char *const guard_names[GUARD_COUNT] = { "floor",     "ceiling", "margin",       "largest_step",
+                                               "dead_band", "frozen",  "largest_rise", "dwell" };
+
 bool guard_bounds(const struct model_guardrails *guard, const struct price_inputs *in, struct bounds *ret,
                   bool *ret_margin)
 {

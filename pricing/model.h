@@ -240,6 +240,9 @@ struct price_inputs {
 #define GUARD_FROZEN    32u /* the operator holds it at list or at its last value (service/freeze.h); never set here */
 #define GUARD_RISE      64u
 #define GUARD_DWELL     128u
+#define GUARD_COUNT     8u
+extern const char *const guard_names[GUARD_COUNT]; /* of bit i: "floor", "largest_step", ... */
+
 struct price_result {
     int64_t baseline;       /* minor units, after rounding, guardrails and ending */
     int64_t floor, ceiling; /* bounds that hold for it and for every personal amount */

@@ -33,6 +33,11 @@ extern const struct field_table model_table_scope, model_table_schedule, model_t
 
 enum rialto_status check_list(struct reader *reader, const cJSON *list, uint32_t low, uint32_t high);
 
+/* read_each - a list of low to high entries, each by `read_one`. Goes on behind a fault. */
+enum rialto_status read_each(struct reader *reader, const cJSON *list, uint32_t low, uint32_t high,
+                             enum rialto_status (*read_one)(struct reader *reader, const cJSON *value, void *target),
+                             void *target);
+
 /* A list of texts into rows of `size` bytes, each checked by `check` (NULL = right, else the reason), none twice. */
 struct text_list {
     uint32_t low, high;

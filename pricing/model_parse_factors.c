@@ -461,8 +461,9 @@ static enum rialto_status name_calendar(struct reader *reader, const struct mode
     return reader_refuse(reader, "the schedule has no calendar \"%s\"; it stands before \"factors\"", target->calendar);
 }
 
-static enum rialto_status read_factor(struct reader *reader, const cJSON *value, struct model *model)
+static enum rialto_status read_factor(struct reader *reader, const cJSON *value, void *to)
 {
+    struct model *model = to;
     struct factor_target target = { .row = { .form = FACTOR_FORM_COUNT,
                                              .input = INPUT_COUNT,
                                              .missing_micro = MICRO,
@@ -481,13 +482,5 @@ static enum rialto_status read_factor(struct reader *reader, const cJSON *value,
 
 enum rialto_status read_factors(struct reader *reader, const cJSON *value, void *target)
 {
-    enum rialto_status status = check_list(reader, value, 0, MODEL_FACTORS_MAX);
-    const cJSON *child = status == RIALTO_OK ? value->child : NULL;
-    for (uint32_t i = 0; child != NULL; child = child->next, i++) {
-        size_t back = reader_enter_index(reader, i);
-        if (read_factor(reader, child, target) != RIALTO_OK)
-            status = RIALTO_REFUSED;
-        reader_leave(reader, back);
-    }
-    return status;
+    return read_each(reader, value, 0, MODEL_FACTORS_MAX, read_factor, target);
 }

@@ -106,8 +106,9 @@ TABLE_WITH(personal, "personal",
            "\"oneOf\":[{\"required\":[\"tier\"]},{\"required\":[\"segment\"]},{\"required\":[\"zone\"]},{\"required\":["
            "\"spend\"]},{\"required\":[\"spend_steps\"]}]");
 
-static enum rialto_status read_personal(struct reader *reader, const cJSON *value, struct model *model)
+static enum rialto_status read_personal(struct reader *reader, const cJSON *value, void *target)
 {
+    struct model *model = target;
     struct model_personal *row = &model->personal[model->personal_count];
     enum rialto_status status = fields_read(reader, &model_table_personal, value, row);
     if (status == RIALTO_OK && row->consent == 0)
@@ -122,13 +123,5 @@ static enum rialto_status read_personal(struct reader *reader, const cJSON *valu
 
 enum rialto_status read_personals(struct reader *reader, const cJSON *value, void *target)
 {
-    enum rialto_status status = check_list(reader, value, 0, MODEL_PERSONAL_MAX);
-    const cJSON *child = status == RIALTO_OK ? value->child : NULL;
-    for (uint32_t i = 0; child != NULL; child = child->next, i++) {
-        size_t back = reader_enter_index(reader, i);
-        if (read_personal(reader, child, target) != RIALTO_OK)
-            status = RIALTO_REFUSED;
-        reader_leave(reader, back);
-    }
-    return status;
+    return read_each(reader, value, 0, MODEL_PERSONAL_MAX, read_personal, target);
 }

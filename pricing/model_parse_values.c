@@ -17,6 +17,21 @@ enum rialto_status check_list(struct reader *reader, const cJSON *list, uint32_t
     return RIALTO_OK;
 }
 
+enum rialto_status read_each(struct reader *reader, const cJSON *list, uint32_t low, uint32_t high,
+                             enum rialto_status (*read_one)(struct reader *reader, const cJSON *value, void *target),
+                             void *target)
+{
+    enum rialto_status status = check_list(reader, list, low, high);
+    const cJSON *child = status == RIALTO_OK ? list->child : NULL;
+    for (uint32_t i = 0; child != NULL; child = child->next, i++) {
+        size_t back = reader_enter_index(reader, i);
+        if (read_one(reader, child, target) != RIALTO_OK)
+            status = RIALTO_REFUSED;
+        reader_leave(reader, back);
+    }
+    return status;
+}
+
 static enum rialto_status read_list_row(struct reader *reader, const struct text_list *shape, const cJSON *value,
                                         char *rows, uint32_t index)
 {
@@ -201,8 +216,9 @@ enum rialto_status read_hours(struct reader *reader, const cJSON *value, void *t
 
 static const char *const weekday_names[] = { "mon", "tue", "wed", "thu", "fri", "sat", "sun" };
 
-static enum rialto_status read_weekday(struct reader *reader, const cJSON *value, uint8_t *mask)
+static enum rialto_status read_weekday(struct reader *reader, const cJSON *value, void *target)
 {
+    uint8_t *mask = target;
     const char *text = cJSON_IsString(value) ? value->valuestring : "";
     for (unsigned i = 0; i < 7; i++) {
         if (strcmp(text, weekday_names[i]) == 0) {
@@ -215,13 +231,5 @@ static enum rialto_status read_weekday(struct reader *reader, const cJSON *value
 
 enum rialto_status read_weekdays(struct reader *reader, const cJSON *value, void *target)
 {
-    enum rialto_status status = check_list(reader, value, 1, 7);
-    const cJSON *child = status == RIALTO_OK ? value->child : NULL;
-    for (uint32_t i = 0; child != NULL; child = child->next, i++) {
-        size_t back = reader_enter_index(reader, i);
-        if (read_weekday(reader, child, target) != RIALTO_OK)
-            status = RIALTO_REFUSED;
-        reader_leave(reader, back);
-    }
-    return status;
+    return read_each(reader, value, 1, 7, read_weekday, target);
 }

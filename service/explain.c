@@ -102,16 +102,10 @@ static uint32_t cell_find(const struct worker *worker, const struct partition *p
 
 static void add_guards(cJSON *answer, uint32_t guards)
 {
-    static const struct {
-        uint32_t bit;
-        const char *name;
-    } GUARD[] = { { GUARD_FLOOR, "floor" },       { GUARD_CEILING, "ceiling" },     { GUARD_MARGIN, "margin" },
-                  { GUARD_STEP, "largest_step" }, { GUARD_DEAD_BAND, "dead_band" }, { GUARD_FROZEN, "frozen" },
-                  { GUARD_RISE, "largest_rise" }, { GUARD_DWELL, "dwell" } };
     cJSON *list = cJSON_AddArrayToObject(answer, "guardrails");
-    for (size_t i = 0; i < sizeof GUARD / sizeof GUARD[0]; i++)
-        if (guards & GUARD[i].bit)
-            cJSON_AddItemToArray(list, cJSON_CreateString(GUARD[i].name));
+    for (unsigned i = 0; i < GUARD_COUNT; i++)
+        if (guards >> i & 1u)
+            cJSON_AddItemToArray(list, cJSON_CreateString(guard_names[i]));
 }
 
 static void add_price(cJSON *answer, const struct cell_record *record, const struct cell_record *priced,
