@@ -363,9 +363,10 @@ with Service(models={f"{name}.json": model for name, model in MODELS.items()}, c
     @check("what was answered durable: redis survives the loss of everything else, killed right after the answer")
     def _():
         for _ in range(3):
-            # A worker that has just come back says "no", and rightly, until it has found its Redis: wait for that, not for the
-            # gateway's memory of the worker before it.
-            wait_until(lambda: service.ask(product("spend-meter", METER, category="spend"))["durable"] == "redis", 20, "durable: redis")
+            # A worker that has just come back says "no", and rightly, until it has found its Redis: wait for that, from every worker
+            # (these products are spread over all partitions), not for the gateway's memory of the workers before them.
+            everywhere = [{"type": "supply", "sku": f"p{i}", "available": 100} for i in range(PRODUCTS)]
+            wait_until(lambda: service.ask(everywhere)["durable"] == "redis", 20, "durable: redis")
             last = Sender(service, ledger, 0, threading.Event())
             last.serial = senders[0].serial
             for _ in range(20):
