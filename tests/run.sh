@@ -11,7 +11,9 @@
 # It finds   RIALTO_BIN, RIALTO_LIB   what to test            TMPDIR           an empty folder of its own
 #            RIALTO_VARIANT           how that was built      RIALTO_SECONDS   how long a race program should run
 # A program that checks nothing, leaves a process behind, or makes a sanitizer speak has failed.
-# Logs stay in build/test/STAGE. The last line is "N passed, N failed".
+# Scripts and fuzzers run as many at a time as there are cores (JOBS), for they wait more than they work; a script with a line
+# "# alone: WHY" has the machine for itself, and so has each race program. Logs stay in build/test/STAGE.
+# The last line is "N passed, N failed".
 set -u
 cd "$(dirname "$0")/.." || exit
 
@@ -56,9 +58,16 @@ for name in "$@"; do
 done
 
 passed=0 failed=0 reads=0
+jobs=${JOBS:-$(nproc)}
 skipped=()
+declare -A running=() # process number -> the program that it executes
 tmp=$(mktemp -d /tmp/rialto-test.XXXXXX)
-trap 'rm -rf "$tmp"' EXIT
+# A background job of bash does not hear of Ctrl-C: what it executes is told by us.
+leave() {
+    for pid in "${!running[@]}"; do kill $(cat "/proc/$pid/task/$pid/children") 2> /dev/null; done
+    rm -rf "$tmp"
+}
+trap leave EXIT
 trap 'exit 130' INT TERM
 
 # Sanitizers want addresses that are not spread too widely; where that cannot be asked for, they are tried as it is.
@@ -97,13 +106,13 @@ left_behind() {
 
 # execute LOG LIMIT_S COMMAND... - run one test program; prints why it must be called failed, if so beyond its own words
 execute() {
-    local log=$1 limit=$2 mark status pids; shift 2
-    mark=$$.$RANDOM$RANDOM
-    rm -rf "$tmp/own" "$log".sanitizer.*
-    mkdir -p "$tmp/own"
+    local log=$1 limit=$2 own mark status pids; shift 2
+    own=$(mktemp -d "$tmp/own.XXXXXX")
+    mark=$$.${own##*.}
+    rm -rf "$log".sanitizer.*
     local options="log_path=$PWD/$log.sanitizer:exitcode=99:detect_leaks=1:print_stacktrace=1"
     RIALTO_BIN=$PWD/build/$variant/bin RIALTO_LIB=$PWD/build/$variant/lib RIALTO_VARIANT=$variant \
-    RIALTO_SECONDS=$race_seconds RIALTO_TEST_MARK=$mark TMPDIR=$tmp/own \
+    RIALTO_SECONDS=$race_seconds RIALTO_TEST_MARK=$mark TMPDIR=$own \
     ASAN_OPTIONS=$options:detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=$options \
     TSAN_OPTIONS=$options:second_deadlock_stack=1 LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0 \
         $calm timeout -k 30 "$limit" "$@" > "$log" 2>&1 < /dev/null
@@ -118,6 +127,7 @@ execute() {
         echo "left processes behind:" $(for p in $pids; do tr '\0' ' ' < "/proc/$p/cmdline" | cut -c1-60; done)
         kill -KILL $pids 2> /dev/null
     fi
+    rm -rf "$own"
     # Two remarks are no findings: Clang 19's runtime on a machine without a symbolizer, and a search for leaks that began while a
     # thread was still on its way in or out. A leak that is found says so in words of its own.
     if cat "$log".sanitizer.* 2> /dev/null |
@@ -162,54 +172,91 @@ reads_in() {
     sed -nE 's/^#.* ([0-9]+) (reads|quotes|seen|looks).*/\1/p' "$1" | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
 }
 
+# log_of FILE - where its program's words go; beside it: .why (execute's findings) and .start (milliseconds)
+log_of() { printf '%s/%s.log' "$logs" "$(basename "${1%.c}")"; }
+
+# finish_one JUDGE - wait until one program has ended, and judge it
+finish_one() {
+    local pid file
+    wait -n -p pid "${!running[@]}"
+    file=${running[$pid]}
+    unset "running[$pid]"
+    "$1" "$file" "$(log_of "$file")"
+}
+
+# run_all JOBS RUN JUDGE FILE... - RUN FILE LOG for each, JOBS at a time, and JUDGE FILE LOG as soon as each has ended
+run_all() {
+    local most=$1 run=$2 judge=$3 file log; shift 3
+    for file in "$@"; do
+        while [ ${#running[@]} -ge "$most" ]; do finish_one "$judge"; done
+        log=$(log_of "$file")
+        { now_ms > "$log.start"; "$run" "$file" "$log" > "$log.why"; } &
+        running[$!]=$file
+    done
+    while [ ${#running[@]} -gt 0 ]; do finish_one "$judge"; done
+}
+
+run_program() {
+    local program=$1
+    if [ "$kind" = race ]; then program=build/$variant/${1%.c}; fi
+    execute "$2" "$limit" "$program" "$race_seconds"
+}
+
+judge_program() {
+    local log=$2 why ok not_ok
+    why=$(cat "$log.why")
+    not_ok=$(grep -cE '^not ok' "$log")
+    ok=$(grep -E '^ok' "$log" | grep -vcE '# SKIP')
+    while read -r line; do skipped+=("$stage: ${line##*# SKIP }"); done < <(grep -E '^ok.*# SKIP' "$log")
+    if [ "$kind" = race ]; then reads=$((reads + $(reads_in "$log"))); fi
+    if [ "$ok" = 0 ] && [ "$not_ok" = 0 ] && [ -z "$why" ] && ! grep -qE '^ok.*# SKIP' "$log"; then
+        why="checked nothing"
+    fi
+    judge "$stage" "$(basename "${1%.c}")" "$log" "$(cat "$log.start")" "$why" "$ok" "$not_ok"
+}
+
 # stage_programs - scripts, and race programs that were built for it
 stage_programs() {
-    local file program name start log why ok not_ok
-    case $kind in
-    race) build "$stage" "$variant" race || return ;;
-    *) build "$stage" "$variant" all || return ;;
-    esac
-    for file in $files; do
-        name=$(basename "${file%.c}")
-        program=$file
-        if [ "$kind" = race ]; then program=build/$variant/${file%.c}; fi
-        log=$logs/$name.log
-        start=$(now_ms)
-        why=$(execute "$log" "$limit" "$program" "$race_seconds")
-        not_ok=$(grep -cE '^not ok' "$log")
-        ok=$(grep -E '^ok' "$log" | grep -vcE '# SKIP')
-        while read -r line; do skipped+=("$stage: ${line##*# SKIP }"); done < <(grep -E '^ok.*# SKIP' "$log")
-        if [ "$kind" = race ]; then reads=$((reads + $(reads_in "$log"))); fi
-        if [ "$ok" = 0 ] && [ "$not_ok" = 0 ] && [ -z "$why" ] && ! grep -qE '^ok.*# SKIP' "$log"; then
-            why="checked nothing"
-        fi
-        judge "$stage" "$name" "$log" "$start" "$why" "$ok" "$not_ok"
-    done
+    local alone
+    if [ "$kind" = race ]; then
+        build "$stage" "$variant" race || return
+        run_all 1 run_program judge_program $files
+        return
+    fi
+    build "$stage" "$variant" all || return
+    alone=$(grep -lE '^# alone: ' $files)
+    run_all "$jobs" run_program judge_program $(grep -LE '^# alone: ' $files)
+    run_all 1 run_program judge_program $alone
+}
+
+run_fuzzer() {
+    local name seeds corpus
+    name=$(basename "${1%.c}")
+    corpus=build/fuzz/corpus/$name
+    mkdir -p "$corpus"
+    seeds=tests/fuzz/corpus/$name
+    if [ ! -d "$seeds" ]; then seeds=; fi
+    execute "$2" $((fuzz_seconds + limit)) "build/$variant/tests/fuzz/$name" -max_total_time="$fuzz_seconds" \
+        -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$logs/$name-" "$corpus" $seeds
+}
+
+judge_fuzzer() {
+    local name log=$2 why runs
+    name=$(basename "${1%.c}")
+    why=$(cat "$log.why")
+    runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+    if [ -z "$why" ] && [ "${runs:-0}" -lt 100 ]; then why="only ${runs:-0} inputs tried"; fi
+    if [ -z "$why" ]; then
+        report "$stage" "$name" 1 0 "$(cat "$log.start")" "$runs inputs"
+    else
+        judge "$stage" "$name" "$log" "$(cat "$log.start")" "$why" 0 0
+    fi
 }
 
 # stage_fuzz - each fuzzer for a while, from its seeds and what earlier runs found
 stage_fuzz() {
-    local file name start log why runs corpus seeds
     build "$stage" "$variant" fuzz || return
-    for file in $files; do
-        name=$(basename "${file%.c}")
-        log=$logs/$name.log
-        corpus=build/fuzz/corpus/$name
-        mkdir -p "$corpus"
-        seeds=tests/fuzz/corpus/$name
-        if [ ! -d "$seeds" ]; then seeds=; fi
-        start=$(now_ms)
-        why=$(execute "$log" $((fuzz_seconds + limit)) "build/$variant/tests/fuzz/$name" -max_total_time="$fuzz_seconds" \
-            -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$logs/$name-" \
-            "$corpus" $seeds)
-        runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
-        if [ -z "$why" ] && [ "${runs:-0}" -lt 100 ]; then why="only ${runs:-0} inputs tried"; fi
-        if [ -z "$why" ]; then
-            report "$stage" "$name" 1 0 "$start" "$runs inputs"
-        else
-            judge "$stage" "$name" "$log" "$start" "$why" 0 0
-        fi
-    done
+    run_all "$jobs" run_fuzzer judge_fuzzer $files
 }
 
 # go_round STAGE... - the named stages of the table once, or all

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# alone: it floods a service, and whoever runs beside it
 """More than can be taken: memory stays bounded, the newest state wins, quotes go on; who misbehaves costs nobody else anything."""
 import resource
 from rialto_test import *
