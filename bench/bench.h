@@ -100,6 +100,9 @@ int bench_quote(const struct bench_options *options);
 int bench_ingest(const struct bench_options *options);
 /* bench_price - cells repriced by a worker, one weather signal for a million prices, one demand signal to its price. */
 int bench_price(const struct bench_options *options);
+/* bench_acked - 20,000 acknowledged signals a second at levels redis and disk, beside a bare client of the same transactions. Exit status
+ * 1 when one was not acknowledged at its level. */
+int bench_acked(const struct bench_options *options);
 /* bench_clients - the same quotes from C, Python, Node.js, PHP and Java, over HTTP and out of Redis, on one service. */
 int bench_clients(const struct bench_options *options);
 /* bench_lines - the side line beside a plain seqlock, two copies a line and repair by a successor. Exit status: 1 when a

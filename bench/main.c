@@ -20,6 +20,7 @@ static const struct measurement {
     { "ingest", bench_ingest, "signals to published prices, beside bare cJSON" },
     { "price", bench_price,
       "cells repriced per second, a weather signal for a million prices, a demand signal to its price" },
+    { "acked", bench_acked, "acknowledged signals at 20,000 a second, beside bare hiredis with the same transactions" },
     { "clients", bench_clients,
       "a quote and a page of 50 by every way in: C, Python, Node.js, PHP, Java, HTTP, Redis" },
     { "churn", bench_churn, "keys deleted and new ones inserted for ever: operations per second, tenth by tenth" },

@@ -73,4 +73,19 @@ def _():
     equal((result["zone_cells"], result["wrong"]), (5000, 0))
     require(result["signals"] > 10, str(result))
 
+status_acked, out_acked, err_acked = run(BIN / "rialto-bench", "acked", "--seconds", "0.1", "--rounds", "1", "--json", timeout=120 * SLOW)
+
+@check("rialto-bench acked --json ends well: every message was answered at its level, beside a bare client of as many records")
+def _():
+    equal(status_acked, 0, err_acked)
+    result = json.loads(out_acked)
+    for level in ("redis", "disk"):
+        for who in ("ours", "bare"):
+            one = result[level][who]
+            require(0 < one["p50_ms"] <= one["p99_ms"] <= one["p999_ms"], f"{level} {who}: {one}")
+            equal((level, who, one["messages"], one["failed"]), (level, who, 201, 0))
+            # An order counts in its shop, its city and the world; of a record that changed twice in a flush the last one counts.
+            require(2010 < one["records"] < 2 * 6030 and one["transactions"] > 0, f"{level} {who}: {one}")
+    require(result["goal_p99_ms"] >= 5, str(result))
+
 finish()
