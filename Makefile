@@ -42,7 +42,7 @@ CPPFLAGS := -D_GNU_SOURCE -Iinclude -I. -DRIALTO_VERSION='"$(VERSION)"'
 CFLAGS   := -std=c17 -g -fPIC -fvisibility=hidden -Wall -Wextra -Wpedantic -Wconversion -Wshadow \
             -Wstrict-prototypes -Wmissing-prototypes -Werror $(FLAGS.$(VARIANT)) $(EXTRA_CFLAGS)
 LDFLAGS  := $(FLAGS.$(VARIANT)) -Wl,--as-needed -Wl,-z,relro,-z,now
-LDLIBS   := -lhiredis -lnng -lcjson -lmicrohttpd -lsodium -lz -lm -lpthread
+LDLIBS   := -lhiredis -lnng -lcjson -lmicrohttpd -lsodium -lcsv -lz -lm -lpthread
 
 JOBS ?= $(shell nproc)
 ifeq ($(MAKELEVEL),0)

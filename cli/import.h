@@ -1,0 +1,52 @@
+/* import.h - what `rialto import` is made of.
+ *
+ *   FILE --import_csv.c: rows of cells--> import_row.c: one row, one signal--> import.c: checked, sent, findings back to row and column */
+#ifndef CLI_IMPORT_H
+#define CLI_IMPORT_H
+
+#include "service/signal.h"
+
+#define IMPORT_COLUMNS_MAX 64u
+#define IMPORT_ROW_MAX     65536u /* bytes of the longest row */
+
+/* import_csv_read - a file of comma-separated values (RFC 4180), row by row. Separators are commas, semicolons or tabs, whichever
+ * the header has most of; a byte order mark is passed over. `row` gets rows as a spreadsheet counts them, the header as row 1, and
+ * cells without blanks around them; it returns false to end early. Returns RIALTO_OK, or REFUSED with *fault (line: the row). */
+enum rialto_status import_csv_read(const char *path,
+                                   bool (*row)(void *user, uint32_t number, uint32_t count, char *const cell[],
+                                               char separator),
+                                   void *user, struct fault *fault);
+
+struct import_map { /* what the command line says of columns */
+    uint32_t count;
+    struct import_pair {
+        const char *name;        /* column to take the field from; for a filled one NULL */
+        enum signal_field field; /* SIGNAL_FIELD_COUNT: the column is passed over */
+        const char *fill;        /* what stands in empty cells of the field; NULL: a column's name */
+    } pair[2 * IMPORT_COLUMNS_MAX];
+};
+
+struct import_sheet { /* which field stands in which column */
+    enum signal_type type;
+    char separator;
+    uint32_t columns;
+    enum signal_field field[IMPORT_COLUMNS_MAX]; /* SIGNAL_FIELD_COUNT: passed over */
+    uint32_t column[SIGNAL_FIELD_COUNT];         /* IMPORT_COLUMNS_MAX: in none */
+    const char *fill[SIGNAL_FIELD_COUNT];        /* NULL: nothing */
+};
+
+/* import_sheet_open - read the header. False after having told `fault` what is wrong, for every column. */
+typedef void import_fault(void *user, uint32_t row, uint32_t column, const char *field, const char *reason);
+bool import_sheet_open(struct import_sheet *sheet, enum signal_type type, const struct import_map *map, uint32_t count,
+                       char *const cell[], char separator, import_fault *fault, void *user);
+
+/* import_row - the signal of a row, checked; the caller's (cJSON_Delete). NULL after having told `fault` what is wrong, for every cell. */
+cJSON *import_row(const struct import_sheet *sheet, const struct signal_rules *rules, uint32_t row, uint32_t count,
+                  char *const cell[], import_fault *fault, void *user);
+
+/* import_column - the column (from 0) that a finding's pointer means; IMPORT_COLUMNS_MAX for none. */
+uint32_t import_column(const struct import_sheet *sheet, const char *pointer);
+
+/* import_describe - the columns of a type of signal, for people, on standard output. */
+void import_describe(enum signal_type type);
+#endif

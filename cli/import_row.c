@@ -1,0 +1,364 @@
+/* import_row.c - a header to fields, and a row to a signal. People write 19.99 and yes; a signal wants 1999 and true. Every check of
+ * values is the service's own (SIGNAL_FIELDS). */
+#include "cli/import.h"
+
+#include "cli/cli.h"
+#include "pricing/money.h"
+#include "pricing/nearest.h"
+#include "service/signal_rows.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define DECIMAL_MAX 20u /* characters of a number in a cell */
+#define WORD_MAX    64u
+
+struct at { /* where a row's faults are told */
+    const struct import_sheet *sheet;
+    uint32_t row;
+    import_fault *fault;
+    void *user;
+    bool failed;
+};
+
+static void say_fault(struct at *at, enum signal_field field, const char *reason)
+{
+    bool known = field < SIGNAL_FIELD_COUNT;
+    at->failed = true;
+    at->fault(at->user, at->row, known ? at->sheet->column[field] : IMPORT_COLUMNS_MAX,
+              known ? signal_row_name(field) : "", reason);
+}
+
+/* ---- the header --------------------------------------------------------------------------------------------- */
+
+static bool belongs(enum signal_field field, enum signal_type type)
+{
+    return (signal_rows[field].types & 1u << type) != 0;
+}
+
+static const struct import_pair *pair_find(const struct import_map *map, const char *name)
+{
+    for (uint32_t i = 0; i < map->count; i++)
+        if (map->pair[i].name != NULL && strcasecmp(map->pair[i].name, name) == 0)
+            return &map->pair[i];
+    return NULL;
+}
+
+static bool column_find(const struct import_sheet *sheet, const struct import_map *map, const char *name, char *ret_why,
+                        size_t n, enum signal_field *ret)
+{
+    const struct import_pair *pair = pair_find(map, name);
+    char lower[WORD_MAX];
+    size_t bytes = strlen(name);
+    *ret = pair != NULL ? pair->field : SIGNAL_FIELD_COUNT;
+    if (pair == NULL && bytes < sizeof lower) {
+        for (size_t i = 0; i <= bytes; i++)
+            lower[i] = (char)tolower((unsigned char)name[i]);
+        *ret = signal_row_find(lower);
+    }
+    if (pair != NULL && *ret == SIGNAL_FIELD_COUNT)
+        return true; /* passed over */
+    if (*ret < SIGNAL_FIELD_COUNT && belongs(*ret, sheet->type) && sheet->column[*ret] == IMPORT_COLUMNS_MAX)
+        return true;
+    if (*ret < SIGNAL_FIELD_COUNT && belongs(*ret, sheet->type)) {
+        (void)snprintf(ret_why, n, "a second column for \"%s\"", signal_row_name(*ret));
+        return false;
+    }
+    const char *names[SIGNAL_FIELD_COUNT];
+    uint32_t count = 0;
+    for (enum signal_field field = 0; field < SIGNAL_FIELD_COUNT; field++)
+        if (belongs(field, sheet->type))
+            names[count++] = signal_row_name(field);
+    const char *near = nearest_name(name, count, names);
+    (void)snprintf(ret_why, n,
+                   "unknown column%s%s%s (--map \"NAME=FIELD\" says what it is, --ignore NAME passes it over)",
+                   near != NULL ? ": did you mean \"" : "", near != NULL ? near : "", near != NULL ? "\"?" : "");
+    return false;
+}
+
+bool import_sheet_open(struct import_sheet *sheet, enum signal_type type, const struct import_map *map, uint32_t count,
+                       char *const cell[], char separator, import_fault *fault, void *user)
+{
+    memset(sheet, 0, sizeof *sheet);
+    sheet->type = type;
+    sheet->separator = separator;
+    sheet->columns = count;
+    for (uint32_t i = 0; i < SIGNAL_FIELD_COUNT; i++)
+        sheet->column[i] = IMPORT_COLUMNS_MAX;
+    for (uint32_t i = 0; i < map->count; i++)
+        if (map->pair[i].fill != NULL && belongs(map->pair[i].field, type))
+            sheet->fill[map->pair[i].field] = map->pair[i].fill;
+
+    bool good = true;
+    for (uint32_t i = 0; i < count; i++) {
+        char why[FAULT_REASON_MAX];
+        sheet->field[i] = SIGNAL_FIELD_COUNT;
+        if (cell[i][0] == 0 && pair_find(map, "") == NULL)
+            continue; /* a column without a name is nobody's: faults come from its cells */
+        if (!column_find(sheet, map, cell[i], why, sizeof why, &sheet->field[i])) {
+            fault(user, 1, i, cell[i], why);
+            sheet->field[i] = SIGNAL_FIELD_COUNT;
+            good = false;
+        } else if (sheet->field[i] < SIGNAL_FIELD_COUNT) {
+            sheet->column[sheet->field[i]] = i;
+        }
+    }
+    for (enum signal_field field = 0; field < SIGNAL_FIELD_COUNT; field++) {
+        bool missing = (signal_rows[field].must & 1u << type) != 0 && sheet->column[field] == IMPORT_COLUMNS_MAX &&
+                       sheet->fill[field] == NULL;
+        if (missing)
+            fault(user, 1, IMPORT_COLUMNS_MAX, signal_row_name(field),
+                  "this column is needed (or --map, or --fill FIELD=TEXT for all rows)");
+        good &= !missing;
+    }
+    return good;
+}
+
+/* The field that a pointer such as /segments/2 means; SIGNAL_FIELD_COUNT for none. */
+static enum signal_field import_field(const char *pointer)
+{
+    char name[WORD_MAX];
+    if (pointer[0] != '/')
+        return SIGNAL_FIELD_COUNT;
+    (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(pointer + 1, "/"), pointer + 1);
+    return signal_row_find(name);
+}
+
+uint32_t import_column(const struct import_sheet *sheet, const char *pointer)
+{
+    enum signal_field field = import_field(pointer);
+    return field < SIGNAL_FIELD_COUNT ? sheet->column[field] : IMPORT_COLUMNS_MAX;
+}
+
+/* ---- cells to values ---------------------------------------------------------------------------------------- */
+
+/* cJSON takes any bytes; our strict parser does not. */
+static bool is_utf8(const char *cell)
+{
+    const char *c = cell;
+    while (*c != 0 && (unsigned char)*c < 0x80)
+        c++;
+    if (*c == 0)
+        return true;
+    struct fault fault;
+    cJSON *string = cJSON_CreateString(cell);
+    char *text = cJSON_PrintUnformatted(string);
+    cJSON *again = text != NULL ? json_parse(text, strlen(text), 0, &fault) : NULL;
+    bool good = again != NULL;
+    cJSON_Delete(again);
+    cJSON_Delete(string);
+    free(text);
+    return good;
+}
+
+/* "-12,50" as "-12.5": digits and one decimal sign at most, without zeros at its end. A comma is a decimal sign only where it does
+ * not separate cells. False: that is no number, or one of more than DECIMAL_MAX characters. */
+static bool decimal_text(const char *cell, char separator, char ret[DECIMAL_MAX + 1])
+{
+    size_t n = 0, point = 0;
+    for (const char *c = cell; *c != 0; c++) {
+        bool sign = *c == '.' || (*c == ',' && separator != ',');
+        bool fits =
+            isdigit((unsigned char)*c) || (*c == '-' && n == 0) || (sign && point == 0 && n > 0 && ret[n - 1] != '-');
+        if (!fits || n == DECIMAL_MAX)
+            return false;
+        if (sign)
+            point = n;
+        ret[n++] = sign ? '.' : *c;
+    }
+    if (n == 0 || !isdigit((unsigned char)ret[n - 1]))
+        return false;
+    while (point > 0 && n > point && (ret[n - 1] == '0' || ret[n - 1] == '.'))
+        n--;
+    ret[n] = 0;
+    return true;
+}
+
+static cJSON *amount_value(const char *plain, const struct currency *currency, char *ret_why, size_t n)
+{
+    const char *point = strchr(plain, '.');
+    size_t decimals = point != NULL ? strlen(point + 1) : 0;
+    if (decimals > currency->decimals) {
+        (void)snprintf(ret_why, n, "%s has %u decimals, this has %zu", currency->letters, currency->decimals, decimals);
+        return NULL;
+    }
+    char minor[2 * DECIMAL_MAX];
+    int whole = point != NULL ? (int)(point - plain) : (int)strlen(plain);
+    (void)snprintf(minor, sizeof minor, "%.*s%s%.*s", whole, plain, point != NULL ? point + 1 : "",
+                   (int)(currency->decimals - decimals), "000000");
+    return cJSON_CreateNumber(strtod(minor, NULL));
+}
+
+/* What stands in a row for a field: its cell, or what all empty ones are filled with; NULL for nothing. */
+static const char *text_of(const struct import_sheet *sheet, enum signal_field field, uint32_t count,
+                           char *const cell[])
+{
+    uint32_t column = sheet->column[field];
+    return column < count && cell[column][0] != 0 ? cell[column] : sheet->fill[field];
+}
+
+/* The currency of a row's amounts, or NULL. */
+static const struct currency *row_currency(const struct import_sheet *sheet, uint32_t count, char *const cell[])
+{
+    const char *letters = text_of(sheet, SIGNAL_FIELD_currency, count, cell);
+    return letters != NULL ? currency_find(letters) : NULL;
+}
+
+static cJSON *number_value(const struct import_sheet *sheet, enum field_kind kind, const char *text, uint32_t count,
+                           char *const cell[], char *ret_why, size_t n)
+{
+    char plain[DECIMAL_MAX + 1];
+    if (!decimal_text(text, sheet->separator, plain)) {
+        (void)snprintf(ret_why, n, "no number: digits and one decimal sign are taken, like %s",
+                       sheet->separator == ',' ? "1234.5" : "1234,5 or 1234.5");
+        return NULL;
+    }
+    if (kind != FIELD_MONEY)
+        return cJSON_CreateNumber(strtod(plain, NULL));
+    const struct currency *currency = row_currency(sheet, count, cell);
+    if (currency == NULL) {
+        (void)snprintf(ret_why, n, "an amount needs a currency: a column \"currency\", or --fill currency=EUR");
+        return NULL;
+    }
+    return amount_value(plain, currency, ret_why, n);
+}
+
+static cJSON *switch_value(const char *text, char *ret_why, size_t n)
+{
+    static const char *const on[] = { "true", "yes", "1" }, *const off[] = { "false", "no", "0" };
+    for (size_t i = 0; i < sizeof on / sizeof on[0]; i++) {
+        if (strcasecmp(text, on[i]) == 0)
+            return cJSON_CreateTrue();
+        if (strcasecmp(text, off[i]) == 0)
+            return cJSON_CreateFalse();
+    }
+    (void)snprintf(ret_why, n, "yes or no is taken here (or true, false, 1, 0)");
+    return NULL;
+}
+
+/* "profile|purchases": these kinds are permitted, the others are not. "none": none is. The consent that a customer gave is said as a
+ * whole, so that what a shop's table no longer holds is no longer permitted. */
+static cJSON *consent_value(const char *text, char *ret_why, size_t n)
+{
+    cJSON *ret = cJSON_CreateObject();
+    for (int i = 0; i < choice_count(CHOICES_BASIS); i++) {
+        size_t bytes = 0;
+        char kind[WORD_MAX];
+        const char *word = choice_at(CHOICES_BASIS, i, &bytes);
+        (void)snprintf(kind, sizeof kind, "%.*s", (int)bytes, word);
+        cJSON_AddFalseToObject(ret, kind);
+    }
+    char words[4 * WORD_MAX], *save = NULL;
+    (void)snprintf(words, sizeof words, "%s", text);
+    for (char *word = strtok_r(words, "| ", &save); word != NULL; word = strtok_r(NULL, "| ", &save)) {
+        if (strcmp(word, "none") == 0)
+            continue;
+        if (!cJSON_HasObjectItem(ret, word) || strlen(text) >= sizeof words) {
+            (void)snprintf(ret_why, n,
+                           "kinds of data with bars between them are taken here: " CHOICES_BASIS ", or none");
+            cJSON_Delete(ret);
+            return NULL;
+        }
+        cJSON_ReplaceItemInObjectCaseSensitive(ret, word, cJSON_CreateTrue());
+    }
+    return ret;
+}
+
+static cJSON *words_value(const char *text)
+{
+    cJSON *ret = cJSON_CreateArray();
+    char *words = strdup(text), *save = NULL;
+    for (char *word = words != NULL ? strtok_r(words, "|", &save) : NULL; word != NULL;
+         word = strtok_r(NULL, "|", &save))
+        cJSON_AddItemToArray(ret, cJSON_CreateString(word));
+    free(words);
+    return ret;
+}
+
+/* A cell as the JSON value that a signal's field wants; NULL with *ret_why. */
+static cJSON *cell_value(const struct import_sheet *sheet, enum signal_field field, const char *text, uint32_t count,
+                         char *const cell[], char *ret_why, size_t n)
+{
+    if (!is_utf8(text)) {
+        (void)snprintf(ret_why, n, "not UTF-8: save the file as \"CSV UTF-8\"");
+        return NULL;
+    }
+    switch (signal_rows[field].kind) {
+    case FIELD_MONEY:
+    case FIELD_NUMBER:
+    case FIELD_INTEGER: return number_value(sheet, signal_rows[field].kind, text, count, cell, ret_why, n);
+    case FIELD_SWITCH: return switch_value(text, ret_why, n);
+    case FIELD_CONSENT: return consent_value(text, ret_why, n);
+    case FIELD_WORDS: return words_value(text);
+    default: return cJSON_CreateString(text);
+    }
+}
+
+/* ---- a row -------------------------------------------------------------------------------------------------- */
+
+static void take_cell(struct at *at, enum signal_field field, const char *text, uint32_t count, char *const cell[],
+                      const struct signal_rules *rules, struct signal *signal, cJSON *object)
+{
+    char why[FAULT_REASON_MAX] = "out of memory";
+    struct fault fault = { 0 };
+    cJSON *value = cell_value(at->sheet, field, text, count, cell, why, sizeof why);
+    if (value == NULL) {
+        say_fault(at, field, why);
+    } else if (signal_take(field, value, rules, signal_rows[field].pointer, signal, &fault) != REASON_none) {
+        say_fault(at, field, fault.reason);
+        cJSON_Delete(value);
+    } else {
+        cJSON_AddItemToObject(object, signal_row_name(field), value);
+    }
+}
+
+cJSON *import_row(const struct import_sheet *sheet, const struct signal_rules *rules, uint32_t row, uint32_t count,
+                  char *const cell[], import_fault *fault, void *user)
+{
+    struct at at = { sheet, row, fault, user, false };
+    struct signal signal = { .type = sheet->type };
+    struct fault found = { 0 };
+    for (uint32_t i = sheet->columns; i < count; i++) {
+        if (cell[i][0] != 0) {
+            fault(user, row, i, "", "more cells than the header has columns");
+            return NULL;
+        }
+    }
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "type", signal_type_name(sheet->type));
+    for (enum signal_field field = 0; field < SIGNAL_FIELD_COUNT; field++) {
+        const char *text = text_of(sheet, field, count, cell);
+        if (text != NULL)
+            take_cell(&at, field, text, count, cell, rules, &signal, object);
+    }
+    if (!at.failed && signal_finish(rules, &signal, &found) != REASON_none)
+        say_fault(&at, import_field(found.pointer), found.reason);
+    if (!at.failed)
+        return object;
+    cJSON_Delete(object);
+    return NULL;
+}
+
+void import_describe(enum signal_type type)
+{
+    for (enum signal_field field = 0; field < SIGNAL_FIELD_COUNT; field++) {
+        const struct signal_row *row = &signal_rows[field];
+        if (!belongs(field, type))
+            continue;
+        const char *how = row->kind == FIELD_MONEY     ? "amount such as 19.99"
+                          : row->kind == FIELD_SWITCH  ? "yes or no"
+                          : row->kind == FIELD_WORDS   ? "words with | between them"
+                          : row->kind == FIELD_CONSENT ? "kinds with | between them, or none"
+                          : row->kind == FIELD_TIME    ? "time such as 2026-01-31T10:00:00Z"
+                          : row->kind == FIELD_NUMBER  ? "number"
+                          : row->kind == FIELD_INTEGER ? "whole number"
+                                                       : "text";
+        const char *text =
+            row->kind == FIELD_CONSENT ? "what the customer permits; kinds not named are refused" : row->text;
+        printf("%-14s %-7s %-34s %s%s%s\n", signal_row_name(field), (row->must & 1u << type) != 0 ? "needed" : "", how,
+               text, row->choices[0] != 0 ? ": " : "", row->choices);
+    }
+}
