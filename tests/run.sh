@@ -47,6 +47,7 @@ shift $((OPTIND - 1))
 if [ "$minutes" -gt 0 ]; then
     race_seconds=${RACE_SECONDS:-60} fuzz_seconds=${FUZZ_SECONDS:-60}
     export RIALTO_HISTORIES=${RIALTO_HISTORIES:-1000000} # of tests/random, in the first round
+    export FAULT_KILLS=${FAULT_KILLS:-1000} FAULT_GONE_SECONDS=${FAULT_GONE_SECONDS:-60} # of tests/fault, in the first round
 else
     race_seconds=${RACE_SECONDS:-5} fuzz_seconds=${FUZZ_SECONDS:-10}
 fi
@@ -199,7 +200,7 @@ run_all() {
 run_program() {
     local program=$1
     if [ "$kind" = race ]; then program=build/$variant/${1%.c}; fi
-    execute "$2" "$limit" "$program" "$race_seconds"
+    execute "$2" $((minutes > 0 ? 10 * limit : limit)) "$program" "$race_seconds" # soaking takes its time
 }
 
 judge_program() {
@@ -282,7 +283,7 @@ go_round() {
 begin=$(date +%s)
 end=$((begin + minutes * 60))
 go_round "$@"
-unset RIALTO_HISTORIES
+unset RIALTO_HISTORIES FAULT_KILLS FAULT_GONE_SECONDS
 while [ "$minutes" -gt 0 ] && [ $failed = 0 ] && [ "$(date +%s)" -lt $end ]; do go_round "$@"; done
 
 printf 'all stages: %d s\n' $(($(date +%s) - begin))

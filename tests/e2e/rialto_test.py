@@ -390,6 +390,44 @@ SMALL = {
 }
 
 
+class OwnRedis:
+    """A real redis-server with its folder, on a socket of the test's own, which the test may kill and start again."""
+
+    def __init__(self):
+        self.folder = temporary_folder("redis.")
+        self.socket = self.folder / "redis.sock"
+        self.process = None
+        atexit.register(self.kill)
+        self.start()
+
+    def start(self, *more, wait=True):
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", "0", "--unixsocket", str(self.socket), "--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
+             "--auto-aof-rewrite-percentage", "0", "--dir", str(self.folder), "--logfile", "log", *more],
+            preexec_fn=die_with_the_test, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        if wait:
+            wait_until(self.answers, 10, "redis-server")
+
+    def answers(self):
+        with contextlib.suppress(OSError, Closed, RedisError):
+            return self("PING") == "PONG"
+
+    def __call__(self, *words, password=None):
+        redis = Redis(self.socket)
+        try:
+            if password is not None:
+                redis("AUTH", password)
+            return redis(*words)
+        finally:
+            redis.close()
+
+    def kill(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
 class Service:
     """rialtod with folders, ports and a cache of its own."""
 

@@ -3,14 +3,14 @@
 
   senders (3)   product prices, orders of customers, tiers, in messages with ids; a message is sent again until it is answered
   reader        quotes through librialto without a pause; each must make sense by itself and against what was acknowledged
-  killer        kill -9 of worker, gateway, redis-server, several, all and the supervisor too; now and then a SIGSTOP
+  killer        kill -9 of worker, gateway, redis-server, supervisor, several, all; now and then a SIGSTOP
 
 What can be counted:
   list price    1000 k + k mod 7 with k = 1000 (product + 1) + version: a mixed or invented amount is no such number
   spend         every unit of spend lowers a multiplier by exactly 1e-4: the sum of a customer's orders can be read off a quote
   tier          the last one acknowledged must hold
 
-FAULT_SEED, FAULT_SECONDS and FAULT_RATE choose another run, its length and its load."""
+FAULT_SEED, FAULT_SECONDS and FAULT_RATE choose another run, its length and its load; FAULT_KILLS=1000 goes on until so many kills (`make soak`)."""
 import random
 import sys
 import threading
@@ -21,7 +21,9 @@ from rialto_test import *
 
 SEED = int(os.environ.get("FAULT_SEED", int.from_bytes(os.urandom(4), "big")))
 SECONDS = float(os.environ.get("FAULT_SECONDS", 80))
-SENDERS, PRODUCTS, CUSTOMERS = 3, 192, 192  # products and customers are shared out to the senders: one writer each
+KILLS = int(os.environ.get("FAULT_KILLS", 0))
+ROOM = 192 * max(1, -(-KILLS // 250))  # a version has three digits, and spend lowers a multiplier down to 0.1: a long storm takes more of them
+SENDERS, PRODUCTS, CUSTOMERS = 3, ROOM, ROOM  # products and customers are shared out to the senders: one writer each
 RATE = float(os.environ.get("FAULT_RATE", 1200))  # signals a second at most: each partition remembers so many ids in ten minutes
 TIERS = 20
 
@@ -237,35 +239,43 @@ class Killer:
         self.service = service
         self.dice = random.Random(f"{SEED}.killer")
         self.kills = {}
+        self.told = self.lasted = 0
         self.back_ms = []
 
-    def storm(self, seconds, goes_on):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and goes_on():
+    def killed(self):
+        return sum(count for what, count in self.kills.items() if what != "stop")
+
+    def storm(self, goes_on):
+        began = time.monotonic()
+        while goes_on(time.monotonic() - began):
             time.sleep(self.dice.uniform(0.2, 1.2))
             self.strike(self.dice.choices(("worker", "gateway", "redis-server", "stop", "both workers", "gateway and worker", "all children",
-                                           "everything"), (8, 5, 3, 2, 2, 2, 1, 1))[0])
+                                           "everything", "supervisor"), (8, 5, 3, 2, 2, 2, 1, 1, 1))[0])
+            if self.killed() >= self.told + 100:
+                self.told = self.killed()
+                note(f"{self.told} kills after {time.monotonic() - began:.0f} s")
+        self.lasted = time.monotonic() - began
 
     def strike(self, what):
         children = self.service.children()
         workers = sorted(name for name in children if name.startswith("worker"))
         names = {"worker": self.dice.sample(workers, min(1, len(workers))), "stop": self.dice.sample(sorted(children), min(1, len(children))),
                  "both workers": workers, "gateway and worker": ["gateway", *workers[:1]],
-                 "all children": list(children), "everything": list(children)}.get(what, [what])
+                 "all children": list(children), "everything": list(children), "supervisor": []}.get(what, [what])
         pids = [children[name] for name in names if name in children]
-        if not pids:
+        if not pids and what != "supervisor":
             return
         self.kills[what] = self.kills.get(what, 0) + 1
         if what == "stop":
             self.pause(pids[0])
             return
         at_ms = time.monotonic_ns() // 1_000_000
-        if what == "everything":
+        if what in ("everything", "supervisor"):
             self.service.process.kill()
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        if what == "everything":
+        if what in ("everything", "supervisor"):
             self.service.process.wait()
             self.service.start(60)
         elif what == "worker":
@@ -299,7 +309,7 @@ def differences(library, ledger):
     return wrong
 
 
-note(f"FAULT_SEED={SEED} FAULT_SECONDS={SECONDS:g}")
+note(f"FAULT_SEED={SEED} " + (f"FAULT_KILLS={KILLS}" if KILLS else f"FAULT_SECONDS={SECONDS:g}"))
 with Service(models={f"{name}.json": model for name, model in MODELS.items()}, cache_on_stop="keep",
              restart_backoff_ms=20, restart_backoff_max_ms=200, answer_timeout_ms=3000, durable_timeout_ms=1000,
              stale_after_ms=60000, personal_stale_ms=60000) as service:
@@ -316,9 +326,10 @@ with Service(models={f"{name}.json": model for name, model in MODELS.items()}, c
 
     @check("the storm: processes are killed and the service comes back each time")
     def _():
-        killer.storm(SECONDS, lambda: not reader.problems and not any(s.problems for s in senders))
-        note(f"killed: {killer.kills}")
-        require(sum(killer.kills.values()) >= SECONDS / 6, f"only {killer.kills}")
+        killer.storm(lambda lasted: (killer.killed() < KILLS if KILLS else lasted < SECONDS)
+                     and not reader.problems and not any(s.problems for s in senders))
+        note(f"{killer.killed()} kills in {killer.lasted:.0f} s: {killer.kills}")
+        require(killer.killed() >= (KILLS or SECONDS / 6), f"only {killer.kills}")
 
     @check("every sender gets every message acknowledged in the end")
     def _():
@@ -332,13 +343,13 @@ with Service(models={f"{name}.json": model for name, model in MODELS.items()}, c
         require(not any(s.is_alive() for s in senders), "a sender waits without end")
         problems = [p for s in senders for p in s.problems]
         require(not problems, f"{len(problems)}: {problems[:3]}")
-        require(sum(s.acked for s in senders) > 100 * SECONDS, "hardly any load")
+        require(sum(s.acked for s in senders) > 100 * killer.lasted, "hardly any load")
 
     @check("the reader got a price each time: right product, within bounds, never one that was not published, never an older one")
     def _():
         note(f"{reader.quotes} quotes, slowest {reader.slowest * 1000:.1f} ms seen from Python, tables reopened {reader.reopened} times")
         require(not reader.problems, f"{len(reader.problems)}: {reader.problems[:3]}")
-        require(reader.quotes > 100 * SECONDS, f"only {reader.quotes} quotes")
+        require(reader.quotes > 100 * killer.lasted, f"only {reader.quotes} quotes")
 
     @check("a killed worker is back within a second")
     def _():
