@@ -28,6 +28,7 @@ const struct rialto_field *rialto_quote_fields(void)
         FIELD(group, 'u'),
         FIELD(currency, 's'),
         FIELD(zone, 's'),
+        FIELD(used, 'u'),
         { NULL, (uint32_t)sizeof(struct rialto_quote), 0, 0 },
     };
     return fields;

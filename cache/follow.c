@@ -7,7 +7,7 @@
 
 #define CATCH_UP_MARGIN 1024u /* entries that a follower who was overrun leaves to the writer, so as not to be again */
 
-/* Where a cell says that its names are: slots in products.v2 and zones.v2 of its own partition. */
+/* Where a cell says that its names are: slots in products.v3 and zones.v3 of its own partition. */
 static uint64_t product_slot_of(const struct rialto_cell_line *cell)
 {
     return cell->lo_product >> 48 | (cell->hi_place >> 48 & 3) << 16;

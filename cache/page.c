@@ -285,7 +285,7 @@ static void resolve_named(struct ask *a)
     }
 }
 
-/* The zone that the customer's terms hold: a slot in zones.v2 of the customer's own partition. */
+/* The zone that the customer's terms hold: a slot in zones.v3 of the customer's own partition. */
 static void resolve_own(struct ask *a)
 {
     union zone_image zone;
@@ -309,6 +309,8 @@ static void resolve_zone(struct ask *a)
         resolve_named(a);
     else if (a->terms_good)
         resolve_own(a);
+    bool own_data = named ? located : a->level_count > 0;
+    a->inputs.zone_kinds = own_data ? RIALTO_KIND_LOCATION : 0;
     add_world(a);
 }
 

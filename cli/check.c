@@ -3,6 +3,8 @@
 #include "pricing/model.h"
 #include "pricing/scope.h"
 
+#include <rialto/bindings.h>
+
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,6 +138,72 @@ static void report_winner(const struct cli *cli, const struct model *a, const st
     printf("}\n");
 }
 
+static const char *kinds_text(uint8_t kinds, char ret[64])
+{
+    static const struct {
+        uint8_t bit;
+        const char *name;
+    } names[] = {
+#define KIND(name, bit) { bit, #name },
+        RIALTO_KINDS(KIND)
+#undef KIND
+    };
+    ret[0] = '\0';
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (kinds & names[i].bit)
+            (void)snprintf(ret + strlen(ret), 64 - strlen(ret), " %s", names[i].name);
+    return ret;
+}
+
+/* What a policy asks, each with where it is written. */
+static void print_asks(const struct policy *policy)
+{
+    char kinds[64];
+    if (policy->disclosure_code != 0)
+        printf("    disclosure %u: %s (%s)\n", policy->disclosure_code, policy->disclosure_text, policy->disclosure_citation);
+    if (policy->never_above_count != 0) {
+        printf("    personal data lift no price of");
+        for (uint32_t i = 0; i < policy->never_above_count; i++)
+            printf(" %s", policy->never_above[i]);
+        printf(" above the baseline (%s)\n", policy->never_above_citation);
+    }
+    if (policy->forbidden != 0)
+        printf("    moves no price:%s (%s)\n", kinds_text(policy->forbidden, kinds), policy->forbidden_citation);
+    if (policy->rise_micro >= 0)
+        printf("    largest rise: %.4g %% since it came into force (%s)\n", (double)policy->rise_micro / 1e4, policy->rise_citation);
+    if (policy->permitted_count != 0) {
+        printf("    permits models to name:");
+        for (uint32_t i = 0; i < policy->permitted_count; i++)
+            printf(" %s", policy->permitted[i]);
+        printf(" (%s)\n", policy->permitted_citation);
+    }
+    if (policy->notice[0] != '\0')
+        printf("    notice: %s (%s)\n", policy->notice, policy->notice_citation);
+    if (policy->prior_days != 0)
+        printf("    reductions are announced with the lowest price of %u days: rialto explain --at (%s)\n", policy->prior_days,
+               policy->prior_citation);
+}
+
+static void report_policy(const struct cli *cli, const struct policy *policy)
+{
+    if (cli->json) {
+        printf("{\"ok\":true,\"file\":");
+        cli_json_text(policy->file);
+        printf(",\"policy\":");
+        cli_json_text(policy->name);
+        printf(",\"version\":");
+        cli_json_text(policy->version);
+        printf(",\"policy_status\":\"%s\"}\n", policy_status_text(policy->status));
+        return;
+    }
+    printf("%s: ok: %s %s, %s, in", policy->file, policy->name, policy->version,
+           policy->status == POLICY_IN_FORCE ? "in force" : policy_status_text(policy->status));
+    for (uint32_t i = 0; i < policy->region_count; i++)
+        printf(" %s", policy->region[i]);
+    printf("%s\n", policy->status == POLICY_IN_FORCE ? "" : ": it does nothing");
+    print_asks(policy);
+}
+
 static bool check_set(const struct cli *cli, const char *path)
 {
     struct model_set *set;
@@ -151,6 +219,8 @@ static bool check_set(const struct cli *cli, const char *path)
         if (!cli->json)
             printf("%s: ok: %u model%s, no contradictions between them\n", path, set->count,
                    set->count == 1 ? "" : "s");
+        for (uint32_t i = 0; i < set->policies.count; i++)
+            report_policy(cli, &set->policies.policy[i]);
         for (uint32_t i = 0; i < set->count; i++)
             for (uint32_t j = i + 1; j < set->count; j++)
                 report_winner(cli, &set->model[i], &set->model[j]);
@@ -186,16 +256,17 @@ static bool is_folder(const char *path)
 
 /* What is printed instead of checking anything. */
 struct shown {
-    bool schema, inputs, factors;
+    bool schema, policy_schema, inputs, factors;
 };
 
-enum own_option { OPTION_SCHEMA = CLI_OWN, OPTION_INPUTS, OPTION_FACTORS };
+enum own_option { OPTION_SCHEMA = CLI_OWN, OPTION_POLICY_SCHEMA, OPTION_INPUTS, OPTION_FACTORS };
 
 static bool take(void *user, int option, const char *argument)
 {
     struct shown *shown = user;
     (void)argument;
     shown->schema |= option == OPTION_SCHEMA;
+    shown->policy_schema |= option == OPTION_POLICY_SCHEMA;
     shown->inputs |= option == OPTION_INPUTS;
     shown->factors |= option == OPTION_FACTORS;
     return true;
@@ -204,6 +275,7 @@ static bool take(void *user, int option, const char *argument)
 static int run(struct cli *cli, int argc, char *argv[])
 {
     static const struct option own[] = { { "schema", no_argument, NULL, OPTION_SCHEMA },
+                                         { "policy-schema", no_argument, NULL, OPTION_POLICY_SCHEMA },
                                          { "inputs", no_argument, NULL, OPTION_INPUTS },
                                          { "factors", no_argument, NULL, OPTION_FACTORS },
                                          { 0 } };
@@ -213,11 +285,13 @@ static int run(struct cli *cli, int argc, char *argv[])
         return status;
     if (shown.schema)
         model_schema_print(stdout);
+    if (shown.policy_schema)
+        policy_schema_print(stdout);
     if (shown.inputs)
         model_inputs_print(stdout);
     if (shown.factors)
         model_forms_print(stdout);
-    if (shown.schema || shown.inputs || shown.factors)
+    if (shown.schema || shown.policy_schema || shown.inputs || shown.factors)
         return CLI_OK;
     bool good = true;
     if (optind == argc)
@@ -235,10 +309,11 @@ const struct cli_command cli_check = {
             "does, and\n"
             "prints each fault as file:line:column: pointer: reason. A folder is also checked for contradictions "
             "between its\n"
-            "models, and who prices what where two of them claim the same products is said. Needs no running service. "
+            "models, with the policies in its folder policies/, and who prices what where two of them claim the same products is said. Needs no running service. "
             "With --config, the configuration file is checked too.\n"
             "\n"
             "  --schema            print the JSON Schema of model files, as in models/schema/\n"
+            "  --policy-schema     print the JSON Schema of policy files\n"
             "  --inputs            print the table of inputs that factors may read\n"
             "  --factors           print the table of kinds of factors\n"
             "\n"

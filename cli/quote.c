@@ -110,6 +110,14 @@ static void print_text(const char *sku, const struct rialto_quote *quote, const 
         printf("    until      %s UTC\n", clock);
     }
     printf("    model      %.31s %.31s\n", rule->model, rule->version);
+    if (rule->policy[0] != '\0' || quote->used != 0) {
+        printf("    policy     %.31s", rule->policy[0] != '\0' ? rule->policy : "none");
+        printf("; data read: ");
+        print_kinds(quote->used);
+        printf("%s\n", quote->used == 0 ? "none" : "");
+    }
+    if (quote->disclosure != 0)
+        printf("    disclosure %u: %.127s\n", quote->disclosure, rule->disclosure_text);
     if (quote->flags != 0) {
         printf("    notes      ");
         print_flags(quote->flags);
@@ -130,7 +138,7 @@ static void print_json(const struct rialto_request *request, const char *sku, en
         printf(",\"text\":\"%s\"}\n", rialto_status_text(status));
         return;
     }
-    char text[2048];
+    char text[3072];
     size_t bytes = quote_json(quote, rule, sizeof text, text);
     printf(",\"age_ms\":%u,\"quote\":%s}\n", quote->age_ms, bytes < sizeof text ? text : "null");
 }

@@ -1,6 +1,6 @@
 /* status.c - `rialto status`: is the instance well? From its tables, its metrics, and one question to its gateway.
  *
- *   control.v2   mode, heartbeats by partition         metrics.v2   processes, counters, Redis
+ *   control.v3   mode, heartbeats by partition         metrics.v3   processes, counters, Redis
  *   tables       lines used and room                   ping         the gateway answers, what time it is
  *
  * Healthy: the gateway answers, every heartbeat is fresh, every worker has Redis, nothing waits long for it. */

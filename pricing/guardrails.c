@@ -66,20 +66,38 @@ static int64_t window_of(const struct model_guardrails *guard, int64_t ms)
 int64_t guard_reference(const struct model_guardrails *guard, const struct price_inputs *in, int64_t *ret_ms)
 {
     *ret_ms = in->now_ms;
+    bool kept = in->reference > 0 && in->reference <= RIALTO_BOUND_MAX;
+    if (in->cap != NULL) {
+        if (in->published <= 0 || in->published > RIALTO_BOUND_MAX)
+            return 0;
+        if (!kept || in->reference_ms < in->cap->from_ms)
+            return in->published;
+        *ret_ms = in->reference_ms;
+        return in->reference;
+    }
     if (guard->rise_window_s == 0 || !follows_on(in))
         return 0;
-    if (in->reference <= 0 || in->reference > RIALTO_BOUND_MAX ||
+    if (!kept ||
         window_of(guard, in->reference_ms) != window_of(guard, in->now_ms))
         return in->published;
     *ret_ms = in->reference_ms;
     return in->reference;
 }
 
-struct bounds guard_rise(const struct model_guardrails *guard, int64_t reference, struct bounds bounds)
+bool guard_has_rise(const struct model_guardrails *guard, const struct price_inputs *in)
 {
-    if (guard->rise_window_s == 0 || reference == 0)
+    return guard->rise_window_s != 0 || in->cap != NULL;
+}
+
+struct bounds guard_rise(const struct model_guardrails *guard, const struct price_inputs *in, int64_t reference,
+                         struct bounds bounds)
+{
+    if (!guard_has_rise(guard, in) || reference == 0)
         return bounds;
-    int128 most = (int128)reference * ((int128)MICRO + guard->rise_micro) / MICRO;
+    int64_t rise = guard->rise_window_s != 0 ? guard->rise_micro : INT64_MAX - MICRO;
+    if (in->cap != NULL && in->cap->rise_micro < rise)
+        rise = in->cap->rise_micro;
+    int128 most = (int128)reference * ((int128)MICRO + rise) / MICRO;
     int64_t ceiling = most < bounds.ceiling ? (int64_t)most : bounds.ceiling;
     return (struct bounds){ .floor = bounds.floor, .ceiling = ceiling < bounds.floor ? bounds.floor : ceiling };
 }

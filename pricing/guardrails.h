@@ -19,11 +19,16 @@ bool guard_bounds(const struct model_guardrails *guard, const struct price_input
 struct bounds guard_step(const struct model *model, const struct price_inputs *in, struct bounds bounds);
 
 /* guard_reference - the price at the beginning of the window that now lies in: the one kept in `in`, or the published one if that
- * is of an earlier window; 0 without a largest rise, or when this price follows on nothing. *ret_ms: a time within its window. */
+ * is of an earlier window; 0 without a largest rise, or when this price follows on nothing. *ret_ms: a time within its window.
+ * While a policy caps the rise its window is the only one, and a new list price does not begin another. */
 int64_t guard_reference(const struct model_guardrails *guard, const struct price_inputs *in, int64_t *ret_ms);
 
 /* guard_rise - the part of `bounds` below the largest rise over a reference price; the floor wins. */
-struct bounds guard_rise(const struct model_guardrails *guard, int64_t reference, struct bounds bounds);
+struct bounds guard_rise(const struct model_guardrails *guard, const struct price_inputs *in, int64_t reference,
+                         struct bounds bounds);
+
+/* guard_has_rise - is there a largest rise, of the model or of a policy? */
+bool guard_has_rise(const struct model_guardrails *guard, const struct price_inputs *in);
 
 /* guard_rests - does the published price stand instead of `amount`? GUARD_DWELL, GUARD_DEAD_BAND or 0. Only one that lies within
  * `bounds` can. */

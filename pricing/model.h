@@ -18,6 +18,7 @@
 #include "pricing/inputs.h"
 #include "pricing/json_text.h"
 #include "pricing/local_clock.h"
+#include "pricing/policy.h"
 
 #include <rialto/layout.h>
 #include <rialto/status.h>
@@ -123,6 +124,9 @@ struct model {
     char about[256];
     char file[FAULT_FILE_MAX];
     uint64_t text_hash;
+    uint64_t rule_hash;       /* of it and the next two; these are known once all models of a set are */
+    uint8_t group_reads;      /* RIALTO_KIND_* that personal factors of its price group may read */
+    uint32_t group_sensitive; /* sensitive attributes that they name, a bit each: policy_sensitive() */
     uint32_t category_count;                   /* 0 = all, as a lone star */
     char category[MODEL_SCOPES_MAX][64];       /* "fresh/dairy"; "fresh/" + star: it and all below; a lone star: all */
     uint32_t sku_count;                        /* 0 = all in the categories */
@@ -161,6 +165,7 @@ struct model {
 struct model_set {
     uint32_t count;
     bool zoned;           /* some model claims zones: who prices a product depends on where */
+    struct policy_book policies;
     struct model model[]; /* sorted by name */
 };
 
@@ -203,7 +208,7 @@ int model_for_cell(const struct model_set *set, const struct model_claim *claim)
  * deeper. Zones as in a claim: a cell's own first. */
 uint32_t model_depth(const struct model *model, uint32_t zone_count, const char (*zone)[RIALTO_ID_MAX]);
 
-/* model_set_changes_ms - when, after now, a model of the set begins or ends; INT64_MAX = never. */
+/* model_set_changes_ms - when, after now, a model or a policy of the set begins or ends; INT64_MAX = never. */
 int64_t model_set_changes_ms(const struct model_set *set, int64_t now_ms);
 
 /* model_schema_print - models/schema/model.schema.json on a FILE *. model_inputs_print, model_forms_print - tables of
@@ -230,6 +235,7 @@ struct price_inputs {
     int64_t published_list; /* the list price under it: a new list price starts afresh */
     int64_t reference;      /* the price at the beginning of the window of largest_rise; 0 = none yet */
     int64_t reference_ms;   /* a time within that window */
+    const struct policy *cap; /* a policy's largest rise, counted from its beginning; NULL = none */
 };
 
 #define GUARD_FLOOR     1u
@@ -270,6 +276,16 @@ int64_t model_local_ms(const struct model *model, int64_t now_ms, int32_t zone_o
 
 /* model_form_key - the key of a kind of factor in model files. */
 const char *model_form_key(enum factor_form form);
+
+/* model_rule_hash - tells rows of rules apart: of a model, what else of its price group they tell, and the policies that hold (an
+ * index into policies.mask). */
+static inline uint64_t model_rule_hash(const struct model_set *set, const struct model *model, uint32_t policies)
+{
+    return model->rule_hash ^ set->policies.hash[policies];
+}
+
+/* model_forbidden - RIALTO_KIND_* that the price group of a model reads by sensitive attributes which nothing that holds permits. */
+uint8_t model_forbidden(const struct model_set *set, const struct model *model, uint32_t policies);
 
 /* model_reads - does any factor look at this input? */
 static inline bool model_reads(const struct model *model, enum model_input input)

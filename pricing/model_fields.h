@@ -68,4 +68,8 @@ __attribute__((format(printf, 3, 4))) enum rialto_status reader_refuse_at(struct
 /* model_tables - every object of the model file with its rows. */
 extern const struct field_table *const model_tables[];
 extern const uint32_t model_table_count;
+
+/* policy_tables - the same of a policy file. */
+extern const struct field_table *const policy_tables[];
+extern const uint32_t policy_table_count;
 #endif

@@ -1,6 +1,7 @@
 /* model_schema.c - models/schema/model.schema.json and the tables of docs/models.md out of the rows that the parser reads by. */
 #include "pricing/model.h"
 #include "pricing/model_fields.h"
+#include "pricing/policy.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -109,6 +110,21 @@ static void print_properties(FILE *out, const struct field_table *table, const c
     (void)fprintf(out, "%s}", indent);
 }
 
+static void print_tables(FILE *out, const struct field_table *const tables[], uint32_t count)
+{
+    for (uint32_t t = 1; t < count; t++) {
+        const struct field_table *table = tables[t];
+        (void)fprintf(out, "        \"%s\": {\n            \"type\": \"object\", \"additionalProperties\": false,\n",
+                      table->name);
+        print_required(out, table, "            ");
+        if (table->rules != NULL)
+            (void)fprintf(out, "            %s,\n", table->rules);
+        print_properties(out, table, "            ");
+        (void)fprintf(out, "\n        }%s\n", t + 1 < count ? "," : "");
+    }
+    (void)fputs("    }\n}\n", out);
+}
+
 void model_schema_print(void *stream)
 {
     FILE *out = stream;
@@ -128,17 +144,24 @@ void model_schema_print(void *stream)
     (void)fputs(",\n    \"$defs\": {\n", out);
     for (size_t i = 0; i < sizeof shared / sizeof shared[0]; i++)
         (void)fprintf(out, "        \"%s\": { %s },\n", shared[i][0], shared[i][1]);
-    for (uint32_t t = 1; t < model_table_count; t++) {
-        const struct field_table *table = model_tables[t];
-        (void)fprintf(out, "        \"%s\": {\n            \"type\": \"object\", \"additionalProperties\": false,\n",
-                      table->name);
-        print_required(out, table, "            ");
-        if (table->rules != NULL)
-            (void)fprintf(out, "            %s,\n", table->rules);
-        print_properties(out, table, "            ");
-        (void)fprintf(out, "\n        }%s\n", t + 1 < model_table_count ? "," : "");
-    }
-    (void)fputs("    }\n}\n", out);
+    print_tables(out, model_tables, model_table_count);
+}
+
+void policy_schema_print(void *stream)
+{
+    FILE *out = stream;
+    (void)fputs("{\n"
+                "    \"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n"
+                "    \"$id\": \"https://rialto.invalid/policy.schema.json\",\n"
+                "    \"title\": \"Rialto pricing policy\",\n"
+                "    \"description\": \"For editors and validators; made by rialto check --policy-schema. Comments may "
+                "stand in a policy file; strip them before validating. docs/policies.md explains every key.\",\n",
+                out);
+    print_required(out, policy_tables[0], "    ");
+    (void)fputs("    \"type\": \"object\", \"additionalProperties\": false,\n", out);
+    print_properties(out, policy_tables[0], "    ");
+    (void)fprintf(out, ",\n    \"$defs\": {\n        \"%s\": { %s },\n", shared[0][0], shared[0][1]);
+    print_tables(out, policy_tables, policy_table_count);
 }
 
 /* ---- docs/models.md ---------------------------------------------------------------------------------------------------- */

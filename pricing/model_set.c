@@ -125,6 +125,55 @@ static enum rialto_status check_against_earlier(const struct model_set *set, con
     return status;
 }
 
+/* The sensitive attribute that a word of a personal factor names, or -1. */
+static int sensitive_word(const struct model_personal *personal, uint32_t word)
+{
+    bool words = personal->kind == PERSONAL_TIER || personal->kind == PERSONAL_SEGMENT;
+    return words ? policy_sensitive(personal->word[word]) : -1;
+}
+
+/* What discriminates against people moves no price, whatever it is called, unless a policy in force says that it may. */
+static enum rialto_status check_attributes(const struct policy_book *policies, const struct model *model, const char *text,
+                                           size_t bytes, struct fault_list *faults)
+{
+    enum rialto_status status = RIALTO_OK;
+    for (uint32_t i = 0; i < model->personal_count; i++) {
+        const struct model_personal *personal = &model->personal[i];
+        for (uint32_t w = 0; w < personal->point_count; w++) {
+            int attribute = sensitive_word(personal, w);
+            if (attribute < 0 || policies_permit(policies, attribute))
+                continue;
+            struct fault fault = { 0 };
+            char pointer[64];
+            (void)snprintf(pointer, sizeof pointer, "/personal/%u", i);
+            (void)snprintf(fault.file, sizeof fault.file, "%s", model->file);
+            (void)fault_set(&fault, text, bytes, pointer, "\"%.31s\" is about %s, which moves no price unless a policy permits it",
+                            personal->word[w], policy_sensitive_name(attribute));
+            status = fault_add(faults, &fault);
+        }
+    }
+    return status;
+}
+
+/* What the rules of each model tell of its whole price group. */
+static void tell_groups(struct model_set *set)
+{
+    for (uint32_t m = 0; m < set->count; m++) {
+        struct model *model = &set->model[m];
+        for (uint32_t i = 0; i < set->count; i++) {
+            const struct model *other = &set->model[i];
+            for (uint32_t p = 0; strcmp(other->group_name, model->group_name) == 0 && p < other->personal_count; p++) {
+                const struct model_personal *personal = &other->personal[p];
+                model->group_reads = (uint8_t)(model->group_reads | personal->consent);
+                for (uint32_t w = 0; w < personal->point_count; w++)
+                    if (sensitive_word(personal, w) >= 0)
+                        model->group_sensitive |= 1u << sensitive_word(personal, w);
+            }
+        }
+        model->rule_hash = model->text_hash ^ policy_mix((uint64_t)model->group_sensitive << 8 | model->group_reads);
+    }
+}
+
 /* ---- loading ---------------------------------------------------------------------------------------------- */
 
 /* One more model at the end of the set, if it is a good one. */
@@ -143,6 +192,8 @@ static enum rialto_status load_one(const char *folder, const char *name, struct 
         return fault_add(faults, &fault);
     struct model *model = &set->model[set->count];
     enum rialto_status status = model_parse_all(text, bytes, path, model, faults);
+    if (status == RIALTO_OK)
+        status = check_attributes(&set->policies, model, text, bytes, faults);
     if (status == RIALTO_OK)
         status = check_against_earlier(set, model, text, bytes, faults);
     if (status == RIALTO_OK) {
@@ -168,6 +219,8 @@ static enum rialto_status load_files(const char *folder, const struct file_list 
         return fault_add(faults, &fault);
     }
     enum rialto_status status = RIALTO_OK;
+    if (policies_load(folder, &set->policies, faults) != RIALTO_OK)
+        status = RIALTO_REFUSED;
     for (uint32_t i = 0; i < files->count; i++)
         if (load_one(folder, files->name[i], set, faults) != RIALTO_OK)
             status = RIALTO_REFUSED;
@@ -176,6 +229,7 @@ static enum rialto_status load_files(const char *folder, const struct file_list 
         return status;
     }
     qsort(set->model, set->count, sizeof set->model[0], compare_models);
+    tell_groups(set);
     *ret = set;
     return RIALTO_OK;
 }
@@ -269,6 +323,12 @@ int model_for_cell(const struct model_set *set, const struct model_claim *claim)
     return best;
 }
 
+/* Tiers and segments are a customer's profile; nothing else is named by words that people choose. */
+uint8_t model_forbidden(const struct model_set *set, const struct model *model, uint32_t policies)
+{
+    return (model->group_sensitive & ~policies_permitted(&set->policies, policies)) != 0 ? RIALTO_KIND_PROFILE : 0;
+}
+
 uint32_t model_depth(const struct model *model, uint32_t zone_count, const char (*zone)[RIALTO_ID_MAX])
 {
     int named = scope_zone_rank(model, zone_count, zone);
@@ -277,7 +337,7 @@ uint32_t model_depth(const struct model *model, uint32_t zone_count, const char 
 
 int64_t model_set_changes_ms(const struct model_set *set, int64_t now_ms)
 {
-    int64_t next = INT64_MAX;
+    int64_t next = policies_change_ms(&set->policies, now_ms);
     for (uint32_t i = 0; i < set->count; i++) {
         const int64_t at[2] = { set->model[i].from_ms, set->model[i].until_ms };
         for (int j = 0; j < 2; j++)

@@ -42,7 +42,9 @@ static void apply_bounds(const struct model *model, const struct price_inputs *i
     int64_t kept = clamp_i64(result->raw, bounds.floor, bounds.ceiling);
     result->guards = bounds_that_spoke(result->raw, bounds, margin);
 
-    struct bounds rise = guard_rise(&model->guard, result->reference, bounds);
+    struct bounds rise = guard_rise(&model->guard, in, result->reference, bounds);
+    if (in->cap != NULL) /* the law's: no personal amount lies above it either */
+        result->ceiling = rise.ceiling;
     int64_t risen = clamp_i64(kept, rise.floor, rise.ceiling);
     struct bounds step = guard_step(model, in, rise);
     int64_t stepped = clamp_i64(risen, step.floor, step.ceiling);
@@ -72,7 +74,7 @@ enum rialto_status model_price(const struct model *model, const struct price_inp
     result.ceiling = bounds.ceiling;
     result.reference = guard_reference(&model->guard, in, &result.reference_ms);
     apply_bounds(model, in, bounds, margin, &result);
-    if (model->guard.rise_window_s != 0 && result.reference == 0)
+    if (guard_has_rise(&model->guard, in) && result.reference == 0)
         result.reference = result.baseline; /* a window that begins with the first price under this list price */
     *ret = result;
     return RIALTO_OK;

@@ -62,10 +62,11 @@ int64_t ending_within(int64_t amount, uint32_t step, uint32_t less, int64_t floo
     return upper_fits ? upper : inside;
 }
 
+/* Terms that rest on a kind of data that may move no price here are not looked at, whatever else they rest on. */
 static bool terms_usable(const struct quote_inputs *in)
 {
-    return in->terms != NULL && !passed(in->terms->until_s, in->now_ms) && in->terms->group_map == in->group_map &&
-           in->terms_age_ms <= in->personal_stale_ms;
+    return in->terms != NULL && (in->terms->kinds & in->rule->forbidden) == 0 && !passed(in->terms->until_s, in->now_ms) &&
+           in->terms->group_map == in->group_map && in->terms_age_ms <= in->personal_stale_ms;
 }
 
 /* Keep an amount within the model's bounds, and say whether they spoke. */
@@ -124,13 +125,23 @@ static void apply_offer(const struct quote_inputs *in, struct rialto_quote *q)
     q->valid_until_ms = sooner(q->valid_until_ms, offer->until_s);
 }
 
+/* The owner judges consent before it publishes; a kind that is not permitted now ends an older offer here too. */
+static bool offer_permitted(const struct quote_inputs *in)
+{
+    unsigned kinds = in->offer->kinds & KINDS_MASK;
+    return (kinds & ~(unsigned)in->terms->consent) == 0 && (kinds & in->rule->forbidden) == 0;
+}
+
 static void apply_personal(const struct quote_inputs *in, struct rialto_quote *q)
 {
+    q->used = (uint8_t)(q->used | (in->terms->kinds & in->rule->reads));
     q->valid_until_ms = sooner(q->valid_until_ms, in->terms->until_s);
     apply_multiplier(in, q);
-    /* The owner judges consent before it publishes; a kind that is not permitted now ends an older offer here too. */
-    if (in->offer != NULL && (in->offer->kinds & KINDS_MASK & ~in->terms->consent) == 0)
+    if (in->offer != NULL && offer_permitted(in)) {
         apply_offer(in, q);
+        if (q->flags & RIALTO_FLAG_OFFER)
+            q->used = (uint8_t)(q->used | (in->offer->kinds & KINDS_MASK));
+    }
 }
 
 /* An amount that nothing personal is part of. */
@@ -188,7 +199,8 @@ static void describe(const struct quote_inputs *in, struct rialto_quote *q)
     q->multiplier_e4 = NEUTRAL_E4;
     q->rule = cell->rule;
     q->kinds = 0;
-    q->disclosure = in->rule->disclosure;
+    q->disclosure = 0;
+    q->used = in->zone_kinds;
     q->decimals = in->rule->decimals;
     q->group = cell->group;
     memcpy(q->currency, in->rule->currency, sizeof q->currency);
@@ -219,4 +231,7 @@ void quote_compose(const struct quote_inputs *in, struct rialto_quote *ret)
         q->flags &= ~RIALTO_FLAG_PERSONAL;
     if ((q->flags & (RIALTO_FLAG_PERSONAL | RIALTO_FLAG_OFFER)) == 0)
         q->kinds = 0;
+    /* A disclosure follows use: data that were read are told, though they changed nothing. */
+    if (q->used != 0)
+        q->disclosure = in->rule->disclosure;
 }

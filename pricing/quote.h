@@ -28,6 +28,7 @@ struct quote_inputs {
     uint32_t personal_stale_ms;
     uint8_t group_map;
     enum rialto_mode mode;
+    uint8_t zone_kinds; /* RIALTO_KIND_* of the customer's data that chose the zone */
 };
 
 /* quote_compose - fills every member of *ret but zone and zone_level. Amounts are in minor units of the rule's currency. */

@@ -131,6 +131,22 @@ static enum signal_reason product_check(struct worker *worker, const struct part
     return model_for_cell(worker->models, &claim) < 0 ? REASON_no_model : REASON_none;
 }
 
+static bool category_moves(const struct partition *partition, uint32_t product, const struct signal *signal)
+{
+    const struct product_record *known = state_at(partition->state, POOL_PRODUCTS, product);
+    return signal_has(signal, SIGNAL_FIELD_category) && strcmp(known->category, signal->category) != 0;
+}
+
+/* A policy may ask something of the new category where the price stays as it is: lines are written again. */
+static void touch_cells(struct partition *partition, uint32_t product)
+{
+    for (uint32_t cell = state_first(partition->state, POOL_CELLS, product); cell != STATE_NONE;
+         cell = state_next(partition->state, POOL_CELLS, cell)) {
+        (void)state_touch(partition->state, POOL_CELLS, cell);
+        state_set_line_stale(partition->state, cell, true); /* a record that stays the same has a good line otherwise */
+    }
+}
+
 static enum signal_reason apply_product(struct worker *worker, struct partition *partition, const struct signal *signal)
 {
     struct subject subject = subject_of(worker, partition, signal);
@@ -139,6 +155,7 @@ static enum signal_reason apply_product(struct worker *worker, struct partition 
     enum signal_reason reason = product_check(worker, partition, &subject, signal);
     if (reason != REASON_none)
         return reason;
+    bool moves = subject.product != STATE_NONE && category_moves(partition, subject.product, signal);
     uint32_t product = product_upsert(worker, partition, signal);
     uint32_t cell = product == STATE_NONE ? STATE_NONE : cell_get(worker, partition, product, subject.place, 0, STATE_NONE);
     if (cell == STATE_NONE)
@@ -150,6 +167,8 @@ static enum signal_reason apply_product(struct worker *worker, struct partition 
     record->promotion_micro = signal_has(signal, SIGNAL_FIELD_promotion) ? signal->promotion : 0;
     record->promotion_until_ms = signal_has(signal, SIGNAL_FIELD_until_ms) ? signal->until_ms : 0;
     record->product_time_ms = signal->time_ms;
+    if (moves)
+        touch_cells(partition, product);
     cells_relink(worker, partition, product);
     cells_open_zones(worker, partition, product);
     product_dirty(partition, product);

@@ -18,6 +18,7 @@
 
 #define HISTORY_BYTES_MAX (1u << 19) /* then its older half goes */
 #define FILES_MAX         1024u      /* looked at in a folder */
+#define POLICIES          "/policies/"
 
 static const char *const MODE[] = { "normal", "list", "frozen" };
 static const char *const BY[] = { "sku", "category", "zone" };
@@ -250,7 +251,7 @@ bool change_is_model_name(const char *name)
 }
 
 /* Our own copies only: other files in there keep rmdir() from working, and are left alone. */
-static void folder_remove(const char *folder)
+static void files_remove(const char *folder)
 {
     DIR *dir = opendir(folder);
     if (dir == NULL)
@@ -262,22 +263,44 @@ static void folder_remove(const char *folder)
     (void)rmdir(folder);
 }
 
+static void folder_remove(const char *folder)
+{
+    char policies[DATA_PATH_MAX + sizeof POLICIES];
+    (void)snprintf(policies, sizeof policies, "%s" POLICIES, folder);
+    files_remove(policies);
+    files_remove(folder);
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The names of a folder's model files, in order; to be freed one by one. False: it cannot be read. */
-static bool names_of(const char *folder, char *names[FILES_MAX], uint32_t *ret_count)
+/* What is to stand before the names: "" or "policies/". False: the folder cannot be read. */
+static bool names_add(const char *folder, const char *before, char *names[FILES_MAX], uint32_t *count)
 {
     DIR *dir = opendir(folder);
-    *ret_count = 0;
     if (dir == NULL)
         return false;
-    for (struct dirent *entry = readdir(dir); entry != NULL && *ret_count < FILES_MAX; entry = readdir(dir))
-        if (change_is_model_name(entry->d_name) && (names[*ret_count] = strdup(entry->d_name)) != NULL)
-            ++*ret_count;
+    for (struct dirent *entry = readdir(dir); entry != NULL && *count < FILES_MAX; entry = readdir(dir)) {
+        size_t bytes = strlen(before) + strlen(entry->d_name) + 1;
+        if (!change_is_model_name(entry->d_name) || (names[*count] = malloc(bytes)) == NULL)
+            continue;
+        (void)snprintf(names[(*count)++], bytes, "%s%s", before, entry->d_name);
+    }
     (void)closedir(dir);
+    return true;
+}
+
+/* The names of a folder's models and policies, in order; to be freed one by one. False: it cannot be read. */
+static bool names_of(const char *folder, char *names[FILES_MAX], uint32_t *ret_count)
+{
+    char policies[2 * CONFIG_TEXT_MAX];
+    *ret_count = 0;
+    if (!names_add(folder, "", names, ret_count))
+        return false;
+    if (snprintf(policies, sizeof policies, "%s" POLICIES, folder) < (int)sizeof policies)
+        (void)names_add(policies, &POLICIES[1], names, ret_count); /* most folders have none */
     qsort(names, *ret_count, sizeof names[0], by_name);
     return true;
 }
@@ -321,12 +344,14 @@ static enum rialto_status file_copy(const char *from, const char *to, const char
 enum rialto_status change_stage_empty(const struct config *config, const char *stage, char ret_folder[DATA_PATH_MAX],
                                       struct fault *fault)
 {
-    char models[DATA_PATH_MAX];
+    char models[DATA_PATH_MAX], policies[DATA_PATH_MAX + sizeof POLICIES];
     data_path(config, "models", models);
     if (!change_stage_path(config, stage, ret_folder))
         return fault_set(fault, NULL, 0, "", "%.40s is no name of a stage", stage);
     folder_remove(ret_folder);
-    if ((mkdir(models, 0700) == -1 && errno != EEXIST) || (mkdir(ret_folder, 0700) == -1 && errno != EEXIST))
+    (void)snprintf(policies, sizeof policies, "%s" POLICIES, ret_folder);
+    if ((mkdir(models, 0700) == -1 && errno != EEXIST) || (mkdir(ret_folder, 0700) == -1 && errno != EEXIST) ||
+        (mkdir(policies, 0700) == -1 && errno != EEXIST))
         return fault_set(fault, NULL, 0, "", "%.100s: %.60s", ret_folder, strerror(errno));
     return RIALTO_OK;
 }

@@ -25,15 +25,19 @@
 
 static bool rules_find(const struct worker *worker, struct ready_models *ready, struct fault *fault)
 {
-    ready->rule = calloc(ready->set->count + 1, sizeof *ready->rule);
+    uint32_t sets = ready->set->policies.mask_count;
+    ready->rule = calloc((size_t)ready->set->count * sets + 1, sizeof *ready->rule);
     if (ready->rule == NULL)
         return fault_set(fault, NULL, 0, "", "out of memory") == RIALTO_OK;
     for (uint32_t m = 0; m < ready->set->count; m++) {
         const struct model *model = &ready->set->model[m];
-        for (uint32_t i = 0; i < model->currency_count; i++)
-            if (rule_find(worker->cache, model->text_hash, model->currency[i], &ready->rule[m][i]) != RIALTO_OK)
+        for (uint32_t i = 0; i < model->currency_count * sets; i++) {
+            uint64_t hash = model_rule_hash(ready->set, model, i % sets);
+            if (rule_find(worker->cache, hash, model->currency[i / sets],
+                          &ready->rule[m * sets + i % sets][i / sets]) != RIALTO_OK)
                 return fault_set(fault, NULL, 0, "", "model %s has no row in the table of rules for %s", model->name,
-                                 model->currency[i]) == RIALTO_OK;
+                                 model->currency[i / sets]) == RIALTO_OK;
+        }
     }
     return true;
 }
@@ -208,6 +212,7 @@ bool change_over(struct worker *worker, uint64_t number)
     models |= begun;
     if (models) {
         restart_models(worker);
+        places_policies(worker);
         worker->terms_stale = true; /* their lines are written at the end of this batch */
     }
     for (uint32_t p = worker->index; p < RIALTO_PARTITIONS; p += worker->config->workers)

@@ -138,7 +138,8 @@ static bool fill(struct worker *worker, struct journal_ref ref, struct journal_e
     cells_ready(worker, partition, product);
     if (record->published != 0) {
         int32_t number = partition->cell[ref.cell].model;
-        if (number < 0 || worker->models->model[number].text_hash != record->model_hash)
+        if (number < 0 || record->model_hash != worker_rule_hash(worker, &worker->models->model[number],
+                                                                 &worker->place[partition->cell[ref.cell].place]))
             return false;
         model = &worker->models->model[number];
     }

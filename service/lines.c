@@ -222,13 +222,21 @@ static void name_reason(const struct model *model, const struct cell_record *old
     strncpy(entry->reason, name, sizeof entry->reason - 1);
 }
 
-static uint16_t rule_of(const struct worker *worker, int model, uint16_t currency)
+static uint16_t rule_of(const struct worker *worker, int model, const struct place *place, uint16_t currency)
 {
     const struct model *m = &worker->models->model[model];
     for (uint32_t i = 0; i < m->currency_count; i++)
         if (m->currency_number[i] == currency)
-            return worker->rule[model][i];
+            return worker->rule[(uint32_t)model * worker->models->policies.mask_count + place->policies][i];
     return UINT16_MAX;
+}
+
+static const char *category_of(const struct partition *partition, const struct cell_record *cell)
+{
+    uint32_t product = state_find(partition->state, POOL_PRODUCTS, cell->product);
+    return product == STATE_NONE
+               ? NULL
+               : ((const struct product_record *)state_at(partition->state, POOL_PRODUCTS, product))->category;
 }
 
 static void cell_line_fill(const struct worker *worker, const struct partition *partition, uint32_t cell,
@@ -238,6 +246,10 @@ static void cell_line_fill(const struct worker *worker, const struct partition *
     const struct cell_record *priced = state_at(partition->state, POOL_CELLS, cell_priced(partition, cell));
     int number = partition->cell[cell].model;
     const struct model *model = &worker->models->model[number];
+    const struct place *place = &worker->place[partition->cell[cell].place];
+    bool never_above = model_personal_never_above(model, record->published, record->floor, record->ceiling);
+    if (!never_above && place->policies != 0)
+        never_above = policies_never_above(&worker->models->policies, place->policies, category_of(partition, record));
     *line = (struct rialto_cell_line){
         .as_of_s = (uint32_t)(record->changed_ms / 1000),
         .key = record->head.key,
@@ -245,9 +257,9 @@ static void cell_line_fill(const struct worker *worker, const struct partition *
         .list = record->published_list,
         .lo_product = (uint64_t)model_personal_floor(model, record->published, record->floor, record->ceiling) | (product & 0xFFFFu) << 48,
         .hi_place = (uint64_t)record->ceiling | (product >> 16 & 3u) << 48 | zone << 50,
-        .rule = rule_of(worker, number, priced->currency),
+        .rule = rule_of(worker, number, place, priced->currency),
         .group = model->group,
-        .flags = (uint8_t)((model_personal_never_above(model, record->published, record->floor, record->ceiling) ? RIALTO_CELL_NEVER_ABOVE : 0) |
+        .flags = (uint8_t)((never_above ? RIALTO_CELL_NEVER_ABOVE : 0) |
                            ((record->guards & (GUARD_FLOOR | GUARD_CEILING | GUARD_MARGIN | GUARD_STEP | GUARD_RISE)) ? RIALTO_CELL_GUARDED : 0)),
     };
 }
@@ -292,7 +304,8 @@ static void publish_cell(struct worker *worker, struct partition *partition, uin
     }
     /* Priced by models before the ones in force, and nobody came to price it anew yet: the line, if there is one, is of the
      * old ones, and stays so as a whole. */
-    if (record->model_hash != worker->models->model[model].text_hash)
+    if (record->model_hash !=
+        worker_rule_hash(worker, &worker->models->model[model], &worker->place[partition->cell[cell].place]))
         return;
     uint64_t product_line = product_slot_known(worker, partition, product);
     uint64_t zone_line = zone_slot_known(worker, partition, partition->cell[cell].place), slot;

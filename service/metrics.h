@@ -1,6 +1,6 @@
 /* metrics.h - counters and gauges that every process keeps in shared memory, one block of plain words per process.
  *
- * CACHE_DIR/metrics.v2: created by the prepare step, one writer per block, read by `rialto status` and later by the exporter.
+ * CACHE_DIR/metrics.v3: created by the prepare step, one writer per block, read by `rialto status` and later by the exporter.
  * No personal data. */
 #ifndef SERVICE_METRICS_H
 #define SERVICE_METRICS_H

@@ -39,8 +39,8 @@ static enum rialto_status groups_enter(const struct config *config, struct model
     return status;
 }
 
-static enum rialto_status rule_enter(struct cache *cache, const struct model *model, const char *letters,
-                                     struct fault *fault)
+static enum rialto_status rule_enter(struct cache *cache, const struct model_set *set, const struct model *model,
+                                     const char *letters, uint32_t policies, struct fault *fault)
 {
     const struct currency *currency = currency_find(letters);
     if (currency == NULL)
@@ -52,8 +52,11 @@ static enum rialto_status rule_enter(struct cache *cache, const struct model *mo
         .ending_step = model->ending_step > 0 ? model->ending_step : 1,
         .ending_less = model->ending_less,
         .stale_limit_s = model->stale_limit_s,
-        .model_hash = model->text_hash,
+        .reads = model->group_reads,
+        .forbidden = model_forbidden(set, model, policies),
+        .model_hash = model_rule_hash(set, model, policies),
     };
+    policies_describe(&set->policies, policies, &row);
     (void)snprintf(row.currency, sizeof row.currency, "%s", currency->letters);
     (void)snprintf(row.model, sizeof row.model, "%s", model->name);
     (void)snprintf(row.version, sizeof row.version, "%s", model->version);
@@ -72,7 +75,8 @@ enum rialto_status models_enter(const struct config *config, struct cache *cache
 {
     enum rialto_status status = groups_enter(config, set, cache, fault);
     for (uint32_t m = 0; m < set->count; m++)
-        for (uint32_t c = 0; c < set->model[m].currency_count && status == RIALTO_OK; c++)
-            status = rule_enter(cache, &set->model[m], set->model[m].currency[c], fault);
+        for (uint32_t c = 0; c < set->model[m].currency_count; c++)
+            for (uint32_t p = 0; p < set->policies.mask_count && status == RIALTO_OK; p++)
+                status = rule_enter(cache, set, &set->model[m], set->model[m].currency[c], p, fault);
     return status;
 }

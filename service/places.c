@@ -47,6 +47,26 @@ bool places_chain(struct worker *worker, const char *zone, struct zone_chain *re
     return true;
 }
 
+/* What the nearest zone with a region says; without one, nothing holds. */
+static void place_policies(const struct worker *worker, struct place *place)
+{
+    place->policies = 0;
+    for (uint32_t level = 0; worker->models != NULL && level <= place->chain_count; level++) {
+        const struct zone_record *zone =
+            place->record[level] == STATE_NONE ? NULL : state_at(worker->common, POOL_ZONES, place->record[level]);
+        if (zone == NULL || zone->region[0] == '\0')
+            continue;
+        place->policies = (uint8_t)policies_at(&worker->models->policies, zone->region, worker->tick_ms);
+        return;
+    }
+}
+
+void places_policies(struct worker *worker)
+{
+    for (uint32_t i = 0; i < worker->place_count; i++)
+        place_policies(worker, &worker->place[i]);
+}
+
 static void place_fill(struct worker *worker, struct place *place)
 {
     struct zone_chain chain;
@@ -59,6 +79,7 @@ static void place_fill(struct worker *worker, struct place *place)
         place->record[level] = state_find(worker->common, POOL_ZONES, place->chain[level]);
     }
     place->record[chain.count] = state_find(worker->common, POOL_ZONES, zone_key(worker, ""));
+    place_policies(worker, place);
 }
 
 static bool place_index_grow(struct worker *worker)

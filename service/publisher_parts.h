@@ -10,7 +10,7 @@
 #include "service/redis_link.h"
 
 #define PUBLISHER_KEY_MAX  (RIALTO_NAME_MAX + RIALTO_ID_MAX + 16u)
-#define PUBLISHER_JSON_MAX 1024u
+#define PUBLISHER_JSON_MAX 1536u
 #define CELLS_PER_PASS     2048u
 #define FIELDS_A_COMMAND   64u
 

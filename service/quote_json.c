@@ -7,8 +7,9 @@
 #include <rialto/bindings.h>
 #include <string.h>
 
-/* A character of a name takes six bytes at most, as \u001f. All names: zone, model, version, currency. */
-#define NAMES_BYTES_MAX (6u * (RIALTO_ID_MAX + 2u * RIALTO_NAME_MAX + 4u))
+/* A character of a name takes six bytes at most, as \u001f. All names: zone, model, version, policy, words of disclosure, currency. */
+#define NAMES_BYTES_MAX \
+    (6u * (RIALTO_ID_MAX + 3u * RIALTO_NAME_MAX + sizeof(((struct rialto_rule_row *)0)->disclosure_text) + 4u))
 #define TEXT_BYTES_MAX  (NAMES_BYTES_MAX + 1024u) /* the rest: numbers, times, all flags, member names */
 #define DAY_MS          INT64_C(86400000)
 
@@ -138,6 +139,19 @@ static void put_money(struct writer *w, const struct rialto_quote *quote)
     put_string(w, money, sizeof money);
 }
 
+/* Which way the price of this customer lies from everybody's; a list price that replaced both is nobody's own. */
+static void put_direction(struct writer *w, const struct rialto_quote *quote)
+{
+    if ((quote->flags & (RIALTO_FLAG_PERSONAL | RIALTO_FLAG_OFFER | RIALTO_FLAG_LOCK)) == 0)
+        PUT(w, "\"same\"");
+    else if (quote->amount < quote->baseline)
+        PUT(w, "\"lower\"");
+    else if (quote->amount > quote->baseline)
+        PUT(w, "\"higher\"");
+    else
+        PUT(w, "\"same\"");
+}
+
 size_t quote_json(const struct rialto_quote *quote, const struct rialto_rule_row *rule, size_t n, char *ret)
 {
     struct writer w;
@@ -176,8 +190,20 @@ size_t quote_json(const struct rialto_quote *quote, const struct rialto_rule_row
         PUT(&w, ",\"version\":");
         put_string(&w, rule->version, sizeof rule->version);
     }
+    PUT(&w, ",\"direction\":");
+    put_direction(&w, quote);
+    PUT(&w, ",\"data_used\":");
+    put_kinds(&w, quote->used);
     PUT(&w, ",\"disclosure\":");
     put_number(&w, quote->disclosure);
+    if (rule != NULL && quote->disclosure != 0) {
+        PUT(&w, ",\"disclosure_text\":");
+        put_string(&w, rule->disclosure_text, sizeof rule->disclosure_text);
+    }
+    if (rule != NULL && rule->policy[0] != '\0') {
+        PUT(&w, ",\"policy\":");
+        put_string(&w, rule->policy, sizeof rule->policy);
+    }
     PUT(&w, "}");
 
     size_t bytes = (size_t)(w.at - w.text);

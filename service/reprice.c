@@ -349,6 +349,7 @@ static void gather(const struct worker *worker, const struct partition *partitio
     g->in.published_list = record->published_list;
     g->in.reference = record->reference;
     g->in.reference_ms = record->reference_ms;
+    g->in.cap = place->policies == 0 ? NULL : policies_rise(&worker->models->policies, place->policies);
     g->in.zone_count = place->chain_count;
     g->in.zone = (const char (*)[RIALTO_ID_MAX])place->name;
     gather_demand(partition, cell, model, g);
@@ -369,12 +370,12 @@ static bool opens(const struct worker *worker, const struct cell_record *record,
            record->competitor[0].name_hash != 0 || record->event_count >= worker->config->open_min;
 }
 
-static bool result_differs(const struct cell_record *record, const struct model *model, const struct gathering *g,
+static bool result_differs(const struct cell_record *record, uint64_t rule_hash, const struct gathering *g,
                            const struct price_result *result)
 {
     if (record->published != result->baseline || record->published_list != g->in.list ||
         record->published_currency != g->currency || record->floor != result->floor ||
-        record->ceiling != result->ceiling || record->model_hash != model->text_hash ||
+        record->ceiling != result->ceiling || record->model_hash != rule_hash ||
         record->guards != (uint8_t)result->guards || !record->opened || record->reference != result->reference ||
         (result->reference != 0 && record->reference_ms != result->reference_ms))
         return true;
@@ -397,8 +398,9 @@ static void price_cell(struct worker *worker, struct partition *partition, uint3
                        const struct gathering *g, const struct price_result *result)
 {
     const struct cell_record *before = cell_at(partition, cell);
+    uint64_t rule_hash = worker_rule_hash(worker, model, &worker->place[partition->cell[cell].place]);
     metric_add(METRIC_cells_repriced_total, 1);
-    if (!result_differs(before, model, g, result))
+    if (!result_differs(before, rule_hash, g, result))
         return;
     struct cell_record *record = state_touch(partition->state, POOL_CELLS, cell);
     if (record->published != result->baseline || record->published_currency != g->currency)
@@ -411,7 +413,7 @@ static void price_cell(struct worker *worker, struct partition *partition, uint3
     record->guards = (uint8_t)result->guards;
     record->reference = result->reference;
     record->reference_ms = result->reference_ms;
-    record->model_hash = model->text_hash;
+    record->model_hash = rule_hash;
     record->opened = 1;
     for (uint32_t i = 0; i < MODEL_FACTORS_MAX; i++)
         record->factor_micro[i] =

@@ -37,6 +37,8 @@ static uint64_t models_hash(const struct worker *worker)
     hash = mixed(hash, &worker->control->group_map, sizeof worker->control->group_map);
     for (uint32_t i = 0; i < worker->models->count; i++)
         hash = mixed(hash, &worker->models->model[i].text_hash, sizeof worker->models->model[i].text_hash);
+    for (uint32_t i = 0; i < worker->models->policies.count; i++)
+        hash = mixed(hash, &worker->models->policies.policy[i].text_hash, sizeof worker->models->policies.policy[i].text_hash);
     /* Which of them are in effect: until then it is the same ones. */
     hash = mixed(hash, &worker->models_change_ms, sizeof worker->models_change_ms);
     return hash == 0 ? 1 : hash;

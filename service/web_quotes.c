@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUOTE_BYTES_MAX 2048u
+#define QUOTE_BYTES_MAX 3072u
 
 const struct rialto *prices_lock(struct web *web)
 {

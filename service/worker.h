@@ -32,7 +32,9 @@ struct place {
     struct rialto_key chain[RIALTO_ZONE_LEVELS - 1];
     char     name[RIALTO_ZONE_LEVELS - 1][RIALTO_ID_MAX];
     uint32_t record[RIALTO_ZONE_LEVELS]; /* in the common pool, per level and last the world; STATE_NONE = none */
+    uint8_t  policies;                   /* what holds there now: index into models->policies.mask */
 };
+_Static_assert(POLICY_MASKS_MAX <= UINT8_MAX, "place.policies counts them");
 
 /* What follows from records, zones and models. Private memory that nobody fills at a start: cells_ready() does it product by product,
  * when one is looked at first. */
@@ -116,7 +118,7 @@ struct worker {
     struct rialto_control *control;
     struct zone_levels levels;
     struct model_set *models;
-    uint16_t (*rule)[MODEL_CURRENCIES_MAX]; /* row of rules per model and currency */
+    uint16_t (*rule)[MODEL_CURRENCIES_MAX]; /* row of rules per model, set of policies and currency */
     struct change change;          /* in force */
     struct ready_models next;      /* of a change that may come */
     struct diff *diff;             /* a comparison that is being made, or NULL */
@@ -168,6 +170,12 @@ struct worker {
     const char *poison_sku;        /* a test's fault point: die of this product's records; NULL outside of tests */
 };
 
+/* worker_rule_hash - the hash in the rows of rules of a model under what holds in a place. */
+static inline uint64_t worker_rule_hash(const struct worker *worker, const struct model *model, const struct place *place)
+{
+    return model_rule_hash(worker->models, model, place->policies);
+}
+
 static inline bool worker_owns(const struct worker *worker, uint32_t partition)
 {
     return partition % worker->config->workers == worker->index;
@@ -194,6 +202,8 @@ bool batch_apply(struct worker *worker, const uint8_t *bytes, size_t size);
 /* places.c */
 uint32_t place_of(struct worker *worker, const char *zone); /* STATE_NONE when memory ran out */
 void     places_rebuild(struct worker *worker);
+/* places_policies - which policies hold where, anew: after a change of models or in time. */
+void     places_policies(struct worker *worker);
 bool     places_chain(struct worker *worker, const char *zone, struct zone_chain *ret);
 
 /* apply_product.c, apply_common.c, apply_customer.c: one record each; the state is open. */

@@ -1,13 +1,13 @@
 /* layout.h - the files of the cache folder, byte by byte: a published format.
  *
- *   control.v2    one page of settings that every reader needs, then one heartbeat line per partition
- *   cells.v2      (sku, zone)       -> baseline price                64-byte lines   readers
- *   terms.v2      (customer)        -> multipliers, zone             64-byte lines   readers
- *   offers.v2     (customer, sku)   -> personal offer or lock        64-byte lines   readers
- *   zones.v2      (zone)            -> its name and its ancestors   128-byte lines   readers
- *   products.v2   (sku)             -> names for people             256-byte lines   console, publishers
- *   rules.v2      rule number       -> currency, rounding, model    256-byte rows    readers
- *   rings.v2      what changed, one bounded ring per worker          64-byte entries followers
+ *   control.v3    one page of settings that every reader needs, then one heartbeat line per partition
+ *   cells.v3      (sku, zone)       -> baseline price                64-byte lines   readers
+ *   terms.v3      (customer)        -> multipliers, zone             64-byte lines   readers
+ *   offers.v3     (customer, sku)   -> personal offer or lock        64-byte lines   readers
+ *   zones.v3      (zone)            -> its name and its ancestors   128-byte lines   readers
+ *   products.v3   (sku)             -> names for people             256-byte lines   console, publishers
+ *   rules.v3      rule number       -> currency, rounding, model    256-byte rows    readers
+ *   rings.v3      what changed, one bounded ring per worker          64-byte entries followers
  *
  * Everything is little-endian and naturally aligned; a file holds offsets and plain words, never a pointer.
  * A keyed table is a header page, a directory that says where the lines of 64 segments lie, a block of words for
@@ -44,7 +44,7 @@
 
 /* The number is in the files' names: tables of two layouts stand side by side in one folder. */
 #ifndef RIALTO_LAYOUT
-#define RIALTO_LAYOUT 2
+#define RIALTO_LAYOUT 3
 #endif
 #define RIALTO_TEXT_(number)   #number
 #define RIALTO_TEXT(number)    RIALTO_TEXT_(number)
@@ -151,7 +151,7 @@ struct rialto_cell_line {  /* offset; the baseline price of one product in one z
     uint64_t lo_product;   /*  40  bits 0-47 floor; bits 48-63 product slot, low 16 bits */
     uint64_t hi_place;     /*  48  bits 0-47 ceiling; 48-49 product slot, high 2 bits; 50-63 zone slot */
     uint32_t until_s;      /*  56  0 = none; past it the amount is STALE */
-    uint16_t rule;         /*  60  row of rules.v2 */
+    uint16_t rule;         /*  60  row of rules.v3 */
     uint8_t group;         /*  62  price group 0..15 */
     uint8_t flags;         /*  63  RIALTO_CELL_* */
 };
@@ -164,7 +164,7 @@ struct rialto_cell_line {  /* offset; the baseline price of one product in one z
 
 struct rialto_terms_line {                     /* offset; what one customer's permitted data do to prices */
     uint32_t seq;                              /*   0 */
-    uint32_t zone;                             /*   4  0 = none, else 1 + slot in zones.v2, same partition */
+    uint32_t zone;                             /*   4  0 = none, else 1 + slot in zones.v3, same partition */
     struct rialto_key key;                     /*   8  customer */
     uint16_t multiplier_e4[RIALTO_GROUPS_MAX]; /* 24  in 1e-4; 10000 = neutral */
     uint32_t until_s;                          /*  56  0 = none; past it all of this is neutral */
@@ -179,7 +179,7 @@ struct rialto_terms_line {                     /* offset; what one customer's pe
 #define RIALTO_KIND_PURCHASES   4u /* orders, returns, receipts, spend */
 #define RIALTO_KIND_PROFILE     8u /* tier, segments, attributes */
 #define RIALTO_KIND_PARTNER     16u
-#define RIALTO_TERMS_HAS_OFFERS 0x0100u /* in terms.kinds: look into offers.v2 */
+#define RIALTO_TERMS_HAS_OFFERS 0x0100u /* in terms.kinds: look into offers.v3 */
 
 struct rialto_offer_line { /* offset; one customer's personal offer or price lock */
     uint32_t seq;          /*   0 */
@@ -239,13 +239,14 @@ struct rialto_rule_row {           /* offset */
     uint32_t ending_step;          /*   8  amounts are k * step - less, minor units; 1 = every one */
     uint32_t ending_less;          /*  12 */
     uint32_t stale_limit_s;        /*  16  a quote older than this falls back to list; 0 = never */
-    uint16_t disclosure;           /*  20 */
-    uint16_t reserved0;            /*  22 */
+    uint16_t disclosure;           /*  20  asked for where personal data were read; 0 = none */
+    uint8_t reads;                 /*  22  RIALTO_KIND_* that the price group's model may read */
+    uint8_t forbidden;             /*  23  RIALTO_KIND_* that may move no price here */
     char model[RIALTO_NAME_MAX];   /*  24 */
     char version[RIALTO_NAME_MAX]; /*  56 */
     char policy[RIALTO_NAME_MAX];  /*  88 */
-    uint64_t model_hash;           /* 120  of the model file's text: same rule, same hash */
-    uint8_t reserved1[128];        /* 128 */
+    uint64_t model_hash;           /* 120  of the texts of model and policies: same rule, same hash */
+    char disclosure_text[128];     /* 128 */
 };
 
 struct rialto_rules_header {        /* offset; rows follow at 4096 */
@@ -254,7 +255,7 @@ struct rialto_rules_header {        /* offset; rows follow at 4096 */
     uint32_t byte_order;            /*  12 */
     RIALTO_ATOMIC uint32_t count;   /*  16  rows that may be read */
     RIALTO_ATOMIC uint32_t retired; /*  20  enum rialto_retired */
-    int64_t created_unix_ms;        /*  24  the same stamp as in control.v2 */
+    int64_t created_unix_ms;        /*  24  the same stamp as in control.v3 */
     uint64_t reserved[508];         /*  32 */
 };
 
@@ -324,7 +325,7 @@ struct rialto_rings_header {      /* offset; RIALTO_WORKERS_MAX rings follow at 
     uint32_t byte_order;          /*  12 */
     uint32_t ring_count;          /*  16  workers */
     uint32_t entries;             /*  20  RIALTO_RING_ENTRIES */
-    int64_t created_unix_ms;      /*  24  the same stamp as in control.v2 */
+    int64_t created_unix_ms;      /*  24  the same stamp as in control.v3 */
     uint64_t reserved[508];       /*  32 */
 };
 

@@ -79,13 +79,13 @@
     X(rialto_cell_line, lo_product,             40,        8, "bits 0-47 floor; bits 48-63 product slot, low 16 bits") \
     X(rialto_cell_line, hi_place,               48,        8, "bits 0-47 ceiling; 48-49 product slot, high 2 bits; 50-63 zone slot") \
     X(rialto_cell_line, until_s,                56,        4, "0 = none; past it the amount is STALE") \
-    X(rialto_cell_line, rule,                   60,        2, "row of rules.v2") \
+    X(rialto_cell_line, rule,                   60,        2, "row of rules.v3") \
     X(rialto_cell_line, group,                  62,        1, "price group 0..15") \
     X(rialto_cell_line, flags,                  63,        1, "RIALTO_CELL_*")
 
 #define RIALTO_FIELDS_terms_line(X) \
     X(rialto_terms_line, seq,                     0,        4, "even at rest, odd while its owner writes") \
-    X(rialto_terms_line, zone,                    4,        4, "0 = none, else 1 + slot in zones.v2, same partition") \
+    X(rialto_terms_line, zone,                    4,        4, "0 = none, else 1 + slot in zones.v3, same partition") \
     X(rialto_terms_line, key,                     8,       16, "customer") \
     X(rialto_terms_line, multiplier_e4,          24,       32, "in 1e-4; 10000 = neutral") \
     X(rialto_terms_line, until_s,                56,        4, "0 = none; past it all of this is neutral") \
@@ -141,13 +141,14 @@
     X(rialto_rule_row, ending_step,             8,        4, "amounts are k * step - less, minor units; 1 = every one") \
     X(rialto_rule_row, ending_less,            12,        4, "minor units") \
     X(rialto_rule_row, stale_limit_s,          16,        4, "a quote older than this falls back to list; 0 = never") \
-    X(rialto_rule_row, disclosure,             20,        2, "number of the disclosure") \
-    X(rialto_rule_row, reserved0,              22,        2, "zero") \
+    X(rialto_rule_row, disclosure,             20,        2, "number of the disclosure where personal data were read; 0 = none") \
+    X(rialto_rule_row, reads,                  22,        1, "RIALTO_KIND_* that the price group's model may read") \
+    X(rialto_rule_row, forbidden,              23,        1, "RIALTO_KIND_* that may move no price here") \
     X(rialto_rule_row, model,                  24,       32, "name of the model") \
     X(rialto_rule_row, version,                56,       32, "its version") \
     X(rialto_rule_row, policy,                 88,       32, "name of the policy") \
-    X(rialto_rule_row, model_hash,            120,        8, "of the model file's text: same rule, same hash") \
-    X(rialto_rule_row, reserved1,             128,      128, "zero")
+    X(rialto_rule_row, model_hash,            120,        8, "of the texts of model and policies: same rule, same hash") \
+    X(rialto_rule_row, disclosure_text,       128,      128, "its words, with their 0")
 
 #define RIALTO_FIELDS_rules_header(X) \
     X(rialto_rules_header, magic,                   0,        8, "stored last by the creator, with release") \
@@ -155,7 +156,7 @@
     X(rialto_rules_header, byte_order,             12,        4, "RIALTO_BYTE_ORDER") \
     X(rialto_rules_header, count,                  16,        4, "rows that may be read") \
     X(rialto_rules_header, retired,                20,        4, "enum rialto_retired") \
-    X(rialto_rules_header, created_unix_ms,        24,        8, "the same stamp as in control.v2") \
+    X(rialto_rules_header, created_unix_ms,        24,        8, "the same stamp as in control.v3") \
     X(rialto_rules_header, reserved,               32,     4064, "zero")
 
 #define RIALTO_FIELDS_heartbeat(X) \
@@ -214,7 +215,7 @@
     X(rialto_rings_header, byte_order,             12,        4, "RIALTO_BYTE_ORDER") \
     X(rialto_rings_header, ring_count,             16,        4, "workers") \
     X(rialto_rings_header, entries,                20,        4, "RIALTO_RING_ENTRIES") \
-    X(rialto_rings_header, created_unix_ms,        24,        8, "the same stamp as in control.v2") \
+    X(rialto_rings_header, created_unix_ms,        24,        8, "the same stamp as in control.v3") \
     X(rialto_rings_header, reserved,               32,     4064, "zero")
 
 #define RIALTO_CHECK_FIELD_(type, field, offset, bytes, text)                                             \

@@ -67,12 +67,13 @@ struct rialto_quote {
     uint16_t multiplier_e4; /* personal multiplier of the price group, 10000 = neutral */
     uint16_t rule;          /* rialto_rule() says model and version */
     uint16_t kinds;         /* RIALTO_KIND_* of personal data that the amount rests on */
-    uint16_t disclosure;
+    uint16_t disclosure;    /* code of the policy in force, where personal data were read; rialto_rule() has its words; 0 = none */
     uint8_t decimals;   /* 2: amount 123 is 1.23 */
     uint8_t zone_level; /* 0 = the world */
     uint8_t group;
     char currency[4];         /* ISO 4217 */
     char zone[RIALTO_ID_MAX]; /* the zone whose price this is; "" = the world */
+    uint8_t used;             /* RIALTO_KIND_* of personal data that were read for it, whether they moved it or not */
 };
 
 /* rialto_open - map the cache folder for reading (PROT_READ).

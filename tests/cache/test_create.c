@@ -9,8 +9,8 @@
 
 static char folder[64];
 static struct cache_plan plan;
-static const char *const NAMES[] = { "control.v2", "cells.v2",    "terms.v2", "offers.v2",
-                                     "zones.v2",   "products.v2", "rules.v2", "rings.v2" };
+static const char *const NAMES[] = { "control.v3", "cells.v3",    "terms.v3", "offers.v3",
+                                     "zones.v3",   "products.v3", "rules.v3", "rings.v3" };
 
 static void setup(void)
 {
@@ -77,12 +77,12 @@ Test(create, space_is_really_reserved)
     for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
         cr_assert(stat_of(NAMES[i], &st));
         uint64_t reserved = (uint64_t)st.st_blocks * 512;
-        if (strcmp(NAMES[i], "rings.v2") == 0)
+        if (strcmp(NAMES[i], "rings.v3") == 0)
             cr_assert_geq(reserved, folder_rings_bytes(plan.workers), "the rings in use are");
         else
             cr_assert_geq(reserved, (uint64_t)st.st_size, "%s", NAMES[i]);
     }
-    cr_assert(stat_of("rings.v2", &st));
+    cr_assert(stat_of("rings.v3", &st));
     cr_assert_eq((uint64_t)st.st_size, folder_rings_bytes(RIALTO_WORKERS_MAX));
 }
 
@@ -152,12 +152,12 @@ Test(create, damaged_missing_or_foreign_files_are_replaced)
     bool kept = true;
     char path[128];
     cr_assert_eq(create(&kept), RIALTO_OK);
-    (void)snprintf(path, sizeof path, "%s/zones.v2", folder);
+    (void)snprintf(path, sizeof path, "%s/zones.v3", folder);
     cr_assert_eq(unlink(path), 0);
     expect_replaced();
-    poke("cells.v2", 8, &(uint32_t){ 99 }, 4); /* another layout */
+    poke("cells.v3", 8, &(uint32_t){ 99 }, 4); /* another layout */
     expect_replaced();
-    poke("control.v2", offsetof(struct rialto_control, boot), &(uint64_t){ 1 }, 8); /* of another boot */
+    poke("control.v3", offsetof(struct rialto_control, boot), &(uint64_t){ 1 }, 8); /* of another boot */
     expect_replaced();
     cr_assert_eq(truncate(path, 5000), 0);
     expect_replaced();
@@ -169,7 +169,7 @@ Test(create, files_of_two_creations_are_no_cache)
     bool kept = true;
     struct rialto *reader = NULL;
     cr_assert_eq(create(&kept), RIALTO_OK);
-    poke("terms.v2", offsetof(struct rialto_table_header, created_unix_ms), &(int64_t){ 12345 }, 8);
+    poke("terms.v3", offsetof(struct rialto_table_header, created_unix_ms), &(int64_t){ 12345 }, 8);
     cr_assert_eq(rialto_open(folder, &reader), RIALTO_NO_CACHE);
     cr_assert_null(reader);
     expect_replaced();
@@ -183,18 +183,18 @@ Test(create, open_names_what_is_wrong)
     cr_assert_null(reader);
     cr_assert_eq(create(&kept), RIALTO_OK);
 
-    poke("control.v2", 8, &(uint32_t){ RIALTO_LAYOUT + 1 }, 4);
+    poke("control.v3", 8, &(uint32_t){ RIALTO_LAYOUT + 1 }, 4);
     cr_assert_eq(rialto_open(folder, &reader), RIALTO_OTHER_LAYOUT);
-    poke("control.v2", 8, &(uint32_t){ RIALTO_LAYOUT }, 4);
-    poke("control.v2", 12, &(uint32_t){ __builtin_bswap32(RIALTO_BYTE_ORDER) }, 4);
+    poke("control.v3", 8, &(uint32_t){ RIALTO_LAYOUT }, 4);
+    poke("control.v3", 12, &(uint32_t){ __builtin_bswap32(RIALTO_BYTE_ORDER) }, 4);
     cr_assert_eq(rialto_open(folder, &reader), RIALTO_OTHER_BYTE_ORDER);
-    poke("control.v2", 12, &(uint32_t){ RIALTO_BYTE_ORDER }, 4);
-    poke("cells.v2", 0, &(uint64_t){ __builtin_bswap64(RIALTO_TABLE_MAGIC) }, 8);
+    poke("control.v3", 12, &(uint32_t){ RIALTO_BYTE_ORDER }, 4);
+    poke("cells.v3", 0, &(uint64_t){ __builtin_bswap64(RIALTO_TABLE_MAGIC) }, 8);
     cr_assert_eq(rialto_open(folder, &reader), RIALTO_OTHER_BYTE_ORDER);
-    poke("cells.v2", 0, &(uint64_t){ 0 }, 8);
+    poke("cells.v3", 0, &(uint64_t){ 0 }, 8);
     cr_assert_eq(rialto_open(folder, &reader), RIALTO_NO_CACHE, "not published yet");
-    poke("cells.v2", 0, &(uint64_t){ RIALTO_TABLE_MAGIC }, 8);
-    poke("cells.v2", FOLDER_EXTENTS_AT + 8, &(uint64_t){ UINT64_C(1) << 40 }, 8);
+    poke("cells.v3", 0, &(uint64_t){ RIALTO_TABLE_MAGIC }, 8);
+    poke("cells.v3", FOLDER_EXTENTS_AT + 8, &(uint64_t){ UINT64_C(1) << 40 }, 8);
     cr_assert_eq(rialto_open(folder, &reader), RIALTO_TRUNCATED, "a segment that reaches over the end");
     cr_assert_null(reader);
 }

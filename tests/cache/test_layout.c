@@ -98,10 +98,13 @@ Test(layout, rules_control_and_rings)
     AT(rialto_rule_row, ending_less, 12);
     AT(rialto_rule_row, stale_limit_s, 16);
     AT(rialto_rule_row, disclosure, 20);
+    AT(rialto_rule_row, reads, 22);
+    AT(rialto_rule_row, forbidden, 23);
     AT(rialto_rule_row, model, 24);
     AT(rialto_rule_row, version, 56);
     AT(rialto_rule_row, policy, 88);
     AT(rialto_rule_row, model_hash, 120);
+    AT(rialto_rule_row, disclosure_text, 128);
     AT(rialto_rules_header, count, 16);
     AT(rialto_rules_header, retired, 20);
     AT(rialto_rules_header, created_unix_ms, 24);

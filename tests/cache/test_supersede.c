@@ -109,7 +109,7 @@ Test(supersede, tables_stay_for_the_grace_and_not_longer)
     cr_assert_gt(old_tables_remove(f.folder, NOW_MS + GRACE_MS, GRACE_MS, &next), 0);
     cr_assert_eq(next, -1);
     cr_assert(!there("control.v9") && !there("cells.v9") && !there("something.v9"));
-    cr_assert(there("control.v2") && there("cells.v2"), "our own are none of it");
+    cr_assert(there("control.v3") && there("cells.v3"), "our own are none of it");
 }
 
 Test(supersede, a_mark_from_the_future_lasts_no_longer_than_a_grace)

@@ -220,14 +220,14 @@ Test(table, nothing_of_a_deleted_line_is_left)
     uint64_t slot = put(&line, 9);
     line.multiplier_e4[15] = 1; /* a second version, so that the side line holds the first */
     cr_assert(table_write(f.cache, RIALTO_TABLE_TERMS, 9, slot, &line));
-    cr_assert(file_holds("terms.v2", &line.key.lo, 8));
-    cr_assert(file_holds("terms.v2", "secret payload", 14));
+    cr_assert(file_holds("terms.v3", &line.key.lo, 8));
+    cr_assert(file_holds("terms.v3", "secret payload", 14));
 
     table_delete(f.cache, RIALTO_TABLE_TERMS, 9, slot);
-    cr_assert_not(file_holds("terms.v2", &line.key.lo, 8));
-    cr_assert_not(file_holds("terms.v2", &line.key.hi, 8));
-    cr_assert_not(file_holds("terms.v2", "secret payload", 14));
-    cr_assert_not(file_holds("terms.v2", &(uint32_t){ 0x5EC12E7 }, 4));
+    cr_assert_not(file_holds("terms.v3", &line.key.lo, 8));
+    cr_assert_not(file_holds("terms.v3", &line.key.hi, 8));
+    cr_assert_not(file_holds("terms.v3", "secret payload", 14));
+    cr_assert_not(file_holds("terms.v3", &(uint32_t){ 0x5EC12E7 }, 4));
 }
 
 /* ---- against a plain list --------------------------------------------------------------------------- */

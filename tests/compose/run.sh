@@ -124,7 +124,7 @@ container() { docker inspect --format "$2" "$(compose ps --all --quiet "$1")"; }
 state() { docker inspect --format "{{.State.Status}} {{.State.ExitCode}}" "$(compose ps --all --quiet "$1")"; }
 ended_by_itself() { [ "$(state "$1")" = "running 0" ] && compose stop "$1" && state "$1" && [ "$(state "$1")" = "exited 0" ]; }
 unprivileged() { compose exec -T "$1" sh -c '[ "$(id -u)" -gt 10000 ] && ! touch /usr/x'; }
-reads_only() { compose exec -T reader sh -c 'cd /run/rialto && head -c 8 control.v2 >/dev/null && ! touch x && ! { echo x >> control.v2; }'; }
+reads_only() { compose exec -T reader sh -c 'cd /run/rialto && head -c 8 control.v3 >/dev/null && ! touch x && ! { echo x >> control.v3; }'; }
 
 check "docker compose up: all three are healthy" compose up --detach --wait --wait-timeout 120
 if [ $failures != 0 ]; then compose logs --tail 30 2>&1 | sed 's/^/# /'; exit 1; fi

@@ -180,11 +180,11 @@ def compose(page, cell, rule, terms, offer, now_ms, age_ms, stale_after_ms, mode
         return min(max(p, floor), ceiling)
 
     p = cell.baseline                                                                                            # 1
-    if terms is not None and terms.usable:
+    if terms is not None and terms.usable and terms.kinds & rule.forbidden == 0:
         m = terms.multiplier[cell.group]
         if m != 10000:                                                                                           # 2
             p = ending(inside(scaled(p, m)), rule.ending_step, rule.ending_less, floor, ceiling)
-        if offer is not None and offer.kinds & 0xFF & ~terms.consent == 0 and not past(offer.until_s, now_ms) \
+        if offer is not None and offer.kinds & 0xFF & (~terms.consent | rule.forbidden) == 0 and not past(offer.until_s, now_ms) \
                 and now_ms >= offer.from_s * 1000:                                                               # 3
             money = offer.kind in (number["RIALTO_OFFER_FIXED"], number["RIALTO_OFFER_AMOUNT_OFF"])
             q = p if offer.flags & number["RIALTO_OFFER_STACKABLE"] else cell.baseline

@@ -440,6 +440,7 @@ class Service:
         self.models = self.folder / "models"
         self.models.mkdir()
         for name, model in (models or {"shop.json": simple_model()}).items():
+            (self.models / name).parent.mkdir(exist_ok=True)
             (self.models / name).write_text(model if isinstance(model, str) else json.dumps(model))
         self.instance = instance or f"e2e{os.getpid()}"
         self.push_tcp = f"tcp://127.0.0.1:{free_port()}"

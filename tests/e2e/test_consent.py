@@ -153,13 +153,13 @@ with Service(models={"shop.json": MODEL}) as service:
                         keys.add(key)
         return keys
 
-    terms_before, offers_before = shared_lines("terms.v2", 64), shared_lines("offers.v2", 64)
+    terms_before, offers_before = shared_lines("terms.v3", 64), shared_lines("offers.v3", 64)
     service.accept(customer(ID, KINDS, tier=TIER, segments=[SEGMENT], spend=77777777, currency="EUR"),
                    {"type": "location", "customer": ID, "zone": ZONE, "lease_s": 86400},
                    {"type": "offer", "customer": ID, "sku": "milk", "kind": "percent", "percent": 3, "stackable": True},
                    {"type": "offer", "customer": ID, "sku": "tea", "kind": "lock", "amount": 123, "currency": "EUR"},
                    demand("milk", "view", customer=ID))
-    keys = list((shared_lines("terms.v2", 64) - terms_before) | (shared_lines("offers.v2", 64) - offers_before))
+    keys = list((shared_lines("terms.v3", 64) - terms_before) | (shared_lines("offers.v3", 64) - offers_before))
 
     def traces(folders, words):
         """Which words stand in which files."""

@@ -91,7 +91,7 @@ def _():
 
     def kill():
         worker = wait_until(lambda: [pid for pid, command in processes_of_the_demo().items() if "worker" in command], 20, "a worker")
-        wait_until(lambda: (cache / "control.v2").exists(), 20, "tables")
+        wait_until(lambda: (cache / "control.v3").exists(), 20, "tables")
         time.sleep(3)
         os.kill(worker[0], signal.SIGKILL)
         killed.append(worker[0])
@@ -105,7 +105,7 @@ def _():
     program = subprocess.Popen([BIN / "rialto-demo", "--data", data, "--seconds", "60", "--once", "--set", f"instance=demo{os.getpid()}",
                                 "--set", f"cache_dir={cache}"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                                preexec_fn=die_with_the_test, cwd=ROOT)
-    wait_until(lambda: (cache / "control.v2").exists(), 20, "tables")
+    wait_until(lambda: (cache / "control.v3").exists(), 20, "tables")
     time.sleep(1)
     program.send_signal(signal.SIGINT)
     out = program.communicate(timeout=60 * SLOW)[0].decode()

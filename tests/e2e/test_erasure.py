@@ -48,14 +48,14 @@ with Service(models={"shop.json": simple_model()}, erase_rewrite_s=1) as service
     OWN = ("--set", f"data_dir={service.data}")
     redis("CONFIG", "SET", "rdbcompression", "no")  # so that a dump can be searched for bytes
     service.accept(product("milk", 1000), product("tea", 500), customer(LOOKER, ["profile"], tier="gold"))
-    before = shared_keys(service.cache, "terms.v2") | shared_keys(service.cache, "offers.v2")
+    before = shared_keys(service.cache, "terms.v3") | shared_keys(service.cache, "offers.v3")
     service.accept(customer(ID, KINDS, tier="gold", segments=["family"], spend=4711, currency="EUR"),
                    {"type": "location", "customer": ID, "zone": "de/south", "lease_s": 86400},
                    {"type": "offer", "customer": ID, "sku": "milk", "kind": "percent", "percent": 3},
                    {"type": "offer", "customer": ID, "sku": "tea", "kind": "lock", "amount": 123, "currency": "EUR"},
                    demand("milk", "view", customer=ID, session="visit-1"))
     service.ask([demand("none-such", "view", customer=ID), {"type": "location", "customer": ID}, {"type": "customer", "customer": ID, "tier": 7}])
-    lines = (shared_keys(service.cache, "terms.v2") | shared_keys(service.cache, "offers.v2")) - before
+    lines = (shared_keys(service.cache, "terms.v3") | shared_keys(service.cache, "offers.v3")) - before
     # A keyed hash may stand in memory as its bytes, or in Redis as the digits of its two halves.
     halves = [struct.unpack("<QQ", key) for key in lines]
     WORDS = {"id": ID.encode(), **{f"hash {i}": key for i, key in enumerate(lines)},
@@ -82,7 +82,7 @@ with Service(models={"shop.json": simple_model()}, erase_rewrite_s=1) as service
         wait_until(lambda: redis("EXISTS", f"{service.instance}:quote:{{{ID}}}") == 1, 5, "the customer's quotes in Redis")
         wait_until(lambda: any("aof" in t for t in traces()), 5, "the id in the append-only file")
         found = traces()
-        for place in ("terms.v2", "offers.v2", ".v"):
+        for place in ("terms.v3", "offers.v3", ".v"):
             require(any(place in t for t in found), f"nothing in {place}: {found}")
         require(dumped(), "nothing in the dump")
         require(not any("log" in t for t in found), f"it is in a log: {found}")

@@ -49,7 +49,7 @@ def _():
 @check("the page's example of quotes comes out the same in Python")
 def _():
     cell = SimpleNamespace(baseline=1999, list=2199, lo_product=1500, hi_place=2400, group=3, flags=0, until_s=0)
-    rule = SimpleNamespace(ending_step=10, ending_less=1, stale_limit_s=0, currency_number=978)
+    rule = SimpleNamespace(ending_step=10, ending_less=1, stale_limit_s=0, currency_number=978, forbidden=0)
     lock = SimpleNamespace(kind=2, value=1000, kinds=0, currency=978, flags=1, until_s=0, from_s=0, locked=1450, lock_until_s=0)
     stackable, offer = SimpleNamespace(**{**vars(lock), "locked": 0}), SimpleNamespace(**{**vars(lock), "locked": 0, "flags": 0})
     never_above = SimpleNamespace(**{**vars(cell), "flags": PAGE.number["RIALTO_CELL_NEVER_ABOVE"]})

@@ -43,6 +43,21 @@ def _():
     equal((status, json.loads(out)), (0, schema))
     jsonschema.Draft202012Validator.check_schema(schema)
 
+@check("the same of policies; those that come along are valid, and what the program refuses in form is refused")
+def _():
+    found = json.loads((ROOT / "models/schema/policy.schema.json").read_text())
+    status, out, err = run(BIN / "rialto", "check", "--policy-schema")
+    equal((status, json.loads(out)), (0, found))
+    jsonschema.Draft202012Validator.check_schema(found)
+    validator = jsonschema.Draft202012Validator(found)
+    files = sorted((ROOT / "models/policies").glob("*.json"))
+    require(files, "there are no policies")
+    for file in files:
+        text = as_json(without_comments(file.read_text()))
+        validator.validate(text)
+        for member, value in (("status", "perhaps"), ("regions", ["us"]), ("regions", []), ("hair", 1), ("largest_rise", {"share": 0.1})):
+            require(not validator.is_valid({**text, member: value}), f"{file.name}: {member} {value}")
+
 @check("jsonschema: good models are valid, bad ones are not")
 def _():
     validator = jsonschema.Draft202012Validator(schema)

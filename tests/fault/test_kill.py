@@ -288,7 +288,7 @@ class Killer:
             os.kill(pid, signal.SIGCONT)
 
     def wait_for_worker(self, worker, at_ms):
-        wait_until(lambda: heartbeats(self.service.cache / "control.v2").get(worker, 0) > at_ms, 20, f"worker {worker}")
+        wait_until(lambda: heartbeats(self.service.cache / "control.v3").get(worker, 0) > at_ms, 20, f"worker {worker}")
         self.back_ms.append(time.monotonic_ns() // 1_000_000 - at_ms)
 
 

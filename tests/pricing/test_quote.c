@@ -137,7 +137,7 @@ Test(quote, nobody_in_particular_pays_the_baseline)
     cr_expect_eq(q.age_ms, 40);
     cr_expect_eq(q.multiplier_e4, 10000);
     cr_expect_eq(q.rule, 4);
-    cr_expect_eq(q.disclosure, 3);
+    cr_expect_eq(q.disclosure, 0, "nobody's data were read");
     cr_expect_eq(q.decimals, 2);
     cr_expect_eq(q.group, 2);
     cr_expect_str_eq(q.currency, "GBP");

@@ -19,7 +19,7 @@ static void setup(void)
 static void teardown(void)
 {
     char path[128];
-    (void)snprintf(path, sizeof path, "%s/metrics.v2", folder);
+    (void)snprintf(path, sizeof path, "%s/metrics.v3", folder);
     (void)unlink(path);
     cr_assert_eq(rmdir(folder), 0, "nothing else is left in the folder");
 }
@@ -71,7 +71,7 @@ Test(metrics, what_was_counted_before_opening_is_kept)
 Test(metrics, a_file_of_another_build_is_replaced_and_not_read)
 {
     char path[128];
-    (void)snprintf(path, sizeof path, "%s/metrics.v2", folder);
+    (void)snprintf(path, sizeof path, "%s/metrics.v3", folder);
     FILE *file = fopen(path, "w");
     cr_assert_not_null(file);
     for (int i = 0; i < 200000; i++)

@@ -22,12 +22,17 @@ static struct rialto_quote quote_example(void)
         .decimals = 2,
         .currency = "EUR",
         .zone = "c1/s25",
+        .used = RIALTO_KIND_PROFILE | RIALTO_KIND_LOCATION,
+        .disclosure = 1,
     };
 }
 
 static struct rialto_rule_row rule_example(void)
 {
-    return (struct rialto_rule_row){ .model = "groceries", .version = "2026-11-01" };
+    return (struct rialto_rule_row){ .model = "groceries",
+                                     .version = "2026-11-01",
+                                     .policy = "us-ny-349-a",
+                                     .disclosure_text = "THIS PRICE WAS SET BY AN ALGORITHM USING YOUR PERSONAL DATA." };
 }
 
 Test(quote_json, is_the_text_that_the_reference_shows)
@@ -41,7 +46,8 @@ Test(quote_json, is_the_text_that_the_reference_shows)
         "\"zone\":\"c1/"
         "s25\",\"multiplier\":0.9500,\"rests_on\":[\"location\",\"profile\"],\"as_of\":\"2026-09-21T14:13:20.123Z\","
         "\"valid_until\":\"2026-09-21T14:28:20.000Z\",\"model\":\"groceries\",\"version\":\"2026-11-01\","
-        "\"disclosure\":0}";
+        "\"direction\":\"lower\",\"data_used\":[\"location\",\"profile\"],\"disclosure\":1,\"disclosure_text\":\"THIS PRICE WAS SET BY "
+        "AN ALGORITHM USING YOUR PERSONAL DATA.\",\"policy\":\"us-ny-349-a\"}";
     size_t length = quote_json(&quote, &rule, sizeof text, text);
     cr_assert_str_eq(text, expected);
     cr_assert_eq(length, strlen(expected));
