@@ -76,10 +76,11 @@ UNIT_SRC := $(filter-out tests/race/% tests/random/% tests/fuzz/% tests/e2e/% te
 RACE_SRC := $(wildcard tests/race/*.c tests/random/*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 EXAMPLE_SRC := $(wildcard examples/*.c)
-ALL_SRC  := $(wildcard pricing/*.c cache/*.c verify/*.c service/*.c cli/*.c demo/*.c bench/*.c tests/*/*.c) $(EXAMPLE_SRC)
+ALL_SRC  := $(wildcard pricing/*.c cache/*.c verify/*.c service/*.c cli/*.c demo/*.c bench/*.c web/shop/*.c tests/*/*.c) $(EXAMPLE_SRC)
 
 PROGRAMS := $(addprefix $(BUILD)/bin/,$(if $(wildcard service/main.c),rialtod) $(if $(wildcard cli/main.c),rialto) \
-              $(if $(wildcard demo/main.c),rialto-demo) $(if $(wildcard bench/main.c),rialto-bench))
+              $(if $(wildcard demo/main.c),rialto-demo) $(if $(wildcard bench/main.c),rialto-bench) \
+              $(if $(wildcard web/shop/main.c),rialto-shop))
 EXAMPLES := $(if $(LIB_SRC),$(EXAMPLE_SRC:%.c=$(BUILD)/%))
 LIBRARY  := $(if $(LIB_SRC),$(addprefix $(BUILD)/lib/,librialto.so librialto.a librialto-verify.so librialto-verify.a))
 SHARED   := $(BUILD)/lib/librialto.so.$(VERSION)
@@ -107,6 +108,8 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(SETUP)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/service/web_openapi.o: web/openapi.json
+$(BUILD)/obj/web/shop/exchange.o: web/shop/index.html web/shop/shop.css web/shop/shop.js
+$(BUILD)/obj/web/shop/customers.o: web/shop/customers.json
 
 # Changed flags rebuild everything, unchanged flags nothing; a removed source makes the archives anew.
 $(BUILD)/flags: NOW = $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LDLIBS)
@@ -132,6 +135,12 @@ $(BUILD)/bin/%: | $(SETUP)
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(ALLOCATOR) $(PEERS) $(LDLIBS)
+
+# The sample shop sees what a stranger sees: the public headers and the library.
+$(BUILD)/bin/rialto-shop: $(call objects,$(wildcard web/shop/*.c)) $(LIBRARY) $(BUILD)/sources | $(SETUP)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -L$(BUILD)/lib -lrialto -Wl,-rpath,'$$ORIGIN/../lib' -lmicrohttpd -lcjson -lpthread
 
 # ---- librialto: only what RIALTO_API marks is visible, in the archive too ---------------------------------------------
 
@@ -249,7 +258,7 @@ install: all ## programs, library, headers, models, manual pages (DESTDIR=, PREF
 	@for f in $(MAN); do install -D -m 644 $$f $(DESTDIR)$(SHAREDIR)/man/man$${f##*.}/$${f##*/}; done
 
 uninstall: ## take away what install put there
-	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,rialtod rialto rialto-demo rialto-bench)
+	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,rialtod rialto rialto-demo rialto-bench rialto-shop)
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,librialto.so $(SONAME) $(notdir $(SHARED)) librialto.a pkgconfig/rialto.pc \
 	    librialto-verify.so $(VERIFY_SONAME) $(notdir $(VERIFY)) librialto-verify.a pkgconfig/rialto-verify.pc)
 	rm -rf $(DESTDIR)$(INCDIR)/rialto $(DESTDIR)$(SHAREDIR)/rialto
@@ -257,7 +266,7 @@ uninstall: ## take away what install put there
 
 # ---- upkeep -------------------------------------------------------------------------------------------------------------
 
-FORMATTED := $(ALL_SRC) $(wildcard include/rialto/*.h pricing/*.h cache/*.h service/*.h cli/*.h demo/*.h bench/*.h tests/*/*.h)
+FORMATTED := $(ALL_SRC) $(wildcard include/rialto/*.h pricing/*.h cache/*.h service/*.h cli/*.h demo/*.h bench/*.h web/shop/*.h tests/*/*.h)
 
 format: ## lay out the sources as .clang-format says
 	@docker/setup.sh format
