@@ -167,8 +167,8 @@ static void print_record(const cJSON *record)
     print_money(record, "baseline", "baseline");
     if (cJSON_IsNumber(multiplier))
         printf("    personal   x %.4f, which made it %s\n", multiplier->valuedouble,
-               strcmp(text_of(record, "direction"), "none") == 0 ? "neither cheaper nor dearer" :
-               strcmp(text_of(record, "direction"), "below") == 0 ? "cheaper" : "dearer");
+               number_of(record, "amount") == number_of(record, "baseline") ? "neither cheaper nor dearer" :
+               number_of(record, "amount") < number_of(record, "baseline") ? "cheaper" : "dearer");
     print_list(record, "rests on", "rests_on", "no personal data");
     print_list(record, "notes", "flags", "none");
     print_money(record, "floor", "floor");
@@ -176,8 +176,9 @@ static void print_record(const cJSON *record)
     printf("    zone       %s; price since %s UTC\n", text_of(record, "zone"), since);
     printf("    model      %s %s, rules %s, arithmetic %d\n", text_of(record, "model"), text_of(record, "version"),
            text_of(record, "model_hash"), (int)number_of(record, "arithmetic"));
-    printf("    policy     %s; disclosure %d\n", text_of(record, "policy")[0] ? text_of(record, "policy") : "none",
-           (int)number_of(record, "disclosure"));
+    print_list(record, "data read", "data_used", "none");
+    printf("    policy     %s; disclosure %d%s%s\n", text_of(record, "policy")[0] ? text_of(record, "policy") : "none",
+           (int)number_of(record, "disclosure"), text_of(record, "disclosure_text")[0] ? ": " : "", text_of(record, "disclosure_text"));
 }
 
 static bool text_read(const char *path, size_t n, char *ret)

@@ -81,8 +81,6 @@ static void add_numbers(const struct gateway *gateway, const struct rialto_quote
     cJSON_AddNumberToObject(to, "age_ms", quote->age_ms);
     cJSON_AddNumberToObject(to, "floor", (double)quote->floor);
     cJSON_AddNumberToObject(to, "ceiling", (double)quote->ceiling);
-    cJSON_AddStringToObject(to, "direction", quote->amount == quote->baseline ? "none" : quote->amount < quote->baseline ? "below" : "above");
-    cJSON_AddStringToObject(to, "policy", rule->policy);
     cJSON_AddNumberToObject(to, "arithmetic", rule->arithmetic);
     cJSON_AddNumberToObject(to, "ending_step", rule->ending_step);
     cJSON_AddNumberToObject(to, "ending_less", rule->ending_less);
@@ -93,7 +91,7 @@ static void add_numbers(const struct gateway *gateway, const struct rialto_quote
 static cJSON *record_make(const struct gateway *gateway, const struct signal *signal, const struct rialto_quote *quote,
                           const struct rialto_rule_row *rule)
 {
-    char json[2048], hex[40];
+    char json[3072], hex[40];
     unsigned char nonce[16];
     size_t bytes = quote_json(quote, rule, sizeof json, json);
     cJSON *told = bytes < sizeof json ? cJSON_Parse(json) : NULL, *record = cJSON_CreateObject();

@@ -172,7 +172,7 @@ with Service(models={"shop.json": simple_model()}, lock_grace_s=2, lock_max_s=86
         status, out, err = service.cli("quote", "--record", "rita", "tea")
         equal(status, 0, err)
         record, signed = payload(out.strip().split("\n")[-1]), out.strip().split("\n")[-1]
-        for member, wanted in {"amount": 450, "baseline": 500, "list": 500, "direction": "below", "rests_on": ["profile"], "customer": "rita", "sku": "tea",
+        for member, wanted in {"amount": 450, "baseline": 500, "list": 500, "direction": "lower", "rests_on": ["profile"], "data_used": ["profile"], "customer": "rita", "sku": "tea",
                                "multiplier": 0.9, "currency": "EUR"}.items():
             equal(record[member], wanted, member)
         require(record["model"] and record["version"] and len(record["model_hash"]) == 16 and abs(record["at_ms"] - now_ms()) < 60000, record)

@@ -70,6 +70,9 @@ with Service(models=files(), clock_replay=1, stale_after_ms=60000) as service:
         equal((quote["disclosure_text"], quote["baseline"]), (WORDS, 1000))
         require("disclosure_text" not in service.quote("milk", zone="ny"), "words beside a price that nothing was read for")
         contains(service.cli("quote", "--zone", "ny", "plain", "milk")[1], WORDS)
+        status, out, err = service.cli("quote", "--record", "--zone", "ny", "plain", "milk")
+        (service.folder / "record").write_text(out)
+        contains(service.cli("explain", "--record", str(service.folder / "record"))[1], f"policy     ny; disclosure 1: {WORDS}")
 
     @check("a policy holds in its regions only; one that is a draft does nothing, and check says so")
     def _():
