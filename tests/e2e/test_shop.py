@@ -11,7 +11,7 @@ from rialto_test import *
 PORT, SERVICE_PORT = free_port(), free_port()
 FOLDER = temporary_folder("shop.")
 TOKEN = secrets.token_urlsafe(32)
-MODELS = {path.name: path.read_text() for path in (ROOT / "models").glob("*.json")}
+MODELS = {str(path.relative_to(ROOT / "models")): path.read_text() for path in (ROOT / "models").rglob("*.json") if "schema" not in path.parts}
 NASTY = "<img src=x onerror=alert(1)> & \"Co\""
 (FOLDER / "token").write_text(TOKEN + "\n")
 (FOLDER / "tokens").write_text(f"shop shop {hashlib.sha256(TOKEN.encode()).hexdigest()}\n")
@@ -107,6 +107,19 @@ with service:
         consent("C14911", location=False)
         equal(page(customer="C14911")["milk"]["amount"], 1200)
 
+    @check("where the law asks for words, the quote brings them, when data were read and only then")
+    def _():
+        service.accept({"type": "zone", "zone": "us-ny", "region": "US-NY"},
+                       {"type": "product", "sku": "cake", "zone": "us-ny", "list": 1275, "currency": "GBP"})  # an own price there
+        consent("C16422", profile=True)
+        wait_until(lambda: page(customer="C16422", zone="us-ny")["cake"].get("disclosure"), 3, "the words")
+        quote = page(customer="C16422", zone="us-ny")["cake"]
+        equal((quote["disclosure"], quote["data_used"]), ("THIS PRICE WAS SET BY AN ALGORITHM USING YOUR PERSONAL DATA.", ["profile"]))
+        equal([page(zone="us-ny")["cake"].get("disclosure"), page(customer="C16422")["cake"].get("disclosure")], [None, None])
+        consent("C16422", profile=False)
+        quote = page(customer="C16422", zone="us-ny")["cake"]
+        equal((quote.get("disclosure"), quote["data_used"]), (None, []))
+
     @check("why is told with the shop's token")
     def _():
         status, why, _ = ask("GET", "/api/why/cake?customer=C16422&zone=")
@@ -177,7 +190,7 @@ with service:
             note(f"the price moved {took:.0f} ms after the switch")
             require(0 < took < 1000 * SLOW, f"{took} ms")
             require(text("cake", ".baseline").endswith("£12.75 (-5%)"), text("cake", ".baseline"))
-            require("personal data: profile" in text("cake", ".disclosure"), text("cake", ".disclosure"))
+            equal(text("cake", ".disclosure"), "This price was set by an algorithm using your personal data. Used: profile.")
             chromium.keys(" ")
             eventually("the baseline", "£12.75", lambda: text("cake", ".price .amount"))
             equal(text("cake", ".disclosure"), "")

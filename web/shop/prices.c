@@ -191,10 +191,10 @@ static void add_flags(cJSON *object, uint32_t flags)
             (void)cJSON_AddItemToArray(array, cJSON_CreateString(names[i].name));
 }
 
-static void add_kinds(cJSON *object, uint32_t kinds)
+static void add_kinds(cJSON *object, const char *member, uint32_t kinds)
 {
     static const char *const names[] = { "location", "behaviour", "purchases", "profile", "partner" };
-    cJSON *array = cJSON_AddArrayToObject(object, "rests_on");
+    cJSON *array = cJSON_AddArrayToObject(object, member);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (kinds >> i & 1u)
             (void)cJSON_AddItemToArray(array, cJSON_CreateString(names[i]));
@@ -212,10 +212,13 @@ static void add_quote(const struct rialto *prices, cJSON *item, const struct ria
     (void)cJSON_AddNumberToObject(item, "age_ms", quote->age_ms);
     (void)cJSON_AddNumberToObject(item, "valid_until_ms", (double)quote->valid_until_ms);
     add_flags(item, quote->flags);
-    add_kinds(item, quote->kinds);
+    add_kinds(item, "rests_on", quote->kinds);
+    add_kinds(item, "data_used", quote->used);
     if (rialto_rule(prices, quote->rule, &rule) == RIALTO_OK) {
         (void)cJSON_AddStringToObject(item, "model", rule.model);
         (void)cJSON_AddStringToObject(item, "version", rule.version);
+        if (quote->disclosure != 0)
+            (void)cJSON_AddStringToObject(item, "disclosure", rule.disclosure_text);
     }
 }
 

@@ -49,10 +49,10 @@ function query() {
         find: by("find").value.trim(), from: state.from });
 }
 
-// What personal data made of it is said when they were used, and only then.
+// Said when personal data were used, whether or not they moved the price, and only then; in the words of the law where one asks for them.
 function disclosure(p) {
-    if (p.rests_on.length === 0) return "";
-    return p.disclosure_text || `This price was set by an algorithm using your personal data: ${list(p.rests_on)}.`;
+    if (p.data_used.length === 0) return "";
+    return `${p.disclosure || "This price was set by an algorithm using your personal data."} Used: ${list(p.data_used)}.`;
 }
 
 const NOTES = { offer: "personal offer", lock: "promised price", stale: "not fresh", list: "list price for everybody", bounded: "at its limit",
