@@ -151,6 +151,25 @@ with Service(models=files(), clock_replay=1, stale_after_ms=60000) as service:
         service.accept({"type": "zone", "zone": "ny", "region": "US-NJ"})
         equal(seen("milk", zone="ny", customer="gold")[3:], (0, "us"))
 
+    @check("the notice for customers is of the models in force: its limits are reached by a quote, and drafts are not on it")
+    def _():
+        status, out, err = service.cli("notice", *DATA, "--json")
+        equal(status, 0, err)
+        told = json.loads(out)
+        shop = told["models"][0]
+        equal({name: (shop[name]["lowest"], shop[name]["highest"]) for name in ("profile", "location", "purchases", "together")},
+              {"profile": (0.9, 1.2), "location": (0.95, 1), "purchases": (1, 1), "together": (0.855, 1.2)})
+        service.accept({"type": "location", "customer": "plain", "zone": "ca", "lease_s": 3600}, customer("plain", everything, tier="gold"))
+        equal([seen("lamp", zone="fr", customer=who)[0] for who in ("plain", "vip")], [855, 1200])
+        equal(sorted(told["policies"]), ["de", "emergency", "ny", "us"])  # the wall says that the emergency is still to come
+        status, page, err = service.cli("notice", *DATA, "--html", "-", "--title", "Shop & <Co>")
+        equal(status, 0, err)
+        for part in ("<title>Shop &amp; &lt;Co&gt;</title>", "at most 10 % lower, 20 % higher", "at most 14.5 % lower, 20 % higher", f"&quot;{WORDS}&quot; (GBL 349-a)"):
+            contains(page, part)
+        require(not re.search("src=|href=|url\\(|@import|not yet|a bill", page), "the page needs another file, or shows a draft")
+        contains(service.cli("notice", *DATA)[1], "at most 5 % lower, never higher; chooses the place")
+        equal(service.cli("notice", "--set", f"data_dir={service.folder / 'none'}")[0], 3)
+
     @check("faults in policies are named with file, line and place, and nothing is changed")
     def _():
         bad = files({"bad": policy("bad", ["US"], forbidden_data={"kinds": ["hair"], "citation": "x"})})
