@@ -9,6 +9,7 @@
 
 #include "service/log.h"
 #include "service/metrics.h"
+#include "service/nng_reaper.h"
 #include "service/roles.h"
 
 #include <errno.h>
@@ -22,6 +23,7 @@
 
 #define HELLO_WAIT_MS 3000 /* for all workers, before the first number is given out */
 #define STOP_WAIT_MS  1000
+#define STOP_LIMIT_S  4 /* less than a supervisor waits for us: the old one (supervisor.c), or a new one (data_dir.c) */
 #define STUCK_WAIT_MS 10000 /* for an idle moment, before we start again all the same */
 
 /* ---- one round ------------------------------------------------------------------------------------------------- */
@@ -135,7 +137,8 @@ static _Noreturn void end_stuck(struct gateway *gateway)
             until = 0;
     do {
         bool more = round_once(gateway);
-        (void)wait_for_work(gateway, more ? 0 : 5);
+        if (wait_for_work(gateway, more ? 0 : 5) && until > mono_ms() + STOP_WAIT_MS)
+            until = mono_ms() + STOP_WAIT_MS; /* we are to end, not to start again */
     } while (!all_done(gateway) && mono_ms() < until);
     ingest_report(gateway, true);
     log_line(LOG_INFO, "GATEWAY-STOPPING", "all_applied=%s", all_done(gateway) ? "yes" : "no");
@@ -158,6 +161,7 @@ static void run(struct gateway *gateway)
 static void finish(struct gateway *gateway)
 {
     int64_t until = mono_ms() + STOP_WAIT_MS;
+    nng_reaper_limit(STOP_LIMIT_S, EXIT_SUCCESS); /* whoever closes something of NNG's may wait for ever */
     listeners_stop(&gateway->listeners); /* or it would take the closed ones for deaf */
     inbox_stop(&gateway->inbox);
     do {
@@ -212,18 +216,18 @@ static bool setup(struct gateway *gateway, const struct config *config)
     return true;
 }
 
-/* In reverse order; each step bears what was never set up. */
+/* In reverse order, but first whoever still has something to write; each step bears what was never set up. */
 static void teardown(struct gateway *gateway)
 {
     listeners_stop(&gateway->listeners);
     ingest_teardown(gateway);
+    rejects_teardown(gateway);
     batch_teardown(gateway);
     for (uint32_t i = 0; i < gateway->link_count; i++)
         link_teardown(&gateway->link[i]);
     inbox_teardown(&gateway->inbox);
     signer_teardown(gateway);
     repeats_destroy(gateway->repeats);
-    rejects_teardown(gateway);
     clock_teardown(gateway);
     answers_teardown(gateway);
     rialto_close(gateway->prices);

@@ -1,4 +1,4 @@
-/* nng_reaper.c - a pipe within this process, opened and closed. */
+/* nng_reaper.c - a pipe within this process, opened and closed; an end that waits for nobody. */
 #include "service/nng_reaper.h"
 
 #include "service/clock.h"
@@ -6,9 +6,12 @@
 #include <nng/nng.h>
 #include <nng/protocol/pair0/pair.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define STEP_MS 5
 
@@ -66,4 +69,24 @@ bool nng_reaper_stuck(int timeout_ms)
     (void)nng_close(dialer);
     (void)nng_close(listener);
     return false;
+}
+
+static volatile sig_atomic_t limit_status;
+
+static void on_limit(int number)
+{
+    (void)number;
+    _exit(limit_status);
+}
+
+void nng_reaper_limit(unsigned seconds, int status)
+{
+    struct sigaction action = { .sa_handler = on_limit };
+    sigset_t alarms;
+    limit_status = status;
+    (void)sigemptyset(&alarms);
+    (void)sigaddset(&alarms, SIGALRM);
+    (void)sigaction(SIGALRM, &action, NULL);
+    (void)pthread_sigmask(SIG_UNBLOCK, &alarms, NULL);
+    (void)alarm(seconds);
 }

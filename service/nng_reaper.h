@@ -12,4 +12,8 @@
 /* nng_reaper_stuck - close a pipe of our own and see whether it is taken away in `timeout_ms`. When it is not, the sockets of
  * the trial are left behind, since closing them would hang: ask once more at most. One thread at a time. */
 bool nng_reaper_stuck(int timeout_ms);
+
+/* nng_reaper_limit - from now on this process has so many seconds left: then it ends, with that status, whatever it is doing. For
+ * who has nothing left to do but to close NNG's sockets, which waits for that thread. Takes SIGALRM and alarm(). */
+void nng_reaper_limit(unsigned seconds, int status);
 #endif

@@ -3,6 +3,7 @@
 
 #include "service/clock.h"
 #include "service/log.h"
+#include "service/nng_reaper.h"
 #include "service/roles.h"
 
 #include <arpa/inet.h>
@@ -18,6 +19,7 @@
 #define HEAD_BYTES_MAX   16384u
 #define WATCH_MS         250
 #define DRAIN_MS         3000
+#define CLOSE_LIMIT_S    2
 #define HTTP_TOO_LARGE   413 /* its name in libmicrohttpd changed */
 #define ADDRESS_TEXT_MAX 64u
 
@@ -372,6 +374,7 @@ int web_main(const struct config *config)
         daemon_drain(&web);
         log_line(LOG_INFO, "WEB-STOPPING", "under_way=%u", atomic_load(&web.under_way));
     }
+    nng_reaper_limit(CLOSE_LIMIT_S, good ? EXIT_SUCCESS : EXIT_FAILURE);
     forwarder_close(web.forwarder); /* its answers resume connections: before the daemon's end */
     if (web.daemon != NULL)
         MHD_stop_daemon(web.daemon);

@@ -2,6 +2,7 @@
 """The gateway among workers that misbehave: they die, come back, miss batches, fall silent, lose their memory. The workers here
 are puppets that speak the wire format (service/wire.h); the gateway is the real one, in its own role.
 """
+import random
 import select
 
 from rialto_test import *  # noqa: F403: the words of these tests
@@ -460,6 +461,33 @@ def _():
     answer = tight.ask(view("nobody"))
     equal((answer["accepted"], answer["rejected"], answer["findings"][0]["reason"]), (0, 1, "no_answer"))
     equal(tight.stop(), 0)
+
+
+class Rude(Puppet):
+    """Reads nothing, and goes in the middle of a message of its own: NNG 1.5 may never close what it had with this one."""
+
+    def follow(self, pipe):
+        time.sleep(random.uniform(0, 0.03))
+        pipe.socket.sendall(b"\x01" + struct.pack(">Q", 100))
+        time.sleep(random.choice((0, 0.0001)))
+
+
+@check("a gateway that is told to end does so in time, even where NNG cannot close what rude peers left behind")
+def _():
+    gateway = Gateway(workers=4)
+    rude = [Rude(gateway, i) for i in range(4)]
+    wait_until(lambda: gateway.log().count("LISTENING") >= 2, 10, "the gateway")
+    end = time.monotonic() + 2
+    with contextlib.suppress(Closed, OSError), Pusher(gateway.push_url, 3) as pusher:
+        while time.monotonic() < end:
+            pusher.push(views("r", 200))
+            time.sleep(0.0005)
+    time.sleep(max(0.0, end - time.monotonic()))
+    for one in rude:
+        one.end()
+    began = time.monotonic()
+    equal(gateway.stop(), 0)
+    note(f"ended after {time.monotonic() - began:.1f} s; {gateway.log().count('WORKER-GONE')} connections broken")
 
 
 finish()
