@@ -110,6 +110,7 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(SETUP)
 $(BUILD)/obj/service/web_openapi.o: web/openapi.json
 $(BUILD)/obj/web/shop/exchange.o: web/shop/index.html web/shop/shop.css web/shop/shop.js
 $(BUILD)/obj/web/shop/customers.o: web/shop/customers.json
+$(BUILD)/obj/service/web_console.o: $(wildcard web/console/*)
 
 # Changed flags rebuild everything, unchanged flags nothing; a removed source makes the archives anew.
 $(BUILD)/flags: NOW = $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LDLIBS)

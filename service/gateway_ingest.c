@@ -142,16 +142,24 @@ static bool give_up(struct gateway *gateway)
     return true;
 }
 
+/* The counters by kind stand in the order of the kinds. */
+_Static_assert(METRIC_product_signals_total + SIGNAL_forget == METRIC_forget_signals_total &&
+                   METRIC_product_signals_total + SIGNAL_weather == METRIC_weather_signals_total &&
+                   SIGNAL_TYPE_COUNT == SIGNAL_forget + 1,
+               "a counter for each kind of signal, in their order");
+
 static void route_held(struct gateway *gateway)
 {
     struct ingest *ingest = &gateway->ingest;
     gateway->stalled = !batch_route(gateway, &ingest->signal, request_of(gateway), ingest->index);
-    if (!gateway->stalled)
+    if (!gateway->stalled) {
         metric_add(METRIC_signals_accepted_total, 1);
-    else if (give_up(gateway))
+        metric_add((enum metric)(METRIC_product_signals_total + ingest->signal.type), 1);
+    } else if (give_up(gateway)) {
         gateway->stalled = false;
-    else
+    } else {
         return;
+    }
     ingest->held = false;
     ingest->index++;
 }

@@ -96,7 +96,18 @@
     X(restart_records,             GAUGE,   "records","records looked at by this process's start before it went on") \
     X(journal_entries_total,       COUNTER, "entries","entries written to the price journal")                          \
     X(journal_coalesced_total,     COUNTER, "changes","changes of a baseline price that share an entry of the journal with one before") \
-    X(journal_refused_total,       COUNTER, "entries","entries not written: their day had journal_day_entries_max in its partition, or Redis gives no right to")
+    X(journal_refused_total,       COUNTER, "entries","entries not written: their day had journal_day_entries_max in its partition, or Redis gives no right to") \
+    X(product_signals_total,        COUNTER, "signals","signals of the kind product that passed the gateway") \
+    X(zone_signals_total,           COUNTER, "signals","signals of the kind zone that passed the gateway") \
+    X(demand_signals_total,         COUNTER, "signals","signals of the kind demand that passed the gateway") \
+    X(supply_signals_total,         COUNTER, "signals","signals of the kind supply that passed the gateway") \
+    X(location_signals_total,       COUNTER, "signals","signals of the kind location that passed the gateway") \
+    X(weather_signals_total,        COUNTER, "signals","signals of the kind weather that passed the gateway") \
+    X(competitor_signals_total,     COUNTER, "signals","signals of the kind competitor that passed the gateway") \
+    X(customer_signals_total,       COUNTER, "signals","signals of the kind customer that passed the gateway") \
+    X(offer_signals_total,          COUNTER, "signals","signals of the kind offer that passed the gateway") \
+    X(receipt_signals_total,        COUNTER, "signals","signals of the kind receipt that passed the gateway") \
+    X(forget_signals_total,         COUNTER, "signals","signals of the kind forget that passed the gateway")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

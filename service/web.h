@@ -192,4 +192,5 @@ enum MHD_Result web_readyz(struct exchange *exchange);
 enum MHD_Result web_status(struct exchange *exchange);
 enum MHD_Result web_metrics(struct exchange *exchange);
 enum MHD_Result web_openapi(struct exchange *exchange);
+enum MHD_Result web_console(struct exchange *exchange);
 #endif

@@ -101,6 +101,10 @@ enum MHD_Result respond(struct exchange *exchange, unsigned status, const char *
     (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
                                   "no-store"); /* a price is for now, and for one */
     (void)MHD_add_response_header(response, "X-Request-Id", exchange->id);
+    (void)MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    if (strncmp(type, "text/html", 9) == 0) /* a page runs nothing but its own files, and nobody frames it */
+        (void)MHD_add_response_header(response, "Content-Security-Policy",
+                                      "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
     if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, WEB_RETRY_AFTER_S);
     if (status == MHD_HTTP_UNAUTHORIZED)

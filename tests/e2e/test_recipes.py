@@ -41,7 +41,7 @@ def _():
     drawn = [{key for key in factor if key in kinds}.pop() for factor in models[0]["factors"]]
     equal((sorted(drawn), sorted(kinds)), (sorted(kinds), sorted(kinds)), "every kind of factor")
     equal([picture for model, picture, _ in pictures if model == "kinds"], [f"pictures/kinds-{f['name']}.svg" for f in models[0]["factors"]])
-    equal({path.name for path in (PAGE.parent / "pictures").iterdir()}, {Path(picture).name for _, picture, _ in pictures})
+    equal({path.name for path in (PAGE.parent / "pictures").glob("*.svg")}, {Path(picture).name for _, picture, _ in pictures})
 
 @check("each model is good, by itself")
 def _():

@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""The console in Chromium: nobody gets in without a token; signals, prices, reasons and curves are shown as the service has them; models are tried,
+brought into force and taken back, prices frozen, each after a question; nothing that the service tells is ever markup."""
+import hashlib
+import http.client
+import secrets
+
+import browser
+from rialto_test import *
+
+PORT = free_port()
+FOLDER = temporary_folder("console.")
+TOKEN = secrets.token_urlsafe(32)
+NASTY = "<img src=x onerror=alert(1)>"
+(FOLDER / "tokens").write_text("".join(f"{role} {name} {hashlib.sha256(token.encode()).hexdigest()}\n"
+                                       for role, name, token in (("admin", "alice", TOKEN), ("shop", "till", TOKEN[::-1]))))
+MODEL = json.dumps(simple_model(about=f"A shop {NASTY}", factors=[
+    {"name": "scarcity", "input": "available", "curve": [[0, 1.1], [10, 1]]},
+    {"name": "kind", "categories": {"c/special": 1.05}},
+    {"name": "late", "expression": "if(hour > 30, 2, 1)"}]), indent=4)
+
+
+def fetch(path):
+    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=20)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode(), answer.headers
+
+
+def look_at(service, page):
+    def text(selector):
+        return page.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
+
+    def value(element, to):
+        page.run("const e = document.getElementById(arguments[0]); e.value = arguments[1]; e.dispatchEvent(new Event('input')); e.dispatchEvent(new Event('change'))",
+                 element, to)
+
+    def has(selector, words, seconds=20):
+        wait_until(lambda: words in text(selector), seconds, f"{words!r} in {selector}: {text(selector)[:200]!r}")
+
+    def answer_with(button, note_text=""):
+        wait_until(lambda: page.run("return document.getElementById('sure').open"), 10, "the question")
+        page.run("document.getElementById('sure-note').value = arguments[0]", note_text)
+        page.click(f"#sure button[value={button}]")
+
+    url = f"http://127.0.0.1:{PORT}/console/"
+
+    @check("without a token, or with a wrong one, there is a way in and no status; with one, all is well")
+    def _():
+        page.open(url)
+        has("#enter", "Who are you?")
+        page.run("document.getElementById('token').value = 'x'.repeat(40)")
+        page.click("#enter button")
+        has("#enter-why", "bearer token")
+        page.run("document.getElementById('token').value = arguments[0]", TOKEN)
+        page.click("#enter button")
+        has("#health", "healthy")
+        equal(page.run("return document.getElementById('enter').hidden"), True)
+
+    @check("signals by kind, and the number of products, are the ones that were sent")
+    def _():
+        has("#kinds", "supply")
+        wait_until(lambda: re.search(r"supply\s+\S+\s+2$", text("#kinds"), re.M) and re.search(r"product\s+\S+\s+3$", text("#kinds"), re.M), 20, "the counts")
+        has("#tiles", "3\nproducts")
+
+    @check("a price that moves is listed while one looks, with a way to its reason")
+    def _():
+        page.open(url + "#prices")
+        has("#prices-said", "0 of 3 prices have moved")
+        service.accept({"type": "supply", "sku": "tea", "available": 5})  # 10.00 x 1.05
+        has("#movers", "▲ +5.0 %")
+        page.run("document.querySelector('#movers a').click()")
+        has("#product-title", "10.50")
+        has("#steps", "available 5.000000 units")
+        page.open(url + "#product/nasty//")
+        has("#product-title", NASTY)
+        page.open(url + "#product/nobody//")
+        has("#product-why", "not known in this zone")
+
+    @check("the factors of the model in force are drawn, in words too, and what it says of itself is text")
+    def _():
+        page.open(url + "#models")
+        has("#curves", "scarcity")
+        equal(text("#model-about"), f"A shop {NASTY}")
+        labels = page.run("return [...document.querySelectorAll('#curves canvas')].map((c) => c.getAttribute('aria-label'))")
+        equal(labels, ["scarcity: times 1.1 at 0, 1 at 10", "kind: times c/special 1.05"])
+        has("#curves code", "if(hour > 30, 2, 1)")
+        equal(page.run("return document.querySelectorAll('#view-models img, #view-product img').length"), 0)
+
+    @check("a version with faults is refused at its lines; a good one says what would change; both change nothing")
+    def _():
+        value("editor", MODEL.replace("1.1\n", '"x"\n').replace('"scarcity"', '"sc arcity"'))
+        page.click("#do-check")
+        has("#faults", "shop.json:")
+        equal(page.run("return document.querySelectorAll('#faults li').length > 0 && document.querySelector('#diff-said').innerText.includes('nothing was changed')"), True)
+        page.click("#faults button")
+        equal(page.run("const e = document.getElementById('editor'); return document.activeElement === e && e.selectionEnd > e.selectionStart"), True)
+        value("editor", MODEL.replace("1.1\n", "1.3\n"))
+        page.click("#do-diff")
+        has("#diff", "tea")
+        has("#diff", "11.50")  # 10.00 x (1.3 - 0.3 x 5 / 10)
+        equal(service.amount("tea"), 1050)
+
+    @check("it comes into force after a question, under its sender's name, and is taken back the same way; no means no")
+    def _():
+        page.click("#do-apply")
+        answer_with("no")
+        equal(service.amount("tea"), 1050)
+        page.click("#do-apply")
+        answer_with("yes", "dearer when scarce")
+        wait_until(lambda: service.amount("tea") == 1150, 20, "the new price")
+        has("#changes", "dearer when scarce")
+        has("#in-force", "alice over HTTP")
+        page.click("#changes button")
+        answer_with("yes")
+        wait_until(lambda: service.amount("tea") == 1050, 20, "the old price")
+
+    @check("prices of a product are frozen, and let go")
+    def _():
+        page.click("#do-freeze")
+        value("freeze-what", "sku")
+        value("freeze-which", "tea")
+        answer_with("yes", "a look first")
+        has("#in-force", "Frozen: sku tea at its last price")
+        service.accept({"type": "supply", "sku": "tea", "available": 0})
+        equal(service.amount("tea"), 1050)
+        page.click("#do-thaw")
+        answer_with("yes")
+        wait_until(lambda: service.amount("tea") == 1100, 20, "a price that moves again")
+
+    @check("on a phone, light and dark, no view is wider than the screen; every field and button has a name; the browser complains of nothing")
+    def _():
+        complaints = page.complaints()  # those of the wrong token and of the product that nobody knows are the service's refusals
+        equal([c for c in complaints if not re.search(r"status of (401|404|422)", c)], [])
+        for scheme in ("light", "dark"):
+            page.screen(360, 740, is_phone=True, scheme=scheme)
+            for name in ("overview", "prices", "product/tea//", "models"):
+                page.open(url + "#" + name)
+                wait_until(lambda: page.run("return document.getElementById('view-' + arguments[0]).hidden === false", name.split("/")[0]), 10, name)
+                wide = page.run("return document.documentElement.scrollWidth - window.innerWidth")
+                require(wide <= 0, f"{name} is {wide} px too wide")
+        nameless = page.run("return [...document.querySelectorAll('input, select, textarea, button')].filter((e) => !e.innerText.trim() && !e.labels?.length).map((e) => e.id)")
+        equal(nameless, [])
+
+
+service = Service(models={"shop.json": MODEL}, http_listen=f"127.0.0.1:{PORT}", http_tokens_file=FOLDER / "tokens")
+with service:
+    service.accept(product("tea", 1000, category="c"), product("mug", 500, category="c"), product("nasty", 700, category="c", title=NASTY),
+                   {"type": "supply", "sku": "tea", "available": 20}, {"type": "supply", "sku": "mug", "available": 20})
+
+    @check("its files are the program's own, with a policy that lets nothing else run; other places are not there")
+    def _():
+        for path, kind in (("/console/", "text/html"), ("/console/console.js", "text/javascript"), ("/console/console.css", "text/css"), ("/console/chart.js", "text/javascript")):
+            status, body, headers = fetch(path)
+            equal((path, status, headers.get_content_type()), (path, 200, kind))
+            equal((path, headers["X-Content-Type-Options"]), (path, "nosniff"))
+            require(not re.search(r"""(src|href)=["']?(https?:)?//""", body) or "chart" in path, path)
+        require("default-src 'self'" in fetch("/console/")[2]["Content-Security-Policy"] and "frame-ancestors 'none'" in fetch("/console/")[2]["Content-Security-Policy"], "no policy")
+        equal([fetch(p)[0] for p in ("/console/console.map", "/console/../tokens", "/console/%2e%2e/tokens")], [404] * 3)
+
+    if VARIANT == "asan":
+        pass  # the same page: once is enough
+    elif browser.is_there():
+        page = browser.Browser()
+        try:
+            look_at(service, page)
+        finally:
+            page.close()
+    else:
+        skipped("the page in Chromium", "chromium and chromedriver are not there")
+finish()
