@@ -152,6 +152,7 @@ struct model {
     bool moves;     /* model_moves() */
     bool reads_clock; /* some factor looks at hour, weekday, month or day, at a schedule of its own, or at the end of a local day */
     struct model_factor factor[MODEL_FACTORS_MAX];
+    uint64_t factor_looks[MODEL_FACTORS_MAX]; /* model_factor_looks() of each */
     uint32_t personal_count;
     struct model_personal personal[MODEL_PERSONAL_MAX];
     struct model_guardrails guard;
@@ -264,6 +265,40 @@ struct price_result {
  * step, ending, dwell and dead band. OVERFLOW: list outside 1..RIALTO_BOUND_MAX, a floor above it, or list x factors beyond
  * 64 bits. */
 enum rialto_status model_price(const struct model *model, const struct price_inputs *in, struct price_result *ret);
+
+/* A price like the one before it: what factors came to, and what they looked at. A factor is asked again only where something differs.
+ * One thread's; all zeros: nothing is remembered. */
+struct zone_memory { /* the same of tables of zones, which change from cell to cell: one for each zone, kept by the caller */
+    const struct model *model; /* NULL = nothing yet */
+    int64_t value_micro[MODEL_FACTORS_MAX];
+};
+struct price_memory {
+    const struct model *model; /* NULL = nothing yet */
+    struct zone_memory *zone;  /* NULL, or the one of `in->zone`: whoever sets it vouches that it is of this zone and of this model, or
+                                  of none */
+    uint64_t present;
+    int64_t input_micro[INPUT_COUNT];
+    int64_t list, cost, local_ms;
+    const char *category;
+    int64_t value_micro[MODEL_FACTORS_MAX];
+};
+
+/* model_price_like - model_price() to the last bit. Models, and the texts that inputs point to, stay as they are as long as the memory
+ * lives. */
+enum rialto_status model_price_like(const struct model *model, const struct price_inputs *in,
+                                    struct price_memory *memory, struct price_result *ret);
+
+/* What a factor looks at: its inputs as bits, and these. */
+#define LOOKS_MONEY    (UINT64_C(1) << 63) /* list and cost */
+#define LOOKS_TIME     (UINT64_C(1) << 62) /* the local clock */
+#define LOOKS_CATEGORY (UINT64_C(1) << 61)
+#define LOOKS_ZONE     (UINT64_C(1) << 60) /* the names of the zones */
+_Static_assert(INPUT_COUNT <= 60, "above them are the four");
+uint64_t model_factor_looks(const struct model_factor *factor);
+
+/* price_memory_differs - what differs from the price before, as such bits; all of them where nothing is remembered. These inputs are
+ * remembered from now on; values of factors are for the caller to remember. Zones always differ. */
+uint64_t price_memory_differs(struct price_memory *memory, const struct model *model, const struct price_inputs *in);
 
 /* model_factor_value - what one factor multiplies by, in [1/10, 10]. *ret_known: what it needs was
  * there (else its `missing` counted) and its time had come. */

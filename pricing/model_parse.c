@@ -201,8 +201,10 @@ enum rialto_status model_parse_all(const char *text, size_t bytes, const char *f
         memcpy(ret->group_name, ret->name, sizeof ret->group_name);
     for (uint32_t i = 0; i < ret->currency_count; i++)
         ret->currency_number[i] = currency_find(ret->currency[i])->number;
-    for (uint32_t i = 0; i < ret->factor_count; i++)
+    for (uint32_t i = 0; i < ret->factor_count; i++) {
         ret->reads |= ret->factor[i].reads;
+        ret->factor_looks[i] = model_factor_looks(&ret->factor[i]);
+    }
     ret->moves = model_moves(ret);
     ret->reads_clock = model_reads_clock(ret);
     copy_file_name(ret->file, file);

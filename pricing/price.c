@@ -6,13 +6,47 @@
 #include "pricing/guardrails.h"
 #include "pricing/quote.h"
 
+static int64_t factor_value(const struct model *model, uint32_t factor, const struct price_inputs *in)
+{
+    bool known;
+    return model_factor_value(model, &model->factor[factor], in, &known);
+}
+
+/* A table of zones that speaks always says the same in one zone. */
+static int64_t zone_factor_value(const struct model *model, uint32_t factor, const struct price_inputs *in,
+                                 struct zone_memory *zone, bool fresh)
+{
+    if (zone == NULL || model->factor_looks[factor] != LOOKS_ZONE)
+        return factor_value(model, factor, in);
+    if (fresh)
+        zone->value_micro[factor] = factor_value(model, factor, in);
+    return zone->value_micro[factor];
+}
+
+/* What each factor comes to; those that look at nothing new come to what they came to. */
+static void remember_factors(const struct model *model, const struct price_inputs *in, struct price_memory *memory)
+{
+    struct zone_memory *zone = memory->zone;
+    uint64_t differ = price_memory_differs(memory, model, in);
+    bool fresh = zone != NULL && zone->model != model;
+    for (uint32_t i = 0; i < model->factor_count; i++) {
+        uint64_t looks = model->factor_looks[i];
+        if ((looks & LOOKS_ZONE) != 0)
+            memory->value_micro[i] = zone_factor_value(model, i, in, zone, fresh);
+        else if ((looks & differ) != 0 || differ == UINT64_MAX)
+            memory->value_micro[i] = factor_value(model, i, in);
+    }
+    if (zone != NULL)
+        zone->model = model;
+}
+
 /* The list price through all factors, in millionths of a minor unit: only the end rounds to money. */
-static bool apply_factors(const struct model *model, const struct price_inputs *in, struct price_result *result)
+static bool apply_factors(const struct model *model, const struct price_inputs *in, const int64_t *values,
+                          struct price_result *result)
 {
     int128 amount_micro = (int128)in->list * MICRO;
     for (uint32_t i = 0; i < model->factor_count; i++) {
-        bool known;
-        int64_t value = model_factor_value(model, &model->factor[i], in, &known);
+        int64_t value = values != NULL ? values[i] : factor_value(model, i, in);
         if (value != MICRO)
             amount_micro = div_half_even(amount_micro * value, MICRO);
         if (amount_micro > (int128)INT64_MAX * MICRO)
@@ -63,12 +97,13 @@ static void apply_bounds(const struct model *model, const struct price_inputs *i
     result->pending = result->baseline != wanted;
 }
 
-enum rialto_status model_price(const struct model *model, const struct price_inputs *in, struct price_result *ret)
+static enum rialto_status price(const struct model *model, const struct price_inputs *in, const int64_t *values,
+                                struct price_result *ret)
 {
     struct price_result result = { .baseline = 0 };
     struct bounds bounds;
     bool margin;
-    if (!guard_bounds(&model->guard, in, &bounds, &margin) || !apply_factors(model, in, &result))
+    if (!guard_bounds(&model->guard, in, &bounds, &margin) || !apply_factors(model, in, values, &result))
         return RIALTO_OVERFLOW;
     result.floor = bounds.floor;
     result.ceiling = bounds.ceiling;
@@ -78,6 +113,18 @@ enum rialto_status model_price(const struct model *model, const struct price_inp
         result.reference = result.baseline; /* a window that begins with the first price under this list price */
     *ret = result;
     return RIALTO_OK;
+}
+
+enum rialto_status model_price(const struct model *model, const struct price_inputs *in, struct price_result *ret)
+{
+    return price(model, in, NULL, ret);
+}
+
+enum rialto_status model_price_like(const struct model *model, const struct price_inputs *in,
+                                    struct price_memory *memory, struct price_result *ret)
+{
+    remember_factors(model, in, memory);
+    return price(model, in, memory->value_micro, ret);
 }
 
 /* The highest that a multiplier can make of a baseline. Readers know it in 1e-4. */

@@ -7,11 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct cell_record *cell_at(const struct partition *partition, uint32_t cell)
-{
-    return state_at(partition->state, POOL_CELLS, cell);
-}
-
 static struct rialto_key place_key(const struct worker *worker, const struct place *place, uint32_t level)
 {
     return level < place->chain_count ? place->chain[level] : key_of_world(worker->control->secret);
@@ -162,6 +157,7 @@ bool cells_setup(struct partition *partition)
 {
     uint32_t products = state_capacity(partition->state, POOL_PRODUCTS);
     uint32_t cells = state_capacity(partition->state, POOL_CELLS);
+    partition->record = cells > 0 ? state_at(partition->state, POOL_CELLS, 0) : NULL;
     partition->cell = calloc((size_t)cells + 1, sizeof *partition->cell);
     partition->product = calloc((size_t)products + 1, sizeof *partition->product);
     partition->dirty = calloc((size_t)products + 1, sizeof *partition->dirty);

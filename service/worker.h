@@ -54,6 +54,7 @@ struct product_extra { /* beside each product record */
 struct partition {
     uint32_t number;
     struct state *state;
+    struct cell_record   *record;  /* all cell records: state_at(), without a call */
     struct cell_extra    *cell;
     struct product_extra *product;
     uint32_t *zone_slot;   /* by place: of the zone's line in this partition, + 1; 0 = to be written anew when it is needed */
@@ -125,6 +126,7 @@ struct worker {
     uint64_t change_due;           /* a record of this batch says so; 0 = none */
     struct state *common;
     struct partition partition[RIALTO_PARTITIONS]; /* only the owned ones are open */
+    struct commons *commons;       /* gather.h */
     uint32_t picture;              /* of zones and models; moves on when what follows from them is to be found anew */
     struct timers due;             /* deadlines that this batch comes to */
     int64_t  fired_ms;             /* tick up to which deadlines have been looked at by this process */
@@ -250,6 +252,11 @@ int      cell_model_at(const struct worker *worker, const struct partition *part
                        uint32_t place); /* who would price it there, from that list price; -1 */
 uint32_t cell_priced(const struct partition *partition, uint32_t cell); /* nearest cell with a list price, itself first */
 
+static inline const struct cell_record *cell_at(const struct partition *partition, uint32_t cell)
+{
+    return &partition->record[cell];
+}
+
 /* reprice.c */
 void product_dirty(struct partition *partition, uint32_t product);
 void reprice_dirty(struct worker *worker, struct partition *partition);
@@ -260,7 +267,7 @@ struct input_origin {      /* where the value of an input comes from */
     int64_t until_ms;      /* when it is too old; 0 = no end */
 };
 
-/* reprice_look - the inputs of a cell as they were at now_ms, for somebody who asks why or what if; changes nothing.
+/* gather.c: reprice_look - the inputs of a cell as they were at now_ms, for somebody who asks why or what if; changes nothing.
  * `origins` may be NULL. False: it has no list price. */
 bool reprice_look(const struct worker *worker, const struct partition *partition, uint32_t cell,
                   const struct model *model, int64_t now_ms, struct input_origin origins[INPUT_COUNT],

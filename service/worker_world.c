@@ -2,6 +2,7 @@
 #include "cache/keys.h"
 #include "service/clock.h"
 #include "service/diff.h"
+#include "service/gather.h"
 #include "service/log.h"
 #include "service/metrics.h"
 #include "service/worker.h"
@@ -83,7 +84,7 @@ enum rialto_status worker_setup(const struct config *config, uint32_t index, str
     worker->control = cache_control(worker->cache);
     bool took_over = false;
     metric_set(METRIC_restart_records, 0);
-    status = change_over_setup(worker);
+    status = commons_setup(worker) ? change_over_setup(worker) : RIALTO_NO_MEMORY;
     if (status == RIALTO_OK)
         status = setup_partitions(worker, &took_over);
     if (status == RIALTO_OK && (!persist_setup(worker) || !journal_setup(worker)))
@@ -115,6 +116,7 @@ void worker_teardown(struct worker *worker)
     past_destroy(worker->past);
     persist_teardown(worker);
     journal_teardown(worker);
+    commons_teardown(worker);
     timers_fini(&worker->due);
     free(worker->place);
     free(worker->place_slot);

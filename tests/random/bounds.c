@@ -199,6 +199,42 @@ static void hear(const struct model *m, struct price_inputs *in, struct demand *
         in->cost = random_between(dice, -1, in->list);
 }
 
+/* The same price with what is remembered of others, to the last bit: of one that has some of its inputs, and then of this one. */
+static bool alike(const struct model *m, const struct price_inputs *in, struct price_memory *memory)
+{
+    struct price_result plain, like;
+    memset(&plain, 0, sizeof plain);
+    memset(&like, 0, sizeof like);
+    enum rialto_status status = model_price(m, in, &plain);
+    return model_price_like(m, in, memory, &like) == status && plain.baseline == like.baseline &&
+           plain.floor == like.floor && plain.ceiling == like.ceiling && plain.raw == like.raw &&
+           plain.reference == like.reference && plain.reference_ms == like.reference_ms &&
+           plain.guards == like.guards && plain.pending == like.pending &&
+           memcmp(plain.factor_micro, like.factor_micro, sizeof plain.factor_micro) == 0;
+}
+
+static void check_alike(const struct model *m, const struct price_inputs *in, struct price_memory *memory,
+                        uint64_t *dice, const struct made_up *text)
+{
+    struct price_inputs near = *in;
+    for (unsigned i = 0; i < INPUT_COUNT; i++)
+        if (random_between(dice, 0, 7) == 0)
+            near.input_micro[i] ^= random_between(dice, 0, 3) * (MICRO / 4);
+    if (random_between(dice, 0, 3) == 0)
+        near.present ^= random_next(dice) & random_next(dice) & random_next(dice);
+    if (random_between(dice, 0, 3) == 0)
+        near.local_ms += random_between(dice, 0, INT64_C(86400000));
+    if (random_between(dice, 0, 3) == 0)
+        near.list += random_between(dice, 0, 100);
+    if (random_between(dice, 0, 3) == 0)
+        near.cost = in->list / 3;
+    if (random_between(dice, 0, 3) == 0)
+        near.category = near.category == NULL ? "a" : NULL;
+    check(alike(m, in, memory), "another price with a memory of the one before", text);
+    check(alike(m, &near, memory), "another price with a memory of one like it", text);
+    check(alike(m, in, memory), "another price with a memory of the same", text);
+}
+
 static bool explained(const struct model *m, const struct price_inputs *in, const struct price_result *r)
 {
     struct explain e;
@@ -228,6 +264,9 @@ static void play(struct model_set *set, uint64_t *dice, const struct made_up *te
     in.now_ms = START_MS + random_between(dice, 0, INT64_C(40) * 86400000);
     struct demand demand = { .first_ms = 0 };
     struct stands s = { .published = 0 };
+    struct zone_memory zone = { .model = NULL };
+    struct price_memory memory = { .zone = (*dice & 1) != 0 ? &zone : NULL };
+    uint64_t other_dice = *dice ^ UINT64_C(0x9E3779B97F4A7C15);
     for (int i = 0; i < PRICES; i++) {
         struct price_result r;
         hear(m, &in, &demand, dice);
@@ -238,6 +277,8 @@ static void play(struct model_set *set, uint64_t *dice, const struct made_up *te
         in.reference = s.reference;
         in.reference_ms = s.reference_ms;
         enum rialto_status status = model_price(m, &in, &r);
+        if ((i & 1) == 0)
+            check_alike(m, &in, &memory, &other_dice, text);
         note((int64_t)status);
         /* Twelve factors of 10 on the dearest list price do not fit into 64 bits, and cost with a margin may exceed all money. */
         if (status == RIALTO_OVERFLOW && (in.list > 1000000 || in.cost > 1000000))

@@ -1,0 +1,49 @@
+/* price_memory.c - what a price has in common with the one before it. Cells are priced product by product: most of what their factors look at
+ * (weather, date, demand and competitors around them, list price) is what it was a cell ago. */
+#include "pricing/model.h"
+
+uint64_t model_factor_looks(const struct model_factor *factor)
+{
+    uint64_t looks = factor->reads;
+    if (factor->when.limited)
+        looks |= LOOKS_TIME;
+    switch (factor->form) {
+    case FACTOR_CATEGORY: return looks | LOOKS_CATEGORY;
+    case FACTOR_ZONE: return looks | LOOKS_ZONE;
+    case FACTOR_MARKUP: return looks | LOOKS_MONEY;
+    case FACTOR_CLEARING: return looks | LOOKS_TIME;
+    default: return looks;
+    }
+}
+
+/* Everything but the inputs. */
+static uint64_t others_differ(struct price_memory *memory, const struct price_inputs *in)
+{
+    uint64_t differ = LOOKS_ZONE;
+    if (memory->list != in->list || memory->cost != in->cost)
+        differ |= LOOKS_MONEY;
+    if (memory->local_ms != in->local_ms)
+        differ |= LOOKS_TIME;
+    if (memory->category != in->category)
+        differ |= LOOKS_CATEGORY;
+    memory->list = in->list;
+    memory->cost = in->cost;
+    memory->local_ms = in->local_ms;
+    memory->category = in->category;
+    return differ;
+}
+
+uint64_t price_memory_differs(struct price_memory *memory, const struct model *model, const struct price_inputs *in)
+{
+    uint64_t differ = others_differ(memory, in) | (memory->present ^ in->present);
+    for (uint64_t left = model->reads; left != 0; left &= left - 1) {
+        unsigned i = (unsigned)__builtin_ctzll(left);
+        differ |= (uint64_t)(memory->input_micro[i] != in->input_micro[i]) << i;
+        memory->input_micro[i] = in->input_micro[i];
+    }
+    memory->present = in->present;
+    if (memory->model != model)
+        differ = UINT64_MAX;
+    memory->model = model;
+    return differ;
+}

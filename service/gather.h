@@ -1,0 +1,49 @@
+/* gather.h - the inputs of a cell's price, out of committed records, and what many cells have in common. Owner: the worker's thread. */
+#ifndef SERVICE_GATHER_H
+#define SERVICE_GATHER_H
+
+#include "service/worker.h"
+
+#define HEARD_COUNT          3u    /* demand, promotion, competitors */
+#define COMMONS_ZONES        1024u /* zones and models that are remembered at once; another one is gathered anew */
+#define COMMONS_MODEL_STRIDE 97u
+
+struct gathering { /* inputs as they are collected, and until when they stay what they are */
+    struct price_inputs in;
+    int64_t expires_ms; /* earliest end of something that was used; INT64_MAX = none */
+    bool moving;        /* something changes by itself with time */
+    bool all;           /* inputs that no factor looks at, too */
+    uint16_t currency;  /* ISO number, of the list price: amounts in any other say nothing about it */
+    struct input_origin *origin; /* NULL, or filled for somebody who asks why [INPUT_COUNT] */
+};
+
+/* What many cells have in common, computed once. It belongs to one round: one tick, and the models and zones in force. Whoever asks why
+ * gathers all of it himself. */
+struct commons {
+    uint64_t round;
+    struct price_memory memory;
+    struct commons_around {
+        uint32_t cell; /* of the product that is being priced; STATE_NONE = nothing heard yet */
+        const struct model *model;
+        int64_t list;
+        uint16_t currency;
+        struct gathering said[HEARD_COUNT];
+    } around;
+    struct commons_zone {
+        uint64_t round; /* in which it was gathered */
+        const struct model *model;
+        uint32_t place;
+        struct gathering said;
+        struct zone_memory factors;
+    } zone[COMMONS_ZONES];
+};
+
+bool commons_setup(struct worker *worker); /* false: out of memory */
+void commons_teardown(struct worker *worker);
+void commons_begin(struct worker *worker);    /* a round: prices of one partition */
+
+/* gather - for a price at worker->tick_ms, by what the round has in common; worker->commons->memory is ready for it. `priced`: whose list
+ * price it is. The category is the caller's to set. */
+void gather(const struct worker *worker, const struct partition *partition, uint32_t cell, uint32_t priced,
+            const struct model *model, struct gathering *ret);
+#endif
