@@ -286,15 +286,15 @@ static void gather_zone(const struct worker *worker, const struct place *place, 
     g->expires_ms = INT64_MAX;
     g->in.cap = place->policies == 0 ? NULL : policies_rise(&worker->models->policies, place->policies);
     g->in.zone_count = place->chain_count;
-    g->in.zone = (const char (*)[RIALTO_ID_MAX])place->name;
+    g->in.zone = (const char(*)[RIALTO_ID_MAX])place->name;
     gather_weather(worker, place, model, g);
     gather_calendar(worker, place, model, g);
     gather_place(worker, place, model, g);
 }
 
 /* The same, gathered once for all products. Zones share places in this memory: the last one that came there has it. */
-static struct commons_zone *zone_said(const struct worker *worker, uint32_t place, const struct model *model, int64_t now_ms,
-                                      struct commons *commons)
+static struct commons_zone *zone_said(const struct worker *worker, uint32_t place, const struct model *model,
+                                      int64_t now_ms, struct commons *commons)
 {
     uint32_t at = place + (uint32_t)(model - worker->models->model) * COMMONS_MODEL_STRIDE;
     struct commons_zone *zone = &commons->zone[at % COMMONS_ZONES];
@@ -422,8 +422,7 @@ bool reprice_look(const struct worker *worker, const struct partition *partition
     const struct cell_record *record = cell_at(partition, cell);
     uint32_t product = state_find(partition->state, POOL_PRODUCTS, record->product);
     if (product != STATE_NONE)
-        g.in.category =
-            ((const struct product_record *)state_at(partition->state, POOL_PRODUCTS, product))->category;
+        g.in.category = ((const struct product_record *)state_at(partition->state, POOL_PRODUCTS, product))->category;
     *ret = g.in;
     return true;
 }

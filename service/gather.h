@@ -10,10 +10,10 @@
 
 struct gathering { /* inputs as they are collected, and until when they stay what they are */
     struct price_inputs in;
-    int64_t expires_ms; /* earliest end of something that was used; INT64_MAX = none */
-    bool moving;        /* something changes by itself with time */
-    bool all;           /* inputs that no factor looks at, too */
-    uint16_t currency;  /* ISO number, of the list price: amounts in any other say nothing about it */
+    int64_t expires_ms;          /* earliest end of something that was used; INT64_MAX = none */
+    bool moving;                 /* something changes by itself with time */
+    bool all;                    /* inputs that no factor looks at, too */
+    uint16_t currency;           /* ISO number, of the list price: amounts in any other say nothing about it */
     struct input_origin *origin; /* NULL, or filled for somebody who asks why [INPUT_COUNT] */
 };
 
@@ -40,7 +40,7 @@ struct commons {
 
 bool commons_setup(struct worker *worker); /* false: out of memory */
 void commons_teardown(struct worker *worker);
-void commons_begin(struct worker *worker);    /* a round: prices of one partition */
+void commons_begin(struct worker *worker); /* a round: prices of one partition */
 
 /* gather - for a price at worker->tick_ms, by what the round has in common; worker->commons->memory is ready for it. `priced`: whose list
  * price it is. The category is the caller's to set. */

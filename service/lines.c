@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINES_AHEAD 8u
+#define RECORDS_AHEAD 16u
+#define LINES_AHEAD   8u
+#define CACHE_LINE    64u
 
 static const char *const TABLE_NAME[RIALTO_TABLE_COUNT] = {
     [RIALTO_TABLE_CELLS] = "cells", [RIALTO_TABLE_TERMS] = "terms",       [RIALTO_TABLE_OFFERS] = "offers",
@@ -490,27 +492,64 @@ static void publish_record(struct worker *worker, struct partition *partition, e
     }
 }
 
-/* The line of the next changed cell is on its way while others are written. */
+/* What a changed cell's line is made of, and what it is noted in, comes while others are written: first the record and what says where
+ * the line is, then the line. */
+struct ahead {
+    uint64_t records, lines; /* how far in the journal */
+};
+
+static void fetch_record(const struct partition *partition, uint64_t *at)
+{
+    enum state_pool pool;
+    uint32_t index;
+    if (!state_changed_at(partition->state, at, &pool, &index) || pool != POOL_CELLS)
+        return;
+    const struct cell_record *record = cell_at(partition, index);
+    __builtin_prefetch(&partition->cell[index]);
+    __builtin_prefetch(record);
+    __builtin_prefetch(&record->list);
+    __builtin_prefetch(&record->currency);
+    for (const char *byte = (const char *)&record->published; byte < (const char *)(record + 1); byte += CACHE_LINE)
+        __builtin_prefetch(byte);
+    state_fetch_link(partition->state, POOL_CELLS, index);
+}
+
 static void fetch_line(const struct worker *worker, const struct partition *partition, uint64_t *at)
 {
     enum state_pool pool;
     uint32_t index;
-    const struct state_head *old;
-    if (state_changed(partition->state, at, &pool, &index, &old) && pool == POOL_CELLS &&
-        partition->cell[index].slot != 0)
+    if (!state_changed_at(partition->state, at, &pool, &index) || pool != POOL_CELLS)
+        return;
+    if (worker->past != NULL)
+        past_fetch(worker->past, cell_at(partition, index)->head.key);
+    if (partition->cell[index].slot != 0)
         table_prefetch(worker->cache, RIALTO_TABLE_CELLS, partition->number, partition->cell[index].slot - 1);
+}
+
+static void fetch_next(const struct worker *worker, const struct partition *partition, struct ahead *ahead)
+{
+    fetch_record(partition, &ahead->records);
+    fetch_line(worker, partition, &ahead->lines);
+}
+
+static void fetch_first(const struct worker *worker, const struct partition *partition, struct ahead *ahead)
+{
+    for (unsigned i = 0; i < RECORDS_AHEAD; i++)
+        fetch_record(partition, &ahead->records);
+    for (unsigned i = 0; i < LINES_AHEAD; i++)
+        fetch_line(worker, partition, &ahead->lines);
 }
 
 void lines_publish_changed(struct worker *worker, struct partition *partition)
 {
-    uint64_t at = 0, ahead = 0;
+    struct ahead ahead = { 0, 0 };
+    uint64_t at = 0;
     enum state_pool pool;
     uint32_t index;
     const struct state_head *old;
-    for (unsigned i = 0; i < LINES_AHEAD; i++)
-        fetch_line(worker, partition, &ahead);
+    fetch_first(worker, partition, &ahead);
     while (state_changed(partition->state, &at, &pool, &index, &old)) {
-        fetch_line(worker, partition, &ahead);
+        fetch_next(worker, partition, &ahead);
         if (pool == POOL_SOURCES) /* has no lines */
             continue;
         const struct state_head *now = state_at(partition->state, pool, index);

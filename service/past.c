@@ -63,12 +63,22 @@ void past_note(struct past *past, int64_t now_us, enum rialto_table table, struc
         if (now_us - change->line.until_us < past->keep_us)
             metric_add(METRIC_lock_history_lost_total, 1);
     }
-    *change = (struct change){ .owner = owner, .key = key, .before = *newest, .table = table };
+    change->owner = owner;
+    change->key = key;
+    change->before = *newest;
+    change->table = table;
     change->line.until_us = now_us;
     change->line.is = line != NULL;
     if (line != NULL)
         memcpy(change->line.bytes, line, sizeof change->line.bytes);
+    else
+        memset(change->line.bytes, 0, sizeof change->line.bytes);
     *newest = ++past->count;
+}
+
+void past_fetch(const struct past *past, struct rialto_key owner)
+{
+    __builtin_prefetch(&past->newest[owner.lo & past->mask], 1);
 }
 
 size_t past_of(const struct past *past, int64_t since_us, enum rialto_table table, struct rialto_key owner,

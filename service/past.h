@@ -36,6 +36,9 @@ void past_destroy(struct past *past);
 void past_note(struct past *past, int64_t now_us, enum rialto_table table, struct rialto_key owner, struct rialto_key key,
                const void *line);
 
+/* past_fetch - begin to fetch what past_note() of this owner will look at. */
+void past_fetch(const struct past *past, struct rialto_key owner);
+
 /* past_of - versions that held until after since_us, the newest first, the standing one not among them. Returns how many. */
 size_t past_of(const struct past *past, int64_t since_us, enum rialto_table table, struct rialto_key owner,
                struct rialto_key key, size_t n, struct past_line ret[]);

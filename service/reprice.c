@@ -57,7 +57,7 @@ static void price_cell(struct worker *worker, struct partition *partition, uint3
     metric_add(METRIC_cells_repriced_total, 1);
     if (!result_differs(before, rule_hash, g, result))
         return;
-    struct cell_record *record = state_touch(partition->state, POOL_CELLS, cell);
+    struct cell_record *record = state_touch_price(partition->state, cell);
     if (record->published != result->baseline || record->published_currency != g->currency)
         record->changed_ms = worker->tick_ms;
     record->published = result->baseline;
@@ -76,10 +76,12 @@ static void price_cell(struct worker *worker, struct partition *partition, uint3
 }
 
 /* On its way while another cell is priced. */
-static void fetch_record(const struct cell_record *record)
+static void fetch_cell(const struct partition *partition, uint32_t cell)
 {
+    const struct cell_record *record = cell_at(partition, cell);
     for (size_t at = 0; at < sizeof *record; at += CACHE_LINE)
         __builtin_prefetch((const char *)record + at);
+    __builtin_prefetch(&partition->cell[cell]);
 }
 
 /* When this product is to be looked at again: 0 = only when something is heard of it. */
@@ -89,13 +91,14 @@ static int64_t reprice_product(struct worker *worker, struct partition *partitio
     int64_t due = INT64_MAX;
     const char *category = owner->category;
     cells_ready(worker, partition, product);
-    for (uint32_t cell = state_first(partition->state, POOL_CELLS, product), next; cell != STATE_NONE; cell = next) {
+    uint32_t next, then;
+    for (uint32_t cell = state_first(partition->state, POOL_CELLS, product); cell != STATE_NONE; cell = next) {
         uint32_t priced = cell_priced(partition, cell);
         next = state_next(partition->state, POOL_CELLS, cell);
         int32_t number = partition->cell[cell].model;
-        uint32_t then = next == STATE_NONE ? STATE_NONE : state_next(partition->state, POOL_CELLS, next);
+        then = next == STATE_NONE ? STATE_NONE : state_next(partition->state, POOL_CELLS, next);
         if (then != STATE_NONE)
-            fetch_record(cell_at(partition, then)); /* the next one is on its way already */
+            fetch_cell(partition, then); /* the next one is on its way already */
         if (priced == STATE_NONE || number < 0 || !opens(worker, cell_at(partition, cell), &worker->models->model[number]))
             continue;
         const struct model *model = &worker->models->model[number];

@@ -112,6 +112,12 @@ static uint32_t record_take(struct state *state, enum state_pool pool)
     return index;
 }
 
+/* Of this cell the price was saved in this batch, and nothing else. */
+static bool is_price_only(const struct state *state, enum state_pool pool, uint32_t index)
+{
+    return state->any_price_only && pool == POOL_CELLS && (state->price_only[index / 64] >> index % 64 & 1u);
+}
+
 static struct state_head *record_touch(struct state *state, enum state_pool pool, uint32_t index)
 {
     struct state_head *head = state_at(state, pool, index);
@@ -119,8 +125,25 @@ static struct state_head *record_touch(struct state *state, enum state_pool pool
         journal_save(state, head, state->file->pool[pool].record_bytes, pool);
         head->seq = state->batch;
         note_newest(state, pool, index, state->batch);
+    } else if (state->batch != 0 && is_price_only(state, pool, index)) {
+        journal_save_rest(state, (struct cell_record *)(void *)head);
+        state->price_only[index / 64] &= ~(UINT64_C(1) << index % 64);
     }
     return head;
+}
+
+struct cell_record *state_touch_price(struct state *state, uint32_t cell)
+{
+    struct cell_record *record = state_at(state, POOL_CELLS, cell);
+    assert(state->batch != 0);
+    if (record->head.seq == state->batch)
+        return record;
+    journal_save_price(state, record);
+    record->head.seq = state->batch;
+    note_newest(state, POOL_CELLS, cell, state->batch);
+    state->price_only[cell / 64] |= UINT64_C(1) << cell % 64;
+    state->any_price_only = true;
+    return record;
 }
 
 void *state_touch(struct state *state, enum state_pool pool, uint32_t index)
@@ -242,6 +265,11 @@ uint32_t state_owner(const struct state *state, enum state_pool pool, uint32_t i
 {
     assert(pool == POOL_CELLS || pool == POOL_OFFERS);
     return link_at(state, pool, index)->owner - 1u;
+}
+
+void state_fetch_link(const struct state *state, enum state_pool pool, uint32_t index)
+{
+    __builtin_prefetch(link_at(state, pool, index), 1);
 }
 
 uint32_t state_count(const struct state *state, enum state_pool member_pool, uint32_t owner)

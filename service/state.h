@@ -2,7 +2,7 @@
  *
  *   begin(batch) -> touch(record) saves its old image, then change it -> commit: applied = batch   (one word)
  *
- * File       DATA_DIR/state/pNN.v5, or common.wK.v5 for the zones that every worker keeps for itself. Mode 0600, never mapped into
+ * File       DATA_DIR/state/pNN.v7, or common.wK.v7 for the zones that every worker keeps for itself. Mode 0600, never mapped into
  *            readers. The kernel keeps the pages when a process dies; the boot id in the header tells when it could not.
  * Invariant  journal.batch == applied + 1: a batch was open, its images undo it. journal.batch == applied: it is whole.
  * Crash      state_open() undoes an open batch. Indexes, free lists, lists of owners and deadlines lie in the file and are journalled like
@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #define STATE_MAGIC  UINT64_C(0x5453544C41495231)
-#define STATE_LAYOUT 6u  /* of the files */
+#define STATE_LAYOUT 7u  /* of the files */
 #define STATE_RECORDS 4u /* of the records, as Redis holds them */
 #define STATE_NONE   UINT32_MAX
 #define STATE_BLOCK  64u /* records that share one word of "changed since" */
@@ -201,6 +201,9 @@ int64_t  state_wake_ms(struct state *state, enum state_pool pool);
 typedef void (*state_due_hook)(void *user, enum state_pool pool, uint32_t index, int64_t due_ms);
 void     state_advance(struct state *state, enum state_pool pool, int64_t now_ms, void *user, state_due_hook hook);
 
+/* state_fetch_link - begin to fetch what the file keeps beside a record: its owner, its line's state. */
+void     state_fetch_link(const struct state *state, enum state_pool pool, uint32_t index);
+
 /* state_priced_ms - the tick at which a product's prices were last computed, for who explains them; now_ms when it is not known. Outside
  * batches and not undone: after a death in the middle of a batch it says now. */
 int64_t  state_priced_ms(const struct state *state, uint32_t product, int64_t now_ms);
@@ -214,6 +217,9 @@ void     state_begin(struct state *state, uint64_t batch);
 bool     state_is_open(const struct state *state);
 /* state_touch - before changing a record: its old image is saved once a batch. */
 void    *state_touch(struct state *state, enum state_pool pool, uint32_t index);
+/* state_touch_price - before changing of a cell only what is published of its price (opened, guards, and from `published` to the end): a
+ * quarter of the record is saved. It may be touched wholly afterwards. */
+struct cell_record *state_touch_price(struct state *state, uint32_t cell);
 /* state_insert - a zeroed record with this key, touched; STATE_NONE when the pool is full. */
 uint32_t state_insert(struct state *state, enum state_pool pool, struct rialto_key key);
 /* state_delete - wipe a record. */
@@ -239,9 +245,12 @@ uint64_t state_id_at(const struct state *state, uint32_t generation, uint64_t pl
 void     state_load_id(struct state *state, uint64_t word);
 
 /* what the last committed batch changed, in the order of first touch. *at starts at 0. False at the end.
- * ret_old: the image before (key zero: the record was new). */
+ * ret_old: the image before (key zero: the record was new). Of a cell whose price alone was touched first it has the key, what is published,
+ * and list and currency of now; it is good until the next call. */
 bool     state_changed(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index,
                        const struct state_head **ret_old);
+/* state_changed_at - the same without an image: for those who run ahead to fetch things. */
+bool     state_changed_at(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index);
 /* state_wipe_journal - old images of the last batch are overwritten (after erasure). */
 void     state_wipe_journal(struct state *state);
 #endif

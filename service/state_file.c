@@ -44,6 +44,8 @@ static void plan_pool(enum state_pool pool, uint32_t capacity, struct pool_entry
     if (capacity == 0)
         return;
     ret->records = reserve(at, journal, capacity, RECORD_BYTES[pool]);
+    if (pool == POOL_CELLS)
+        *journal += capacity * PRICE_SPLIT_BYTES;
     ret->links = reserve(at, journal, capacity, sizeof(struct state_link));
     ret->buckets = reserve(at, journal, heads, sizeof(struct state_heads));
     if (HAS_DEADLINES[pool])
@@ -89,7 +91,8 @@ uint64_t state_bytes_a_record(enum state_pool pool)
 {
     return 2 * ((uint64_t)RECORD_BYTES[pool] + sizeof(struct state_link)) +
            2 * sizeof(struct journal_entry) +                                                          /* record and link */
-           (2 * sizeof(struct state_heads) + sizeof(struct journal_entry)) / STATE_HEADS + 1;           /* a bucket, and "newest" */
+           (2 * sizeof(struct state_heads) + sizeof(struct journal_entry)) / STATE_HEADS + 1 +          /* a bucket, and "newest" */
+           (pool == POOL_CELLS ? PRICE_SPLIT_BYTES : 0);
 }
 
 uint64_t state_file_bytes(const struct config *config, uint32_t number)
@@ -170,6 +173,13 @@ static void path_of(const struct config *config, uint32_t number, uint32_t worke
         (void)snprintf(ret, size, "%s/state/p%02u.v%u", config->data_dir, number, layout);
 }
 
+static bool price_only_setup(struct state *state)
+{
+    state->price_only = calloc(1, price_only_bytes(state));
+    state->before = calloc(1, sizeof *state->before);
+    return state->price_only != NULL && state->before != NULL;
+}
+
 enum rialto_status state_open(const struct config *config, uint32_t number, uint32_t worker, struct state **ret,
                               bool *ret_fresh)
 {
@@ -193,7 +203,7 @@ enum rialto_status state_open(const struct config *config, uint32_t number, uint
     for (int pool = 0; pool < POOL_COUNT; pool++)
         state->wake_ms[pool] = INT64_MIN;
     enum rialto_status status = map_file(path, &plan, state, ret_fresh);
-    if (status == RIALTO_OK && !journal_recover(state))
+    if (status == RIALTO_OK && (!price_only_setup(state) || !journal_recover(state)))
         status = RIALTO_NO_MEMORY;
     if (status != RIALTO_OK) {
         state_close(state);
@@ -207,6 +217,8 @@ void state_close(struct state *state)
 {
     if (state == NULL)
         return;
+    free(state->price_only);
+    free(state->before);
     if (state->file != NULL)
         (void)munmap(state->file, state->bytes);
     free(state);

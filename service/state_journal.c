@@ -7,24 +7,60 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FETCH_BYTES 1536u
+
 static uint64_t padded(uint64_t bytes)
 {
     return (bytes + 7u) & ~UINT64_C(7);
 }
 
-/* The image must be whole in the journal before the block changes: the compiler may not move the caller's stores above
- * this release. */
-void journal_save(struct state *state, void *target, uint32_t bytes, uint32_t pool)
+/* Room for an image of what is at `target`; journal_entered() makes it count. */
+static void *journal_enter(struct state *state, const void *target, uint32_t bytes, uint32_t pool)
 {
     uint64_t used = atomic_load_explicit(&state->journal->used, memory_order_relaxed);
-    uint64_t need = sizeof(struct journal_entry) + padded(bytes);
-    assert(sizeof(struct journal) + used + need <= state->file->journal_bytes);
+    assert(sizeof(struct journal) + used + sizeof(struct journal_entry) + padded(bytes) <= state->file->journal_bytes);
     char *entry = (char *)(state->journal + 1) + used;
-    struct journal_entry head = { (uint64_t)((char *)target - (char *)state->file), bytes, pool };
+    struct journal_entry head = { (uint64_t)((const char *)target - (char *)state->file), bytes, pool };
     memcpy(entry, &head, sizeof head);
-    memcpy(entry + sizeof head, target, bytes);
-    atomic_store_explicit(&state->journal->used, used + need, memory_order_release);
+    return entry + sizeof head;
+}
+
+/* The image must be whole in the journal before the block changes: the compiler may not move the caller's stores above
+ * this release. */
+static void journal_entered(struct state *state, uint32_t bytes)
+{
+    uint64_t used = atomic_load_explicit(&state->journal->used, memory_order_relaxed);
+    atomic_store_explicit(&state->journal->used, used + sizeof(struct journal_entry) + padded(bytes), memory_order_release);
     atomic_signal_fence(memory_order_seq_cst);
+}
+
+void journal_save(struct state *state, void *target, uint32_t bytes, uint32_t pool)
+{
+    memcpy(journal_enter(state, target, bytes, pool), target, bytes);
+    journal_entered(state, bytes);
+}
+
+void journal_save_price(struct state *state, const struct cell_record *record)
+{
+    struct price_image *image = journal_enter(state, record, sizeof *image, JOURNAL_PRICE);
+    image->head = record->head;
+    memcpy(&image->small, (const char *)record + PRICE_SMALL, sizeof image->small);
+    memcpy(image->tail, (const char *)record + PRICE_TAIL, sizeof image->tail);
+    journal_entered(state, sizeof *image);
+}
+
+void journal_save_rest(struct state *state, struct cell_record *record)
+{
+    uint32_t from = sizeof record->head, behind = PRICE_SMALL + sizeof(uint64_t);
+    journal_save(state, (char *)record + from, PRICE_SMALL - from, JOURNAL_BLOCK);
+    journal_save(state, (char *)record + behind, PRICE_TAIL - behind, JOURNAL_BLOCK);
+}
+
+static void price_restore(struct cell_record *record, const struct price_image *image)
+{
+    record->head = image->head;
+    memcpy((char *)record + PRICE_SMALL, &image->small, sizeof image->small);
+    memcpy((char *)record + PRICE_TAIL, image->tail, sizeof image->tail);
 }
 
 /* Entries are undone from the last to the first, because an id word may have been saved twice. */
@@ -42,7 +78,11 @@ static bool journal_undo(struct state *state)
     }
     while (count-- > 0) {
         memcpy(&head, first + start[count], sizeof head);
-        memcpy((char *)state->file + head.offset, first + start[count] + sizeof head, head.bytes);
+        char *target = (char *)state->file + head.offset, *image = first + start[count] + sizeof head;
+        if (head.pool == JOURNAL_PRICE)
+            price_restore((void *)target, (const void *)image);
+        else
+            memcpy(target, image, head.bytes);
     }
     free(start);
     return true;
@@ -73,6 +113,9 @@ void state_begin(struct state *state, uint64_t batch)
     atomic_store_explicit(&state->journal->batch, batch, memory_order_release);
     atomic_signal_fence(memory_order_seq_cst);
     state->batch = batch;
+    if (state->any_price_only)
+        memset(state->price_only, 0, price_only_bytes(state));
+    state->any_price_only = false;
 }
 
 bool state_is_open(const struct state *state)
@@ -99,20 +142,47 @@ const void *journal_next(const struct state *state, uint64_t *at, struct journal
     return entry + sizeof *ret;
 }
 
-bool state_changed(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index,
-                   const struct state_head **ret_old)
+/* The next entry of a record; NULL at the end. */
+static const void *record_next(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index,
+                               bool *ret_price)
 {
     struct journal_entry head;
     for (const void *image; (image = journal_next(state, at, &head)) != NULL;) {
-        if (head.pool >= POOL_COUNT)
+        *ret_price = head.pool == JOURNAL_PRICE;
+        if (head.pool >= POOL_COUNT && !*ret_price)
             continue;
-        const struct pool_entry *pool = &state->file->pool[head.pool];
-        *ret_pool = (enum state_pool)head.pool;
+        *ret_pool = *ret_price ? POOL_CELLS : (enum state_pool)head.pool;
+        const struct pool_entry *pool = &state->file->pool[*ret_pool];
         *ret_index = (uint32_t)((head.offset - pool->records) / pool->record_bytes);
-        *ret_old = image;
-        return true;
+        return image;
     }
-    return false;
+    return NULL;
+}
+
+static const struct state_head *price_before(const struct state *state, uint32_t cell, const struct price_image *image)
+{
+    const struct cell_record *now = state_at(state, POOL_CELLS, cell);
+    price_restore(state->before, image);
+    state->before->list = now->list;
+    state->before->currency = now->currency;
+    return &state->before->head;
+}
+
+bool state_changed(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index,
+                   const struct state_head **ret_old)
+{
+    bool price;
+    const void *image = record_next(state, at, ret_pool, ret_index, &price);
+    if (image != NULL)
+        *ret_old = price ? price_before(state, *ret_index, image) : image;
+    return image != NULL;
+}
+
+bool state_changed_at(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index)
+{
+    bool price;
+    __builtin_prefetch((const char *)(state->journal + 1) + *at + FETCH_BYTES); /* whoever runs ahead waits for nothing himself */
+    return record_next(state, at, ret_pool, ret_index, &price) != NULL;
 }
 
 void state_wipe_journal(struct state *state)

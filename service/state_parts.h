@@ -9,7 +9,7 @@
  *   newest    newest batch per STATE_BLOCK records, so that "changed since" needs no look at each of them. An upper bound: not undone
  *
  * Invariant  every block but `newest`, a link's `priced` and `line_stale` is saved to the journal before its first change in a batch,
- *            once: its first word is the batch that saved it. So the undo of a batch is exact, indexes included, and the journal cannot run over.
+ *            once: its first word is the batch that saved it. Of a cell the price may be saved first and the rest later. So the undo of a batch is exact, indexes included, and the journal cannot run over.
  * Numbers    of records are kept plus one: a file of zeros is an empty, valid one. */
 #ifndef SERVICE_STATE_PARTS_H
 #define SERVICE_STATE_PARTS_H
@@ -18,6 +18,7 @@
 
 #include <assert.h>
 #include <stdatomic.h>
+#include <stddef.h>
 
 #define STATE_PAGE       4096u
 #define STATE_HEADS      14u /* heads in a 64-byte block */
@@ -91,7 +92,7 @@ struct journal {
     uint64_t reserved[6];
 };
 
-enum { JOURNAL_BLOCK = POOL_COUNT, JOURNAL_ID };
+enum { JOURNAL_BLOCK = POOL_COUNT, JOURNAL_ID, JOURNAL_PRICE };
 
 struct journal_entry { /* followed by the old image, padded to 8 */
     uint64_t offset;   /* in the file */
@@ -99,16 +100,37 @@ struct journal_entry { /* followed by the old image, padded to 8 */
     uint32_t pool; /* of a record, or a JOURNAL_* */
 };
 
+/* Image of the part of a cell that pricing changes. Its entry has the offset of the whole record. */
+#define PRICE_SMALL offsetof(struct cell_record, currency)  /* currency, opened, guards, event_count */
+#define PRICE_TAIL  offsetof(struct cell_record, published) /* and all behind it */
+struct price_image {
+    struct state_head head;
+    uint64_t small;
+    unsigned char tail[sizeof(struct cell_record) - PRICE_TAIL];
+};
+_Static_assert(offsetof(struct cell_record, demand) == PRICE_SMALL + sizeof(uint64_t), "one word");
+_Static_assert(offsetof(struct cell_record, opened) > PRICE_SMALL && offsetof(struct cell_record, guards) > PRICE_SMALL,
+               "what pricing changes is in the word or the tail");
+_Static_assert(sizeof(struct price_image) % 8 == 0, "journalled in 8-byte words");
+/* A cell whose price is saved first and then the rest, in two more entries, takes so much more than one that is saved at once. */
+#define PRICE_SPLIT_BYTES (2 * sizeof(struct journal_entry))
+
 struct state {
     struct state_file *file;
     struct journal *journal;
     uint64_t bytes;
     uint64_t batch;              /* open batch, 0 = none */
+    uint64_t *price_only;        /* bit per cell: in this batch its price was saved, and nothing else of it */
+    bool any_price_only;
+    struct cell_record *before;  /* what state_changed() shows of a price's image */
     int64_t wake_ms[POOL_COUNT]; /* nothing in the pool's wheel needs a look before this; INT64_MIN = not known yet */
 };
 
 /* journal_save - the old image of `bytes` at `target`, before they change. */
 void journal_save(struct state *state, void *target, uint32_t bytes, uint32_t pool);
+/* journal_save_price - the same of the part of a cell that pricing changes. journal_save_rest - and later of the other parts. */
+void journal_save_price(struct state *state, const struct cell_record *record);
+void journal_save_rest(struct state *state, struct cell_record *record);
 /* journal_next - the entries of the last committed batch, from *at = 0 on: the old image, or NULL at the end. */
 const void *journal_next(const struct state *state, uint64_t *at, struct journal_entry *ret);
 /* journal_recover - undo a batch that its owner left open. False when memory ran out. */
@@ -116,6 +138,11 @@ bool journal_recover(struct state *state);
 
 /* due_unlink - take a record out of the wheel; its link is saved already. */
 void due_unlink(struct state *state, enum state_pool pool, uint32_t index);
+
+static inline size_t price_only_bytes(const struct state *state)
+{
+    return (state->file->pool[POOL_CELLS].capacity / 64 + 1) * sizeof(uint64_t);
+}
 
 static inline void *state_part(const struct state *state, uint64_t offset)
 {

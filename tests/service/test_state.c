@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,6 +154,125 @@ Test(state, a_batch_lists_what_it_changed_with_the_images_before)
     cr_assert_eq(((struct state_head *)state_at(state, pool, index))->key.hi, 2);
     cr_assert_not(state_changed(state, &at, &pool, &index, &old), "one record, listed once");
     cr_assert_eq(state_deleted(state), 2);
+    state_close(state);
+}
+
+/* ---- a cell of which only the price is saved ------------------------------------------------------------------------ */
+
+/* A committed cell in which no byte is what a fresh record has there. */
+static uint32_t put_cell(struct state *state, struct cell_record *ret)
+{
+    state_begin(state, 1);
+    uint32_t at = state_insert(state, POOL_CELLS, key(5));
+    struct cell_record *record = state_touch(state, POOL_CELLS, at);
+    uint64_t seed = 1;
+    for (unsigned char *byte = (unsigned char *)&record->product; byte < (unsigned char *)(record + 1); byte++)
+        *byte = (unsigned char)(splitmix(&seed) | 1u);
+    state_commit(state);
+    *ret = *record;
+    return at;
+}
+
+static void change_price(struct state *state, uint32_t at)
+{
+    struct cell_record *record = state_touch_price(state, at);
+    record->opened ^= 1u;
+    record->guards ^= 255u;
+    memset(&record->published, 'p', sizeof *record - offsetof(struct cell_record, published));
+}
+
+static void change_all(struct state *state, uint32_t at)
+{
+    struct cell_record *record = state_touch(state, POOL_CELLS, at);
+    memset(&record->product, 'a', sizeof *record - sizeof record->head);
+}
+
+Test(state, a_price_is_undone_to_the_last_byte_in_whatever_order_its_cell_was_touched)
+{
+    void (*const order[][3])(struct state *, uint32_t) = {
+        { change_price, NULL, NULL },
+        { change_price, change_all, NULL },
+        { change_all, change_price, NULL },
+        { change_price, change_price, change_all },
+        { change_price, change_all, change_price },
+    };
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+        bool fresh;
+        struct cell_record before;
+        struct state *state = open_partition(&fresh);
+        uint32_t at = put_cell(state, &before);
+        state_begin(state, 2); /* the owner dies inside this one */
+        for (unsigned n = 0; n < 3 && order[i][n] != NULL; n++)
+            order[i][n](state, at);
+        cr_assert_neq(memcmp(state_at(state, POOL_CELLS, at), &before, sizeof before), 0);
+        state_close(state);
+
+        state = open_partition(&fresh);
+        cr_assert_eq(memcmp(state_at(state, POOL_CELLS, at), &before, sizeof before), 0, "order %zu", i);
+        state_begin(state, 2); /* the same batch again, and once more a death */
+        change_all(state, at);
+        state_close(state);
+        state = open_partition(&fresh);
+        cr_assert_eq(memcmp(state_at(state, POOL_CELLS, at), &before, sizeof before), 0, "order %zu, again", i);
+        state_close(state);
+        teardown();
+        setup();
+    }
+}
+
+Test(state, a_price_that_changed_is_listed_once_with_what_stood_before)
+{
+    bool fresh;
+    struct cell_record before;
+    struct state *state = open_partition(&fresh);
+    uint32_t at = put_cell(state, &before), index;
+    state_begin(state, 2);
+    change_price(state, at);
+    change_all(state, at);
+    state_commit(state);
+    state_begin(state, 3);
+    change_price(state, at);
+    change_price(state, at);
+    state_commit(state);
+
+    uint64_t from = 0, ahead = 0;
+    enum state_pool pool;
+    const struct state_head *head;
+    cr_assert(state_changed(state, &from, &pool, &index, &head));
+    const struct cell_record *old = (const void *)head;
+    cr_assert_eq(pool, POOL_CELLS);
+    cr_assert_eq(index, at);
+    cr_assert_eq(old->head.key.hi, 5);
+    cr_assert_eq(old->published, INT64_C(0x6161616161616161), "what batch 2 left");
+    cr_assert_eq(old->guards, 'a');
+    cr_assert_eq(old->factor_micro[3], 0x61616161);
+    cr_assert_eq(old->list, INT64_C(0x6161616161616161));
+    cr_assert_not(state_changed(state, &from, &pool, &index, &head));
+    cr_assert(state_changed_at(state, &ahead, &pool, &index));
+    cr_assert_eq(index, at);
+    cr_assert_not(state_changed_at(state, &ahead, &pool, &index));
+    state_close(state);
+}
+
+Test(state, the_journal_has_room_for_every_cell_by_its_price_first)
+{
+    bool fresh;
+    struct state *state = open_partition(&fresh);
+    state_begin(state, 1);
+    uint32_t capacity = state_capacity(state, POOL_CELLS);
+    for (uint32_t i = 0; i < capacity; i++)
+        cr_assert_neq(state_insert(state, POOL_CELLS, key(100 + i)), STATE_NONE);
+    state_commit(state);
+    state_begin(state, 2);
+    for (uint32_t i = 0; i < capacity; i++)
+        change_price(state, i);
+    for (uint32_t i = 0; i < capacity; i++)
+        state_delete(state, POOL_CELLS, i);
+    state_close(state);
+    state = open_partition(&fresh);
+    cr_assert_eq(state_used(state, POOL_CELLS), capacity);
+    for (uint32_t i = 0; i < capacity; i++)
+        cr_assert_eq(((const struct cell_record *)state_at(state, POOL_CELLS, i))->published, 0);
     state_close(state);
 }
 
@@ -470,6 +590,10 @@ static void change_everything(struct state *state)
     state_set_due(state, POOL_OFFERS, offer, 500000);
     state_set_due(state, POOL_OFFERS, state_find(state, POOL_OFFERS, key(31)), 70000);
     state_delete(state, POOL_OFFERS, state_find(state, POOL_OFFERS, key(30)));
+    uint32_t cell = state_find(state, POOL_CELLS, key(40));
+    state_touch_price(state, cell)->published = 95;
+    ((struct cell_record *)state_touch(state, POOL_CELLS, cell))->list = 90;
+    state_touch_price(state, cell)->floor = 50;
     state_remember(state, 100, 1000);
     state_commit(state);
 }
@@ -486,6 +610,8 @@ static void prepare_everything(struct state *state)
         state_join(state, POOL_OFFERS, offer, customer);
         state_set_due(state, POOL_OFFERS, offer, (int64_t)n * 1000);
     }
+    struct cell_record *cell = state_touch(state, POOL_CELLS, state_insert(state, POOL_CELLS, key(40)));
+    cell->list = cell->published = 100;
     state_commit(state);
 }
 
@@ -508,6 +634,10 @@ static void check_either(struct state *state, int step)
     cr_assert_eq(state_used(state, POOL_PRODUCTS), 3);
     cr_assert_eq(state_used(state, POOL_OFFERS), 3);
     cr_assert_eq(state_seen(state, 100, 1000), after);
+    const struct cell_record *cell = state_at(state, POOL_CELLS, state_find(state, POOL_CELLS, key(40)));
+    cr_assert_eq(cell->published, after ? 95 : 100, "step %d", step);
+    cr_assert_eq(cell->list, after ? 90 : 100, "step %d", step);
+    cr_assert_eq(cell->floor, after ? 50 : 0, "step %d", step);
     uint32_t count = 0;
     for (uint32_t at = state_first(state, POOL_OFFERS, 0); at != STATE_NONE; at = state_next(state, POOL_OFFERS, at))
         count++;
