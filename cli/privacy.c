@@ -134,6 +134,7 @@ static const struct {
     { "customer id (a pseudonym)", "Redis: quotes", "names the quotes that a customer looks at", "watch_ttl_s after the last look" },
     { "keyed hash of the customer id", "shared memory: terms, offers; state; Redis: state", "names the lines", "as long as the line" },
     { "consent by kind, and its time", "state, Redis: state; shared memory: terms (kinds only)", "nothing else is used without it", "until forgotten" },
+    { "that a customer opted out of everything", "state, Redis: state", "no consent is taken", "until taken back, or forgotten" },
     { "tier, segments", "state, Redis: state", "personal terms", "until consent to profile is revoked" },
     { "spend and its currency", "state, Redis: state", "personal terms", "until consent to purchases is revoked" },
     { "zone (never a position) and its end", "state, Redis: state; shared memory: terms", "the zone of a quote, personal terms", "its lease, at most 30 days, or until the customer leaves or revokes consent to location" },

@@ -2,8 +2,8 @@
  *
  * Everything is off until the customer switches it on. Data of a kind that is not permitted are dropped here, before any store; what
  * rested on a kind that is switched off is gone in the same batch. */
-#include "pricing/money.h"
 #include "service/apply_customer.h"
+#include "pricing/money.h"
 #include "service/metrics.h"
 
 #include <string.h>
@@ -54,7 +54,7 @@ int64_t offer_due_ms(const struct offer_record *record)
     return until_ms == 0 || (lock_ms != 0 && lock_ms < until_ms) ? lock_ms : until_ms;
 }
 
-/* A record that permits nothing and owes nothing is not kept, save for the time of a refusal: an older yes that arrives late must
+/* A record that permits nothing and owes nothing is not kept, save of who opted out (a yes that comes later must not count), and for the time of a refusal: an older yes that arrives late must
  * not overrule it. Signals older than signal_age_max_s are refused at the door, so it need not be kept for longer. */
 void customer_drop_if_empty(struct worker *worker, struct partition *partition, uint32_t customer)
 {
@@ -128,13 +128,30 @@ static enum signal_reason profile_set(struct customer_record *record, const stru
     return reason;
 }
 
+static bool opts_out(const struct signal *signal)
+{
+    return (signal_has(signal, SIGNAL_FIELD_opt_out) && signal->opt_out) ||
+           (signal_has(signal, SIGNAL_FIELD_gpc) && signal->gpc);
+}
+
+/* Takes an opt-out, or takes it back. Returns the kinds that the signal may grant after that. */
+static unsigned opt_out_set(struct customer_record *record, const struct signal *signal)
+{
+    if (opts_out(signal))
+        record->consent |= CUSTOMER_OPTED_OUT;
+    else if (signal_has(signal, SIGNAL_FIELD_opt_out))
+        record->consent &= (uint8_t)~CUSTOMER_OPTED_OUT;
+    return record->consent & CUSTOMER_OPTED_OUT ? 0 : signal->consent.granted;
+}
+
 static enum signal_reason apply_customer(struct worker *worker, struct partition *partition, uint32_t customer,
                                          const struct signal *signal)
 {
     if (customer == STATE_NONE) {
         bool data = signal_has(signal, SIGNAL_FIELD_tier) || signal_has(signal, SIGNAL_FIELD_spend) ||
                     signal_has(signal, SIGNAL_FIELD_segments);
-        if (signal->consent.given == 0) /* nothing is permitted, and nothing is said about that: nothing is stored */
+        if (signal->consent.given == 0 &&
+            !opts_out(signal)) /* nothing is permitted, and nothing is said about that: nothing is stored */
             return data ? REASON_no_consent : REASON_none;
         customer = customer_insert(worker, partition, signal->customer);
         if (customer == STATE_NONE)
@@ -144,18 +161,20 @@ static enum signal_reason apply_customer(struct worker *worker, struct partition
     if (record->consent_time_ms > signal->time_ms)
         return REASON_superseded;
     record->consent_time_ms = signal->time_ms;
-    unsigned revoked = record->consent & signal->consent.given & (unsigned)~signal->consent.granted;
-    record->consent |= signal->consent.granted;
-    enum signal_reason reason = REASON_none;
+    unsigned granted = opt_out_set(record, signal);
+    unsigned given = record->consent & CUSTOMER_OPTED_OUT ? CUSTOMER_KINDS : signal->consent.given;
+    unsigned revoked = record->consent & given & ~granted;
+    record->consent |= (uint8_t)granted;
+    enum signal_reason reason = granted != signal->consent.granted ? REASON_opted_out : REASON_none;
     if (revoked != 0) {
         revoke(worker, record, revoked);
         offers_prune(worker, partition, customer, revoked);
     }
     if (key_is_none(record->head.key)) /* it went with its last offer */
         return reason;
-    reason = profile_set(record, signal);
+    enum signal_reason data = profile_set(record, signal);
     customer_drop_if_empty(worker, partition, customer);
-    return reason;
+    return reason == REASON_none ? data : reason;
 }
 
 static void erasure_fill(const struct partition *partition, uint32_t customer, struct erasure *note)
@@ -265,21 +284,13 @@ enum signal_reason apply_customer_part(struct worker *worker, struct partition *
 {
     uint32_t customer = state_find(partition->state, POOL_CUSTOMERS, id_key(worker, signal->customer));
     switch ((unsigned)signal->type) {
-    case SIGNAL_customer:
-        return apply_customer(worker, partition, customer, signal);
-    case SIGNAL_location:
-        return apply_location(worker, partition, customer, signal);
-    case SIGNAL_demand:
-        return apply_customer_demand(worker, partition, customer, signal);
-    case SIGNAL_receipt:
-        return apply_receipt(partition, customer, signal);
-    case SIGNAL_offer:
-        return apply_offer(worker, partition, customer, signal);
-    case WIRE_TYPE_LOCK:
-        return apply_lock(worker, partition, customer, signal);
-    case SIGNAL_forget:
-        return apply_forget(worker, partition, customer, signal);
-    default:
-        return REASON_unknown_type;
+    case SIGNAL_customer: return apply_customer(worker, partition, customer, signal);
+    case SIGNAL_location: return apply_location(worker, partition, customer, signal);
+    case SIGNAL_demand: return apply_customer_demand(worker, partition, customer, signal);
+    case SIGNAL_receipt: return apply_receipt(partition, customer, signal);
+    case SIGNAL_offer: return apply_offer(worker, partition, customer, signal);
+    case WIRE_TYPE_LOCK: return apply_lock(worker, partition, customer, signal);
+    case SIGNAL_forget: return apply_forget(worker, partition, customer, signal);
+    default: return REASON_unknown_type;
     }
 }

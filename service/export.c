@@ -41,6 +41,11 @@ static void add_record(cJSON *data, const struct customer_record *record)
                         "what you told the shop: customer signals", "until you revoke it, or are forgotten");
     cJSON_AddItemToObject(item, "value", ask_kinds(record->consent));
     add_number(item, "since_ms", record->consent_time_ms);
+    if (record->consent & CUSTOMER_OPTED_OUT) {
+        item = datum(data, "opt_out", "you opted out of everything: none of your data moves a price, and no consent is taken",
+                     "what you told the shop, or your browser's Global Privacy Control: customer signals", "until you take it back, or are forgotten");
+        cJSON_AddTrueToObject(item, "value");
+    }
     if (record->tier[0] != '\0') {
         item = datum(data, "tier", "your tier in the loyalty programme; may move prices", "the shop: customer signals",
                      "until consent to profile is revoked");

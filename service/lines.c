@@ -361,13 +361,13 @@ void terms_inputs_fill(struct worker *worker, const struct customer_record *reco
 
 static void publish_terms(struct worker *worker, const struct partition *partition, const struct customer_record *record)
 {
-    if (record->consent == 0 && record->offer_count == 0) { /* kept for the time of a refusal: no line means neutral */
+    if ((record->consent & CUSTOMER_KINDS) == 0 && record->offer_count == 0) { /* kept for the time of a refusal: no line means neutral */
         drop(worker, RIALTO_TABLE_TERMS, partition->number, record->head.key, record->head.key);
         return;
     }
     struct terms_inputs in;
     struct rialto_terms_line line = { .key = record->head.key, .group_map = worker->control->group_map,
-                                      .consent = record->consent };
+                                      .consent = record->consent & CUSTOMER_KINDS };
     uint16_t kinds = 0;
     uint64_t slot, zone;
     terms_inputs_fill(worker, record, &in);

@@ -104,7 +104,9 @@ enum field_kind {
     X("basis",              basis,            FIELD_CHOICE,   T(offer),                                  0,                                 PART_CUSTOMER, 0, 0,                "choice",     "kind of personal data that the offer rests on, which must be permitted; left out: profile", CHOICES_BASIS)  \
     X("session",            session,          FIELD_CUSTOMER, T(demand),                                 0,                                 0, 1,            63,                "id",         "a visit; what one visit does to a product again and again is one act of demand; not stored, not handed on", "")  \
     X("seller",             seller,           FIELD_TEXT,     T(product)|T(demand)|T(supply)|T(competitor), 0,                              PART_PRODUCT, 1, 63,                "id",         "whose product it is, said by its first signal; no other seller moves its price", "")  \
-    X("seq",                seq,              FIELD_INTEGER,  T_ALL,                                     0,                                 0, 1,            INT64_C(9007199254740991), "number", "the source's own rising number of this signal, instead of an id: what comes with the newest number or a lower one was counted", "")
+    X("seq",                seq,              FIELD_INTEGER,  T_ALL,                                     0,                                 0, 1,            INT64_C(9007199254740991), "number", "the source's own rising number of this signal, instead of an id: what comes with the newest number or a lower one was counted", "")  \
+    X("opt_out",            opt_out,          FIELD_SWITCH,   T(customer),                               0,                                 PART_CUSTOMER, 0, 1,                "switch",     "true: the customer opts out of everything: all consents are revoked, and none is taken until false", "")  \
+    X("gpc",                gpc,              FIELD_SWITCH,   T(customer),                               0,                                 PART_CUSTOMER, 0, 1,                "switch",     "Global Privacy Control of the customer's browser: true is an opt-out, false says nothing", "")
 
 struct signal {
     enum signal_type type;
@@ -116,7 +118,7 @@ struct signal {
     char     region[RIALTO_NAME_MAX], tier[RIALTO_NAME_MAX], currency[4];
     int64_t  list, cost, unit, tax, promotion, event, quantity, amount, available, capacity, expires_ms;
     int64_t  temperature_c, precipitation, wind, humidity, from_ms, until_ms, lat, lon, utc_offset;
-    int64_t  lease_s, left, spend, offer_kind, percent, stackable, basis, seq;
+    int64_t  lease_s, left, spend, offer_kind, percent, stackable, basis, seq, opt_out, gpc;
     struct { uint8_t given, granted; } consent; /* RIALTO_KIND_* */
     char     session[RIALTO_ID_MAX], seller[RIALTO_ID_MAX];
     struct { uint32_t count; char word[TERMS_SEGMENTS_MAX][RIALTO_NAME_MAX]; } segments;
@@ -173,7 +175,8 @@ static inline bool signal_has(const struct signal *signal, enum signal_field fie
     X(models_refused,     REJECT, "the models were refused: nothing was changed") \
     X(pinned,             REJECT, "the models are pinned: nothing was changed; rialto pin --off takes the pin back") \
     X(not_quoted,         REJECT, "the amount was not this customer's quote within lock_grace_s, or a lower one is promised already") \
-    X(locks_full,         REJECT, "no room: as many prices are promised as locks_max allows")
+    X(locks_full,         REJECT, "no room: as many prices are promised as locks_max allows") \
+    X(opted_out,          NOTE,   "the customer has opted out of everything: no consent is taken, and personal parts are dropped")
 
 #define SIGNAL_REASON_ENUM_(name, class, text) REASON_##name,
 enum signal_reason { SIGNAL_REASONS(SIGNAL_REASON_ENUM_) REASON_COUNT };

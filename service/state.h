@@ -82,10 +82,12 @@ struct cell_record {
     uint16_t reserved[3];
 };
 
+#define CUSTOMER_KINDS     0x1Fu /* RIALTO_KIND_* in consent */
+#define CUSTOMER_OPTED_OUT 0x80u /* in consent: no kind is permitted, and none will be until the opt-out is taken back */
 struct customer_record {
     struct state_head head;       /* key: customer */
     char     id[RIALTO_ID_MAX];
-    uint8_t  consent;             /* RIALTO_KIND_* */
+    uint8_t  consent;             /* RIALTO_KIND_*, or CUSTOMER_OPTED_OUT */
     uint8_t  segment_count;
     uint16_t spend_currency;      /* 0 = no spend known */
     uint32_t offer_count;

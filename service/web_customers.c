@@ -21,11 +21,18 @@ enum MHD_Result web_customer_forget(struct exchange *exchange)
     return ask_of_customer(exchange, "forget");
 }
 
+/* The header that browsers send: W3C, Global Privacy Control, "Sec-GPC: 1". */
+static bool has_gpc(const struct exchange *exchange)
+{
+    const char *value = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "Sec-GPC");
+    return value != NULL && strcmp(value, "1") == 0;
+}
+
 /* {"profile":true,"location":false} becomes a `customer` signal: kinds left out stay as they are. Which kinds there are the
- * gateway knows. */
+ * gateway knows. An opt-out stands beside them. */
 enum MHD_Result web_customer_consent(struct exchange *exchange)
 {
-    static const char *const kinds[] = { "location", "behaviour", "purchases", "profile", "partner", NULL };
+    static const char *const kinds[] = { "location", "behaviour", "purchases", "profile", "partner", "opt_out", NULL };
     enum MHD_Result refused;
     cJSON *consent = body_json(exchange, kinds, &refused), *signal;
     if (consent == NULL)
@@ -33,7 +40,12 @@ enum MHD_Result web_customer_consent(struct exchange *exchange)
     signal = cJSON_CreateObject();
     cJSON_AddStringToObject(signal, "type", "customer");
     cJSON_AddStringToObject(signal, "customer", exchange->tail);
+    cJSON *opt_out = cJSON_DetachItemFromObjectCaseSensitive(consent, "opt_out");
     cJSON_AddItemToObject(signal, "consent", consent);
+    if (opt_out != NULL)
+        cJSON_AddItemToObject(signal, "opt_out", opt_out);
+    if (has_gpc(exchange))
+        cJSON_AddTrueToObject(signal, "gpc");
     char *text = cJSON_PrintUnformatted(signal);
     cJSON_Delete(signal);
     if (text == NULL)

@@ -102,6 +102,38 @@ with Service(models={"shop.json": MODEL}) as service:
     def _():
         late_grant("eve", [])
 
+    @check("an opt-out, or Global Privacy Control, ends every consent and bars later ones, until it is taken back; locks hold")
+    def _():
+        lock = {"type": "offer", "customer": "otto", "sku": "tea", "kind": "lock", "amount": 450, "currency": "EUR", "until": service.now_ms() + 3600000}
+        for flag in ("opt_out", "gpc"):
+            service.accept(customer("otto", KINDS, tier="gold", spend=50000, currency="EUR"), lock)
+            require(amount("milk", customer="otto") < 1000, "nothing personal to begin with")
+            service.accept({"type": "customer", "customer": "otto", flag: True})
+            equal((amount("milk", customer="otto"), amount("tea", customer="otto")), (1000, 450), flag)
+            equal(tell(customer("otto", KINDS, tier="gold")), ["opted_out"])
+            equal(tell(customer("otto", tier="gold")), ["no_consent"])
+            service.accept({"type": "customer", "customer": "otto", "gpc": False})  # says nothing
+            if flag == "gpc":
+                service.restart()
+            equal(tell(customer("otto", ["profile"], tier="gold")), ["opted_out"])
+            equal((amount("milk", customer="otto"), amount("tea", customer="otto")), (1000, 450), flag)
+            told = {item["name"]: item for item in json.loads(service.cli("export", "--set", f"data_dir={service.data}", "--json", "otto")[1])["data"]}
+            equal((sorted(told), told["consent"]["value"], told["opt_out"]["value"]), (["consent", "lock", "opt_out"], [], True))
+            service.accept({"type": "customer", "customer": "otto", "opt_out": False})
+            equal(amount("milk", customer="otto"), 1000, "what was dropped does not come back")
+            service.accept(customer("otto", ["profile"], tier="gold"))
+            equal(amount("milk", customer="otto"), 900)
+        equal(tell({**customer("otto", ["profile"], tier="gold"), "gpc": True}), ["opted_out"])
+        equal(amount("milk", customer="otto"), 1000)
+
+    @check("somebody unknown can opt out, and is bound to it; forget ends it")
+    def _():
+        service.accept({"type": "customer", "customer": "olga", "opt_out": True})
+        equal(tell(customer("olga", KINDS, tier="gold")), ["opted_out"])
+        equal((amount("milk", customer="olga"), service.quote("milk", customer="olga")["flags"]), (1000, ["ANONYMOUS"]))
+        service.accept({"type": "forget", "customer": "olga"}, customer("olga", ["profile"], tier="gold"))
+        equal(amount("milk", customer="olga"), 900)
+
     @check("a zone known from device or address of the network is ignored without consent to location, and honoured with it")
     def _():
         for basis in ("device", "ip"):

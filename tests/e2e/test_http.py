@@ -306,6 +306,10 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
         equal({**json.loads(exported), "at_ms": 0}, {**told, "at_ms": 0})  # a tick later
         contains(exported, "gold")
         equal(http_ask("PUT", "/v1/customers/bert/consent", {"profile": False}, token(SHOP))[0], 200)
+        for body, more in (({"opt_out": True}, {}), ({"profile": True}, {"Sec-GPC": "1"})):
+            equal(http_ask("PUT", "/v1/customers/gustav/consent", body, {**token(SHOP), **more})[2]["accepted"], 1)
+            equal(http_ask("PUT", "/v1/customers/gustav/consent", {"profile": True}, token(SHOP))[2]["findings"][0]["reason"], "opted_out")
+            equal(http_ask("PUT", "/v1/customers/gustav/consent", {"opt_out": False}, token(SHOP))[2]["accepted"], 1)
         equal((quoted()["amount"], quoted()["flags"]), (before["baseline"], ["ANONYMOUS"]))
         for wrong in ({"colour": True}, {"profile": 1}, [], "x"):
             require(http_ask("PUT", "/v1/customers/bert/consent", wrong, token(SHOP))[0] in (400, 422), wrong)
