@@ -179,6 +179,24 @@ def _():
                     if word not in headers and word not in ("RIALTO_CACHE", "RIALTO_TEST_POISON_SKU") and not (ROOT / "tests/run.sh").read_text().count(word)})
     require(not wrong, "; ".join(wrong))
 
+@check("the library's manual page has every public function as the headers declare it, and every status, flag, basis, kind and verdict")
+def _():
+    code = re.sub(r"/\*.*?\*/", "", "".join(p.read_text() for p in (ROOT / "include/rialto").glob("*.h")), flags=re.S)
+    page = re.sub(r"\\f[BIR]", "", (ROOT / "docs/man/librialto.3").read_text()).replace("\\-", "-")
+    one_line = lambda text: re.sub(r"\s+", " ", text).replace("[n]", "[]")
+    declared = {one_line(text) for text in re.findall(r"^RIALTO_API ([^;{]*;)", code, re.M)}
+    shown = {one_line(text) for text in re.findall(r"^[\w ]+[ *]rialto_\w+\([^;]*\);", page.split(".SH DESCRIPTION")[0], re.M)}
+    require(len(declared) > 20, f"{len(declared)} functions in the headers")
+    equal((sorted(declared - shown), sorted(shown - declared)), ([], []))
+    explained = set(re.findall(r"rialto_\w+", page.split(".SH DESCRIPTION")[1].split(".SH STATUS")[0]))
+    equal(sorted(name for text in declared for name in re.findall(r"(rialto_\w+)\(", text) if name not in explained), [])
+    statuses = {f"RIALTO_{name}" for name in re.findall(r"X\((\w+), +\d+, \"", code.split("RIALTO_STATUSES(X)")[1].split("RIALTO_STATUS_ENUM_")[0])}
+    verdicts = {f"RIALTO_VERDICT_{name}" for name in re.findall(r"X\((\w+), +\d+, \"", code.split("RIALTO_VERDICTS(X)")[1].split("RIALTO_VERDICT_ENUM_")[0])}
+    bits = set(re.findall(r"\b(RIALTO_(?:FLAG|KIND)_[A-Z_]*[A-Z])\b", code)) | set(re.findall(r"\b(RIALTO_BASIS_[A-Z]+)\b", code))
+    require(len(statuses) > 15 and len(verdicts) > 10 and len(bits) > 20, f"{len(statuses)}, {len(verdicts)}, {len(bits)}")
+    named = set(re.findall(r"\bRIALTO_[A-Z_]*[A-Z]\b", page)) - {"RIALTO_CACHE", "RIALTO_PAGE_MAX"}
+    equal((sorted((statuses | verdicts | bits) - named), sorted(named - statuses - verdicts - bits)), ([], []))
+
 @check("the model schema and the pages know the same keys")
 def _():
     schema = json.loads((ROOT / "models/schema/model.schema.json").read_text())
