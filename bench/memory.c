@@ -77,7 +77,7 @@ void memory_ask(struct memory *m, const struct memory_draw *d, size_t n, bool pr
 
 double memory_read_rate(struct memory *m, double seconds, unsigned ahead)
 {
-    static const uint64_t *place[BURST + AHEAD_MAX];
+    const uint64_t *place[BURST + AHEAD_MAX]; /* not static: two threads may read at once */
     uint64_t lines = 0, sum = 0;
     double spent = 0;
     while (spent < seconds) {

@@ -148,10 +148,16 @@ void outcome_table(const struct outcome *o, FILE *to)
             o->publish_rate / 1e6, o->beside_rate / 1e6, o->hammer_rate / 1e6);
     fprintf(
         to,
-        "the memory: %.1f M random lines/s written, %.1f M/s read, %.1f M/s without prefetching, %.0f ns in a chain\n",
-        o->write_rate / 1e6, o->read_rate / 1e6, o->read_rate_plain / 1e6, o->chase_ns);
+        "the memory: %.1f M random lines/s written, %.1f M/s read, %.1f M/s without prefetching, %.0f ns in a chain "
+        "(%.0f ns in pages of 4 KiB)\n",
+        o->write_rate / 1e6, o->read_rate / 1e6, o->read_rate_plain / 1e6, o->chase_ns, o->chase_small_ns);
     if (o->readers_one > 0)
-        fprintf(to, "one reader %.2f M quotes/s, two together %.2f M/s\n", o->readers_one / 1e6, o->readers_two / 1e6);
+        fprintf(
+            to,
+            "one reader %.2f M quotes/s, two together %.2f M/s (x %.2f); bare reads of random lines %.1f and %.1f M/s "
+            "(x %.2f)\n",
+            o->readers_one / 1e6, o->readers_two / 1e6, ratio(o->readers_two, o->readers_one), o->lines_one / 1e6,
+            o->lines_two / 1e6, ratio(o->lines_two, o->lines_one));
     fprintf(to, "%" PRIu64 " answers were wrong or missing\n\n", outcome_wrong(o));
     print_goals(o, to);
 }
@@ -237,9 +243,11 @@ void outcome_json(const struct outcome *o, FILE *to)
             o->publish_rate, o->beside_rate, o->hammer_rate);
     fprintf(to,
             ",\"memory_write_per_s\":%.0f,\"memory_read_per_s\":%.0f,\"memory_read_plain_per_s\":%.0f,\"memory_chain_"
-            "ns\":%.1f}",
-            o->write_rate, o->read_rate, o->read_rate_plain, o->chase_ns);
-    fprintf(to, ",\"readers\":{\"one_per_s\":%.0f,\"two_per_s\":%.0f}", o->readers_one, o->readers_two);
+            "ns\":%.1f,\"memory_chain_small_pages_ns\":%.1f}",
+            o->write_rate, o->read_rate, o->read_rate_plain, o->chase_ns, o->chase_small_ns);
+    fprintf(to,
+            ",\"readers\":{\"one_per_s\":%.0f,\"two_per_s\":%.0f,\"memory_one_per_s\":%.0f,\"memory_two_per_s\":%.0f}",
+            o->readers_one, o->readers_two, o->lines_one, o->lines_two);
     fprintf(to,
             ",\"shared\":{\"bytes\":%" PRIu64 ",\"large_page_bytes\":%" PRIu64 ",\"lines\":%" PRIu64
             ",\"capacity\":%" PRIu64 ",\"service_bytes\":%" PRIu64 ",\"service_products_bytes\":%" PRIu64 "}",

@@ -35,6 +35,7 @@ struct bench { /* one run */
     struct redis_peer *redis;
     struct memcached_peer *memcached;
     struct memory memory;
+    struct memory memory_small, memory_other; /* in the copy; a second thread's */
     struct scratch scratch;
     struct drawer drawer;
     struct samples samples;
@@ -204,6 +205,7 @@ static bool measure_writers(struct bench *b, uint64_t round)
 
 struct reader { /* one thread that asks as fast as it can */
     const struct tables *tables;
+    struct memory *memory; /* not NULL: lines of it instead of quotes */
     const char (*id)[2][SHOP_ID_BYTES];
     unsigned core;
     double seconds;
@@ -212,14 +214,10 @@ struct reader { /* one thread that asks as fast as it can */
     pthread_barrier_t *start;
 };
 
-static void *read_on(void *argument)
+static void quote_on(struct reader *r)
 {
-    struct reader *r = argument;
     struct rialto_quote quote;
     uint64_t quotes = 0;
-    bench_pin(0, r->core);
-    if (r->start != NULL)
-        (void)pthread_barrier_wait(r->start);
     double from = clock_seconds(), spent = 0;
     for (size_t at = r->core * READER_DRAWS / 2; spent < r->seconds; spent = clock_seconds() - from) {
         for (int i = 0; i < 256; i++, at++) {
@@ -230,31 +228,54 @@ static void *read_on(void *argument)
         quotes += 256;
     }
     r->rate = (double)quotes / spent;
+}
+
+static void *read_on(void *argument)
+{
+    struct reader *r = argument;
+    bench_pin(0, r->core);
+    if (r->start != NULL)
+        (void)pthread_barrier_wait(r->start);
+    if (r->memory != NULL)
+        r->rate = memory_read_rate(r->memory, r->seconds, 0);
+    else
+        quote_on(r);
     return NULL;
 }
 
-static void measure_readers(struct bench *b, const char (*id)[2][SHOP_ID_BYTES], double seconds)
+/* One after the other, then both at once; the rates of one and of two. */
+static void measure_pair(struct reader r[2], double *one, double *two)
 {
-    struct reader r[2];
     pthread_barrier_t start;
     pthread_t other;
     double alone = 0;
     for (unsigned core = 0; core < 2; core++) {
-        r[core] = (struct reader){ .tables = b->tables, .id = id, .core = core, .seconds = seconds };
         (void)read_on(&r[core]);
         alone += r[core].rate / 2;
     }
-    b->o->readers_one = greater(b->o->readers_one, alone);
+    *one = greater(*one, alone);
     (void)pthread_barrier_init(&start, NULL, 2);
     r[0].start = r[1].start = &start;
     if (pthread_create(&other, NULL, read_on, &r[1]) == 0) {
         (void)read_on(&r[0]);
         (void)pthread_join(other, NULL);
-        b->o->readers_two = greater(b->o->readers_two, r[0].rate + r[1].rate);
+        *two = greater(*two, r[0].rate + r[1].rate);
     }
-    b->o->quote[WHO_OURS].failed += r[0].failed + r[1].failed;
     (void)pthread_barrier_destroy(&start);
     bench_pin(0, BENCH_CORE_READER);
+}
+
+static void measure_readers(struct bench *b, const char (*id)[2][SHOP_ID_BYTES], double seconds)
+{
+    struct reader quotes[2], lines[2];
+    for (unsigned core = 0; core < 2; core++) {
+        quotes[core] = (struct reader){ .tables = b->tables, .id = id, .core = core, .seconds = seconds };
+        lines[core] = quotes[core];
+        lines[core].memory = core == 0 ? &b->memory : &b->memory_other;
+    }
+    measure_pair(quotes, &b->o->readers_one, &b->o->readers_two);
+    measure_pair(lines, &b->o->lines_one, &b->o->lines_two);
+    b->o->quote[WHO_OURS].failed += quotes[0].failed + quotes[1].failed;
 }
 
 static bool measure_rates(struct bench *b)
@@ -270,6 +291,7 @@ static bool measure_rates(struct bench *b)
     o->read_rate_plain = greater(o->read_rate_plain, memory_read_rate(&b->memory, seconds, 0));
     o->read_rate = greater(o->read_rate, memory_read_rate(&b->memory, seconds, READ_AHEAD));
     o->chase_ns = lesser(o->chase_ns, memory_chase_ns(&b->memory, seconds));
+    o->chase_small_ns = lesser(o->chase_small_ns, memory_chase_ns(&b->memory_small, seconds));
     return true;
 }
 
@@ -352,6 +374,9 @@ static bool run(struct bench *b)
     if (!samples_setup(&b->samples, SAMPLES_MAX) || !fill_all(b))
         return false;
     memory_init(&b->memory, b->tables);
+    memory_init(&b->memory_other, b->tables);
+    memory_init(&b->memory_small, b->copy);
+    b->memory_other.random = 8; /* other places than the first thread's */
     check_offers(b);
     if (!measure_rounds(b))
         return false;

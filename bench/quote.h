@@ -48,9 +48,11 @@ struct outcome {
     double fill_s, lmdb_fill_s, redis_fill_s, memcached_fill_s;
 
     double readers_one, readers_two; /* quotes per second of one reader, and of two together */
-    double publish_rate;             /* one worker alone, lines per second */
+    double lines_one, lines_two; /* the same of threads that only read random lines: what two processors give here */
+    double publish_rate;         /* one worker alone, lines per second */
     double beside_rate, hammer_rate; /* lines per second beside the reader */
     double read_rate, read_rate_plain, write_rate, chase_ns;
+    double chase_small_ns; /* in the copy in small pages */
 };
 
 /* outcome_table - for people. outcome_json - one object and a line feed. */

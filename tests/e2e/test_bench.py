@@ -25,6 +25,8 @@ def _():
     require(0 < shared["lines"] < shared["capacity"] and 0 < shared["service_products_bytes"] < shared["service_bytes"], str(shared))
     require(shared["bytes"] < shared["service_bytes"], str(shared))
     require(result["offers"]["checked"] > 0, str(result["offers"]))
+    require(result["rates"]["memory_chain_ns"] > 0 and result["rates"]["memory_chain_small_pages_ns"] > 0, str(result["rates"]))
+    require((result["machine"]["processors"] == 1) == (result["readers"]["memory_two_per_s"] == 0), str(result["readers"]))
     equal(result["offers"]["wrong"], 0)
 
 @check("rialto-bench clients: every way in has its figures, and none of its amounts was wrong")
