@@ -2,47 +2,25 @@
  *
  *   producer --NNG PUSH over ipc://, lines of JSON, 512 signals a message--> gateway --> worker --> cells
  *                                                                                          +--> redis-server
- * Every signal is an order of one of PRODUCTS products in one of SHOPS shops, drawn uniformly, in the form
- *   {"type":"demand","sku":"sku-000123","event":"order","quantity":2,"zone":"c1/s25","source":"pos-25","seq":...}
- * and counts in its shop, its city and the world. The producer waits where the gateway lets it wait. All CPU of rialtod's
+ * Every signal (producer.h) counts in its shop, its city and the world. The producer waits where the gateway lets it wait. All CPU of rialtod's
  * processes and of its redis-server counts from the first message to the last batch applied and mirrored; the producer's
  * does not. cJSON then parses and frees the same lines, one after the other, with the same allocator as rialtod. */
 #include "bench/bench.h"
 #include "bench/instance.h"
+#include "bench/producer.h"
 #include "service/clock.h"
 
 #include <inttypes.h>
-#include <nng/nng.h>
-#include <nng/protocol/pipeline0/push.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#define PRODUCTS      1000u
 #define LIST_FIRST    1000u /* of the first product, minor units */
-#define SHOPS         10u
-#define BATCH         512u /* signals in a message */
-#define MESSAGES      64u  /* prepared; they are sent over and over, with new numbers */
-#define LINE_MAX_     160u
-#define SEQ_DIGITS    10u
 #define WARM_MESSAGES 256u
 #define DRAIN_MS      20000
 #define CJSON_ROUNDS  5u
-
-struct prepared {
-    char *text;
-    size_t bytes;
-    uint32_t seq_at[BATCH]; /* where each line's number stands */
-};
-
-struct producer {
-    nng_socket socket;
-    struct prepared message[MESSAGES];
-    uint64_t sent; /* signals */
-    double ns;     /* of CPU, of the sending thread */
-};
 
 struct outcome {
     double seconds;
@@ -55,72 +33,6 @@ struct outcome {
     uint64_t cells_repriced, cells_changed, mirrored, waits;
     bool published;
 };
-
-/* ---- signals ------------------------------------------------------------------------------------------------------ */
-
-static bool prepare(struct prepared *message, uint64_t *random)
-{
-    message->text = malloc(BATCH * LINE_MAX_);
-    if (message->text == NULL)
-        return false;
-    size_t at = 0;
-    for (uint32_t i = 0; i < BATCH; i++) {
-        uint64_t roll = bench_random(random);
-        uint32_t shop = (uint32_t)(roll >> 20) % SHOPS;
-        at += (size_t)snprintf(message->text + at, LINE_MAX_,
-                               "{\"type\":\"demand\",\"sku\":\"sku-%06u\",\"event\":\"order\",\"quantity\":%u,\"zone\":"
-                               "\"c%u/s%u\",\"source\":\"pos-%02u\",\"seq\":",
-                               (uint32_t)(roll % PRODUCTS), 1 + (uint32_t)(roll >> 50) % 4, shop % 2, shop, shop);
-        message->seq_at[i] = (uint32_t)at;
-        at += (size_t)snprintf(message->text + at, LINE_MAX_, "1000000000}\n");
-    }
-    message->bytes = at;
-    return true;
-}
-
-static void number(struct prepared *message, uint64_t seq)
-{
-    for (uint32_t i = 0; i < BATCH; i++, seq++) {
-        uint64_t left = seq;
-        for (uint32_t digit = SEQ_DIGITS; digit-- > 1; left /= 10) /* the first stays 1 */
-            message->text[message->seq_at[i] + digit] = (char)('0' + left % 10);
-    }
-}
-
-static bool send_one(struct producer *producer, uint64_t turn)
-{
-    struct prepared *message = &producer->message[turn % MESSAGES];
-    nng_msg *copy;
-    number(message, producer->sent);
-    if (nng_msg_alloc(&copy, message->bytes) != 0)
-        return false;
-    memcpy(nng_msg_body(copy), message->text, message->bytes);
-    if (nng_sendmsg(producer->socket, copy, 0) != 0) {
-        nng_msg_free(copy);
-        return false;
-    }
-    producer->sent += BATCH;
-    return true;
-}
-
-static bool producer_setup(struct producer *producer, const struct instance *instance)
-{
-    uint64_t random = 7;
-    memset(producer, 0, sizeof *producer);
-    for (uint32_t i = 0; i < MESSAGES; i++)
-        if (!prepare(&producer->message[i], &random))
-            return false;
-    return nng_push0_open(&producer->socket) == 0 && nng_socket_set_int(producer->socket, NNG_OPT_SENDBUF, 16) == 0 &&
-           nng_socket_set_ms(producer->socket, NNG_OPT_SENDTIMEO, 20000) == 0 &&
-           nng_dial(producer->socket, instance->push_url, NULL, 0) == 0;
-}
-
-static void producer_teardown(struct producer *producer)
-{
-    (void)nng_close(producer->socket);
-    for (uint32_t i = 0; i < MESSAGES; i++)
-        free(producer->message[i].text);
-}
 
 /* ---- the measurement ---------------------------------------------------------------------------------------------- */
 
@@ -144,7 +56,7 @@ static bool prices_moved(const struct instance *instance)
     uint32_t moved = 0;
     if (rialto_open(instance->cache, &prices) != RIALTO_OK)
         return false;
-    for (uint32_t i = 0; i < PRODUCTS; i++) {
+    for (uint32_t i = 0; i < PRODUCER_PRODUCTS; i++) {
         char sku[16];
         (void)snprintf(sku, sizeof sku, "sku-%06u", i);
         const struct rialto_request request = { .zone = "c1/s1" };
@@ -152,7 +64,7 @@ static bool prices_moved(const struct instance *instance)
             moved++;
     }
     rialto_close(prices);
-    return moved > PRODUCTS / 2; /* half of the shops are c1's: each product has a cell in s1 by now */
+    return moved > PRODUCER_PRODUCTS / 2; /* half of the shops are c1's: each product has a cell in s1 by now */
 }
 
 static bool run(struct instance *instance, struct producer *producer, double seconds, struct outcome *ret)
@@ -161,7 +73,7 @@ static bool run(struct instance *instance, struct producer *producer, double sec
     double total_before, total_after;
     uint64_t turn = 0, base = instance_metric(instance, METRIC_records_applied_total);
     for (; turn < WARM_MESSAGES; turn++)
-        if (!send_one(producer, turn))
+        if (!producer_send(producer, turn))
             return false;
     if (!drained(instance, base + producer->sent))
         return false;
@@ -172,7 +84,7 @@ static bool run(struct instance *instance, struct producer *producer, double sec
     uint32_t stages = instance_cpu(instance, before, &total_before);
     int64_t from = mono_us(), until = from + (int64_t)(seconds * 1e6);
     for (; mono_us() < until; turn++)
-        if (!send_one(producer, turn))
+        if (!producer_send(producer, turn))
             return false;
     bool whole = drained(instance, base + producer->sent);
     ret->seconds = (double)(mono_us() - from) / 1e6;
@@ -209,7 +121,7 @@ static double cjson_cost(struct producer *producer)
     for (uint32_t r = 0; r < CJSON_ROUNDS; r++) {
         struct timespec from, to;
         (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
-        for (uint32_t m = 0; m < MESSAGES; m++) {
+        for (uint32_t m = 0; m < PRODUCER_MESSAGES; m++) {
             const char *at = producer->message[m].text, *end = at + producer->message[m].bytes;
             while (at < end) {
                 const char *next = (const char *)memchr(at, '\n', (size_t)(end - at)) + 1;
@@ -218,7 +130,7 @@ static double cjson_cost(struct producer *producer)
             }
         }
         (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
-        round[r] = ((double)(to.tv_sec - from.tv_sec) * 1e9 + (double)(to.tv_nsec - from.tv_nsec)) / (MESSAGES * BATCH);
+        round[r] = ((double)(to.tv_sec - from.tv_sec) * 1e9 + (double)(to.tv_nsec - from.tv_nsec)) / (PRODUCER_MESSAGES * PRODUCER_BATCH);
     }
     qsort(round, CJSON_ROUNDS, sizeof round[0], by_size);
     return round[CJSON_ROUNDS / 2];
@@ -238,7 +150,7 @@ static void print_table(const struct outcome *o)
     double cpu = o->cpu_ns / (double)o->sent;
     printf("%" PRIu64 " demand signals of %.0f bytes, %u a message, %u products in %u shops, over ipc:// through "
            "gateway and one worker\n",
-           o->sent, o->line_bytes, BATCH, PRODUCTS, SHOPS);
+           o->sent, o->line_bytes, PRODUCER_BATCH, PRODUCER_PRODUCTS, PRODUCER_SHOPS);
     printf("%-34s %12.0f signals/s\n", "to published prices and Redis", (double)o->sent / o->seconds);
     for (uint32_t i = 0; i < o->stages; i++)
         if (o->stage[i].ns / (double)o->sent >= 0.5)
@@ -272,12 +184,12 @@ int bench_ingest(const struct bench_options *options)
     struct outcome outcome = { .seconds = 0 };
     if (!instance_start(&instance, NULL, 0, NULL))
         return 1;
-    bool good = instance_add_products(&instance, PRODUCTS, LIST_FIRST) && producer_setup(&producer, &instance) &&
+    bool good = instance_add_products(&instance, PRODUCER_PRODUCTS, LIST_FIRST) && producer_setup(&producer, instance.push_url, 7) &&
                 run(&instance, &producer, options->seconds, &outcome);
     if (good) {
         outcome.cjson_ns = cjson_cost(&producer);
-        for (uint32_t i = 0; i < MESSAGES; i++)
-            outcome.line_bytes += (double)producer.message[i].bytes / (MESSAGES * BATCH);
+        for (uint32_t i = 0; i < PRODUCER_MESSAGES; i++)
+            outcome.line_bytes += (double)producer.message[i].bytes / (PRODUCER_MESSAGES * PRODUCER_BATCH);
         if (options->json)
             print_json(&outcome);
         else

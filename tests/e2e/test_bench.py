@@ -90,4 +90,20 @@ def _():
             require(2010 < one["records"] < 2 * 6030 and one["transactions"] > 0, f"{level} {who}: {one}")
     require(result["goal_p99_ms"] >= 5, str(result))
 
+status_overload, out_overload, err_overload = run(BIN / "rialto-bench", "overload", "--seconds", "0.3", "--rounds", "1", "--json", timeout=120 * SLOW)
+
+@check("rialto-bench overload --json ends well: quotes right, memory bounded, newest price seen, what is coalesced counted, nothing lost")
+def _():
+    equal(status_overload, 0, err_overload)
+    result = json.loads(out_overload)
+    for side in ("quiet", "loaded"):
+        one = result[side]
+        require(0 < one["quote_p50_ns"] <= one["quote_p99_ns"] <= one["quote_p999_ns"] and one["quotes"] > 1000, f"{side}: {one}")
+        equal((side, one["wrong"]), (side, 0))
+    require(result["ratio_p50"] > 0 and abs(result["ratio_p50"] - result["loaded"]["quote_p50_ns"] / result["quiet"]["quote_p50_ns"]) < 0.01, str(result))
+    equal((result["dropped"], result["unseen"]), (0, 0))
+    require(result["watched"] > 0 and result["prices_coalesced"] > 0 and result["mirror_coalesced"] > 0 and result["signals"] > 0, str(result))
+    # docs/bench.md; a sanitizer's memory is another matter.
+    require(VARIANT == "asan" or result["memory_max_bytes"] - result["memory_before_bytes"] < 192 << 20, str(result))
+
 finish()
