@@ -32,7 +32,7 @@ failures=0
 check() {
     local what=$1; shift
     if "$@" > "$own/out" 2>&1; then
-        echo "ok - $what"
+        echo "ok - $what ($SECONDS s)"
     else
         failures=$((failures + 1))
         echo "not ok - $what"
@@ -113,40 +113,86 @@ if ! docker compose version > /dev/null 2>&1 || ! docker buildx version > /dev/n
 fi
 base_image || give_up "the base image can be had"
 
-export RIALTO_PUSH_PORT=0 RIALTO_REQUEST_PORT=0 COMPOSE_ANSI=never
+export RIALTO_PUSH_PORT=0 RIALTO_REQUEST_PORT=0 RIALTO_HTTP_PORT=0 RIALTO_SHOP_PORT=0 PROMETHEUS_PORT=0 RIALTO_REPLAY_SECONDS=600 COMPOSE_ANSI=never
+unset COMPOSE_PROFILES # .env says it
 up=1
 compose build > "$own/build.log" 2>&1 || { tail -n 30 "$own/build.log" | sed 's/^/# /'; give_up "the images are built"; }
-echo "ok - the images are built"
+echo "ok - the images are built ($SECONDS s)"
 
-prints_quotes() { compose logs --no-log-prefix --since "$1" reader 2> /dev/null | grep -qE ' [0-9]+\.[0-9]{2} [A-Z]{3} '; }
-now() { date -u +%Y-%m-%dT%H:%M:%S.%NZ; }
+all="redis rialto prometheus storefront replay"
 container() { docker inspect --format "$2" "$(compose ps --all --quiet "$1")"; }
-state() { docker inspect --format "{{.State.Status}} {{.State.ExitCode}}" "$(compose ps --all --quiet "$1")"; }
-ended_by_itself() { [ "$(state "$1")" = "running 0" ] && compose stop "$1" && state "$1" && [ "$(state "$1")" = "exited 0" ]; }
-unprivileged() { compose exec -T "$1" sh -c '[ "$(id -u)" -gt 10000 ] && ! touch /usr/x'; }
-reads_only() { compose exec -T reader sh -c 'cd /run/rialto && head -c 8 control.v3 >/dev/null && ! touch x && ! { echo x >> control.v3; }'; }
+state() { container "$1" "{{.State.Status}} {{.State.ExitCode}}"; }
+is_up() { compose up --detach --wait --wait-timeout 120 "$@"; }
+url() { echo "http://$(compose port "$1" "$2")"; }
+# web URL [ARGUMENT...] - what stands there; the engine's host need not have curl
+web() { python3 -c 'import sys, urllib.request as u; print(u.urlopen(u.Request(sys.argv[1], sys.argv[3].encode() if len(sys.argv) > 3 else None, {"Content-Type": "application/json"}, method=sys.argv[2] if len(sys.argv) > 2 else "GET"), timeout=5).read().decode())' "$@"; }
+# has WORDS COMMAND... - the command works and says the words
+has() {
+    local words=$1; shift
+    "$@" > "$own/has" 2>&1
+    cat "$own/has"
+    grep -qE -- "$words" "$own/has"
+}
+redis() { compose exec -T -e REDISCLI_AUTH="$(compose exec -T rialto cat /run/keys/password)" redis redis-cli --user rialto "$@"; }
 
-check "docker compose up: all three are healthy" compose up --detach --wait --wait-timeout 120
-if [ $failures != 0 ]; then compose logs --tail 30 2>&1 | sed 's/^/# /'; exit 1; fi
-since=$(now)
-check "the reader prints quotes" eventually 30 prints_quotes "$since"
-for service in redis rialto reader; do check "$service runs without root and cannot write its image" unprivileged $service; done
-check "the reader reads the cache and cannot write it" reads_only
+unprivileged() {
+    compose exec -T "$1" sh -c '[ "$(id -u)" -gt 10000 ] && ! touch /usr/x && grep -q "^CapEff:[[:space:]]*0*$" /proc/1/status && grep -q "^NoNewPrivs:[[:space:]]*1$" /proc/1/status' &&
+        has '^true [1-9][0-9]+ [1-9][0-9]*$' container "$1" '{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}'
+}
+reads_only() { compose exec -T storefront sh -c 'cd /run/rialto && head -c 8 control.v? >/dev/null && ! touch x && ! { echo x >> control.v?; }'; }
+only_its_keys() { has '^token$' compose exec -T storefront ls /run/keys && has '^users.acl$' compose exec -T redis ls /run/keys; }
+image_mb() { echo $((($(docker image inspect --format '{{.Size}}' "$1") - $(docker image inspect --format '{{.Size}}' $image)) / 1000000)); }
+is_small() { echo "$1: $(image_mb "$1") MB"; [ "$(image_mb "$1")" -le 60 ]; }
+ended_by_itself() { has '^running 0$' state "$1" && compose stop "$1" && has '^exited (0|143)$' state "$1"; }
+consented() { has '"profile":true' web "$(url storefront 7490)/api/customers/C16422/consent"; }
+is_scraped() { has '"value":\[[0-9.]+,"1"\]' web "$(url prometheus 9090)/api/v1/query?query=up%7Bjob%3D%22rialto%22%7D"; }
+nothing_refused() { has '^acl_access_denied_cmd:0' redis INFO stats && has '^acl_access_denied_key:0' redis INFO stats; }
 
-compose kill redis > /dev/null 2>&1
-since=$(now)
-check "the reader prints quotes while Redis is dead" eventually 15 prints_quotes "$since"
-check "Redis comes back" compose up --detach --wait --wait-timeout 60 redis
+# Reads that go on while something happens: reading_begins; ...; check "..." reading_ends
+reading_begins() { coproc READS { exec tests/compose/reads.py "$(url storefront 7490)/api/page?customer=C16422" 2>&1; }; reads_pid=$READS_PID; exec {reads_out}<&"${READS[0]}"; }
+reading_ends() { echo >&"${READS[1]}"; cat <&"$reads_out"; wait "$reads_pid"; }
 
-compose kill rialto > /dev/null 2>&1
-since=$(now)
-check "the reader prints quotes while Rialto is dead" eventually 15 prints_quotes "$since"
-check "Rialto comes back" compose up --detach --wait --wait-timeout 120
-since=$(now)
-check "the reader prints quotes of the Rialto that came back" eventually 30 prints_quotes "$since"
-for service in reader rialto redis; do check "$service ends by itself when it is stopped" ended_by_itself $service; done
+check "docker compose up: all are healthy" is_up
+if [ $failures != 0 ]; then compose ps --all | sed 's/^/# /'; compose logs --tail 30 2>&1 | sed 's/^/# /'; exit 1; fi
+check "a price by the shop, out of shared memory, and it says DEMO" eventually 30 has '"amount":[0-9]+.*"demo"' web "$(url storefront 7490)/api/page?department=fresh"
+check "a price over HTTP" eventually 15 has '"amount":[0-9]+' web "$(url rialto 7480)/v1/quotes/F45"
+check "a price out of Redis" eventually 15 has '"amount":[0-9]+' redis HSCAN 'rialto:cell:{world}' 0 MATCH F45 COUNT 100000
+check "a price by the command line" has 'CNY' compose exec -T rialto rialto quote - F45
+check "a signal over NNG is answered" has '1 accepted|"accepted":1|accepted 1' compose exec -T rialto rialto signal --json --url tcp://rialto:7412 --json-text '{"type":"customer","customer":"somebody","consent":{"profile":true}}'
+check "a consent over the shop is in force" has '"accepted":1' web "$(url storefront 7490)/api/customers/C16422/consent" PUT '{"profile":true}'
+check "and kept" consented
+for service in $all; do check "$service runs without root and capabilities, within limits, and cannot write its image" unprivileged $service; done
+check "the storefront reads the cache and cannot write it" reads_only
+check "each is given its own keys only" only_its_keys
+check "the image of the service is at most 60 MB over its base" is_small rialto/rialto
+check "the image of the shop is at most 60 MB over its base" is_small rialto/shop
+check "nobody without the password may do anything in Redis" eval "has NOAUTH compose exec -T redis redis-cli PING && has NOPERM compose exec -T redis redis-cli --user health --pass any GET 'rialto:mark:{p00}'"
+check "Redis keeps every write and evicts nothing" eval "has '^yes$' redis CONFIG GET appendonly && has '^noeviction$' redis CONFIG GET maxmemory-policy"
+check "Prometheus scrapes the service and knows its alerts" eval "eventually 40 is_scraped && has RialtoDown web $(url prometheus 9090)/api/v1/rules"
 
+reading_begins
+for service in prometheus replay redis rialto; do
+    compose kill $service > /dev/null 2>&1
+    check "$service comes back after it was killed" is_up $service
+done
+check "Redis refused Rialto nothing" nothing_refused
+check "the service's container is replaced" is_up --no-deps --force-recreate rialto
+check "meanwhile the storefront quoted without a failed read" reading_ends
+compose kill storefront > /dev/null 2>&1
+check "the storefront comes back after it was killed" is_up storefront
+check "what was permitted is still permitted" eventually 10 consented
+
+for service in storefront prometheus rialto redis; do check "$service ends by itself when it is stopped" ended_by_itself $service; done
+# Shared memory goes with the last container, the mapped state by hand: what comes back then comes out of Redis.
+down_and_up() { compose down --timeout 10 && docker run --rm --volume "rialto-test-$$_rialto-data:/data" rialto/rialto rm -r /data/state && is_up; }
+check "all of it goes down, and comes up with nothing but what Redis kept" down_and_up
+check "what was permitted came out of Redis" eventually 15 consented
+check "so did prices" eventually 15 has '"amount":[0-9]+' web "$(url storefront 7490)/api/page?customer=C16422"
+
+goes_live() { COMPOSE_PROFILES='' compose config > "$own/live" && ! grep -qE 'storefront:|replay:|demo-rialto' "$own/live" && grep -q '/etc/rialto/rialto.json' "$own/live"; }
+check "without the line in .env it is no demonstration" goes_live
 if [ $failures != 0 ]; then compose logs --tail 30 2>&1 | sed 's/^/# /'; fi
 check "docker compose down" compose down --volumes --timeout 10
 up=0
+echo "# $SECONDS s"
 [ $failures = 0 ]
