@@ -286,6 +286,17 @@ static bool cell_slot(struct worker *worker, const struct partition *partition, 
     return true;
 }
 
+/* Where more than half of the moves are far, the median move is: alerts ask for that. Amounts have 48 bits: no overflow. */
+static void count_move(const struct cell_record *old, const struct cell_record *now, const struct rialto_cell_line *line)
+{
+    if (old->published == 0 || old->published == now->published || old->published_currency != now->published_currency)
+        return;
+    int64_t moved = llabs(now->published - old->published);
+    metric_add(METRIC_prices_moved_total, 1);
+    metric_add(METRIC_prices_moved_far_total, 10 * moved >= old->published ? 1 : 0);
+    metric_add(METRIC_prices_moved_guarded_total, (line->flags & RIALTO_CELL_GUARDED) != 0 ? 1 : 0);
+}
+
 static void publish_cell(struct worker *worker, struct partition *partition, uint32_t cell, const struct cell_record *old)
 {
     const struct cell_record *record = state_at(partition->state, POOL_CELLS, cell);
@@ -325,6 +336,7 @@ static void publish_cell(struct worker *worker, struct partition *partition, uin
     metric_add(METRIC_cells_changed_total, 1);
     if (old == NULL)
         return; /* a start: nothing changed for anybody */
+    count_move(old, record, &line);
     struct rialto_ring_entry entry = {
         .when_ms = worker->tick_ms, .before = old->published, .after = record->published, .slot = (uint32_t)slot,
         .partition = (uint8_t)partition->number, .table = RIALTO_TABLE_CELLS, .rule = line.rule,

@@ -107,7 +107,10 @@
     X(customer_signals_total,       COUNTER, "signals","signals of the kind customer that passed the gateway") \
     X(offer_signals_total,          COUNTER, "signals","signals of the kind offer that passed the gateway") \
     X(receipt_signals_total,        COUNTER, "signals","signals of the kind receipt that passed the gateway") \
-    X(forget_signals_total,         COUNTER, "signals","signals of the kind forget that passed the gateway")
+    X(forget_signals_total,         COUNTER, "signals","signals of the kind forget that passed the gateway") \
+    X(prices_moved_total,           COUNTER, "prices", "baseline prices that became another amount: no new ones, and no start") \
+    X(prices_moved_far_total,       COUNTER, "prices", "of these, those that moved by a tenth or more of what they were") \
+    X(prices_moved_guarded_total,   COUNTER, "prices", "of these, those that a guardrail holds where they are now")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

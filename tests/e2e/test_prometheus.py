@@ -43,6 +43,19 @@ with Service(http_listen=f"127.0.0.1:{PORT}") as service:
             count = sum(value(text, f'rialto_{name}_seconds_count{{process="worker.{i}"}}') for i in range(2))
             require(count > 0, name)
 
+    @check("prices that move are counted, those that move by a tenth or more, and those that a guardrail holds")
+    def _():
+        def moves():
+            now = scrape()
+            return [sum(value(now, f'rialto_prices_moved{part}_total{{process="worker.{i}"}}') for i in range(2)) for part in ("", "_far", "_guarded")]
+        before = moves()
+        service.accept(product("milk", 1099))                      # by 9.9 %
+        service.accept(product("milk", 1200))                      # by 9.19 %
+        service.accept(product("milk", 1080))                      # by 10 %
+        service.accept(product("milk", 1080, promotion=0.2, until="2099-01-01T00:00:00Z"))  # to the floor: half of list
+        service.accept(product("new", 500))
+        equal([now - then for now, then in zip(moves(), before)], [4, 2, 1])
+
     @check("the buckets of a histogram never fall")
     def _():
         for process in ("worker.0", "worker.1"):
