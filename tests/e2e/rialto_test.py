@@ -619,6 +619,11 @@ class Service:
         answer = self.ask({"control": "tick", "time": self.now_ms() + int(seconds * 1000)})
         require(answer.get("ok", True) and not answer.get("rejected"), f"the clock does not move: {answer}")
 
+    def pass_time_until(self, hour):
+        """Move the service clock on to the next time that it is so late (UTC): the bundled models look at the hour."""
+        now_s = self.now_ms() // 1000
+        self.pass_time((hour * 3600 - now_s) % 86400)
+
     def wait_durable(self, seconds=20):
         """Until all that was applied so far stands in Redis."""
         applied = {w["index"]: w["applied"] for w in self.ask({"control": "ping"})["workers"]}
