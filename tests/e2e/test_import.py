@@ -71,7 +71,7 @@ def _():
 def _():
     status, out, err = run(BIN / "rialto", "import", "--columns", "customers")
     equal(status, 0, err)
-    equal({line.split()[0] for line in out.splitlines()}, {"time", "source", "id", "seq", "customer", "currency", "consent", "tier", "spend", "segments"})
+    equal({line.split()[0] for line in out.splitlines()}, {"time", "source", "id", "seq", "customer", "currency", "consent", "tier", "spend", "segments", "opt_out", "gpc"})
     for kind, columns in re.findall(r"^\| `(\w+)\.csv` \| [^|]* \| (.*) \|$", PAGE, re.M):
         listed = run(BIN / "rialto", "import", "--columns", kind)[1]
         for name in set(re.findall(r"`(\w+)`", columns)) - {"profile", "none"}:
