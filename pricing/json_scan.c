@@ -75,9 +75,11 @@ bool json_skip_space(struct json_scan *scan)
 
 /* ---- strings ------------------------------------------------------------------------------------------- */
 
-/* Length of the UTF-8 sequence at p, 0 if it is none: no overlong forms, no surrogates, nothing above U+10FFFF. */
-static size_t utf8_length(const unsigned char *p, size_t left)
+size_t json_utf8_bytes(const char *text, size_t left)
 {
+    const unsigned char *p = (const unsigned char *)text;
+    if (left == 0)
+        return 0;
     unsigned char low = 0x80, high = 0xBF;
     size_t length = p[0] < 0x80                    ? 1
                     : p[0] >= 0xC2 && p[0] <= 0xDF ? 2
@@ -100,6 +102,16 @@ static size_t utf8_length(const unsigned char *p, size_t left)
         if ((p[i] & 0xC0) != 0x80)
             return 0;
     return length;
+}
+
+bool json_is_utf8(const char *text, size_t bytes)
+{
+    for (size_t at = 0, length; at < bytes; at += length) {
+        length = json_utf8_bytes(text + at, bytes - at);
+        if (length == 0)
+            return false;
+    }
+    return true;
 }
 
 /* Four hexadecimal digits at p; -1 if they are not. */
@@ -175,7 +187,7 @@ bool json_scan_string(struct json_scan *scan)
         } else if (c < 0x80) {
             scan->at++;
         } else {
-            size_t length = utf8_length((const unsigned char *)scan->at, (size_t)(scan->end - scan->at));
+            size_t length = json_utf8_bytes(scan->at, (size_t)(scan->end - scan->at));
             if (length == 0)
                 return fault_at(scan, scan->at, "not valid UTF-8");
             scan->at += length;

@@ -40,6 +40,11 @@ struct fault_list {
  * filled (file untouched). */
 cJSON *json_parse(const char *text, size_t bytes, unsigned options, struct fault *fault);
 
+/* json_utf8_bytes - bytes of the UTF-8 character at `text`, of which `left` bytes are there; 0 if it is none (RFC 3629: no
+ * overlong forms, no surrogates, nothing above U+10FFFF). json_is_utf8 - are all of them? */
+size_t json_utf8_bytes(const char *text, size_t left);
+bool json_is_utf8(const char *text, size_t bytes);
+
 /* json_place - line and column where the value that a pointer names begins. False if there is no such value. */
 bool json_place(const char *text, size_t bytes, const char *pointer, uint32_t *ret_line, uint32_t *ret_column);
 

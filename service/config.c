@@ -58,6 +58,8 @@ static enum rialto_status check_data_dir(const char *value, const struct source 
     size_t length = strlen(value);
     if (length == 0 || length > DATA_DIR_BYTES_MAX)
         return refuse(source, "1 to %d bytes: names of sockets in this folder must fit into 107", DATA_DIR_BYTES_MAX);
+    if (strchr(value, ' ') != NULL)
+        return refuse(source, "may not have a blank in it: sockets in this folder stand in lists that blanks divide");
     return RIALTO_OK;
 }
 
@@ -236,6 +238,8 @@ static enum rialto_status text_store(struct config *config, const struct text_ro
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             return refuse(source, "has a control character in it");
     }
+    if (!json_is_utf8(value, strlen(value))) /* --set takes any bytes, the file of settings does not */
+        return refuse(source, "is not UTF-8");
     enum rialto_status status = row->check(value, source);
     if (status == RIALTO_OK)
         (void)snprintf(text_of(config, row), CONFIG_TEXT_MAX, "%s", value);
@@ -322,25 +326,32 @@ static enum rialto_status text_load(const char *text, size_t bytes, struct confi
     return status;
 }
 
-enum rialto_status config_load(const char *path, struct config *ret, struct fault *fault)
+enum rialto_status config_parse(const char *text, size_t bytes, struct config *ret, struct fault *fault)
 {
     struct config config;
     config_defaults(&config);
-    if (path != NULL) {
-        char *text = NULL;
-        size_t bytes = 0;
-        memset(fault, 0, sizeof *fault);
-        enum rialto_status status = file_read(path, &text, &bytes, fault);
-        if (status != RIALTO_OK)
-            return status;
-        (void)snprintf(fault->file, sizeof fault->file, "%s", path);
-        status = text_load(text, bytes, &config, fault);
-        free(text);
-        if (status != RIALTO_OK)
-            return status;
+    enum rialto_status status = text_load(text, bytes, &config, fault);
+    if (status == RIALTO_OK)
+        *ret = config;
+    return status;
+}
+
+enum rialto_status config_load(const char *path, struct config *ret, struct fault *fault)
+{
+    if (path == NULL) {
+        config_defaults(ret);
+        return RIALTO_OK;
     }
-    *ret = config;
-    return RIALTO_OK;
+    char *text = NULL;
+    size_t bytes = 0;
+    memset(fault, 0, sizeof *fault);
+    enum rialto_status status = file_read(path, &text, &bytes, fault);
+    if (status != RIALTO_OK)
+        return status;
+    (void)snprintf(fault->file, sizeof fault->file, "%s", path);
+    status = config_parse(text, bytes, ret, fault);
+    free(text);
+    return status;
 }
 
 static enum rialto_status number_parse(struct config *config, const struct number_row *row, const char *text,

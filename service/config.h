@@ -107,9 +107,10 @@ struct config {
 };
 
 void              config_defaults(struct config *config);
-/* config_load - defaults, then the file (NULL: none). config_set - one "key=value". config_finish - check what depends on more
+/* config_load - defaults, then the file (NULL: none). config_parse - defaults, then this text of one. config_set - one "key=value". config_finish - check what depends on more
  * than one key and fill in what empty strings stand for. Each: RIALTO_OK or REFUSED with *fault. */
 enum rialto_status config_load(const char *path, struct config *ret, struct fault *fault);
+enum rialto_status config_parse(const char *text, size_t bytes, struct config *ret, struct fault *fault);
 enum rialto_status config_set(struct config *config, const char *assignment, struct fault *fault);
 enum rialto_status config_finish(struct config *config, struct fault *fault);
 /* config_save - the settings as a configuration file that gives these very settings (worker_count: what was worked out), in place of

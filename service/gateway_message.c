@@ -25,33 +25,12 @@ static size_t line_end(const char *text, size_t bytes, size_t at)
     return end == NULL ? bytes : (size_t)(end - text);
 }
 
-/* RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. Only asked when a text was refused, to say why.
- */
-static bool is_utf8(const unsigned char *text, size_t bytes)
-{
-    for (size_t at = 0; at < bytes;) {
-        unsigned char first = text[at];
-        size_t more = first < 0x80 ? 0 : first >= 0xF0 ? 3 : first >= 0xE0 ? 2 : 1;
-        if ((first >= 0x80 && first < 0xC2) || first > 0xF4 || more >= bytes - at)
-            return false;
-        unsigned char second = more > 0 ? text[at + 1] : 0x80;
-        if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) || (first == 0xF0 && second < 0x90) ||
-            (first == 0xF4 && second > 0x8F))
-            return false;
-        for (size_t i = 1; i <= more; i++)
-            if ((text[at + i] & 0xC0) != 0x80)
-                return false;
-        at += more + 1;
-    }
-    return true;
-}
-
 static enum signal_reason parse(const char *text, size_t bytes, cJSON **ret, struct fault *fault)
 {
     *ret = json_parse(text, bytes, 0, fault);
     if (*ret != NULL)
         return REASON_none;
-    if (is_utf8((const unsigned char *)text, bytes))
+    if (json_is_utf8(text, bytes)) /* only asked when a text was refused, to say why */
         return REASON_not_json;
     fault_set(fault, NULL, 0, "", "%s", signal_reason_text(REASON_not_utf8));
     return REASON_not_utf8;

@@ -50,33 +50,19 @@ void text_put(struct text *text, const char *format, ...)
 }
 
 /* The text is UTF-8 already, or comes from a query: bytes that are no UTF-8 become U+FFFD, one each. */
-static size_t utf8_bytes(const unsigned char *at)
-{
-    size_t bytes = at[0] < 0x80 ? 1 : at[0] >= 0xF0 ? 4 : at[0] >= 0xE0 ? 3 : 2;
-    if ((at[0] >= 0x80 && at[0] < 0xC2) || at[0] > 0xF4)
-        return 0;
-    for (size_t i = 1; i < bytes; i++)
-        if ((at[i] & 0xC0) != 0x80)
-            return 0;
-    if ((at[0] == 0xE0 && at[1] < 0xA0) || (at[0] == 0xED && at[1] > 0x9F) || (at[0] == 0xF0 && at[1] < 0x90) ||
-        (at[0] == 0xF4 && at[1] > 0x8F))
-        return 0;
-    return bytes;
-}
-
 void text_quoted(struct text *text, const char *string)
 {
     text_append(text, "\"", 1);
-    for (const unsigned char *at = (const unsigned char *)string; *at != '\0';) {
-        size_t bytes = utf8_bytes(at);
+    for (const char *at = string, *end = string + strlen(string); at < end;) {
+        size_t bytes = json_utf8_bytes(at, (size_t)(end - at));
         if (*at == '"' || *at == '\\')
             text_put(text, "\\%c", *at);
-        else if (*at < 0x20)
+        else if ((unsigned char)*at < 0x20)
             text_put(text, "\\u%04x", *at);
         else if (bytes == 0)
             text_append(text, "\xEF\xBF\xBD", 3);
         else
-            text_append(text, (const char *)at, bytes);
+            text_append(text, at, bytes);
         at += bytes == 0 ? 1 : bytes;
     }
     text_append(text, "\"", 1);

@@ -144,6 +144,8 @@ Test(config, set_checks_as_strictly_as_a_file)
     set_refused("cache_on_stop=maybe", "keep or remove");
     set_refused("data_dir=/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
                 "sockets");
+    set_refused("data_dir=/var/lib/my shop", "blank");
+    set_refused("group=caf\xe9", "not UTF-8");
     set_refused("models_dir=a\nb", "control character");
 }
 
