@@ -123,7 +123,7 @@ static enum rialto_status check_header(const struct rialto_table_header *h, uint
     if (h->created_unix_ms != stamp)
         return RIALTO_NO_CACHE;
     if (h->file_bytes > bytes || h->file_bytes < FOLDER_LINES_AT || h->bytes_max < h->file_bytes ||
-        h->bytes_max > RIALTO_TABLE_BYTES_MAX)
+        h->bytes_max > RIALTO_TABLE_BYTES_MAX || h->capacity_max >= UINT32_MAX)
         return RIALTO_TRUNCATED;
     return RIALTO_OK;
 }
@@ -251,6 +251,8 @@ static enum rialto_status open_rules(const char *path, bool writable, int64_t st
     status = check_magic(&ret->rules->magic, RIALTO_TABLE_MAGIC, ret->rules->layout, ret->rules->byte_order);
     if (status == RIALTO_OK && ret->rules->created_unix_ms != stamp)
         return RIALTO_NO_CACHE;
+    if (status == RIALTO_OK && atomic_load_explicit(&ret->rules->count, memory_order_acquire) > RIALTO_RULES_MAX)
+        return RIALTO_TRUNCATED;
     return status;
 }
 

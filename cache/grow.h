@@ -144,6 +144,18 @@ static inline void grow_publish(const struct grow_place *g)
     GROW_STEP();
 }
 
+/* Could an owner of this segment have begun this? Otherwise the words are damaged, and what they name may be somebody else's. */
+static inline bool grow_is_ours_(const struct grow_place *g, uint64_t at)
+{
+    const struct rialto_table_header *header = g->table->header;
+    uint64_t lines = atomic_load_explicit(&g->segment->grow_lines, memory_order_relaxed);
+    uint64_t end = atomic_load_explicit(&header->file_end, memory_order_relaxed);
+    if (lines != grow_next_lines(g) || at % GROW_ALIGN != 0 || at < header->file_bytes || end > g->table->bytes || at > end)
+        return false;
+    uint64_t bytes = grow_region_bytes(lines, g->line_bytes);
+    return bytes <= end - at && atomic_load_explicit(&g->segment->grow_reserved, memory_order_relaxed) <= bytes;
+}
+
 /* grow_repair - after the death of the owner: what it had begun is gone on with by the next grow_reserve(), or forgotten.
  * Harmless to repeat, and to die in. */
 static inline void grow_repair(const struct grow_place *g)
@@ -155,9 +167,9 @@ static inline void grow_repair(const struct grow_place *g)
     uint32_t count = folder_extent_count(g->extents);
     bool published =
         count > 0 && at != 0 && atomic_load_explicit(&g->extents->extent[count - 1].tags, memory_order_relaxed) == at;
-    if (at != 0 && !published)
+    if (at != 0 && !published && grow_is_ours_(g, at))
         return;
-    if (at == 0)
+    if (!published)
         (void)atomic_fetch_add_explicit(&g->table->header->regions_lost, 1, memory_order_relaxed);
     GROW_STEP();
     atomic_store_explicit(&s->grow_lines, 0, memory_order_release);

@@ -386,8 +386,10 @@ static bool mark_receive(struct mirror *mirror, uint64_t *ret_mark)
         redis_link_refused(&mirror->link, "making a mark", made);
         good = false;
     } else if (good && !mark_parse(mark, ret_mark)) {
-        redis_link_refused(&mirror->link, "reading a mark", mark);
-        good = false;
+        *ret_mark = 0; /* damaged: it vouches for nothing, and what is sent now writes over it */
+        good = mark->type == REDIS_REPLY_STRING;
+        if (!good)
+            redis_link_refused(&mirror->link, "reading a mark", mark);
     }
     if (made != NULL)
         freeReplyObject(made);

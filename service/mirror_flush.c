@@ -54,11 +54,14 @@ int mirror_ids_key(const struct config *config, uint32_t partition, uint32_t gen
 
 bool mark_parse(const redisReply *reply, uint64_t *ret)
 {
-    if (reply->type != REDIS_REPLY_STRING || reply->len == 0 || reply->len > 20)
+    if (reply->type != REDIS_REPLY_STRING || reply->len == 0 || reply->len > 19 ||
+        strspn(reply->str, "0123456789") != reply->len)
         return false;
-    char *end = NULL;
-    *ret = strtoull(reply->str, &end, 10);
-    return *end == '\0';
+    uint64_t mark = strtoull(reply->str, NULL, 10); /* nineteen digits fit */
+    if (mark > MIRROR_SEQ_MAX)
+        return false;
+    *ret = mark;
+    return true;
 }
 
 /* ---- which records count ---------------------------------------------------------------------------------------- */

@@ -269,11 +269,17 @@ bool quotes_delete(struct publishing *p, const char *customer)
 /* ---- taking up what stands in Redis ----------------------------------------------------------------------------- */
 
 /* "PREFIX:quote:{customer}" -> customer, if it is one of ours. */
-static bool customer_of_key(const struct publishing *p, const char *key, char ret[RIALTO_ID_MAX],
+static bool customer_of_key(const struct publishing *p, const redisReply *reply, char ret[RIALTO_ID_MAX],
                             struct rialto_key *ret_key)
 {
-    size_t prefix = strlen(p->config->redis_prefix) + strlen(":quote:{"), length = strlen(key);
-    if (length <= prefix + 1 || key[length - 1] != '}' || length - prefix - 1 >= RIALTO_ID_MAX)
+    char before[PUBLISHER_KEY_MAX];
+    size_t prefix = (size_t)snprintf(before, sizeof before, "%s:quote:{", p->config->redis_prefix);
+    if (reply->type != REDIS_REPLY_STRING || strlen(reply->str) != reply->len)
+        return false;
+    const char *key = reply->str;
+    size_t length = reply->len;
+    if (length <= prefix + 1 || strncmp(key, before, prefix) != 0 || key[length - 1] != '}' ||
+        length - prefix - 1 >= RIALTO_ID_MAX)
         return false;
     memcpy(ret, key + prefix, length - prefix - 1);
     ret[length - prefix - 1] = '\0';
@@ -284,9 +290,9 @@ static bool customer_of_key(const struct publishing *p, const char *key, char re
 static void adopt(struct publishing *p, struct rialto_key key, const char *customer, const redisReply *skus,
                   int64_t ttl_ms)
 {
-    int64_t now = mono_ms();
-    if (ttl_ms <= 0) /* -1: a key without an end must not stay one */
-        ttl_ms = (int64_t)p->config->watch_ttl_s * 1000;
+    int64_t now = mono_ms(), most = (int64_t)p->config->watch_ttl_s * 1000;
+    if (ttl_ms <= 0 || ttl_ms > most) /* -1: a key without an end must not stay one */
+        ttl_ms = most;
     for (size_t i = 0; i < skus->elements; i++) {
         const char *sku = skus->element[i]->str;
         bool replaced = false;
@@ -329,9 +335,9 @@ static bool take_up_keys(struct publishing *p, const redisReply *keys)
     struct rialto_key key;
     bool alive = true;
     for (size_t i = 0; i < keys->elements && alive; i++)
-        alive = !customer_of_key(p, keys->element[i]->str, customer, &key) || ask_about(p, keys->element[i]->str);
+        alive = !customer_of_key(p, keys->element[i], customer, &key) || ask_about(p, keys->element[i]->str);
     for (size_t i = 0; i < keys->elements && alive; i++)
-        alive = !customer_of_key(p, keys->element[i]->str, customer, &key) || take_up_answer(p, key, customer);
+        alive = !customer_of_key(p, keys->element[i], customer, &key) || take_up_answer(p, key, customer);
     return alive;
 }
 

@@ -49,7 +49,7 @@ if [ "$minutes" -gt 0 ]; then
     export RIALTO_HISTORIES=${RIALTO_HISTORIES:-1000000} # of tests/random, in the first round
     export FAULT_KILLS=${FAULT_KILLS:-1000} FAULT_GONE_SECONDS=${FAULT_GONE_SECONDS:-60} # of tests/fault, in the first round
 else
-    race_seconds=${RACE_SECONDS:-5} fuzz_seconds=${FUZZ_SECONDS:-10}
+    race_seconds=${RACE_SECONDS:-5} fuzz_seconds=${FUZZ_SECONDS:-7}
 fi
 for name in "$@"; do
     case " $(printf '%s\n' "${table[@]}" | awk '{ printf "%s ", $1 }')" in

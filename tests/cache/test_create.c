@@ -199,6 +199,20 @@ Test(create, open_names_what_is_wrong)
     cr_assert_null(reader);
 }
 
+/* Goal: neither a reader nor the service's own start looks at rows behind the end of the table. */
+Test(create, more_rules_than_there_are_rows_are_no_rules)
+{
+    bool kept = true;
+    struct rialto *reader = NULL;
+    cr_assert_eq(create(&kept), RIALTO_OK);
+    poke("rules.v3", offsetof(struct rialto_rules_header, count), &(uint32_t){ RIALTO_RULES_MAX }, 4);
+    cr_assert_eq(rialto_open(folder, &reader), RIALTO_OK);
+    rialto_close(reader);
+    poke("rules.v3", offsetof(struct rialto_rules_header, count), &(uint32_t){ RIALTO_RULES_MAX + 1 }, 4);
+    cr_assert_eq(rialto_open(folder, &reader), RIALTO_TRUNCATED);
+    expect_replaced();
+}
+
 Test(create, files_shorter_than_their_header_says)
 {
     bool kept = true;

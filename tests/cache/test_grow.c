@@ -148,7 +148,8 @@ Test(grow, a_walk_over_all_lines_meets_each_key_once)
     for (uint64_t n = 0; n < lines; n += 3)
         table_delete(f.cache, TERMS, 5, table_find(f.cache, TERMS, 5, key_of(n)));
     cr_assert_gt(table_growth(f.cache, TERMS).extents, 1);
-    for (uint64_t slot = table_next(f.cache, TERMS, 5, 0); slot != SLOT_NONE; slot = table_next(f.cache, TERMS, 5, slot + 1)) {
+    for (uint64_t slot = table_next(f.cache, TERMS, 5, 0); slot != SLOT_NONE;
+         slot = table_next(f.cache, TERMS, 5, slot + 1)) {
         struct rialto_terms_line line;
         cr_assert(table_read(f.cache, TERMS, 5, slot, &line));
         cr_assert_lt(line.until_s, lines);
@@ -249,6 +250,44 @@ Test(grow, an_owner_may_die_at_any_store)
     cr_assert_geq(published, 2, "dead behind the publication as well");
     cr_assert(lost >= 1 && lost <= 4, "%lu: only a death between choosing and writing down can lose addresses",
               (unsigned long)lost);
+    folder_close(&folder);
+}
+
+/* Goal: words of a growth that no owner can have begun are forgotten: a segment never grows into what is somebody else's. */
+Test(grow, damaged_words_of_a_growth_are_forgotten)
+{
+    struct folder folder;
+    cr_assert_eq(folder_open(f.folder, true, &folder), RIALTO_OK);
+    const struct rialto_table_header *header = folder.table[TERMS].header;
+    uint64_t begin = table_capacity(f.cache, TERMS, 5), end = atomic_load(&header->file_end), most = header->bytes_max;
+    uint64_t region = grow_region_bytes(begin, 64);
+    const struct {
+        uint64_t lines, offset, reserved;
+    } damaged[] = {
+        { begin, GROW_ALIGN, region }, /* the extents of all segments */
+        { begin, header->file_bytes / 2 / GROW_ALIGN * GROW_ALIGN, region },
+        { begin, end, region }, /* given to nobody yet */
+        { begin, most, region },
+        { begin, UINT64_MAX / GROW_ALIGN * GROW_ALIGN, 0 },
+        { UINT64_MAX / 64, end - region, 0 },
+    };
+    for (uint32_t i = 0; i < sizeof damaged / sizeof damaged[0]; i++) {
+        struct rialto_segment *s = &folder.table[TERMS].segment[i];
+        for (uint64_t n = 0; n < begin / 2; n++)
+            cr_assert_neq(put(i, n), SLOT_NONE);
+        atomic_store(&s->grow_lines, damaged[i].lines);
+        atomic_store(&s->grow_offset, damaged[i].offset);
+        atomic_store(&s->grow_reserved, damaged[i].reserved);
+        table_repair(f.cache, TERMS, i);
+        cr_expect_eq(atomic_load(&s->grow_lines), 0, "%u", i);
+    }
+    for (uint32_t i = 0; i < sizeof damaged / sizeof damaged[0]; i++) {
+        for (uint64_t n = begin / 2; n < begin * 5 / 4; n++)
+            cr_assert_neq(put(i, n), SLOT_NONE);
+        cr_expect_geq(table_capacity(f.cache, TERMS, i), 2 * begin);
+    }
+    for (uint32_t i = 0; i < sizeof damaged / sizeof damaged[0]; i++)
+        expect_all_found(i, begin * 5 / 4);
     folder_close(&folder);
 }
 

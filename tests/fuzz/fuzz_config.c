@@ -44,14 +44,15 @@ static void check_bounds(const struct config *config)
 /* As the service hands its settings to its children: through a file. */
 static void check_again(struct config *config)
 {
-    static char path[64];
+    static char path[96];
     static int file = -1;
     struct config again;
     struct fault fault = { .reason = "" };
     if (file == -1) {
-        (void)snprintf(path, sizeof path, "/dev/shm/rialto-fuzz.XXXXXX");
+        (void)snprintf(path, sizeof path, "%s/rialto-fuzz.XXXXXX",
+                       getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp");
         file = mkstemp(path);
-        require(file != -1, "no room in /dev/shm");
+        require(file != -1, "no folder for the file");
     }
     require(config_save(config, path), "settings cannot be saved");
     require(config_load(path, &again, &fault) == RIALTO_OK, fault.reason);

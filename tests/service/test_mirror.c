@@ -342,6 +342,38 @@ Test(mirror, an_older_redis_is_brought_up, .timeout = 60)
     world_teardown(&w);
 }
 
+/* Goal: a mark is believed when it is the number of a batch, and nothing else: what came to stand there otherwise vouches for nothing,
+ * ends no link, and never makes a worker believe that it has applied batches that are still to come. */
+Test(mirror, a_damaged_mark_vouches_for_nothing_and_is_put_right, .timeout = 60)
+{
+    static struct world w;
+    const char *const damaged[] = { "18446744073709551615", "-1", "abc", "99999999999999999999999", "4611686018427387905", "" };
+    world_setup(&w);
+    run(&w, 300, 0);
+    settle(&w);
+    for (uint32_t p = 0; p < sizeof damaged / sizeof damaged[0]; p++) {
+        char command[96];
+        (void)snprintf(command, sizeof command, "SET %s:mark:{p%02u} %s", w.redis.config.redis_prefix, p,
+                       damaged[p][0] != '\0' ? damaged[p] : "1\t2");
+        freeReplyObject(redis_do(&w.redis, command));
+        struct loading loading = { .w = &w, .partition = p };
+        uint64_t mark = 99;
+        cr_assert_eq(mirror_load(&w.redis.config, p, 2000, on_record, &loading, &mark), RIALTO_OK);
+        cr_expect_eq(mark, 0, "%s: %" PRIu64, damaged[p], mark);
+    }
+    run(&w, 100, 1);
+    settle_and_check(&w);
+    for (uint32_t p = 0; p < sizeof damaged / sizeof damaged[0]; p++) {
+        char command[96];
+        (void)snprintf(command, sizeof command, "GET %s:mark:{p%02u}", w.redis.config.redis_prefix, p);
+        redisReply *reply = redis_do(&w.redis, command);
+        uint64_t mark = strtoull(reply->str, NULL, 10);
+        cr_expect(mark > 300 && mark <= w.applied, "%s: %s", damaged[p], reply->str);
+        freeReplyObject(reply);
+    }
+    world_teardown(&w);
+}
+
 /* Goal: a Redis that stands still costs memory up to mirror_bytes_max, then a sweep; never the worker's time. */
 Test(mirror, a_stalled_redis_holds_nobody_up_and_catches_up, .timeout = 60)
 {
