@@ -197,6 +197,31 @@ Test(table, tags_are_compared_eight_at_a_time_and_exactly)
     }
 }
 
+/* By vectors where there are any, and by words: the same bits as byte after byte. */
+Test(table, tags_are_compared_sixteen_at_a_time_and_exactly)
+{
+    uint64_t state = 1, word[2];
+    for (int i = 0; i < 100000; i++) {
+        for (int w = 0; w < 2; w++) {
+            state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+            word[w] = (state >> 3) & (UINT64_C(0x0303030303030303) << (i % 7));
+        }
+        uint64_t tag = i % 8 == 0 ? state & 0xFF : (state >> 60) << (i % 5);
+        uint32_t empty = 0, match = 0;
+        for (uint32_t at = 0; at < 16; at++) {
+            uint64_t byte = word[at / 8] >> (at % 8 * 8) & 0xFF;
+            empty |= (uint32_t)(byte == 0) << at;
+            match |= (uint32_t)(byte == tag) << at;
+        }
+        struct tags_sixteen fast = tags_sixteen(word[0], word[1], tag);
+        struct tags_sixteen plain = tags_sixteen_words(word[0], word[1], tag);
+        cr_assert_eq(fast.empty, empty);
+        cr_assert_eq(fast.match, match);
+        cr_assert_eq(plain.empty, empty);
+        cr_assert_eq(plain.match, match);
+    }
+}
+
 static bool file_holds(const char *name, const void *bytes, size_t n)
 {
     char path[128];
