@@ -170,7 +170,7 @@ static int run_inventory(struct cli *cli, int argc, char *argv[])
         cJSON_Delete(row);
     }
     if (!cli->json)
-        printf("\nDead letters, logs and the price journal (Redis, journal_days) hold nothing of customers.\n");
+        printf("\nDead letters, logs, recordings (record_files_max) and the price journal (Redis, journal_days) hold nothing of customers.\n");
     return CLI_OK;
 }
 

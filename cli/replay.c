@@ -2,6 +2,7 @@
 #include "demo/replay.h"
 
 #include "cli/cli.h"
+#include "service/data_dir.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -14,12 +15,13 @@
 
 #define CONNECT_MS 2000
 
-enum { OWN_SECONDS = CLI_OWN, OWN_FRESH, OWN_RETAIL, OWN_SIGNALS, OWN_OUT, OWN_DRY_RUN, OWN_AT };
+enum { OWN_SECONDS = CLI_OWN, OWN_FRESH, OWN_RETAIL, OWN_SIGNALS, OWN_OUT, OWN_DRY_RUN, OWN_AT, OWN_RECORDED };
 
 struct options {
     struct tape_source source;
     const char *out;
     bool dry_run;
+    bool recorded;
     double seconds;
     bool at_given;
     int64_t at_ms;
@@ -55,6 +57,7 @@ static bool take(void *user, int option, const char *argument)
     case OWN_FRESH: options->source.fresh_dir = argument; return true;
     case OWN_RETAIL: options->source.retail_file = argument; return true;
     case OWN_SIGNALS: options->source.signals_file = argument; return true;
+    case OWN_RECORDED: options->recorded = true; return true;
     case OWN_OUT: options->out = argument; return true;
     case OWN_DRY_RUN: options->dry_run = true; return true;
     case OWN_AT: return take_time(argument, options);
@@ -251,17 +254,23 @@ static int run(struct cli *cli, int argc, char *argv[])
         { "seconds", required_argument, NULL, OWN_SECONDS }, { "fresh", required_argument, NULL, OWN_FRESH },
         { "retail", required_argument, NULL, OWN_RETAIL },   { "signals", required_argument, NULL, OWN_SIGNALS },
         { "out", required_argument, NULL, OWN_OUT },         { "dry-run", no_argument, NULL, OWN_DRY_RUN },
-        { "at", required_argument, NULL, OWN_AT },           { 0 }
+        { "at", required_argument, NULL, OWN_AT },           { "dump", required_argument, NULL, OWN_OUT },
+        { "recorded", no_argument, NULL, OWN_RECORDED },     { 0 }
     };
     struct options options = { .seconds = 60 };
     int status = cli_parse(cli, argc, argv, own, take, &options);
     if (status != CLI_OK || cli->help)
         return status;
     struct tape_source *source = &options.source;
+    char folder[DATA_PATH_MAX];
     bool recorded = source->fresh_dir != NULL || source->retail_file != NULL;
-    if (optind != argc || (recorded && source->signals_file != NULL)) {
-        cli_say(optind != argc ? "there are no operands" : "--signals excludes --fresh and --retail");
+    if (optind != argc || recorded + (source->signals_file != NULL) + options.recorded > 1) {
+        cli_say(optind != argc ? "there are no operands" : "--signals, --recorded, and --fresh with --retail exclude each other");
         return CLI_USAGE;
+    }
+    if (options.recorded) {
+        data_path(&cli->config, "recordings", folder);
+        source->signals_file = folder;
     }
     if (!recorded && source->signals_file == NULL && !replay_bundled(source)) {
         cli_say("the bundled recordings (demo/data) are not here: --fresh, --retail or --signals says what to play");
@@ -295,14 +304,16 @@ const struct cli_command cli_replay = {
             "                    fresh_product.csv, plain or .gz; any cut of the data, also of several cities\n"
             "  --retail FILE     gift shop: a cut of UCI Online Retail, plain or .gz\n"
             "  --signals FILE    signals as they are, one JSON object a line, with {\"control\":\"tick\",\"time\":MS} "
-            "between them\n"
-            "                    Without any of the three: the bundled recordings (demo/README.md).\n"
+            "between them;\n"
+            "                    a folder: all *.ndjson in it, in the order of their names\n"
+            "  --recorded        what the service of --set data_dir=DIR has recorded (record_files_max)\n"
+            "                    Without any of these: the bundled recordings (demo/README.md).\n"
             "  --at TIME         the moment at which the recording begins\n"
             "  --dry-run         send nothing, only account for the rows\n"
-            "  --out FILE        send nothing, write the lines that would be sent; - = standard output\n"
+            "  --dump FILE       send nothing, write the lines that would be sent; - = standard output (also: --out)\n"
             "\n"
             "  rialto replay --seconds 20\n"
             "  rialto replay --dry-run --fresh my/cut\n"
-            "  rialto replay --out week.ndjson && rialto replay --signals week.ndjson --seconds 0\n",
+            "  rialto replay --dump week.ndjson && rialto replay --signals week.ndjson --seconds 0\n",
     .run = run,
 };

@@ -120,7 +120,8 @@ bool replica_add(struct replica *replica, const struct signal *given)
     unsigned parts = signal_parts(&signal);
     uint64_t id_hash = id_hash_of(replica, &signal);
     struct rialto_key key = key_of_id(replica->worker->control->secret, signal.sku, strlen(signal.sku));
-    signal.repeated = repeats_take(replica->repeats, &signal, replica->worker->tick_ms);
+    bool repeats = repeats_take(replica->repeats, &signal, replica->worker->tick_ms);
+    signal.repeated = repeats || (signal_has(&signal, SIGNAL_FIELD_again) && signal.again != 0);
     if (parts & PART_PRODUCT && !put(replica, &signal, PART_PRODUCT, key_partition(key), id_hash))
         return false;
     return (parts & PART_COMMON) == 0 || put(replica, &signal, PART_COMMON, 0, id_hash);

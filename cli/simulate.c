@@ -231,11 +231,11 @@ static bool take_signal(struct run *run, const struct tape_line *line)
     return ++run->waiting < BATCH_MAX || apply(run);
 }
 
-static bool tick_to(struct run *run, int64_t at_ms)
+static bool tick_to(struct run *run, int64_t at_ms, bool is_tick)
 {
     int64_t grid = run->cli->config.tick_ms, tick = at_ms / grid * grid;
     if (tick <= run->now_ms)
-        return true;
+        return !is_tick || run->waiting == 0 || apply(run); /* a further batch of the same tick begins */
     if (run->now_ms != 0) {
         if (run->waiting > 0 && !apply(run))
             return false;
@@ -261,7 +261,7 @@ static int play(struct run *run, const struct tape_source *source)
     enum recorded_next next;
     while (good && !cli_stop && (next = tape_next(tape, &line, &fault)) == RECORDED_ITEM) {
         if (line.is_tick || survey.ticks == 0 || run->now_ms == 0)
-            good = tick_to(run, line.at_ms);
+            good = tick_to(run, line.at_ms, line.is_tick);
         if (good && !line.is_tick)
             good = take_signal(run, &line);
     }

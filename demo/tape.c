@@ -2,12 +2,14 @@
 #include "demo/tape.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <zlib.h>
 
 #define BACK_MS (6 * HOUR_MS)
@@ -21,6 +23,9 @@ struct tape {
     struct recorded item; /* the next signal */
     /* a file of lines */
     gzFile file;
+    struct dirent **name; /* of a folder of files; NULL: there is one file */
+    int name_count, name_next;
+    const char *folder;
     char path[FAULT_FILE_MAX];
     uint32_t line;
     int64_t last_ms;
@@ -50,6 +55,41 @@ static enum rialto_status open_file(struct tape *tape, const char *path, struct 
     return RIALTO_REFUSED;
 }
 
+static int is_lines(const struct dirent *entry)
+{
+    size_t bytes = strlen(entry->d_name);
+    return bytes > 7 && strcmp(entry->d_name + bytes - 7, ".ndjson") == 0;
+}
+
+/* The next file of a folder, in the order of their names. RIALTO_NOT_FOUND: there is none. */
+static enum rialto_status open_next(struct tape *tape, struct fault *fault)
+{
+    char path[4096];
+    if (tape->name_next >= tape->name_count)
+        return RIALTO_NOT_FOUND;
+    if (tape->file != NULL)
+        gzclose(tape->file);
+    tape->file = NULL;
+    tape->line = 0;
+    snprintf(path, sizeof path, "%s/%s", tape->folder, tape->name[tape->name_next++]->d_name);
+    return open_file(tape, path, fault);
+}
+
+static enum rialto_status open_lines(struct tape *tape, const char *path, struct fault *fault)
+{
+    struct stat info;
+    if (stat(path, &info) == -1 || !S_ISDIR(info.st_mode))
+        return open_file(tape, path, fault);
+    tape->folder = path;
+    tape->name_count = scandir(path, &tape->name, is_lines, alphasort);
+    enum rialto_status status = open_next(tape, fault);
+    if (status != RIALTO_NOT_FOUND)
+        return status;
+    snprintf(tape->path, sizeof tape->path, "%.*s", (int)sizeof tape->path - 1, path);
+    broken(tape, fault, "there is no recording (*.ndjson) in it");
+    return RIALTO_REFUSED;
+}
+
 static enum rialto_status open_recording(struct tape *tape, const struct tape_source *source, struct fault *fault)
 {
     const struct recording_paths paths = { source->fresh_dir, source->retail_file };
@@ -68,7 +108,7 @@ enum rialto_status tape_open(const struct tape_source *source, struct tape **ret
     struct tape *tape = calloc(1, sizeof *tape);
     if (tape == NULL)
         return RIALTO_NO_MEMORY;
-    enum rialto_status status = source->signals_file != NULL ? open_file(tape, source->signals_file, fault)
+    enum rialto_status status = source->signals_file != NULL ? open_lines(tape, source->signals_file, fault)
                                                              : open_recording(tape, source, fault);
     if (status != RIALTO_OK) {
         tape_close(tape);
@@ -85,6 +125,9 @@ void tape_close(struct tape *tape)
     recording_close(tape->recording);
     if (tape->file != NULL)
         gzclose(tape->file);
+    for (int i = 0; i < tape->name_count; i++)
+        free(tape->name[i]);
+    free(tape->name);
     free(tape);
 }
 
@@ -172,7 +215,7 @@ static void move_time(struct tape *tape, const char *name)
 /* Played at another time it is another signal: its id says so. */
 static void move_line(struct tape *tape)
 {
-    static const char *const name[] = { "time", "until", "from" };
+    static const char *const name[] = { "time", "until", "from", "expires" };
     for (size_t i = 0; i < sizeof name / sizeof name[0]; i++)
         move_time(tape, name[i]);
     const char *id = value_of(tape->moved, "id");
@@ -196,7 +239,11 @@ static enum recorded_next next_line(struct tape *tape, struct tape_line *ret, st
             const char *why = gzerror(tape->file, &error);
             if (error != Z_OK && error != Z_STREAM_END)
                 return broken(tape, fault, "the file is damaged: %s", why);
-            return RECORDED_END;
+            enum rialto_status status = open_next(tape, fault);
+            if (status != RIALTO_OK)
+                return status == RIALTO_NOT_FOUND ? RECORDED_END : RECORDED_BROKEN;
+            tape->text[0] = 0; /* as a blank line */
+            continue;
         }
         tape->line++;
     } while (is_blank(tape->text));

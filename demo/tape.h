@@ -14,7 +14,8 @@
 struct tape_source {
     const char *fresh_dir;   /* NULL = none */
     const char *retail_file; /* NULL = none */
-    /* NULL = none; excludes the others. Plain or gzip; lines of signals and {"control":"tick",...}. */
+    /* NULL = none; excludes the others. Plain or gzip; lines of signals and {"control":"tick",...}. A folder: all *.ndjson in it,
+     * in the order of their names, as a service records them. */
     const char *signals_file;
 };
 

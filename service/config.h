@@ -88,7 +88,9 @@
     X(superseded_grace_s,   86400,    0,     31536000, "s",      "how long tables of another layout stay, frozen, for readers whose library is of that layout; 0: not at all") \
     X(journal_days,         35,       0,     366,      "days",   "how long the price journal in Redis goes back; 0: there is none") \
     X(journal_interval_s,   60,       0,     86400,    "s",      "a price has at most one entry in the journal in this time, with the lowest in between; 0: one a tick") \
-    X(journal_day_entries_max,50000, 64,    1000000000,"entries","entries of one day in the journal, an equal share for each partition; past it they are refused")
+    X(journal_day_entries_max,50000, 64,    1000000000,"entries","entries of one day in the journal, an equal share for each partition; past it they are refused") \
+    X(record_files_max,     0,        0,     10000,    "files",  "recordings of product signals kept in DATA_DIR/recordings, the oldest dropped for a new one; 0: nothing is recorded") \
+    X(record_file_bytes_max,67108864, 65536, 4000000000,"bytes", "a recording of this size is closed, and the next one begun")
 
 struct config {
 #define CONFIG_TEXT_MEMBER_(key, value, unit, text) char key[CONFIG_TEXT_MAX];

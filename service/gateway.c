@@ -207,7 +207,7 @@ static bool setup(struct gateway *gateway, const struct config *config)
     setup_rules(gateway);
     signal_scanner_init(&gateway->ingest.scanner, &gateway->rules);
     gateway->repeats = repeats_create(config->repeats_max, (int64_t)config->repeat_window_s * 1000);
-    if (gateway->repeats == NULL || !signer_setup(gateway) || !answers_setup(gateway) || !rejects_setup(gateway) || !clock_setup(gateway) ||
+    if (gateway->repeats == NULL || !signer_setup(gateway) || !answers_setup(gateway) || !rejects_setup(gateway) || !recorder_setup(gateway) || !clock_setup(gateway) ||
         !inbox_setup(&gateway->inbox, config))
         return false;
     for (gateway->link_count = 0; gateway->link_count < config->workers; gateway->link_count++)
@@ -221,6 +221,7 @@ static void teardown(struct gateway *gateway)
 {
     listeners_stop(&gateway->listeners);
     ingest_teardown(gateway);
+    recorder_teardown(gateway);
     rejects_teardown(gateway);
     batch_teardown(gateway);
     for (uint32_t i = 0; i < gateway->link_count; i++)

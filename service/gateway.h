@@ -13,6 +13,7 @@
  *   gateway_link.c     one worker: window of unacknowledged batches, sending, acknowledgements
  *   gateway_poison.c   a batch that kills its worker again and again, taken apart
  *   gateway_rejects.c  dead letters: rejected signals on their way to Redis
+ *   gateway_recorder.c what goes to workers, in files that can be replayed
  *   gateway_answer.c   requests that wait for their signals to be applied
  *   gateway_control.c  ping, tick, watch, explain
  *   gateway_ask.c      questions that workers answer
@@ -402,6 +403,16 @@ void rejects_add_value(struct gateway *gateway, const cJSON *value, uint32_t ind
 void rejects_add_record(struct gateway *gateway, uint32_t worker, const struct wire_record *head,
                         const struct signal *signal, uint16_t source, enum signal_reason reason);
 
+/* ---- recordings (gateway_recorder.c) -------------------------------------------------------------------------- */
+
+bool recorder_setup(struct gateway *gateway); /* nothing where record_files_max is 0 */
+void recorder_teardown(struct gateway *gateway);
+/* recorder_record - a product or common part of the open batch, encoded. recorder_batch_end - prices are computed here.
+ * recorder_tick - the clock's tick has begun. None of them waits. */
+void recorder_record(struct gateway *gateway, const uint8_t *record, size_t bytes);
+void recorder_batch_end(struct gateway *gateway);
+void recorder_tick(struct gateway *gateway);
+
 /* ---- service time and numbers (gateway_clock.c) -------------------------------------------------------------- */
 
 struct clock {
@@ -467,6 +478,7 @@ struct gateway {
     struct listeners listeners;
     struct clock clock;
     struct rejects *rejects;
+    struct recorder *recorder; /* NULL: nothing is recorded */
     struct ingest ingest;
     struct batch batch;
     struct repeats *repeats;

@@ -128,6 +128,7 @@ static void put_parts(struct gateway *gateway, const struct signal *signal, cons
     if (route->parts & PART_PRODUCT) {
         size_t bytes = wire_record_encode(signal, PART_PRODUCT, partition, ref, route->id_hash, route->number, record);
         put_record(gateway, worker_of(gateway, partition), record, bytes);
+        recorder_record(gateway, record, bytes);
     }
     partition = route->customer_partition;
     if (route->parts & PART_CUSTOMER) {
@@ -138,6 +139,7 @@ static void put_parts(struct gateway *gateway, const struct signal *signal, cons
         size_t bytes = wire_record_encode(signal, PART_COMMON, 0, ref, route->id_hash, route->number, record);
         for (uint32_t i = 0; i < gateway->link_count; i++)
             put_record(gateway, i, record, bytes);
+        recorder_record(gateway, record, bytes);
     }
 }
 
@@ -155,7 +157,8 @@ bool batch_route(struct gateway *gateway, struct signal *signal, struct request 
         return false;
     if (batch->signals == 0)
         batch_open(gateway);
-    signal->repeated = repeats_take(gateway->repeats, signal, gateway->clock.tick_ms);
+    bool repeats = repeats_take(gateway->repeats, signal, gateway->clock.tick_ms);
+    signal->repeated = repeats || (signal_has(signal, SIGNAL_FIELD_again) && signal->again != 0);
     put_parts(gateway, signal, &route);
     uint16_t source = rejects_source(gateway, signal->source);
     batch->source[batch->signals] = source;
@@ -198,6 +201,8 @@ void batch_seal(struct gateway *gateway, bool more)
         batch->message[i] = NULL;
         batch->records[i] = 0;
     }
+    if ((flags & WIRE_MORE) == 0)
+        recorder_batch_end(gateway);
     batch->signals = 0;
     batch->full = batch->sources_known = batch->answered = false;
 }
@@ -211,6 +216,7 @@ void batch_tick(struct gateway *gateway)
         message_finish(gateway, message, seq, i, 0, 0);
         link_put(&gateway->link[i], message, seq, true, NULL);
     }
+    recorder_tick(gateway);
 }
 
 bool batch_has_room(const struct gateway *gateway)

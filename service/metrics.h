@@ -110,7 +110,10 @@
     X(forget_signals_total,         COUNTER, "signals","signals of the kind forget that passed the gateway") \
     X(prices_moved_total,           COUNTER, "prices", "baseline prices that became another amount: no new ones, and no start") \
     X(prices_moved_far_total,       COUNTER, "prices", "of these, those that moved by a tenth or more of what they were") \
-    X(prices_moved_guarded_total,   COUNTER, "prices", "of these, those that a guardrail holds where they are now")
+    X(prices_moved_guarded_total,   COUNTER, "prices", "of these, those that a guardrail holds where they are now") \
+    X(recorded_signals_total,      COUNTER, "signals","signals written to recordings: product and common parts, no customer's") \
+    X(record_missed_total,         COUNTER, "signals","signals missing in recordings: the buffer was full, or a file could not be written") \
+    X(record_files_dropped_total,  COUNTER, "files",  "recordings removed because record_files_max was reached")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

@@ -106,7 +106,8 @@ enum field_kind {
     X("seller",             seller,           FIELD_TEXT,     T(product)|T(demand)|T(supply)|T(competitor), 0,                              PART_PRODUCT, 1, 63,                "id",         "whose product it is, said by its first signal; no other seller moves its price", "")  \
     X("seq",                seq,              FIELD_INTEGER,  T_ALL,                                     0,                                 0, 1,            INT64_C(9007199254740991), "number", "the source's own rising number of this signal, instead of an id: what comes with the newest number or a lower one was counted", "")  \
     X("opt_out",            opt_out,          FIELD_SWITCH,   T(customer),                               0,                                 PART_CUSTOMER, 0, 1,                "switch",     "true: the customer opts out of everything: all consents are revoked, and none is taken until false", "")  \
-    X("gpc",                gpc,              FIELD_SWITCH,   T(customer),                               0,                                 PART_CUSTOMER, 0, 1,                "switch",     "Global Privacy Control of the customer's browser: true is an opt-out, false says nothing", "")
+    X("gpc",                gpc,              FIELD_SWITCH,   T(customer),                               0,                                 PART_CUSTOMER, 0, 1,                "switch",     "Global Privacy Control of the customer's browser: true is an opt-out, false says nothing", "")  \
+    X("repeated",           again,            FIELD_SWITCH,   T(demand),                                 0,                                 0, 0,            1,                "switch",     "true: this visit did so before, as the sender knows; left out or false: the service finds out by the session", "")
 
 struct signal {
     enum signal_type type;
@@ -118,7 +119,7 @@ struct signal {
     char     region[RIALTO_NAME_MAX], tier[RIALTO_NAME_MAX], currency[4];
     int64_t  list, cost, unit, tax, promotion, event, quantity, amount, available, capacity, expires_ms;
     int64_t  temperature_c, precipitation, wind, humidity, from_ms, until_ms, lat, lon, utc_offset;
-    int64_t  lease_s, left, spend, offer_kind, percent, stackable, basis, seq, opt_out, gpc;
+    int64_t  lease_s, left, spend, offer_kind, percent, stackable, basis, seq, opt_out, gpc, again;
     struct { uint8_t given, granted; } consent; /* RIALTO_KIND_* */
     char     session[RIALTO_ID_MAX], seller[RIALTO_ID_MAX];
     struct { uint32_t count; char word[TERMS_SEGMENTS_MAX][RIALTO_NAME_MAX]; } segments;
