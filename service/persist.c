@@ -216,8 +216,10 @@ static bool sweep_begin(struct worker *worker)
     worker->sweep.pool = worker->sweep.index = 0;
     worker->sweep.id = 0;
     metric_add(METRIC_mirror_sweeps_total, 1);
-    /* What was deleted after the mark still stands in Redis: then everything is sent, onto a clean sheet. */
-    if (state_deleted(state) > worker->sweep.mark || worker->sweep.mark > state_applied(state)) {
+    /* What was deleted after the mark still stands in Redis: then everything is sent, onto a clean sheet. So it is when Redis is of a
+     * future that this worker does not know. The worker's own batch says that: a partition's is only the last one that touched it, and
+     * marks are of the batch at which it was sent. */
+    if (state_deleted(state) > worker->sweep.mark || worker->sweep.mark > state_applied(worker->common)) {
         worker->sweep.mark = 0;
         mirror_clear(worker->mirror, worker->sweep.number);
     }

@@ -65,6 +65,19 @@ with Service(models={"shop.json": simple_model(zone_levels=1)}, worker_count=1, 
         note(f"{len(lines)} lines of {CUSTOMERS + CELLS} differ: {sorted(lines)[:8]}")
         require(len(lines) <= 8, f"{len(lines)} lines differ after three deaths")
 
+    @check("a worker that is killed sends Redis nothing that Redis has")
+    def _():
+        service.wait_durable(60)
+        before = service.status()["metrics"]
+        pid, began = kill_worker(service)
+        back(service, pid)
+        note(f"healthy {time.monotonic() - began:.2f} s after the death")
+        wait_until(lambda: service.status()["metrics"]["mirror_sweeps_total"] >= before["mirror_sweeps_total"] + 65, 60, "a look at every partition")
+        service.wait_durable(60)
+        sent = service.status()["metrics"]["mirror_records_total"] - before["mirror_records_total"]
+        note(f"{sent} of {CUSTOMERS + CELLS} records were sent")
+        require(sent < (CUSTOMERS + CELLS) // 8, f"{sent} records were sent to Redis, which had them")
+
     @check("the comparison sees one line that is written")
     def _():
         before = tables(service)
