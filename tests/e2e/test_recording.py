@@ -3,7 +3,11 @@
 price as it was live, to the last unit. No customer stands in it, whether he permitted anything or not."""
 from rialto_test import *
 
-MODELS = {f.name: f.read_text() for f in (ROOT / "models").glob("*.json")}
+# A price of it changes once an hour: by what was known when the first of several batches of a tick had come.
+SLOWLY = simple_model(model="slowly", scope={"categories": ["slowly"], "currencies": ["EUR"]}, group="slowly",
+                      factors=[{"name": "stock", "input": "available", "steps": [[0, 1.04], [10, 1.01]]}],
+                      guardrails={"floor": 0.1, "ceiling": 2, "largest_step": {"of": 0.05, "per": "1h"}})
+MODELS = {**{f.name: f.read_text() for f in (ROOT / "models").glob("*.json")}, "slowly.json": json.dumps(SLOWLY)}
 SIZES = {"products_max": 8192, "cells_max": 32768, "customers_max": 8192}
 
 
@@ -61,6 +65,16 @@ with Service(models=MODELS, **{**SIZES, "record_files_max": 100, "record_file_by
             service.ask("\n".join(json.dumps(s) for s in told[i::4]))
         service.ask({"type": "product", "sku": "ne\"w\\\u00fc", "category": "fresh/\u00e9", "list": 777, "currency": "EUR", "title": "\\\" \u00df"})
         service.pass_time(3)
+
+    @check("batches that share a tick: what the first of them says stands for an hour")
+    def _():
+        skus = [f"slow{i}" for i in range(40)]
+        service.accept(*(product(s, 1000, category="slowly") for s in skus))
+        service.pass_time(7200)
+        for sku in skus:
+            for available in (10, 3):
+                service.ask({"type": "supply", "sku": sku, "available": available})
+        equal({service.amount(s) for s in skus}, {1010})
 
     @check("all of it is on record, in files that are no larger than they may be")
     def _():
