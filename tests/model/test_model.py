@@ -174,7 +174,7 @@ MUTANTS = [
      [("atomic_store_explicit(&s->grow_lines, 0, memory_order_release); /* (G6) */",
        ";")]),
     ("table", "cache/grow.h", "repair: what was published taken for pending",
-     [("if (at != 0 && !published)",
+     [("if (at != 0 && !published && grow_is_ours_(g, at))",
        "if (at != 0)")]),
     ("ring", "cache/ring.h", "(A) left out",
      [("atomic_store_explicit(&word[0], 0, memory_order_relaxed); /* (A) */",
