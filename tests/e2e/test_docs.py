@@ -120,6 +120,25 @@ def _():
     note(f"{found} described tables in pages")
     require(not wrong, "; ".join(wrong))
 
+@check("each claim about security and privacy names a check that exists, in that file")
+def _():
+    wrong, seen = [], 0
+    for page in (ROOT / "docs/security.md", ROOT / "docs/privacy.md"):
+        rows = re.findall(r"^\|.*\| `(tests/[\w/.]+)`(?:: (.+?))? \|$", page.read_text(), re.M)
+        require(len(rows) > 10, f"{page.name}: {len(rows)} claims")
+        for file, words in rows:
+            seen += 1
+            source = (ROOT / file).read_text() if (ROOT / file).exists() else ""
+            if not source or (words and f'@check("{words}' not in source and f'@check(f"{words}' not in source):
+                wrong.append(f"{page.name}: {file}: {words}")
+    note(f"{seen} claims")
+    require(not wrong, "; ".join(wrong))
+
+@check("docs/privacy.md lists what is stored as `rialto inventory` does")
+def _():
+    block = re.search(r"<!-- inventory -->\n```text\n(.*?)\n```", (ROOT / "docs/privacy.md").read_text(), re.S).group(1)
+    equal(block.splitlines(), run(BIN / "rialto", "inventory")[1].strip().splitlines())
+
 @check("every file that the pages link to exists")
 def _():
     wrong = []
