@@ -280,12 +280,13 @@ _Static_assert(sizeof functions / sizeof functions[0] == FUNCTION_COUNT, "one na
 
 static bool refuse_word(struct compiler *c, size_t at, const char *word)
 {
-    const char *known[INPUT_COUNT + FUNCTION_COUNT];
+    enum { KNOWN_COUNT = (int)INPUT_COUNT + (int)FUNCTION_COUNT };
+    const char *known[KNOWN_COUNT];
     for (unsigned i = 0; i < INPUT_COUNT; i++)
         known[i] = model_inputs[i].name;
     for (unsigned i = 0; i < FUNCTION_COUNT; i++)
-        known[INPUT_COUNT + i] = functions[i];
-    const char *near = nearest_name(word, INPUT_COUNT + FUNCTION_COUNT, known);
+        known[(unsigned)INPUT_COUNT + i] = functions[i];
+    const char *near = nearest_name(word, KNOWN_COUNT, known);
     if (near != NULL)
         return refuse(c, at, "\"%.40s\" is no input and no function; did you mean \"%s\"?", word, near);
     return refuse(c, at, "\"%.40s\" is no input and no function; docs/models.md lists them", word);

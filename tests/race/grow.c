@@ -75,7 +75,7 @@ static void check(struct counts *c, const uint64_t *image, uint64_t n)
 static void look(struct counts *c, uint32_t partition, uint64_t n, bool exists)
 {
     const struct folder_table *t = &readers_folder.table[TABLE];
-    uint64_t image[WORDS];
+    uint64_t image[WORDS] = { 0 };
     struct probe p;
     probe_start(&p, t, WORDS, partition, key_of(partition, n), false);
     enum rialto_status status = probe_find(&p, t, WORDS, image);
