@@ -28,7 +28,7 @@ CC.asan       := gcc
 CC.tsan       := gcc
 CC.fuzz       := clang
 FLAGS.release := -O2 $(HARDEN)
-FLAGS.clang   := -O2 $(HARDEN)
+FLAGS.clang   := -O2 -Wenum-enum-conversion $(HARDEN)
 FLAGS.asan    := $(SAN) -fsanitize=address,undefined
 FLAGS.tsan    := $(SAN) -fsanitize=thread
 FLAGS.fuzz    := $(SAN) -fsanitize=fuzzer-no-link,address,undefined

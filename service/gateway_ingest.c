@@ -143,8 +143,12 @@ static bool give_up(struct gateway *gateway)
 }
 
 /* The counters by kind stand in the order of the kinds. */
-_Static_assert(METRIC_product_signals_total + SIGNAL_forget == METRIC_forget_signals_total &&
-                   METRIC_product_signals_total + SIGNAL_weather == METRIC_weather_signals_total &&
+static enum metric kind_counter(enum signal_type type)
+{
+    return (enum metric)((int)METRIC_product_signals_total + (int)type);
+}
+_Static_assert((int)METRIC_product_signals_total + (int)SIGNAL_forget == (int)METRIC_forget_signals_total &&
+                   (int)METRIC_product_signals_total + (int)SIGNAL_weather == (int)METRIC_weather_signals_total &&
                    SIGNAL_TYPE_COUNT == SIGNAL_forget + 1,
                "a counter for each kind of signal, in their order");
 
@@ -154,7 +158,7 @@ static void route_held(struct gateway *gateway)
     gateway->stalled = !batch_route(gateway, &ingest->signal, request_of(gateway), ingest->index);
     if (!gateway->stalled) {
         metric_add(METRIC_signals_accepted_total, 1);
-        metric_add((enum metric)(METRIC_product_signals_total + ingest->signal.type), 1);
+        metric_add(kind_counter(ingest->signal.type), 1);
     } else if (give_up(gateway)) {
         gateway->stalled = false;
     } else {

@@ -633,7 +633,8 @@ static void judge(struct run *run)
 {
     const struct event *e = &run->event[run->at];
     run->kinds = kind_of(e, &run->changed);
-    run->may[e->who] = permits(e->who, run->kinds);
+    if (e->who >= 0) /* always: run_begin() sees to it */
+        run->may[e->who] = permits(e->who, run->kinds);
     if (run->changed.who >= 0 && permits(run->changed.who, run->kinds))
         run->may[run->changed.who] = true;
 }
