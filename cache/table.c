@@ -350,6 +350,36 @@ static void grow_ahead(struct cache *cache, enum rialto_table table, uint32_t pa
         (void)grow(cache, table, partition, false);
 }
 
+/* Tags that are not those of their lines were not written by an owner: the file was damaged. A tag of somebody's line is put right. */
+static void tag_heal(struct cache *cache, const struct extent *extent, uint64_t slot, struct rialto_key key)
+{
+    uint64_t line = slot - extent->in.first;
+    if (tags_get(extent->tags, line) < RIALTO_TAG_MIN)
+        note_used(cache, extent, 1);
+    tags_set(extent->tags, line, segment_tag(key));
+    cache->growth[extent->table].healed++;
+}
+
+/* find_spare() with a look at the line itself: a place that its tag alone calls free is its key's, and is passed over. Ends, because
+ * each such tag is put right. */
+static uint64_t find_free(struct cache *cache, enum rialto_table table, uint32_t partition, struct rialto_key key,
+                          bool brimful)
+{
+    for (;;) {
+        uint64_t slot = find_spare(cache, table, partition, key, brimful);
+        if (slot == SLOT_NONE)
+            return SLOT_NONE;
+        struct extent extent = extent_of_slot(cache, table, partition, slot);
+        struct line_place at = place_in(cache, &extent, slot);
+        struct rialto_key owner = key_at(&at);
+        if (key_is_none(owner))
+            return slot;
+        tag_heal(cache, &extent, slot, owner);
+        if (key_equal(owner, key))
+            return slot;
+    }
+}
+
 enum rialto_status table_claim(struct cache *cache, enum rialto_table table, uint32_t partition, struct rialto_key key,
                                uint64_t *ret_slot)
 {
@@ -357,12 +387,12 @@ enum rialto_status table_claim(struct cache *cache, enum rialto_table table, uin
     if (slot == SLOT_NONE) {
         count_used(cache, table, partition);
         grow_ahead(cache, table, partition);
-        slot = find_spare(cache, table, partition, key, false);
+        slot = find_free(cache, table, partition, key, false);
     }
     if (slot == SLOT_NONE && may_grow(cache, table, partition) && grow(cache, table, partition, true))
-        slot = find_spare(cache, table, partition, key, false);
+        slot = find_free(cache, table, partition, key, false);
     if (slot == SLOT_NONE)
-        slot = find_spare(cache, table, partition, key, true);
+        slot = find_free(cache, table, partition, key, true);
     if (slot == SLOT_NONE)
         return RIALTO_FULL;
     *ret_slot = slot;
@@ -408,7 +438,11 @@ SEGMENT_INLINE bool write_words(struct cache *cache, enum rialto_table table, ui
     struct rialto_key next = { .lo = image[1], .hi = image[2] }, before = { .lo = now[1], .hi = now[2] };
     assert(key_usable(next));
     bool fresh = key_is_none(before);
-    assert(fresh || key_equal(before, next)); /* else another key's line would be lost without being deleted */
+    if (__builtin_expect(!fresh && !key_equal(before, next),
+                         0)) { /* the place was claimed for this key: what stands there is damage */
+        struct extent extent = extent_of_slot(cache, table, partition, slot);
+        tag_heal(cache, &extent, slot, next);
+    }
     if (same_version(now, image, words))
         return false;
 

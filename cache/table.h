@@ -78,12 +78,14 @@ uint64_t table_find(const struct cache *cache, enum rialto_table table, uint32_t
  * key's until the key is deleted: growth moves no line. A new key may make the segment grow, which takes one slice of
  * FOLDER_LARGE_PAGE at most unless keys came faster than slices; the process must have cache_open()ed the folder itself.
  * RIALTO_OK or FULL (the segment is as large as it may be, or the file system is full, and RIALTO_PROBE_MAX lines of each
- * extent are taken). Owner only. */
+ * extent are taken). A place that its tag calls free while another key's line stands there is that key's: the tag is put right and
+ * counted (struct table_growth), and the next place is looked at. Owner only. */
 enum rialto_status table_claim(struct cache *cache, enum rialto_table table, uint32_t partition, struct rialto_key key,
                                uint64_t *ret_slot);
 
 /* table_write - publish a line image (64, 128 or 256 bytes as the table's line size; its seq is ignored, its key must be set).
- * Returns false and writes nothing when the line already reads the same, seq aside. Owner only. */
+ * Returns false and writes nothing when the line already reads the same, seq aside. The slot is the key's by table_claim() or
+ * table_find(): another key's line that damage put there is overwritten, and counted. Owner only. */
 bool table_write(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot, const void *line);
 
 /* table_prefetch - begin to fetch a line that is soon to be written. A worker that knows its next places asks some lines
@@ -114,6 +116,7 @@ struct table_growth {           /* what this process has seen */
     enum rialto_status refusal; /* why the last one was */
     uint64_t slowest_us;        /* longest that a claim waited for it */
     uint64_t regions_lost;      /* of the file: addresses, not space, that owners may have lost by dying */
+    uint64_t healed; /* tags that were not those of their lines, put right: somebody else wrote to the file */
 };
 struct table_growth table_growth(const struct cache *cache, enum rialto_table table);
 

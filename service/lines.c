@@ -36,6 +36,10 @@ static void tell_growth(const struct worker *worker, enum rialto_table table, ui
                  TABLE_NAME[table], partition, (unsigned long long)table_capacity(worker->cache, table, partition),
                  (unsigned long long)table_capacity_max(worker->cache, table), rialto_status_text(now.refusal),
                  worker->config->cache_dir);
+    metric_add(METRIC_table_tags_healed_total, now.healed - told[table].healed);
+    if (now.healed > 0 && told[table].healed == 0)
+        log_line(LOG_ERROR, "TABLE-DAMAGED", "table=%s partition=%u: its file in %s was written by somebody else; tags that are not those of "
+                 "their lines are put right where they are met", TABLE_NAME[table], partition, worker->config->cache_dir);
     told[table] = now;
     uint64_t lost = 0;
     for (uint32_t t = 0; t < RIALTO_TABLE_COUNT; t++)
@@ -47,10 +51,12 @@ static bool claim(struct worker *worker, enum rialto_table table, uint32_t parti
                   uint64_t *ret_slot)
 {
     static bool said[RIALTO_TABLE_COUNT]; /* once a table and process: the counter goes on */
-    uint64_t steps = table_growth(worker->cache, table).steps;
+    static uint64_t told[RIALTO_TABLE_COUNT];
     enum rialto_status status = table_claim(worker->cache, table, partition, key, ret_slot);
-    if (table_growth(worker->cache, table).steps != steps)
+    struct table_growth growth = table_growth(worker->cache, table);
+    if (growth.steps + growth.healed != told[table])
         tell_growth(worker, table, partition);
+    told[table] = growth.steps + growth.healed;
     if (status == RIALTO_OK)
         return true;
     metric_add(METRIC_table_full_total, 1);

@@ -72,6 +72,7 @@
     X(table_grow_refused_total,    COUNTER, "times",  "times a segment could not grow, because the file system of cache_dir was full") \
     X(table_grow_slice_max_us,     GAUGE,   "us",     "longest time that one line waited for its table to grow")    \
     X(table_regions_lost,          GAUGE,   "regions","addresses in tables that processes lost at most by dying while they grew")     \
+    X(table_tags_healed_total,     COUNTER, "tags",   "tags of lines put right: somebody else wrote to a table's file") \
     X(demand_repeated_total,       COUNTER, "signals","views, searches and carts that one visit did before: not counted again")  \
     X(repeats_forgotten_total,     COUNTER, "acts",   "acts of visits forgotten early, because repeats_max was reached") \
     X(change,                      GAUGE,   "number", "change of models or frozen prices that is in force")  \

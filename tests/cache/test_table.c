@@ -414,6 +414,53 @@ Test(table, repair_makes_the_tag_that_of_the_line)
     cr_assert_eq(raw_line(3, slot, raw), RIALTO_TAG_DELETED);
 }
 
+/* Goal: tags that damage made wrong cost nobody his line, and the owner his life even less. */
+Test(table, a_place_that_its_tag_alone_calls_free_stays_its_keys)
+{
+    struct rialto_terms_line mine = line_of(100, 200, 7), other = line_of(100, 201, 9), got;
+    uint64_t slot = put(&mine, 3); /* equal homes: the other key would get this very place */
+    set_raw_tag(3, slot, RIALTO_TAG_EMPTY);
+    uint64_t next = put(&other, 3);
+    cr_assert_neq(next, slot);
+    cr_assert(reader_finds(mine.key, 3, &got));
+    cr_assert_eq(got.zone, 7);
+    cr_assert(reader_finds(other.key, 3, &got));
+    cr_assert_eq(got.zone, 9);
+    cr_assert_eq(table_growth(f.cache, RIALTO_TABLE_TERMS).healed, 1);
+    cr_assert_eq(table_used(f.cache, RIALTO_TABLE_TERMS, 3), 2);
+}
+
+Test(table, a_key_whose_tag_was_lost_is_found_again_by_its_next_claim)
+{
+    struct rialto_terms_line line = line_of(100, 200, 7), got;
+    uint64_t slot = put(&line, 3);
+    set_raw_tag(3, slot, RIALTO_TAG_DELETED);
+    line.zone = 8;
+    cr_assert_eq(put(&line, 3), slot);
+    cr_assert(reader_finds(line.key, 3, &got));
+    cr_assert_eq(got.zone, 8);
+    cr_assert_eq(table_used(f.cache, RIALTO_TABLE_TERMS, 3), 1);
+    cr_assert_eq(table_growth(f.cache, RIALTO_TABLE_TERMS).healed, 1);
+}
+
+Test(table, a_line_that_damage_gave_another_key_is_its_owners_again_when_he_writes)
+{
+    struct rialto_terms_line line = line_of(100, 200, 7), got;
+    uint64_t slot = put(&line, 3);
+    struct folder folder;
+    cr_assert_eq(folder_open(f.folder, true, &folder), RIALTO_OK);
+    struct folder_table *t = &folder.table[RIALTO_TABLE_TERMS];
+    _Atomic uint64_t *word = (_Atomic uint64_t *)(void *)(t->base + t->extents[3].extent[0].lines + slot * 64);
+    atomic_store(&word[2], 777);
+    folder_close(&folder);
+    cr_assert_not(reader_finds(line.key, 3, &got));
+    cr_assert(table_write(f.cache, RIALTO_TABLE_TERMS, 3, slot, &line));
+    cr_assert(reader_finds(line.key, 3, &got));
+    cr_assert_eq(got.zone, 7);
+    cr_assert_eq(table_used(f.cache, RIALTO_TABLE_TERMS, 3), 1);
+    cr_assert_eq(table_growth(f.cache, RIALTO_TABLE_TERMS).healed, 1);
+}
+
 /* A writer in a process of its own that writes and deletes until it is killed. */
 static pid_t start_writer(void)
 {

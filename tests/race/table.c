@@ -136,6 +136,8 @@ static int race(int64_t duration_ms)
         failures += race_report(count[i].lost == 0, "products that stay are always found");
         failures += race_report(count[i].wrong_status == 0, "no quote was busy");
     }
+    failures += race_report(table_growth(cache, RIALTO_TABLE_CELLS).healed == 0,
+                            "the owner left no tag that had to be put right");
     return failures;
 }
 

@@ -313,6 +313,8 @@ static bool open_files(void)
 static void close_files(void)
 {
     done.extents += cache == NULL ? 0 : table_growth(cache, table).extents;
+    expect(cache == NULL || table_growth(cache, table).healed == 0,
+           "no tag that had to be put right, whoever died when");
     folder_close(&readers_folder);
     cache_close(cache);
     cache = NULL;
