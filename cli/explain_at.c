@@ -21,14 +21,6 @@
 
 #define ENTRIES_MAX 131072u /* of one price; a month of one a minute is a third of it */
 #define LOWEST_DAYS 30
-#define SAME_TICK_MAX "64" /* entries of one price at one time */
-#define TABBED_MAX  (2u * RIALTO_ID_MAX + 8u)
-
-struct found { /* entries of one cell, sorted */
-    struct journal_entry *entry;
-    uint32_t count;
-    bool too_many;
-};
 
 struct look { /* one question */
     const struct cli *cli;
@@ -42,44 +34,21 @@ struct look { /* one question */
 
 /* ---- entries ------------------------------------------------------------------------------------------------------- */
 
-/* False: Redis cannot be read. */
-static bool read_day(struct look *look, const char *zone, int64_t day, const char *limit, struct found *found)
-{
-    char key[JOURNAL_KEY_MAX], low[TABBED_MAX], high[TABBED_MAX];
-    struct rialto_key product = key_of_id(look->prices->secret, look->sku, strlen(look->sku));
-    journal_day_key(&look->cli->config, key_partition(product), day, key);
-    (void)snprintf(low, sizeof low, "[%.63s\t%.63s\t", look->sku, zone);
-    (void)snprintf(high, sizeof high, "(%.63s\t%.63s\t:", look->sku, zone); /* times begin with a digit */
-    redisReply *reply =
-        redis_link_call(&look->link, (const char *const[]){ "ZRANGEBYLEX", key, low, high, "LIMIT", "0", limit, NULL });
-    if (reply == NULL)
-        return false;
-    bool good = reply->type == REDIS_REPLY_ARRAY;
-    if (!good)
-        redis_link_refused(&look->link, "reading the price journal", reply);
-    for (size_t i = 0; good && i < reply->elements; i++) {
-        found->too_many = found->too_many || found->count == ENTRIES_MAX;
-        if (reply->element[i]->type == REDIS_REPLY_STRING && found->count < ENTRIES_MAX)
-            found->count +=
-                journal_entry_read(reply->element[i]->str, reply->element[i]->len, &found->entry[found->count]);
-    }
-    freeReplyObject(reply);
-    return good;
-}
-
-static bool read_cell(struct look *look, const char *zone, struct found *found)
+static bool read_cell(struct look *look, const char *zone, struct journal_found *found)
 {
     int64_t at = look->at_ms / JOURNAL_DAY_MS, back = (int64_t)look->cli->config.journal_days + 1;
-    char all[16];
-    (void)snprintf(all, sizeof all, "%u", ENTRIES_MAX + 1);
+    struct rialto_key product = key_of_id(look->prices->secret, look->sku, strlen(look->sku));
+    const struct journal_of of = {
+        .sku = look->sku, .zone = zone, .partition = key_partition(product), .to_ms = JOURNAL_TIME_MAX
+    };
     found->count = 0;
     for (int64_t day = at - (back > LOWEST_DAYS ? back : LOWEST_DAYS + 1); day <= at; day++)
-        if (!read_day(look, zone, day, all, found))
+        if (!journal_read_day(&look->link, &of, day, ENTRIES_MAX + 1, found))
             return false;
     uint32_t before = found->count;
     for (int64_t day = at + 1; day <= at + back && found->count == before;
          day++) /* what came next says what stood until then */
-        if (!read_day(look, zone, day, SAME_TICK_MAX, found))
+        if (!journal_read_day(&look->link, &of, day, JOURNAL_TIED_MAX, found))
             return false;
     found->count = journal_sort(found->entry, found->count);
     return true;
@@ -141,7 +110,7 @@ static void entry_of(const cJSON *answer, struct journal_entry *e)
 }
 
 /* The price that stands, as the only entry. */
-static void add_standing(struct look *look, const char *zone, struct found *found)
+static void add_standing(struct look *look, const char *zone, struct journal_found *found)
 {
     char why[REQUEST_WHY_MAX];
     cJSON *question = cJSON_CreateObject();
@@ -279,7 +248,7 @@ static void print_text(const struct look *look, const struct answer *a)
 }
 
 /* CLI_OK, or CLI_NO: there was no price in this zone then. Other statuses after having said why. */
-static int answer_zone(struct look *look, const char *zone, struct found *found)
+static int answer_zone(struct look *look, const char *zone, struct journal_found *found)
 {
     if (!read_cell(look, zone, found)) {
         cli_say("the price journal in Redis cannot be read");
@@ -308,7 +277,7 @@ static int answer_zone(struct look *look, const char *zone, struct found *found)
     return CLI_OK;
 }
 
-static int answer_sku(struct look *look, struct found *found)
+static int answer_sku(struct look *look, struct journal_found *found)
 {
     struct zone_levels levels = { 0 };
     struct zone_chain chain = { 0 };
@@ -333,7 +302,7 @@ int explain_at(const struct cli *cli, const char *zone, int64_t at_ms, size_t co
     struct look look = {
         .cli = cli, .zone = zone, .at_ms = at_ms, .link = { .config = &cli->config, .who = "explain" }
     };
-    struct found found = { .entry = calloc(ENTRIES_MAX, sizeof *found.entry) };
+    struct journal_found found = { .entry = calloc(ENTRIES_MAX, sizeof *found.entry), .room = ENTRIES_MAX };
     int result = CLI_UNREACHABLE;
     if (found.entry == NULL) {
         cli_say("out of memory");

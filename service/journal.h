@@ -54,6 +54,30 @@ bool journal_entry_read(const char *text, size_t bytes, struct journal_entry *re
 #define JOURNAL_KEY_MAX (RIALTO_NAME_MAX + 40u)
 void journal_day_key(const struct config *config, uint32_t partition, int64_t day, char ret[JOURNAL_KEY_MAX]);
 
+/* ---- out of Redis (journal_read.c) ---------------------------------------------------------------------------- */
+
+#define JOURNAL_TIME_MAX INT64_C(9999999999999) /* thirteen digits: times sort as texts */
+#define JOURNAL_TIED_MAX 64u                    /* entries of one price at one time */
+
+struct journal_of { /* one price, and a time: from_ms up to, not including, to_ms */
+    const char *sku, *zone; /* at most RIALTO_ID_MAX - 1 bytes each; zone "" = the world */
+    uint32_t partition;     /* of the product */
+    int64_t from_ms, to_ms;
+};
+
+struct journal_found {
+    struct journal_entry *entry; /* [room] */
+    uint32_t count, room;
+    bool too_many; /* there were more than `room` */
+};
+
+struct redis_link;
+
+/* journal_read_day - appends the entries that the key of `day` (Unix days) has of it, the earliest first, at most `limit`; what is no
+ * entry is passed over. False: Redis cannot be read; the link is closed, and its log line says why. */
+bool journal_read_day(struct redis_link *link, const struct journal_of *of, int64_t day, uint32_t limit,
+                      struct journal_found *found);
+
 /* ---- looking back (journal_look.c): entries of one cell, in order of time -------------------------------------- */
 
 /* journal_sort - in order of time, each time once, ready for the two below. Returns how many are left. */

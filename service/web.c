@@ -30,6 +30,7 @@ const struct route web_routes[] = {
     { "POST", "/v1/signals", ROLE_NONE, web_signals },
     { "POST", "/v1/locks", ROLE_SHOP, web_lock },
     { "GET", "/v1/explain/*", ROLE_SHOP, web_explain },
+    { "GET", "/v1/journal/*", ROLE_SHOP, web_journal },
     { "GET", "/v1/status", ROLE_SHOP, web_status },
     { "PUT", "/v1/customers/*/consent", ROLE_SHOP, web_customer_consent },
     { "GET", "/v1/customers/*", ROLE_SHOP, web_customer_export },
@@ -358,7 +359,8 @@ static bool setup(struct web *web, sigset_t *signals)
     (void)pthread_rwlock_init(&web->prices_lock, NULL);
     (void)prices_replaced(web); /* without tables yet, quotes say so */
     web->forwarder = forwarder_open(web->config);
-    return web->forwarder != NULL && daemon_start(web);
+    web->historian = historian_open(web);
+    return web->forwarder != NULL && web->historian != NULL && daemon_start(web);
 }
 
 int web_main(const struct config *config)
@@ -377,7 +379,8 @@ int web_main(const struct config *config)
         log_line(LOG_INFO, "WEB-STOPPING", "under_way=%u", atomic_load(&web.under_way));
     }
     nng_reaper_limit(CLOSE_LIMIT_S, good ? EXIT_SUCCESS : EXIT_FAILURE);
-    forwarder_close(web.forwarder); /* its answers resume connections: before the daemon's end */
+    forwarder_close(web.forwarder); /* answers resume connections: before the daemon's end */
+    historian_close(web.historian);
     if (web.daemon != NULL)
         MHD_stop_daemon(web.daemon);
     rialto_close(web.prices);

@@ -2,6 +2,7 @@
  *
  *   browser, shop, data team --HTTP/1.1--> libmicrohttpd --+-- quotes, prices: out of shared memory, in this process (librialto)
  *                                                          +-- signals, customers, models: forwarded to the gateway over NNG REQ
+ *                                                          +-- the price journal: out of Redis, by one thread
  *                                                          +-- livez, readyz, metrics: what the processes say of themselves
  *
  * Apart      from the gateway, so that whatever HTTP brings cannot harm the process that orders signals. It writes no line and
@@ -30,11 +31,13 @@
 #define WEB_RETRY_AFTER_S "1"
 
 struct forwarder;
+struct historian;
 
 struct web {
     const struct config *config;
     struct MHD_Daemon *daemon;
     struct forwarder *forwarder;
+    struct historian *historian;
     const struct metrics_file *metrics;
     pthread_rwlock_t prices_lock; /* taken for reading by every quote: uncontended but when the tables are replaced */
     struct rialto *prices;        /* NULL = no cache (yet) */
@@ -65,9 +68,9 @@ struct exchange {
     char allow[32];      /* methods that the path has */
     bool too_large;
     char who[TOKEN_NAME_MAX + 16]; /* whose token was shown */
-    /* while the gateway is asked */
+    /* while the gateway, or the price journal, is asked */
     _Atomic int forwarded; /* enum forward_state */
-    struct text answer;    /* the gateway's */
+    struct text answer;    /* what was heard */
     web_handler finish;    /* goes on from there */
     void *job;             /* what `finish` needs, freed by job_free at the exchange's end */
     void (*job_free)(void *job);
@@ -146,6 +149,12 @@ void forwarder_close(struct forwarder *forwarder);
  * `forwarded` says which. Where too many are under way it answers 503 itself. forward_limit_ms - how long signals may take. */
 enum MHD_Result forward(struct exchange *exchange, const char *text, size_t bytes, uint32_t limit_ms, web_handler finish);
 uint32_t forward_limit_ms(const struct config *config);
+
+/* ---- web_journal.c: to Redis and back ------------------------------------------------------------------------------- */
+
+struct historian *historian_open(struct web *web); /* NULL: out of memory, or of threads */
+void historian_close(struct historian *historian); /* what still waits is answered: not now */
+enum MHD_Result web_journal(struct exchange *exchange);
 
 /* ---- web_question.c: what the gateway answers with "ok" ---------------------------------------------------------------- */
 

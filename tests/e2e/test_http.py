@@ -108,7 +108,7 @@ TOKENS = Path(FOLDER.name) / "tokens"
 TOKENS.touch(0o600)
 TOKENS.write_text(f"# who may what\nadmin alice {hash_of(ADMIN)}\n\nshop  till-7 {hash_of(SHOP)}\nadmin short {hash_of(SHORT)}\n")
 
-with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT}", http_request_timeout_ms=1500, http_tokens_file=TOKENS, message_bytes_max=65536, answer_timeout_ms=1000,
+with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT}", http_request_timeout_ms=1500, http_tokens_file=TOKENS, message_bytes_max=65536, journal_interval_s=0, answer_timeout_ms=1000,
              durable_timeout_ms=500) as service:
     @check("alive and ready, and nothing is degraded")
     def _():
@@ -387,6 +387,24 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
         for body in ({"control": "explain", "sku": "milk"}, {"control": "forget", "customer": "anna"}, {"control": "tick", "time": 4102444800000}):
             problem(http_ask("POST", "/v1/signals", body, JSON), 400, "bad-request")
         equal(http_ask("POST", "/v1/signals", product("control", 100), JSON)[2]["accepted"], 1)
+
+    @check("the price journal: what was asked for wrongly is told; without Redis it is away, and quotes are not")
+    def _():
+        found = wait_until(lambda: (lambda f: f if f[2].get("entries") else None)(http_ask("GET", "/v1/journal/milk", headers=token(SHOP))), 75, "an entry")
+        equal((found[0], found[2]["entries"][0]["currency"], found[2]["entries"][0]["decimals"]), (200, "EUR", 2))
+        problem(http_ask("GET", "/v1/journal/milk"), 401, "unauthorized")
+        for query in ("zone=a//b", "from=yesterday", "to=1", "limit=0", "limit=1001", "limit=1x", "limit=", "from=2026-11-20T09:00:00Z&to=2026-11-20T09:00:00Z", "zone=" + "z" * 64):
+            problem(http_ask("GET", f"/v1/journal/milk?{query}", headers=token(SHOP)), 400, "bad-request")
+        for sku in ("x" * 64, "a%09b", "a%00b"):
+            problem(http_ask("GET", f"/v1/journal/{sku}", headers=token(SHOP)), 400, "bad-request")
+        pid = service.children()["redis-server"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            problem(http_ask("GET", "/v1/journal/milk", headers=token(SHOP)), 503, "journal-away")
+            equal(http_ask("GET", "/v1/quotes/milk")[0], 200)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        wait_until(lambda: http_ask("GET", "/v1/journal/milk", headers=token(SHOP))[0] == 200, 10, "the journal again")
 
     @check("without a gateway: quotes go on, signals are told to come again in time")
     def _():

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
 """The price journal: what `rialto explain --at` says of the past is what a client saw that followed the prices all along."""
+import hashlib
+import http.client
 import random
 from fractions import Fraction
 
@@ -8,6 +10,9 @@ from rialto_test import *
 DAY = 86400_000
 SEED = int(os.environ.get("SEED", "0")) or int.from_bytes(os.urandom(3), "big")
 MODEL = simple_model(rounding={"step": 5, "less": 1})
+PORT, TOKEN = free_port(), "t" * 40
+TOKENS = temporary_folder("tokens.") / "tokens"
+TOKENS.write_text(f"shop till {hashlib.sha256(TOKEN.encode()).hexdigest()}\n")
 SKUS, ZONES = [f"p{i}" for i in range(8)], ["", "c1", "c1/s25"]
 
 
@@ -55,6 +60,16 @@ def explain(service, at, *skus, zone="", json_=True):
     return status, [json.loads(line) for line in out.splitlines()] if json_ else out, err
 
 
+def http_journal(sku, **query):
+    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=20 * SLOW)
+    try:
+        connection.request("GET", f"/v1/journal/{sku}?" + "&".join(f"{k}={v}" for k, v in query.items() if v != ""), headers={"Authorization": f"Bearer {TOKEN}"})
+        answer = connection.getresponse()
+        return answer.status, json.load(answer)
+    finally:
+        connection.close()
+
+
 def multiplies_out(e):
     amount = None
     for step in e["steps"]:
@@ -91,7 +106,7 @@ def settled(service, moves):
 
 
 note(f"SEED={SEED}")
-with Service(models={"shop.json": MODEL}, journal_interval_s=0, clock_replay=1, open_min=1) as service:
+with Service(models={"shop.json": MODEL}, journal_interval_s=0, clock_replay=1, open_min=1, http_listen=f"127.0.0.1:{PORT}", http_tokens_file=TOKENS) as service:
     dice = random.Random(SEED)
     watcher = Watcher(service)
     service.accept(customer("C-SECRET", ["behaviour"]))
@@ -150,6 +165,30 @@ with Service(models={"shop.json": MODEL}, journal_interval_s=0, clock_replay=1, 
                 looked += 1
         note(f"{changes} changes, {looked} prices looked up")
         require(looked > 50, looked)
+
+    @check("over HTTP, a page after the other: the same changes with what stood before each, and all of what the journal has of a price and a time")
+    def _():
+        told = 0
+        for sku, zone in [(sku, zone) for sku in SKUS[:4] for zone in ZONES]:
+            at, until, pages, found = max(began, end - 34 * DAY), end, 0, []
+            while at is not None and pages < 100:
+                status, page = http_journal(sku, zone=zone, **{"from": at if pages else rfc3339(at)}, to=rfc3339(until), limit=5)
+                equal((status, page.get("sku"), page.get("zone"), len(page.get("entries", [])) <= 5), (200, sku, zone, True), page)
+                found += page["entries"]
+                at, pages = page["next"], pages + 1
+            wanted = sorted({(int(r[2]), int(r[3])) for r in entries(service) if r[:2] == [sku, zone] and max(began, end - 34 * DAY) <= int(r[2]) < until})
+            equal(sorted({(e["when_ms"], e["amount"]) for e in found}), wanted, f"{sku} in {zone!r}")
+            equal([e["when_ms"] for e in found], sorted(e["when_ms"] for e in found))
+            for e in found:
+                rows_seen = seen.get((sku, zone), [])
+                if e["moves"] == 1:
+                    befores = [rows_seen[i - 1][1] if i > 0 else 0 for i, row in enumerate(rows_seen) if row == (e["when_ms"], e["amount"])]
+                    require(e["before"] in befores, f"{e} after {befores}")
+                equal([f["name"] for f in e["factors"]], [f["name"] for f in MODEL["factors"]])
+            told += len(found)
+        require(told > 30, f"{told} entries")
+        status, page = http_journal("nobody-sells-this")
+        equal((status, page["entries"], page["next"], page["to_ms"] - page["from_ms"]), (200, [], None, DAY))
 
     @check("as text; no price before the first one; a bad time and an unknown product are told")
     def _():
