@@ -27,6 +27,12 @@ def fetch(path):
     return answer.status, answer.read().decode(), answer.headers
 
 
+def journal_holds(service, sku, amounts):
+    redis = service.redis()
+    rows = [m.decode().split("\t") for key in redis.keys(f"{service.instance}:journal:*") for m in redis("ZRANGE", key, "0", "-1")]
+    return sum(row[0] == sku and int(row[6]) > 0 for row in rows) >= amounts
+
+
 def look_at(service, page):
     def text(selector):
         return page.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
@@ -128,6 +134,25 @@ def look_at(service, page):
         answer_with("yes")
         wait_until(lambda: service.amount("tea") == 1100, 20, "a price that moves again")
 
+    @check("a product's price through time begins before the page was opened, with the factors that made it, drawn and as a table")
+    def _():
+        wait_until(lambda: journal_holds(service, "tea", 5), 20, "five changes in the journal")
+        page.open("about:blank")
+        page.open(url + "#product/tea//")
+        has("#past", "11.00")
+        rows = page.run("return [...document.querySelectorAll('#past tbody tr')].map((row) => [...row.cells].map((cell) => cell.innerText))")
+        equal([row[1] for row in rows], ["€11.00", "€10.50", "€11.50", "€10.50", "€10.00"])
+        equal([row[3] for row in rows], ["scarcity × 1.1", "scarcity × 1.05", "scarcity × 1.15", "scarcity × 1.05", ""])
+        drawn = page.run("const sets = Chart.getChart('chart-history').data.datasets; return sets.map((set) => [set.label, set.data.map((point) => point.y)])")
+        equal(drawn[0][0], "baseline")
+        amounts = [y for i, y in enumerate(drawn[0][1]) if i == 0 or y != drawn[0][1][i - 1]]
+        equal(amounts, [10, 10.5, 11.5, 10.5, 11])
+        equal(drawn[1][0], "× scarcity")
+        equal([y for i, y in enumerate(drawn[1][1]) if i == 0 or y != drawn[1][1][i - 1]], [1, 1.05, 1.15, 1.05, 1.1])
+        value("span", "3600")
+        wait_until(lambda: page.run("const x = Chart.getChart('chart-history')?.options.scales.x; return x ? Math.round((x.max - x.min) / 60000) : 0") == 60, 10, "an hour")
+        has("#past", "11.50")
+
     @check("on a phone, light and dark, no view is wider than the screen; every field and button has a name; the browser complains of nothing")
     def _():
         complaints = page.complaints()  # those of the wrong token and of the product that nobody knows are the service's refusals
@@ -143,7 +168,7 @@ def look_at(service, page):
         equal(nameless, [])
 
 
-service = Service(models={"shop.json": MODEL}, http_listen=f"127.0.0.1:{PORT}", http_tokens_file=FOLDER / "tokens")
+service = Service(models={"shop.json": MODEL}, http_listen=f"127.0.0.1:{PORT}", http_tokens_file=FOLDER / "tokens", journal_interval_s=0)
 with service:
     service.accept(product("tea", 1000, category="c"), product("mug", 500, category="c"), product("nasty", 700, category="c", title=NASTY),
                    {"type": "supply", "sku": "tea", "available": 20}, {"type": "supply", "sku": "mug", "available": 20})

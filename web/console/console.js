@@ -344,7 +344,18 @@ byId("zone-form").addEventListener("submit", (event) => {
 
 /* ---- one product --------------------------------------------------------------------------------------------------- */
 
-const product = { sku: "", zone: "", customer: "", times: [], amounts: [], factors: new Map() };
+const PAST_PAGES = 5;      // of the price journal, 1000 changes each
+const LIVE_POINTS = 2000;
+const CHANGES_SHOWN = 30;
+const product = { sku: "", zone: "", customer: "" };
+
+/* `past`: changes out of the journal, null before it was asked; `live`: what was seen since. A point is {x, baseline, amount, factors}; x is service time, which
+ * `ahead` is of the browser's. */
+function forget() {
+    Object.assign(product, { past: null, pastSaid: "", from: 0, ahead: 0, live: [] });
+    charts.get("chart-history")?.destroy();
+    charts.delete("chart-history");
+}
 
 async function explain() {
     const query = new URLSearchParams();
@@ -354,19 +365,59 @@ async function explain() {
         query.set("customer", product.customer);
     const told = await attempt("product-why", () => askJson(`/v1/explain/${encodeURIComponent(product.sku)}?${query}`));
     byId("product").hidden = told === null;
-    if (told)
-        showProduct(told);
+    if (!told || told.sku !== product.sku)
+        return;
+    if (product.past === null)
+        await loadPast(told);
+    showProduct(told);
+}
+
+/* What the price was before the page was opened. Without a journal the chart begins now, and says why. */
+async function loadPast(told) {
+    product.past = [];
+    const query = new URLSearchParams({ zone: told.zone || "world" }), entries = [];
+    try {
+        const now = await askJson(`/v1/journal/${encodeURIComponent(told.sku)}?${query}&limit=1`);
+        product.ahead = now.to_ms - 1 - Date.now();
+        product.from = now.to_ms - Number(byId("span").value) * 1000;
+        query.set("from", new Date(product.from).toISOString());
+        let next = null, pages = 0;
+        do {
+            const page = await askJson(`/v1/journal/${encodeURIComponent(told.sku)}?${query}`);
+            entries.push(...page.entries);
+            next = page.next;
+            query.set("from", next ?? "");
+        } while (next && ++pages < PAST_PAGES);
+        product.pastSaid = next ? `Only the first ${entries.length.toLocaleString()} changes of this time are shown: look at a shorter one.` : "";
+    } catch (error) {
+        product.pastSaid = `Nothing is known from before you looked: ${error.message}.`;
+        product.from = Date.now() + product.ahead;
+    }
+    product.past = pastPoints(entries.filter((entry) => entry.currency === told.currency), told);
+}
+
+function pastPoints(entries, told) {
+    const points = [], units = 10 ** told.decimals, first = entries[0];
+    if (first?.before > 0 && first.first_ms > product.from)
+        points.push({ x: product.from, baseline: first.before / units, factors: [] });
+    if (!first && told.since_ms <= product.from)
+        points.push({ x: product.from, baseline: told.baseline / units, factors: told.steps.filter((step) => step.step === "factor") });
+    for (const entry of entries) {
+        if (entry.moves > 1 && entry.low > 0 && entry.low_ms < entry.when_ms)
+            points.push({ x: entry.low_ms, baseline: entry.low / units, factors: [] });
+        points.push({ x: entry.when_ms, baseline: entry.amount > 0 ? entry.amount / units : null, factors: entry.factors, entry });
+    }
+    return points;
 }
 
 function lookAt(sku, zone, customer) {
     if (sku === product.sku && zone === product.zone && customer === product.customer)
         return;
-    Object.assign(product, { sku, zone, customer, times: [], amounts: [], factors: new Map() });
+    Object.assign(product, { sku, zone, customer });
+    forget();
     byId("sku").value = sku;
     byId("product-zone").value = zone;
     byId("customer").value = customer;
-    charts.get("chart-history")?.destroy();
-    charts.delete("chart-history");
     if (sku)
         explain();
 }
@@ -411,23 +462,53 @@ function showProduct(told) {
 }
 
 function rememberProduct(told, units) {
-    const push = (list, value) => { list.push(value); if (list.length > POINTS) list.shift(); };
-    push(product.times, clock(Date.now()));
-    push(product.amounts, told.amount / units);
-    for (const step of told.steps)
-        if (step.step === "factor") {
-            if (!product.factors.has(step.name))
-                product.factors.set(step.name, product.times.slice(1).map(() => null));
-            push(product.factors.get(step.name), Number(step.times));
-        }
-    const moving = [...product.factors].filter(([, values]) => values.some((value) => value !== null && value !== 1)).slice(0, 5);
-    timeChart("chart-history", product.times,
-        [line("amount", product.amounts, 1, { stepped: "before" }), ...moving.map(([name, values], i) => line(`× ${name}`, values, i + 2, { yAxisID: "factors", stepped: "before", borderDash: [5, 3] }))],
-        { y: { grace: "10%" }, });
-    const chart = charts.get("chart-history");
-    chart.options.scales.factors = { position: "right", grid: { display: false }, ticks: { color: colour("--soft") }, title: { display: true, text: "factors", color: colour("--soft") }, display: moving.length > 0 };
-    chart.update("none");
+    const factors = told.steps.filter((step) => step.step === "factor"), now = Date.now() + product.ahead, last = product.live.at(-1);
+    const point = { x: last ? now : Math.max(Math.min(told.since_ms, now), product.from, product.past.at(-1)?.x ?? 0), baseline: told.baseline / units, amount: told.amount / units, factors };
+    const same = (a, b) => a.baseline === b.baseline && a.amount === b.amount && JSON.stringify(a.factors.map((f) => f.times)) === JSON.stringify(b.factors.map((f) => f.times));
+    if (!last || !same(last, point))
+        product.live.push(point);
+    if (product.live.length > LIVE_POINTS)
+        product.live.shift();
+    showHistory(told, units, [...product.past.filter((one) => one.x <= product.live[0].x), ...product.live, { ...point, x: now }]);
 }
+
+function showHistory(told, units, points) {
+    const names = [...new Set(points.flatMap((point) => point.factors.map((factor) => factor.name)))];
+    const along = (name) => points.flatMap((point) => point.factors.filter((factor) => factor.name === name).map((factor) => ({ x: point.x, y: Number(factor.times) })));
+    const moving = names.map((name) => [name, along(name)]).filter(([, values]) => values.some((value) => value.y !== 1)).slice(0, 4);
+    const sets = [line("baseline", points.map((point) => ({ x: point.x, y: point.baseline })), 1, { stepped: "before" })];
+    if (product.customer)
+        sets.push(line("amount", points.filter((point) => point.amount !== undefined).map((point) => ({ x: point.x, y: point.amount })), 6, { stepped: "before" }));
+    sets.push(...moving.map(([name, values], i) => line(`× ${name}`, values, i + 2, { yAxisID: "factors", stepped: "before", borderDash: [5, 3] })));
+    const chart = charts.get("chart-history"), from = product.from, to = points.at(-1).x;
+    const day = to - from > 2 * 86400e3;
+    const options = baseOptions({ parsing: true, y: { grace: "10%" }, tooltip: { callbacks: { title: (items) => moment(items[0].parsed.x) } } });
+    Object.assign(options.scales.x, { type: "linear", min: from, max: to });
+    options.scales.x.ticks.callback = (ms) => day ? new Date(ms).toLocaleDateString([], { day: "numeric", month: "short" }) : clock(ms);
+    options.scales.factors = { position: "right", grid: { display: false }, ticks: { color: colour("--soft") }, title: { display: true, text: "factors", color: colour("--soft") }, display: moving.length > 0 };
+    if (chart && chart.data.datasets.length === sets.length) {
+        sets.forEach((set, i) => Object.assign(chart.data.datasets[i], set));
+        chart.options.scales.x.min = from;
+        chart.options.scales.x.max = to;
+        chart.update("none");
+    } else {
+        draw("chart-history", { type: "line", data: { datasets: sets }, options });
+    }
+    byId("past-said").textContent = product.pastSaid;
+    const changes = points.slice(0, -1).filter((point, i) => i === 0 || point.baseline !== points[i - 1].baseline);
+    fillTable(byId("past"), ["since", ["baseline", "number"], ["list", "number"], "factors", "model"], changes.slice(-CHANGES_SHOWN).reverse().map((point) => [
+        moment(point.x), numberCell(point.baseline === null ? "no price" : money(Math.round(point.baseline * units), told.currency, told.decimals)),
+        numberCell(point.entry ? money(point.entry.list, told.currency, told.decimals) : ""),
+        point.factors.filter((factor) => Number(factor.times) !== 1).map((factor) => `${factor.name} × ${Number(factor.times)}`).join(", "),
+        point.entry ? `${point.entry.model} ${point.entry.version}` : ""]));
+}
+
+byId("span").addEventListener("change", () => {
+    const live = product.live;
+    forget();
+    product.live = live;
+    explain();
+});
 
 byId("product-form").addEventListener("submit", (event) => {
     event.preventDefault();
