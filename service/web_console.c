@@ -18,6 +18,7 @@ static const struct console_file {
     const char *text, *end;
 } FILES[] = {
     { "", "text/html; charset=utf-8", console_page, console_page_end },
+    { "index.html", "text/html; charset=utf-8", console_page, console_page_end }, /* as OpenAPI names it, whose paths end with no slash */
     { "console.css", "text/css; charset=utf-8", console_style, console_style_end },
     { "console.js", "text/javascript; charset=utf-8", console_script, console_script_end },
     { "chart.js", "text/javascript; charset=utf-8", console_charts, console_charts_end },

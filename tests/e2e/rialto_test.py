@@ -67,6 +67,17 @@ def skipped(name, why):
     print(f"ok - {name} # SKIP {_one_line(why)}", flush=True)
 
 
+def npm_install(folder, package):
+    """A package of npm at a stated version, and what it needs, into folder/node_modules, by npm's own settings. "" or why that cannot be."""
+    if shutil.which("npm") is None:
+        return "there is no npm"
+    try:
+        status, out, err = run("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", folder, package, timeout=60)
+    except subprocess.TimeoutExpired:
+        return "npm did not answer within 60 s"
+    return "" if status == 0 else f"npm cannot fetch it: {err}"
+
+
 def check(name):
     """Decorator: runs the function at once and prints what became of it."""
     def run(function):

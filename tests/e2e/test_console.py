@@ -175,7 +175,7 @@ with service:
 
     @check("its files are the program's own, with a policy that lets nothing else run; other places are not there")
     def _():
-        for path, kind in (("/console/", "text/html"), ("/console/console.js", "text/javascript"), ("/console/console.css", "text/css"), ("/console/chart.js", "text/javascript")):
+        for path, kind in (("/console/", "text/html"), ("/console/index.html", "text/html"), ("/console/console.js", "text/javascript"), ("/console/console.css", "text/css"), ("/console/chart.js", "text/javascript")):
             status, body, headers = fetch(path)
             equal((path, status, headers.get_content_type()), (path, 200, kind))
             equal((path, headers["X-Content-Type-Options"]), (path, "nosniff"))

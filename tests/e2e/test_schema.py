@@ -71,16 +71,7 @@ def _():
 
 folder = temporary_folder()
 
-def install_ajv():
-    if shutil.which("npm") is None:
-        return "there is no npm"
-    try:
-        status, out, err = run("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", folder, AJV, timeout=60)
-    except subprocess.TimeoutExpired:
-        return "npm did not answer within 60 s"
-    return "" if status == 0 else f"npm cannot fetch it: {err}"
-
-missing = install_ajv()
+missing = npm_install(folder, AJV)
 if missing:
     skipped("ajv: good models are valid, bad ones are not", missing)
 else:
