@@ -337,6 +337,20 @@ bool mirror_idle(struct mirror *mirror)
     return idle;
 }
 
+size_t mirror_room(struct mirror *mirror)
+{
+    size_t most = mirror->config->mirror_bytes_max / 2;
+    (void)pthread_mutex_lock(&mirror->mutex);
+    size_t queued = (size_t)mirror->queued_bytes;
+    (void)pthread_mutex_unlock(&mirror->mutex);
+    return queued < most ? most - queued : 0;
+}
+
+size_t mirror_staged(const struct mirror *mirror)
+{
+    return mirror->staged_bytes;
+}
+
 bool mirror_up(const struct mirror *mirror)
 {
     return atomic_load_explicit(&mirror->up, memory_order_acquire);

@@ -58,6 +58,10 @@ void mirror_swept(struct mirror *mirror, uint32_t partition, uint64_t seq);
 /* mirror_idle - is nothing queued that was not begun to be sent? The hook `wake` is called when it becomes so. True too while Redis
  * is away, when nothing is queued. */
 bool     mirror_idle(struct mirror *mirror);
+/* mirror_room - bytes that may be put and committed now so that the queue stays under half of mirror_bytes_max: what can wait, a sweep's
+ * slices, waits for it. mirror_staged - bytes put since the last commit. */
+size_t   mirror_room(struct mirror *mirror);
+size_t   mirror_staged(const struct mirror *mirror);
 bool     mirror_up(const struct mirror *mirror);
 uint64_t mirror_durable(const struct mirror *mirror);
 

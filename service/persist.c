@@ -19,6 +19,7 @@
 #define SWEEP_SLICE     512u   /* records looked at between two batches */
 #define SWEEP_ID_PLACES 16384u /* or places for ids */
 #define SWEEP_IDS       2048u  /* or ids */
+#define SWEEP_SPARE     8192u  /* bytes of the mirror's queue that a slice leaves free: its last record, heads */
 #define LIST_ROOM       1024u  /* at first */
 
 struct stored_head {
@@ -246,9 +247,9 @@ static bool sweep_ids(struct worker *worker, const struct state *state)
     return true;
 }
 
-static void sweep_records(struct worker *worker, struct state *state)
+static void sweep_records(struct worker *worker, struct state *state, size_t room)
 {
-    for (uint32_t looked = 0; looked < SWEEP_SLICE && worker->sweep.pool < POOL_COUNT; looked++) {
+    for (uint32_t looked = 0; looked < SWEEP_SLICE && worker->sweep.pool < POOL_COUNT && mirror_staged(worker->mirror) < room; looked++) {
         enum state_pool pool = (enum state_pool)worker->sweep.pool;
         worker->sweep.index = state_next_newer(state, pool, worker->sweep.index, worker->sweep.mark);
         if (worker->sweep.index >= state_end(state, pool)) {
@@ -262,13 +263,15 @@ static void sweep_records(struct worker *worker, struct state *state)
     }
 }
 
+/* No faster than Redis takes it: a partition may be larger than the whole queue, and what did not fit would be asked for again, for ever. */
 bool persist_sweep_slice(struct worker *worker)
 {
-    if (!worker->sweep.running && !sweep_begin(worker))
+    size_t room = mirror_room(worker->mirror);
+    if (room < SWEEP_SPARE + SWEEP_IDS * sizeof(uint64_t) || (!worker->sweep.running && !sweep_begin(worker)))
         return false;
     struct state *state = state_of(worker, worker->sweep.number);
     if (!sweep_ids(worker, state))
-        sweep_records(worker, state);
+        sweep_records(worker, state, room - SWEEP_SPARE);
     bool sent = mirror_commit(worker->mirror, state_applied(worker->common));
     if (!sent) { /* Redis went away again: it will ask again */
         worker->sweep.running = false;

@@ -176,4 +176,20 @@ with Service(quote_refresh_ms=REFRESH_MS, watch_skus_max=64) as service:
     def _():
         equal(service.accept(product("sku-1", 4000))["durable"], "redis")
         wait_until(cells_are_whole, 5, "all cells")
+with Service(models={"shop.json": simple_model(zone_levels=1)}, worker_count=1, mirror_bytes_max=65536, cells_per_product_max=1024, cells_max=131072) as service:
+    redis, P = service.redis(), service.instance
+    ZONES = 600  # of one product, and so of one partition: their records are six times as large as the queue
+
+    @check("a partition that is larger than the queue for Redis gets there all the same, the first time and after FLUSHALL")
+    def _():
+        service.accept(product("sku-1", 1000), *(product("sku-1", 1000 + zone, zone=f"z{zone}") for zone in range(1, ZONES)))
+        wait_until(lambda: service.status()["tables"]["cells"]["used"] == ZONES, 10, "all prices")
+
+        def stored():
+            return sum(field.startswith("c") for key in redis.keys(f"{P}:state:*") for field in redis.hash(key))
+
+        wait_until(lambda: stored() == ZONES, 20, "all records in Redis")
+        redis("FLUSHALL")
+        wait_until(lambda: stored() == ZONES, 20, "all records in Redis again")
+        equal(service.accept(product("sku-1", 1234))["durable"], "redis")
 finish()
