@@ -6,13 +6,21 @@ import subprocess
 import urllib.error
 import urllib.request
 
-from rialto_test import SLOW, Failed, die_with_the_test, free_port, temporary_folder, wait_until
+from rialto_test import SLOW, Failed, die_with_the_test, equal, free_port, npm_install, require, temporary_folder, wait_until
 
+AXE = "axe-core@4.14.1"
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 
 
 def is_there():
     return shutil.which("chromium") is not None and shutil.which("chromedriver") is not None
+
+
+def axe():
+    """The text of axe, which looks for what keeps people out, and "" - or "" and why it is not to be had."""
+    folder = temporary_folder("axe.")
+    missing = npm_install(folder, AXE)
+    return ("" if missing else (folder / "node_modules/axe-core/axe.min.js").read_text()), missing
 
 
 class Browser:
@@ -74,6 +82,18 @@ class Browser:
     def complaints(self):
         """What the console was told since the last question."""
         return [entry["message"] for entry in self.ask("POST", self.session + "/se/log", {"type": "browser"})]
+
+    def barriers(self, axe_text):
+        """What axe finds serious or critical in the page as it is now, by all of its rules: a text each."""
+        if not self.run("return typeof axe === 'object'"):
+            self.run(axe_text)
+        found = self.run("return axe.run(document, {resultTypes: ['violations']})")
+        require(len(found["passes"]) > 5, "axe has looked at nothing")
+        return [f"{rule['impact']} {rule['id']}: {node['target']} {node['failureSummary']}" for rule in found["violations"]
+                if rule["impact"] in ("serious", "critical") for node in rule["nodes"]]
+
+    def is_open_to_all(self, axe_text, what):
+        equal(self.barriers(axe_text), [], what)
 
     def close(self):
         try:

@@ -221,6 +221,30 @@ with service:
         @check("the console was told nothing")
         def _():
             equal(chromium.complaints(), [])
+
+        def look_for_barriers(axe_text):
+            @check("axe finds nothing serious or critical: nobody, a customer with terms of their own, why; light and dark, wide and on a phone")
+            def _():
+                consent("C16422", profile=True)
+                for scheme, width in (("light", 1280), ("dark", 1280), ("light", 360), ("dark", 360)):
+                    chromium.screen(width, 900, is_phone=width < 500, scheme=scheme)
+                    chromium.open(url)
+                    eventually("the price", "CN¥9.90", lambda: text("milk", ".price .amount"))
+                    chromium.is_open_to_all(axe_text, f"nobody, {scheme} {width}")
+                    choose("customer", "C16422")
+                    eventually("the words", True, lambda: text("cake", ".disclosure") != "")
+                    eventually("the switches", False, lambda: chromium.run("return document.getElementById('consents').disabled"))
+                    chromium.is_open_to_all(axe_text, f"a customer, {scheme} {width}")
+                    chromium.run("document.querySelector('[data-sku=cake] .why').click()")
+                    eventually("the steps", True, lambda: "demand" in chromium.run("return document.getElementById('why-text').innerText"))
+                    chromium.is_open_to_all(axe_text, f"why, {scheme} {width}")
+                consent("C16422", profile=False)
+
+        axe_text, missing = browser.axe()
+        if missing:
+            skipped("axe finds nothing serious", missing)
+        else:
+            look_for_barriers(axe_text)
         chromium.close()
 
     if VARIANT != "asan":  # the same page: once is enough
