@@ -15,8 +15,19 @@ static inline uint64_t mix64(uint64_t x)
     return x ^ (x >> 31);
 }
 
-struct rialto_key key_of_id(const uint8_t secret[RIALTO_SECRET_BYTES], const char *id, size_t bytes)
+static __attribute__((noinline)) struct rialto_key key_of_long_id(const uint8_t secret[RIALTO_SECRET_BYTES],
+                                                                  const char *id, size_t bytes)
 {
+    XXH128_hash_t hash = XXH3_128bits_withSecret(id, bytes, secret, RIALTO_SECRET_BYTES);
+    return key_unreserved((struct rialto_key){ .lo = hash.low64, .hi = hash.high64 });
+}
+
+__attribute__((flatten)) struct rialto_key key_of_id(const uint8_t secret[RIALTO_SECRET_BYTES], const char *id,
+                                                     size_t bytes)
+{
+    /* Most ids are short. Without the other branches of XXH3 this needs no stack and saves no register. */
+    if (__builtin_expect(bytes > 16, 0))
+        return key_of_long_id(secret, id, bytes);
     XXH128_hash_t hash = XXH3_128bits_withSecret(id, bytes, secret, RIALTO_SECRET_BYTES);
     return key_unreserved((struct rialto_key){ .lo = hash.low64, .hi = hash.high64 });
 }

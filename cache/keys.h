@@ -25,10 +25,12 @@ struct rialto_key key_mix(struct rialto_key other);
 /* key_unreserved - moves the two keys that mark lines to a neighbour. */
 static inline struct rialto_key key_unreserved(struct rialto_key key)
 {
-    if ((key.lo | key.hi) == 0)
-        key.lo = 1;
-    else if ((key.lo & key.hi) == UINT64_MAX)
-        key.lo = UINT64_MAX - 1;
+    if (__builtin_expect(key.lo == key.hi, 0)) {
+        if (key.lo == 0)
+            key.lo = 1;
+        else if (key.lo == UINT64_MAX)
+            key.lo = UINT64_MAX - 1;
+    }
     return key;
 }
 

@@ -3,10 +3,13 @@
  *   request --ask_by_ids()--> hash of the customer, their line on its way        (ask_by_handles(): hashed before)
  *           --hash_skus()--> hashes of a chunk of products (work while the customer's line comes)
  *           --ask_finish()-> terms, zone and the zones around it
- *   chunk   --find_lines()-> tags of all, then lines of all: cells of the nearest zone that has one, offers
- *           --compose()----> quotes
+ *   chunk   --start_items()-> tags of all begin to come
+ *           --seek_cells()--> lines begin to come where the tags say that they are, widen_cells(): tags of the zone around
+ *                             where they say that they are not
+ *           --compose()-----> quotes of lines that were asked for before
  *
- * Bounded: a chunk is CHUNK products; everything lies on the stack, about 20 KiB. Nothing is stored anywhere else. A product
+ * So there is something to compute while memory is waited for, and a quote is made while its line is in the nearest
+ * cache. Bounded: a chunk is CHUNK products; everything lies on the stack, about 16 KiB. Nothing is stored anywhere else. A product
  * is looked for in RIALTO_ZONE_LEVELS zones at most, in each of them in RIALTO_EXTENTS_MAX extents, and a probe of one looks
  * at RIALTO_PROBE_MAX tags; a line that is being written is waited for as long as line.h says, then the answer is BUSY. */
 #include "cache/reader.h"
@@ -48,8 +51,12 @@ struct ask { /* one request, resolved */
     uint32_t terms_age_ms;
     struct rialto_key customer;
     struct probe terms_probe;
+    enum rialto_status terms_sought; /* what probe_seek() said */
     union terms_image terms;
-    struct quote_inputs inputs; /* what all quotes of the request share */
+    struct quote_inputs inputs; /* what all quotes of the request share; the other members are of the product at hand */
+    union cell_image cell;      /* its lines */
+    union offer_image offer;
+    bool offers; /* the customer has some */
 };
 
 /* ---- the request ------------------------------------------------------------------------------------- */
@@ -103,9 +110,9 @@ static uint32_t heartbeat_age_ms(const struct rialto *r, uint32_t partition, int
 {
     int64_t beat = atomic_load_explicit(&r->folder.control->heartbeat[partition].beat_mono_ms, memory_order_relaxed);
     int64_t age = mono_ms - beat;
-    if (beat == 0 || age < -OTHER_BOOT_MS || age > UINT32_MAX)
-        return UINT32_MAX;
-    return age < 0 ? 0 : (uint32_t)age;
+    if (__builtin_expect((uint64_t)age <= UINT32_MAX && beat != 0, 1))
+        return (uint32_t)age;
+    return beat != 0 && age < 0 && age >= -OTHER_BOOT_MS ? 0 : UINT32_MAX;
 }
 
 static const struct folder_table *table_of(const struct ask *a, enum rialto_table table)
@@ -127,7 +134,9 @@ static void ask_begin(struct ask *a, const struct rialto *r)
     a->zone_currency = 0;
     a->has_customer = a->has_terms = a->terms_good = false;
     a->terms_age_ms = 0;
+    a->offers = false;
     a->inputs = (struct quote_inputs){
+        .cell = &a->cell.line,
         .now_ms = a->now_ms,
         .stale_after_ms = __atomic_load_n(&c->stale_after_ms, __ATOMIC_RELAXED),
         .personal_stale_ms = __atomic_load_n(&c->personal_stale_ms, __ATOMIC_RELAXED),
@@ -205,6 +214,13 @@ static enum rialto_status ask_by_handles(struct ask *a, const struct rialto *r, 
     return ask_common(a, q->basis, q->currency);
 }
 
+/* Where the customer's line is; it begins to come. */
+static void seek_terms(struct ask *a)
+{
+    if (a->has_customer)
+        a->terms_sought = probe_seek(&a->terms_probe, table_of(a, RIALTO_TABLE_TERMS), TERMS_WORDS, true);
+}
+
 /* The customer's line. When it cannot be read in bounded time the answer is the baseline: privacy fails closed, and a
  * price comes. */
 static void read_terms(struct ask *a)
@@ -212,8 +228,8 @@ static void read_terms(struct ask *a)
     if (!a->has_customer)
         return;
     a->terms_age_ms = heartbeat_age_ms(a->r, key_partition(a->customer), a->mono_ms);
-    enum rialto_status status =
-        probe_find(&a->terms_probe, table_of(a, RIALTO_TABLE_TERMS), TERMS_WORDS, a->terms.word);
+    enum rialto_status status = probe_find_sought(&a->terms_probe, table_of(a, RIALTO_TABLE_TERMS), TERMS_WORDS,
+                                                  a->terms_sought, a->terms.word);
     if (status == RIALTO_NOT_FOUND)
         return;
     if (status == RIALTO_BUSY) {
@@ -317,6 +333,8 @@ static void resolve_zone(struct ask *a)
 static void ask_finish(struct ask *a)
 {
     read_terms(a);
+    /* Terms that are out of date too: a lock holds all the same. */
+    a->offers = a->has_terms && (a->terms.line.kinds & RIALTO_TERMS_HAS_OFFERS) != 0;
     resolve_zone(a);
 }
 
@@ -335,23 +353,20 @@ static void name_zone(const struct ask *a, uint32_t number, struct rialto_quote 
 
 /* ---- the products ------------------------------------------------------------------------------------ */
 
-struct item { /* one product of a chunk on its way to a quote */
+struct item { /* one product of a chunk on its way to a quote; what is hardly ever touched comes last */
     struct rialto_key sku;
-    struct probe cell_probe;
-    struct probe offer_probe;
-    union cell_image cell;
-    union offer_image offer;
-    const struct rialto_rule_row *rule;
     enum rialto_status status; /* NOT_FOUND = still looking */
     uint8_t level;
-    bool begun;          /* cell_probe has been at its level's first tags */
+    bool begun;          /* cell_probe has been at its level's first tags, or there are none */
+    bool only;           /* there is one extent to look at */
     bool other_currency; /* a cell was there, in a currency that may not answer */
-    bool has_offer;
+    struct probe cell_probe;
+    struct probe offer_probe;
 };
 
 static void begin_item(struct item *it, enum rialto_status status)
 {
-    it->other_currency = it->has_offer = false;
+    it->other_currency = false;
     it->level = 0;
     it->status = status;
 }
@@ -385,11 +400,18 @@ static void fetch_world(const struct ask *a, const struct item *it)
                     key_pair_mixed(it->sku, a->r->world_mixed), true);
 }
 
-static void start_cell(const struct ask *a, struct item *it, bool eager)
+static inline __attribute__((always_inline)) void start_cell(const struct ask *a, struct item *it, bool eager)
 {
-    it->begun = false;
     probe_start(&it->cell_probe, table_of(a, RIALTO_TABLE_CELLS), CELL_WORDS, key_partition(it->sku),
                 key_pair_mixed(it->sku, a->level[it->level].mixed), eager);
+    it->begun = false;
+    it->only = it->cell_probe.left == 0;
+}
+
+static void start_offer(const struct ask *a, struct item *it)
+{
+    probe_start(&it->offer_probe, table_of(a, RIALTO_TABLE_OFFERS), OFFER_WORDS, key_partition(a->customer),
+                key_pair(a->customer, it->sku), false);
 }
 
 static bool currency_fits(const struct ask *a, const struct rialto_rule_row *rule)
@@ -399,43 +421,47 @@ static bool currency_fits(const struct ask *a, const struct rialto_rule_row *rul
     return a->currency == NULL || strncmp(a->currency, rule->currency, sizeof rule->currency) == 0;
 }
 
-static void read_cell(const struct ask *a, struct item *it)
+/* The cell in the line where the probe is, into a->cell, and its rule. NOT_FOUND: another key's, or not one that may answer. */
+static enum rialto_status read_cell(struct ask *a, struct item *it)
 {
-    it->status = probe_read(&it->cell_probe, table_of(a, RIALTO_TABLE_CELLS), CELL_WORDS, it->cell.word);
-    if (it->status != RIALTO_OK)
-        return;
-    it->rule = reader_rule(a->r, it->cell.line.rule); /* NULL: no row says what the amount means */
-    if (it->rule != NULL && currency_fits(a, it->rule))
-        return;
-    it->other_currency = it->other_currency || it->rule != NULL;
-    it->status = RIALTO_NOT_FOUND;
-}
-
-/* What the first look cannot decide: see probe_seek(). */
-static struct look seek_on(const struct ask *a, struct item *it)
-{
-    enum rialto_status status = probe_seek(&it->cell_probe, table_of(a, RIALTO_TABLE_CELLS), CELL_WORDS, !it->begun);
-    if (status == RIALTO_BUSY)
-        it->status = RIALTO_BUSY;
-    return (
-        struct look){ .slot = it->cell_probe.slot, .found = status == RIALTO_OK, .absent = status == RIALTO_NOT_FOUND };
-}
-
-static enum rialto_status compose(const struct ask *a, struct quote_inputs *in, const struct item *it,
-                                  struct rialto_quote *ret)
-{
-    if (__builtin_expect(it->status != RIALTO_OK, 0)) {
-        memset(ret, 0, sizeof *ret);
-        return it->status == RIALTO_UNKNOWN_PRODUCT && it->other_currency ? RIALTO_OTHER_CURRENCY : it->status;
+    enum rialto_status status = probe_read(&it->cell_probe, table_of(a, RIALTO_TABLE_CELLS), CELL_WORDS, a->cell.word);
+    if (status != RIALTO_OK)
+        return status;
+    const struct rialto_rule_row *rule =
+        reader_rule(a->r, a->cell.line.rule); /* NULL: no row says what the amount means */
+    if (rule == NULL || !currency_fits(a, rule)) {
+        it->other_currency = it->other_currency || rule != NULL;
+        return RIALTO_NOT_FOUND;
     }
-    in->cell = &it->cell.line;
-    in->rule = it->rule;
-    in->offer = it->has_offer ? &it->offer.line : NULL;
-    in->age_ms = heartbeat_age_ms(a->r, key_partition(it->sku), a->mono_ms);
-    quote_compose(in, ret);
+    a->inputs.rule = rule;
+    return RIALTO_OK;
+}
+
+/* The offer for it, into a->offer. A price without a promised lock would be a wrong one: BUSY. */
+static enum rialto_status read_offer(struct ask *a, struct item *it)
+{
+    if (!a->offers)
+        return RIALTO_OK;
+    enum rialto_status status =
+        probe_find(&it->offer_probe, table_of(a, RIALTO_TABLE_OFFERS), OFFER_WORDS, a->offer.word);
+    a->inputs.offer = status == RIALTO_OK ? &a->offer.line : NULL;
+    return status == RIALTO_BUSY ? RIALTO_BUSY : RIALTO_OK;
+}
+
+/* The quote of what read_cell() and read_offer() have read. */
+static void compose(struct ask *a, const struct item *it, struct rialto_quote *ret)
+{
+    a->inputs.age_ms = heartbeat_age_ms(a->r, key_partition(it->sku), a->mono_ms);
+    quote_compose(&a->inputs, ret);
     ret->flags |= a->flags;
     name_zone(a, it->level, ret);
-    return RIALTO_OK;
+}
+
+static __attribute__((cold)) void no_quote(struct rialto_quote *ret, enum rialto_status *ret_status,
+                                           enum rialto_status status)
+{
+    memset(ret, 0, sizeof *ret);
+    *ret_status = status;
 }
 
 struct worklist { /* products of a chunk, by number */
@@ -443,18 +469,40 @@ struct worklist { /* products of a chunk, by number */
     uint8_t number[CHUNK];
 };
 
+struct chunk { /* of a page */
+    size_t count;
+    struct item *item;
+    struct rialto_quote *quote;
+    enum rialto_status *status;
+    struct worklist look; /* whose tags have been asked for */
+    struct worklist line; /* whose lines have been */
+};
+
+/* What the first look cannot decide: see probe_seek(). Neither found nor absent: busy, and that is the answer. */
+static struct look seek_on(const struct ask *a, struct chunk *c, uint8_t number)
+{
+    struct item *it = &c->item[number];
+    enum rialto_status status = probe_seek(&it->cell_probe, table_of(a, RIALTO_TABLE_CELLS), CELL_WORDS, !it->begun);
+    if (status == RIALTO_BUSY)
+        no_quote(&c->quote[number], &c->status[number], RIALTO_BUSY);
+    return (
+        struct look){ .slot = it->cell_probe.slot, .found = status == RIALTO_OK, .absent = status == RIALTO_NOT_FOUND };
+}
+
 /* Where the products of `look` are: those at a line that may be theirs go to `line` and it begins to come, those that this
  * zone does not have stay. Which of both is a coin's throw, so there is no branch between them. */
-static void seek_cells(const struct ask *a, struct item item[], struct worklist *look, struct worklist *line)
+static void seek_cells(const struct ask *a, struct chunk *c)
 {
+    struct worklist *look = &c->look, *line = &c->line;
+    struct item *item = c->item;
     size_t on = 0, lines = 0;
-    for (size_t k = 0; k < look->count; k++) {
+    for (size_t k = 0, n = look->count; k < n; k++) {
         uint8_t number = look->number[k];
         struct item *it = &item[number];
         struct probe *p = &it->cell_probe;
         struct look seen = probe_look(p);
-        if (__builtin_expect(it->begun | (p->in->capacity == 0) | !(seen.found | (seen.absent & (p->left == 0))), 0))
-            seen = seek_on(a, it);
+        if (__builtin_expect(it->begun | !(seen.found | (seen.absent & it->only)), 0))
+            seen = seek_on(a, c, number);
         it->begun = true;
         p->slot = seen.slot;
         uintptr_t here = (uintptr_t)it, there = (uintptr_t)&p->in->lines[seen.slot * CELL_WORDS];
@@ -469,98 +517,124 @@ static void seek_cells(const struct ask *a, struct item item[], struct worklist 
 }
 
 /* On to the zone around, where there is one. */
-static void widen_cells(const struct ask *a, struct item item[], struct worklist *look, bool eager)
+static void widen_cells(const struct ask *a, struct chunk *c, bool eager)
 {
+    struct worklist *look = &c->look;
     size_t on = 0;
     for (size_t k = 0; k < look->count; k++) {
-        struct item *it = &item[look->number[k]];
-        if (it->level + 1u == a->level_count) {
-            it->status = RIALTO_UNKNOWN_PRODUCT;
+        uint8_t number = look->number[k];
+        struct item *it = &c->item[number];
+        if (__builtin_expect(it->level + 1u == a->level_count, 0)) {
+            no_quote(&c->quote[number], &c->status[number],
+                     it->other_currency ? RIALTO_OTHER_CURRENCY : RIALTO_UNKNOWN_PRODUCT);
             continue;
         }
         it->level++;
         start_cell(a, it, eager);
-        look->number[on++] = look->number[k];
+        look->number[on++] = number;
     }
     look->count = on;
 }
 
-/* Round after round: all products seek, and what they need next begins to come; then those at a line read it. A round
- * moves every probe on, so there are few: one for each zone outward, and one more where a tag was another key's. */
-static void find_cells(const struct ask *a, size_t n, struct item item[])
+static void start_items(const struct ask *a, struct chunk *c, bool eager)
 {
-    struct worklist look = { .count = 0 }, line;
-    bool eager = n == 1; /* there is nothing else to wait for */
-    for (size_t i = 0; i < n; i++) {
-        if (item[i].status != RIALTO_NOT_FOUND)
+    size_t count = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        struct item *it = &c->item[i];
+        if (__builtin_expect(it->status != RIALTO_NOT_FOUND, 0)) {
+            no_quote(&c->quote[i], &c->status[i], it->status);
             continue;
-        start_cell(a, &item[i], eager);
-        look.number[look.count++] = (uint8_t)i;
-    }
-    while (look.count > 0) {
-        seek_cells(a, item, &look, &line);
-        widen_cells(a, item, &look, eager);
-        for (size_t k = 0; k < line.count; k++) {
-            struct item *it = &item[line.number[k]];
-            read_cell(a, it);
-            if (__builtin_expect(it->status == RIALTO_NOT_FOUND, 0))
-                look.number[look.count++] = line.number[k];
         }
+        start_cell(a, it, eager);
+        if (a->offers)
+            start_offer(a, it);
+        c->look.number[count++] = (uint8_t)i;
     }
+    c->look.count = count;
 }
 
-static void start_offers(const struct ask *a, size_t n, struct item item[])
+/* Quotes of some of those whose lines have come. */
+static void finish_items(struct ask *a, struct chunk *c, const struct worklist *line, size_t from, size_t to)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (item[i].status == RIALTO_NOT_FOUND)
-            probe_start(&item[i].offer_probe, table_of(a, RIALTO_TABLE_OFFERS), OFFER_WORDS, key_partition(a->customer),
-                        key_pair(a->customer, item[i].sku), false);
-    }
-}
-
-static void read_offers(const struct ask *a, size_t n, struct item item[])
-{
-    for (size_t i = 0; i < n; i++) {
-        if (item[i].status != RIALTO_OK)
+    for (size_t k = from; k < to; k++) {
+        uint8_t number = line->number[k];
+        struct item *it = &c->item[number];
+        enum rialto_status status = read_cell(a, it);
+        if (__builtin_expect(status == RIALTO_NOT_FOUND, 0)) {
+            c->look.number[c->look.count++] = number;
             continue;
-        enum rialto_status status =
-            probe_find(&item[i].offer_probe, table_of(a, RIALTO_TABLE_OFFERS), OFFER_WORDS, item[i].offer.word);
+        }
         if (status == RIALTO_OK)
-            item[i].has_offer = true;
-        else if (status == RIALTO_BUSY) /* a price without a promised lock would be a wrong one */
-            item[i].status = RIALTO_BUSY;
+            status = read_offer(a, it);
+        if (__builtin_expect(status != RIALTO_OK, 0)) {
+            no_quote(&c->quote[number], &c->status[number], status);
+            continue;
+        }
+        compose(a, it, &c->quote[number]);
+        c->status[number] = RIALTO_OK;
     }
 }
 
-static void find_lines(const struct ask *a, size_t n, struct item item[])
+/* Round after round: all products seek, and what they need next begins to come; quotes are made of the lines of the round
+ * before, half of them first, while the tags of the zone around come. A round moves every probe on, so there are few: one for
+ * each zone outward, and one more where a tag was another key's. */
+static void answer_chunk(struct ask *a, struct chunk *c)
 {
-    /* Terms that are out of date too: a lock holds all the same. */
-    bool offers = a->has_terms && (a->terms.line.kinds & RIALTO_TERMS_HAS_OFFERS) != 0;
-    if (offers)
-        start_offers(a, n, item);
-    find_cells(a, n, item);
-    if (offers)
-        read_offers(a, n, item);
+    bool eager = c->count == 1; /* there is nothing else to wait for */
+    start_items(a, c, eager);
+    while (c->look.count + c->line.count > 0) {
+        struct worklist come = c->line;
+        finish_items(a, c, &come, 0, come.count / 2);
+        seek_cells(a, c);
+        widen_cells(a, c, eager);
+        finish_items(a, c, &come, come.count / 2, come.count);
+    }
 }
 
 /* Products by ids, or by handles where `sku` is NULL. */
+static void prepare_items(const struct ask *a, size_t n, const char *const sku[],
+                          const struct rialto_product_handle product[], struct item item[])
+{
+    if (sku != NULL)
+        hash_skus(a, n, sku, item);
+    else
+        take_handles(a, n, product, item);
+}
+
+/* The first products of a request: who asks becomes known meanwhile, for that takes two waits. */
+static void prepare_first(struct ask *a, size_t n, const char *const sku[],
+                          const struct rialto_product_handle product[], struct item item[])
+{
+    size_t half = n / 2;
+    prepare_items(a, half, sku, product, item);
+    if (n > 1)
+        seek_terms(a);
+    prepare_items(a, n - half, sku != NULL ? sku + half : NULL, sku != NULL ? NULL : product + half, item + half);
+    if (n == 1) {
+        fetch_world(a, item);
+        seek_terms(a);
+    }
+    ask_finish(a);
+}
+
 static void answer(struct ask *a, size_t n, const char *const sku[], const struct rialto_product_handle product[],
                    struct rialto_quote ret[], enum rialto_status ret_status[])
 {
     struct item item[CHUNK];
     for (size_t from = 0; from < n; from += CHUNK) {
-        size_t count = n - from < CHUNK ? n - from : CHUNK;
-        if (sku != NULL)
-            hash_skus(a, count, &sku[from], item);
-        else
-            take_handles(a, count, &product[from], item);
-        if (n == 1)
-            fetch_world(a, item);
+        struct chunk c;
+        c.count = n - from < CHUNK ? n - from : CHUNK;
+        c.line.count = 0;
+        c.item = item;
+        c.quote = &ret[from];
+        c.status = &ret_status[from];
+        const char *const *ids = sku != NULL ? sku + from : NULL;
+        const struct rialto_product_handle *handles = sku != NULL ? NULL : product + from;
         if (from == 0)
-            ask_finish(a);
-        find_lines(a, count, item);
-        for (size_t i = 0; i < count; i++)
-            ret_status[from + i] = compose(a, &a->inputs, &item[i], &ret[from + i]);
+            prepare_first(a, c.count, ids, handles, item);
+        else
+            prepare_items(a, c.count, ids, handles, item);
+        answer_chunk(a, &c);
     }
 }
 
@@ -649,20 +723,16 @@ enum rialto_status reader_quote(const struct rialto *r, const struct rialto_requ
                                 struct reader_lines *ret_lines, struct rialto_quote *ret)
 {
     struct ask a;
-    struct item item;
     struct rialto_zone_handle zone;
     enum rialto_status status = ask_by_ids(&a, r, request, &zone);
     if (status != RIALTO_OK)
         return status;
-    hash_skus(&a, 1, &sku, &item);
-    ask_finish(&a);
-    find_lines(&a, 1, &item);
-    status = compose(&a, &a.inputs, &item, ret);
-    *ret_lines = (struct reader_lines){ .cell = item.cell, .terms = a.terms, .offer = item.offer, .inputs = a.inputs };
+    answer(&a, 1, &sku, NULL, ret, &status);
+    *ret_lines = (struct reader_lines){ .cell = a.cell, .terms = a.terms, .offer = a.offer, .inputs = a.inputs };
     if (status != RIALTO_OK)
         return status;
     ret_lines->inputs.cell = &ret_lines->cell.line;
     ret_lines->inputs.terms = a.inputs.terms != NULL ? &ret_lines->terms.line : NULL;
-    ret_lines->inputs.offer = item.has_offer ? &ret_lines->offer.line : NULL;
+    ret_lines->inputs.offer = a.inputs.offer != NULL ? &ret_lines->offer.line : NULL;
     return RIALTO_OK;
 }

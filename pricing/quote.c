@@ -8,19 +8,31 @@
 #define NEUTRAL_E4 10000
 #define ENDING_MAX (INT64_C(1) << 62) /* beyond it no amount is money, and sums could overflow */
 #define KINDS_MASK 0x00FFu            /* RIALTO_KIND_* in a field that carries other bits too */
+/* What the steps work on: with all of them in one function the compiler keeps it in registers. */
+#define STEP       static inline __attribute__((always_inline))
 #define MADE_BY    (RIALTO_FLAG_PERSONAL | RIALTO_FLAG_OFFER | RIALTO_FLAG_LOCK | RIALTO_FLAG_BOUNDED)
 
-static bool passed(uint32_t until_s, int64_t now_ms)
+STEP bool passed(uint32_t until_s, int64_t now_ms)
 {
     return until_s != 0 && now_ms >= (int64_t)until_s * 1000;
 }
 
+struct draft {
+    int64_t amount, baseline, list, floor, ceiling, valid_until_ms;
+    uint32_t age_ms, flags, multiplier_e4, kinds, used;
+};
+
+static __attribute__((noinline, cold)) int64_t scaled_wide_e4(int64_t amount, int64_t e4)
+{
+    return (int64_t)div_half_even((int128)amount * e4, NEUTRAL_E4);
+}
+
 /* amount x e4 / 10000, half to even; 0 <= e4 < 2^17. Most products fit 64 bits, where dividing is several times faster. */
-static int64_t scaled_e4(int64_t amount, int64_t e4)
+STEP int64_t scaled_e4(int64_t amount, int64_t e4)
 {
     int64_t product = 0;
-    if (__builtin_mul_overflow(amount, e4, &product))
-        return (int64_t)div_half_even((int128)amount * e4, NEUTRAL_E4);
+    if (__builtin_expect(__builtin_mul_overflow(amount, e4, &product), 0))
+        return scaled_wide_e4(amount, e4);
     int64_t quotient = product / NEUTRAL_E4, rest = product % NEUTRAL_E4;
     if (rest < 0) {
         rest += NEUTRAL_E4;
@@ -31,13 +43,13 @@ static int64_t scaled_e4(int64_t amount, int64_t e4)
 }
 
 /* The earlier of two deadlines in ms, where 0 is none. */
-static int64_t sooner(int64_t a_ms, uint32_t b_s)
+STEP int64_t sooner(int64_t a_ms, uint32_t b_s)
 {
     int64_t b_ms = (int64_t)b_s * 1000;
     return b_ms == 0 || (a_ms != 0 && a_ms < b_ms) ? a_ms : b_ms;
 }
 
-int64_t ending_within(int64_t amount, uint32_t step, uint32_t less, int64_t floor, int64_t ceiling)
+STEP int64_t ending(int64_t amount, uint32_t step, uint32_t less, int64_t floor, int64_t ceiling)
 {
     /* Of a set within [floor, ceiling] the member nearest to the amount is also nearest to the clamped amount. */
     int64_t inside = clamp_i64(amount, floor, ceiling);
@@ -62,15 +74,21 @@ int64_t ending_within(int64_t amount, uint32_t step, uint32_t less, int64_t floo
     return upper_fits ? upper : inside;
 }
 
-/* Terms that rest on a kind of data that may move no price here are not looked at, whatever else they rest on. */
-static bool terms_usable(const struct quote_inputs *in)
+int64_t ending_within(int64_t amount, uint32_t step, uint32_t less, int64_t floor, int64_t ceiling)
 {
-    return in->terms != NULL && (in->terms->kinds & in->rule->forbidden) == 0 && !passed(in->terms->until_s, in->now_ms) &&
-           in->terms->group_map == in->group_map && in->terms_age_ms <= in->personal_stale_ms;
+    return ending(amount, step, less, floor, ceiling);
+}
+
+/* Terms that rest on a kind of data that may move no price here are not looked at, whatever else they rest on. */
+STEP bool terms_usable(const struct quote_inputs *in)
+{
+    return in->terms != NULL && (in->terms->kinds & in->rule->forbidden) == 0 &&
+           !passed(in->terms->until_s, in->now_ms) && in->terms->group_map == in->group_map &&
+           in->terms_age_ms <= in->personal_stale_ms;
 }
 
 /* Keep an amount within the model's bounds, and say whether they spoke. */
-static int64_t bounded(int64_t amount, struct rialto_quote *q)
+STEP int64_t bounded(int64_t amount, struct draft *q)
 {
     int64_t inside = clamp_i64(amount, q->floor, q->ceiling);
     if (inside != amount)
@@ -79,20 +97,20 @@ static int64_t bounded(int64_t amount, struct rialto_quote *q)
 }
 
 /* Baseline x multiplier, rounded once, then the ending. */
-static void apply_multiplier(const struct quote_inputs *in, struct rialto_quote *q)
+STEP void apply_multiplier(const struct quote_inputs *in, struct draft *q)
 {
-    uint16_t m = in->terms->multiplier_e4[q->group % RIALTO_GROUPS_MAX];
+    uint16_t m = in->terms->multiplier_e4[in->cell->group % RIALTO_GROUPS_MAX];
     q->multiplier_e4 = m;
     if (m == NEUTRAL_E4)
         return;
-    q->amount = ending_within(bounded(scaled_e4(q->baseline, m), q), in->rule->ending_step, in->rule->ending_less,
-                              q->floor, q->ceiling);
+    q->amount = ending(bounded(scaled_e4(q->baseline, m), q), in->rule->ending_step, in->rule->ending_less, q->floor,
+                       q->ceiling);
     q->kinds = in->terms->kinds & KINDS_MASK;
     q->flags |= RIALTO_FLAG_PERSONAL;
 }
 
 /* What the offer makes of an amount, before bounds. */
-static int64_t offered(const struct rialto_offer_line *offer, int64_t from)
+STEP int64_t offered(const struct rialto_offer_line *offer, int64_t from)
 {
     switch (offer->kind) {
     case RIALTO_OFFER_FIXED: return offer->value;
@@ -102,7 +120,7 @@ static int64_t offered(const struct rialto_offer_line *offer, int64_t from)
     }
 }
 
-static void apply_offer(const struct quote_inputs *in, struct rialto_quote *q)
+STEP void apply_offer(const struct quote_inputs *in, struct draft *q)
 {
     const struct rialto_offer_line *offer = in->offer;
     bool money = offer->kind == RIALTO_OFFER_FIXED || offer->kind == RIALTO_OFFER_AMOUNT_OFF;
@@ -126,33 +144,33 @@ static void apply_offer(const struct quote_inputs *in, struct rialto_quote *q)
 }
 
 /* The owner judges consent before it publishes; a kind that is not permitted now ends an older offer here too. */
-static bool offer_permitted(const struct quote_inputs *in)
+STEP bool offer_permitted(const struct quote_inputs *in)
 {
     unsigned kinds = in->offer->kinds & KINDS_MASK;
     return (kinds & ~(unsigned)in->terms->consent) == 0 && (kinds & in->rule->forbidden) == 0;
 }
 
-static void apply_personal(const struct quote_inputs *in, struct rialto_quote *q)
+STEP void apply_personal(const struct quote_inputs *in, struct draft *q)
 {
-    q->used = (uint8_t)(q->used | (in->terms->kinds & in->rule->reads));
+    q->used |= in->terms->kinds & in->rule->reads;
     q->valid_until_ms = sooner(q->valid_until_ms, in->terms->until_s);
     apply_multiplier(in, q);
     if (in->offer != NULL && offer_permitted(in)) {
         apply_offer(in, q);
         if (q->flags & RIALTO_FLAG_OFFER)
-            q->used = (uint8_t)(q->used | (in->offer->kinds & KINDS_MASK));
+            q->used |= in->offer->kinds & KINDS_MASK;
     }
 }
 
 /* An amount that nothing personal is part of. */
-static void set_impersonal(struct rialto_quote *q, int64_t amount)
+STEP void set_impersonal(struct draft *q, int64_t amount)
 {
     q->amount = amount;
     q->kinds = 0;
     q->flags &= ~MADE_BY;
 }
 
-static void apply_age(const struct quote_inputs *in, struct rialto_quote *q)
+STEP void apply_age(const struct quote_inputs *in, struct draft *q)
 {
     bool late = passed(in->cell->until_s, in->now_ms);
     int64_t age_ms = in->age_ms;
@@ -173,7 +191,7 @@ static void apply_age(const struct quote_inputs *in, struct rialto_quote *q)
 }
 
 /* A lock is owed, with its amount alone: it asks for no consent, rests on no personal data, and holds whatever made the amount. */
-static void apply_lock(const struct quote_inputs *in, struct rialto_quote *q)
+STEP void apply_lock(const struct quote_inputs *in, struct draft *q)
 {
     const struct rialto_offer_line *offer = in->offer;
     if (offer->locked <= 0 || passed(offer->lock_until_s, in->now_ms) || offer->currency != in->rule->currency_number ||
@@ -184,33 +202,50 @@ static void apply_lock(const struct quote_inputs *in, struct rialto_quote *q)
     q->valid_until_ms = sooner(q->valid_until_ms, offer->lock_until_s);
 }
 
-static void describe(const struct quote_inputs *in, struct rialto_quote *q)
+STEP struct draft drafted(const struct quote_inputs *in)
 {
     const struct rialto_cell_line *cell = in->cell;
-    q->amount = cell->baseline;
-    q->baseline = cell->baseline;
-    q->list = cell->list;
-    q->floor = (int64_t)(cell->lo_product & (uint64_t)RIALTO_BOUND_MAX);
-    q->ceiling = (int64_t)(cell->hi_place & (uint64_t)RIALTO_BOUND_MAX);
-    q->as_of_ms = (int64_t)cell->as_of_s * 1000;
-    q->valid_until_ms = passed(cell->until_s, in->now_ms) ? 0 : (int64_t)cell->until_s * 1000;
-    q->age_ms = in->age_ms;
-    q->flags = (cell->flags & RIALTO_CELL_GUARDED) != 0 ? RIALTO_FLAG_GUARDED : 0;
-    q->multiplier_e4 = NEUTRAL_E4;
-    q->rule = cell->rule;
-    q->kinds = 0;
-    q->disclosure = 0;
-    q->used = in->zone_kinds;
-    q->decimals = in->rule->decimals;
-    q->group = cell->group;
-    memcpy(q->currency, in->rule->currency, sizeof q->currency);
-    q->currency[sizeof q->currency - 1] = '\0';
+    return (struct draft){
+        .amount = cell->baseline,
+        .baseline = cell->baseline,
+        .list = cell->list,
+        .floor = (int64_t)(cell->lo_product & (uint64_t)RIALTO_BOUND_MAX),
+        .ceiling = (int64_t)(cell->hi_place & (uint64_t)RIALTO_BOUND_MAX),
+        .valid_until_ms = passed(cell->until_s, in->now_ms) ? 0 : (int64_t)cell->until_s * 1000,
+        .age_ms = in->age_ms,
+        .flags = (cell->flags & RIALTO_CELL_GUARDED) != 0 ? RIALTO_FLAG_GUARDED : 0,
+        .multiplier_e4 = NEUTRAL_E4,
+        .used = in->zone_kinds,
+    };
+}
+
+/* All but the zone's name and level, which only the caller knows. */
+STEP void hand_out(const struct quote_inputs *in, const struct draft *q, struct rialto_quote *ret)
+{
+    ret->amount = q->amount;
+    ret->baseline = q->baseline;
+    ret->list = q->list;
+    ret->floor = q->floor;
+    ret->ceiling = q->ceiling;
+    ret->as_of_ms = (int64_t)in->cell->as_of_s * 1000;
+    ret->valid_until_ms = q->valid_until_ms;
+    ret->age_ms = q->age_ms;
+    ret->flags = q->flags;
+    ret->multiplier_e4 = (uint16_t)q->multiplier_e4;
+    ret->rule = in->cell->rule;
+    ret->kinds = (uint16_t)q->kinds;
+    /* A disclosure follows use: data that were read are told, though they changed nothing. */
+    ret->disclosure = q->used != 0 ? in->rule->disclosure : 0;
+    ret->used = (uint8_t)q->used;
+    ret->decimals = in->rule->decimals;
+    ret->group = in->cell->group;
+    memcpy(ret->currency, in->rule->currency, sizeof ret->currency);
+    ret->currency[sizeof ret->currency - 1] = '\0';
 }
 
 void quote_compose(const struct quote_inputs *in, struct rialto_quote *ret)
 {
-    struct rialto_quote *q = ret;
-    describe(in, q);
+    struct draft draft = drafted(in), *q = &draft;
     if (in->terms == NULL)
         q->flags |= RIALTO_FLAG_ANONYMOUS;
     else if (terms_usable(in))
@@ -231,7 +266,5 @@ void quote_compose(const struct quote_inputs *in, struct rialto_quote *ret)
         q->flags &= ~RIALTO_FLAG_PERSONAL;
     if ((q->flags & (RIALTO_FLAG_PERSONAL | RIALTO_FLAG_OFFER)) == 0)
         q->kinds = 0;
-    /* A disclosure follows use: data that were read are told, though they changed nothing. */
-    if (q->used != 0)
-        q->disclosure = in->rule->disclosure;
+    hand_out(in, q, ret);
 }

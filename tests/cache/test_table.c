@@ -222,6 +222,28 @@ Test(table, tags_are_compared_sixteen_at_a_time_and_exactly)
     }
 }
 
+#ifdef SEGMENT_VECTORS
+/* From any place on, also where no word begins. */
+Test(table, tags_are_seen_from_any_place_on)
+{
+    static _Atomic uint64_t tags[16];
+    uint64_t state = 7;
+    for (int i = 0; i < 5000; i++) {
+        for (size_t w = 0; w < 16; w++) {
+            state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+            atomic_store(&tags[w], (state >> 5) & (UINT64_C(0x0303030303030303) << (i % 7)));
+        }
+        uint64_t from = (state >> 40) % (128 - TAGS_SEEN + 1), tag = (state >> 60) << (i % 5);
+        struct tags_sixteen seen = tags_sixteen_at(tags, from, tag);
+        for (uint32_t at = 0; at < TAGS_SEEN; at++) {
+            cr_assert_eq(seen.empty >> at & 1, tags_get(tags, from + at) == 0);
+            cr_assert_eq(seen.match >> at & 1, tags_get(tags, from + at) == tag);
+        }
+        cr_assert_eq((seen.empty | seen.match) >> TAGS_SEEN, 0);
+    }
+}
+#endif
+
 static bool file_holds(const char *name, const void *bytes, size_t n)
 {
     char path[128];

@@ -6,6 +6,7 @@
  * of its look; a key that is there all the time is found; a key that is not there all the time is not. */
 #include "tests/model/views.h"
 
+#define SEGMENT_WORDS     /* the model watches loads of words; sixteen tags at once are as many bytes, in whatever order */
 #define LINE_SPINS        1
 #define LINE_ATTEMPTS_MAX 3
 #include "cache/folder.h"
