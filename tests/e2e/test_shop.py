@@ -86,7 +86,7 @@ with service:
 
     @check("a consent moves the next quote, by what the shop knows and the customer permits; withdrawn, it is the baseline again")
     def _():
-        equal(ask("GET", "/api/customers/C16422/consent")[1], {"consent": {"location": False, "behaviour": False, "purchases": False, "profile": False}})
+        equal(ask("GET", "/api/customers/C16422/consent")[1], {"consent": {kind: False for kind in ("location", "behaviour", "purchases", "profile", "partner")}, "opt_out": False})
         equal(page(customer="C16422")["cake"]["amount"], 1275)
         consent("C16422", profile=True)
         quote = page(customer="C16422")["cake"]
@@ -99,6 +99,26 @@ with service:
         consent("C16422", profile=False, purchases=False)
         quote = page(customer="C16422")["cake"]
         equal((quote["amount"], quote["rests_on"]), (1275, []))
+
+    @check("an opt-out, and Global Privacy Control that a browser sends, end every consent and bar later ones until it is taken back")
+    def _():
+        for header, wanted in (({}, {"opt_out": True}), ({"Sec-GPC": "1"}, {}), ({"Sec-GPC": "1"}, {"profile": True, "opt_out": False})):
+            consent("C16422", profile=True, partner=True)
+            equal(page(customer="C16422")["cake"]["amount"], 1211)
+            status, answer, _ = ask("PUT", "/api/customers/C16422/consent", wanted, {"Content-Type": "application/json", **header})
+            equal((status, answer["rejected"]), (200, 0), wanted)
+            equal((page(customer="C16422")["cake"]["amount"], page(customer="C16422")["cake"]["data_used"]), (1275, []))
+            told = ask("GET", "/api/customers/C16422/consent")[1]
+            equal((told["opt_out"], set(told["consent"].values())), (True, {False}), wanted)
+            status, answer, _ = ask("PUT", "/api/customers/C16422/consent", {"profile": True})
+            equal((status, answer["findings"][0]["reason"], page(customer="C16422")["cake"]["amount"]), (200, "opted_out", 1275))
+            consent("C16422", opt_out=False)
+            equal(page(customer="C16422")["cake"]["amount"], 1275)  # what was permitted before is not again
+        for header in ({"Sec-GPC": "0"}, {"Sec-GPC": "true"}, {}):
+            equal(ask("PUT", "/api/customers/C16422/consent", {}, {"Content-Type": "application/json", **header})[0], 400)
+        consent("C16422", profile=True)
+        equal(page(customer="C16422")["cake"]["amount"], 1211)
+        consent("C16422", profile=False, partner=False)
 
     @check("where a customer is counts once they permit it")
     def _():
@@ -133,7 +153,7 @@ with service:
         for method, path in (("GET", "/api/customers/somebody-else/consent"), ("PUT", "/api/customers/somebody-else/consent"),
                              ("GET", "/api/page?customer=somebody-else"), ("GET", "/api/why/cake?customer=somebody-else")):
             equal((path, ask(method, path, {"profile": True} if method == "PUT" else None)[0]), (path, 404))
-        for body in ({}, [], {"profile": 1}, {"partner": True}, {"profile": True, "tier": "gold"}, b"", b"{", b"[" * 4000):
+        for body in ({}, [], {"profile": 1}, {"opt_out": 1}, {"gpc": True}, {"hair": True}, {"profile": True, "tier": "gold"}, b"", b"{", b"[" * 4000):
             equal((body, ask("PUT", "/api/customers/C16422/consent", body)[0]), (body, 400))
         equal(ask("PUT", "/api/customers/C16422/consent", b" " * 5000)[0], 413)
         equal(ask("PUT", "/api/customers/C16422/consent", {"profile": True}, {"Content-Type": "text/plain"})[0], 415)
@@ -195,6 +215,34 @@ with service:
             chromium.keys(" ")
             eventually("the baseline", "£12.75", lambda: text("cake", ".price .amount"))
             equal(text("cake", ".disclosure"), "")
+
+        @check("opting out turns every switch off and bars them, until it is taken back; a browser with Global Privacy Control opts out by itself")
+        def _():
+            def switches():
+                return chromium.run("const f = document.getElementById('consents'), o = document.getElementById('opt-out');"
+                                    "return [f.disabled, [...f.querySelectorAll('input')].filter((i) => i.checked).map((i) => i.name), o.checked, o.disabled]")
+            chromium.click("[name=profile]")
+            eventually("the own price", "£12.11", lambda: text("cake", ".price .amount"))
+            chromium.click("#opt-out")
+            eventually("the baseline", "£12.75", lambda: text("cake", ".price .amount"))
+            eventually("all off", [True, [], True, False], switches)
+            chromium.click("#opt-out")
+            eventually("choose again", [False, [], False, False], switches)
+            chromium.click("[name=profile]")
+            eventually("the own price", "£12.11", lambda: text("cake", ".price .amount"))
+            script = chromium.devtools("Page.addScriptToEvaluateOnNewDocument", source="Object.defineProperty(Navigator.prototype, 'globalPrivacyControl', {get: () => true})")
+            chromium.devtools("Network.enable")
+            chromium.devtools("Network.setExtraHTTPHeaders", headers={"Sec-GPC": "1"})
+            chromium.open(url)
+            eventually("customers", True, lambda: chromium.run("return document.querySelector('#customer [value=C16422]') !== null"))
+            choose("customer", "C16422")
+            eventually("all off, and no way on", [True, [], True, True], switches)
+            eventually("the baseline", "£12.75", lambda: text("cake", ".price .amount"))
+            require("Global Privacy Control" in chromium.run("return document.getElementById('consent-hint').innerText"), "it does not say why")
+            chromium.devtools("Network.setExtraHTTPHeaders", headers={})
+            chromium.devtools("Page.removeScriptToEvaluateOnNewDocument", identifier=script["identifier"])
+            chromium.open(url)
+            consent("C16422", opt_out=False)
 
         @check("prices move while one looks")
         def _():

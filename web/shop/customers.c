@@ -17,8 +17,9 @@ __asm__(".pushsection .rodata\n"
         ".popsection\n");
 extern const char shop_customers_text[];
 
-static const char *const kinds[] = { "location", "behaviour", "purchases", "profile" };
-#define KINDS (sizeof kinds / sizeof kinds[0])
+static const char *const kinds[] = { "location", "behaviour", "purchases", "profile", "partner" };
+#define KINDS   (sizeof kinds / sizeof kinds[0])
+#define OPT_OUT "opt_out"
 
 static char *file_text(const char *path)
 {
@@ -85,14 +86,14 @@ cJSON *shop_customers_public(const struct shop *shop)
 static bool is_consent(const cJSON *consent)
 {
     const cJSON *item;
-    if (!cJSON_IsObject(consent) || consent->child == NULL)
+    if (!cJSON_IsObject(consent))
         return false;
     cJSON_ArrayForEach(item, consent)
     {
         size_t kind = 0;
         while (kind < KINDS && strcmp(kinds[kind], item->string) != 0)
             kind++;
-        if (kind == KINDS || !cJSON_IsBool(item))
+        if ((kind == KINDS && strcmp(item->string, OPT_OUT) != 0) || !cJSON_IsBool(item))
             return false;
     }
     return true;
@@ -119,13 +120,9 @@ static cJSON *signal_of(const cJSON *customer, const char *type)
     return signal;
 }
 
-cJSON *shop_consent_signals(const cJSON *customer, const cJSON *consent)
+/* What the shop knows and may tell from now on. */
+static void tell_permitted(cJSON *signals, cJSON *signal, const cJSON *customer, const cJSON *consent)
 {
-    if (!is_consent(consent))
-        return NULL;
-    cJSON *signals = cJSON_CreateArray();
-    cJSON *signal = signal_of(customer, "customer");
-    (void)cJSON_AddItemToObject(signal, "consent", cJSON_Duplicate(consent, true));
     if (permits(consent, "profile")) {
         tell(signal, customer, "tier");
         tell(signal, customer, "segments");
@@ -134,7 +131,6 @@ cJSON *shop_consent_signals(const cJSON *customer, const cJSON *consent)
         tell(signal, customer, "spend");
         tell(signal, customer, "currency");
     }
-    (void)cJSON_AddItemToArray(signals, signal);
     const cJSON *near = cJSON_GetObjectItemCaseSensitive(customer, "near");
     if (permits(consent, "location") && cJSON_IsString(near)) {
         cJSON *location = signal_of(customer, "location");
@@ -142,18 +138,41 @@ cJSON *shop_consent_signals(const cJSON *customer, const cJSON *consent)
         (void)cJSON_AddNumberToObject(location, "lease_s", LEASE_S);
         (void)cJSON_AddItemToArray(signals, location);
     }
+}
+
+cJSON *shop_consent_signals(const cJSON *customer, const cJSON *wanted, bool gpc)
+{
+    if (!is_consent(wanted) || (wanted->child == NULL && !gpc))
+        return NULL;
+    cJSON *signals = cJSON_CreateArray(), *signal = signal_of(customer, "customer");
+    cJSON *consent = cJSON_Duplicate(wanted, true);
+    cJSON *opt_out = cJSON_DetachItemFromObjectCaseSensitive(consent, OPT_OUT);
+    bool leaves = gpc || cJSON_IsTrue(opt_out);
+    (void)cJSON_AddItemToArray(signals, signal); /* before what rests on it */
+    if (opt_out != NULL)
+        (void)cJSON_AddItemToObject(signal, OPT_OUT, opt_out);
+    if (gpc)
+        (void)cJSON_AddTrueToObject(signal, "gpc");
+    if (!leaves)
+        tell_permitted(signals, signal, customer, consent);
+    if (!leaves && consent->child != NULL)
+        (void)cJSON_AddItemToObject(signal, "consent", consent);
+    else
+        cJSON_Delete(consent);
     return signals;
 }
 
 cJSON *shop_consent_of(const cJSON *export)
 {
-    cJSON *consent = cJSON_CreateObject();
+    cJSON *all = cJSON_CreateObject(), *consent = cJSON_AddObjectToObject(all, "consent");
     const cJSON *datum, *kind;
+    bool opted_out = false;
     for (size_t i = 0; i < KINDS; i++)
         (void)cJSON_AddBoolToObject(consent, kinds[i], false);
     cJSON_ArrayForEach(datum, cJSON_GetObjectItemCaseSensitive(export, "data"))
     {
         const cJSON *name = cJSON_GetObjectItemCaseSensitive(datum, "name");
+        opted_out = opted_out || (cJSON_IsString(name) && strcmp(name->valuestring, OPT_OUT) == 0);
         if (!cJSON_IsString(name) || strcmp(name->valuestring, "consent") != 0)
             continue;
         cJSON_ArrayForEach(kind, cJSON_GetObjectItemCaseSensitive(datum, "value"))
@@ -162,5 +181,6 @@ cJSON *shop_consent_of(const cJSON *export)
                 (void)cJSON_ReplaceItemInObjectCaseSensitive(consent, kind->valuestring, cJSON_CreateTrue());
         }
     }
-    return consent;
+    (void)cJSON_AddBoolToObject(all, OPT_OUT, opted_out);
+    return all;
 }

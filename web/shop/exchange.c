@@ -131,8 +131,7 @@ static enum MHD_Result tell_consent(struct exchange *exchange, const char *custo
     bool is_told = answer.json != NULL && (answer.status == MHD_HTTP_OK || answer.status == MHD_HTTP_NOT_FOUND);
     if (!is_told) /* not found: nothing is kept, nothing was permitted */
         return pass_on(exchange, answer);
-    cJSON *json = cJSON_CreateObject();
-    (void)cJSON_AddItemToObject(json, "consent", shop_consent_of(answer.json));
+    cJSON *json = shop_consent_of(answer.json);
     cJSON_Delete(answer.json);
     return respond(exchange, MHD_HTTP_OK, TYPE_JSON, json);
 }
@@ -144,6 +143,13 @@ static bool is_json(const struct exchange *exchange)
     return type != NULL && strncasecmp(type, TYPE_JSON, strlen(TYPE_JSON)) == 0;
 }
 
+/* What browsers send that are told to (W3C, Global Privacy Control). */
+static bool has_gpc(const struct exchange *exchange)
+{
+    const char *value = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, "Sec-GPC");
+    return value != NULL && strcmp(value, "1") == 0;
+}
+
 static enum MHD_Result take_consent(struct exchange *exchange, const char *id)
 {
     const cJSON *customer = shop_customer(exchange->shop, id);
@@ -152,7 +158,7 @@ static enum MHD_Result take_consent(struct exchange *exchange, const char *id)
     if (!is_json(exchange))
         return problem(exchange, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "A consent is JSON");
     cJSON *consent = cJSON_ParseWithLength(exchange->body, exchange->body_bytes);
-    cJSON *signals = shop_consent_signals(customer, consent);
+    cJSON *signals = shop_consent_signals(customer, consent, has_gpc(exchange));
     cJSON_Delete(consent);
     if (signals == NULL)
         return problem(exchange, MHD_HTTP_BAD_REQUEST, "A consent is true or false for each kind of data");

@@ -88,10 +88,11 @@ const cJSON *shop_customer(const struct shop *shop, const char *id);
 cJSON *shop_customers_public(const struct shop *shop);
 
 /* shop_consent_signals - {"profile":true,...} becomes what has to be told: the consent and, of what the shop knows, that which is permitted
- * from now on; the service keeps nothing that it may not use. NULL: no such consent. */
-cJSON *shop_consent_signals(const cJSON *customer, const cJSON *consent);
+ * from now on; the service keeps nothing that it may not use. {"opt_out":true}, or a browser that sends Global Privacy Control (gpc), ends
+ * every consent, whatever else is wished. NULL: no such consent. */
+cJSON *shop_consent_signals(const cJSON *customer, const cJSON *wanted, bool gpc);
 
-/* shop_consent_of - the kinds that an export of the service names, as {"profile":true,...}. */
+/* shop_consent_of - the kinds that an export of the service names: {"consent":{"profile":true,...},"opt_out":false}. */
 cJSON *shop_consent_of(const cJSON *export);
 
 /* ---- service.c: HTTP to the service -------------------------------------------------------------------------------------- */

@@ -158,40 +158,61 @@ function lookFrom(from) {
 // ---- consents ------------------------------------------------------------------------------------------------------------
 
 const switches = () => [...by("consents").querySelectorAll("input")];
+const gpc = () => navigator.globalPrivacyControl === true; // the browser sends "Sec-GPC: 1" with every request then
 
-function showConsent(consent) {
+function showConsent({ consent = {}, opt_out: optedOut = false }) {
     for (const input of switches()) input.checked = consent[input.name] === true;
+    by("opt-out").checked = optedOut;
 }
+
+function hint(customer, optedOut) {
+    if (customer === "") return "Choose a customer to see what they permit. Everybody pays the baseline price until they permit something.";
+    if (gpc()) return "Your browser sends Global Privacy Control: that opts you out of everything.";
+    return optedOut ? "This customer opted out of everything. Switch that off to choose again." : "A switch is in force as soon as it is answered.";
+}
+
+const putConsent = (customer, wanted) => ask(`/api/customers/${encodeURIComponent(customer)}/consent`,
+    { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(wanted) });
 
 async function readConsent() {
     const customer = by("customer").value, number = ++state.consent;
-    by("consents").disabled = true;
+    by("consents").disabled = by("opt-out").disabled = true;
     showConsent({});
-    put(by("consent-hint"), customer === "" ? "Choose a customer to see what they permit. Everybody pays the baseline price until they permit something." : "");
+    put(by("consent-hint"), hint(customer, false));
     if (customer === "") return;
     try {
-        const { consent } = await ask(`/api/customers/${encodeURIComponent(customer)}/consent`);
+        if (gpc()) {
+            await putConsent(customer, { opt_out: true });
+            look();
+        }
+        const told = await ask(`/api/customers/${encodeURIComponent(customer)}/consent`);
         if (number !== state.consent) return;
-        showConsent(consent);
-        by("consents").disabled = false;
-        put(by("consent-hint"), "A switch is in force as soon as it is answered.");
+        showConsent(told);
+        by("consents").disabled = told.opt_out;
+        by("opt-out").disabled = gpc();
+        put(by("consent-hint"), hint(customer, told.opt_out));
     } catch (error) {
         if (number === state.consent) put(by("consent-hint"), `What this customer permits cannot be read now (${error.message}).`);
     }
 }
 
+const nowSaid = (input, name) => input.id === "opt-out" ? (input.checked ? "None of your data moves a price any more" : "You may choose again: everything is still off")
+    : `${name} ${input.checked ? "may move your prices now" : "moves no price of yours any more"}`;
+
 async function switchConsent(input) {
     const customer = by("customer").value, wanted = input.checked;
     const name = input.closest("label").querySelector("b").textContent;
+    let anew = input.id === "opt-out";
     try {
-        const answer = await ask(`/api/customers/${encodeURIComponent(customer)}/consent`,
-            { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ [input.name]: wanted }) });
+        const answer = await putConsent(customer, { [input.name]: wanted });
         if (answer.rejected) throw new Error(answer.findings?.[0]?.text || "refused");
-        put(by("said"), `${name} ${wanted ? "may move your prices now" : "moves no price of yours any more"}.`);
+        anew ||= answer.findings?.length > 0; // not as wished: opted out meanwhile, elsewhere
+        put(by("said"), anew && input.id !== "opt-out" ? answer.findings[0].text : `${nowSaid(input, name)}.`);
     } catch (error) {
         if (by("customer").value === customer) input.checked = !wanted;
         put(by("said"), `${name} is as it was: ${error.message}.`);
     }
+    if (anew) await readConsent();
     await look();
 }
 
@@ -263,7 +284,7 @@ async function start() {
     by("find").addEventListener("input", () => lookFrom(0));
     by("back").addEventListener("click", () => lookFrom(Math.max(0, state.from - state.size)));
     by("next").addEventListener("click", () => lookFrom(state.from + state.size));
-    for (const input of switches()) input.addEventListener("change", () => switchConsent(input));
+    for (const input of [...switches(), by("opt-out")]) input.addEventListener("change", () => switchConsent(input));
     document.addEventListener("visibilitychange", () => document.hidden || look());
     look();
     try {
