@@ -109,7 +109,7 @@ static bool zone_handle_fresh(const struct rialto *r, const struct rialto_zone_h
 static uint32_t heartbeat_age_ms(const struct rialto *r, uint32_t partition, int64_t mono_ms)
 {
     int64_t beat = atomic_load_explicit(&r->folder.control->heartbeat[partition].beat_mono_ms, memory_order_relaxed);
-    int64_t age = mono_ms - beat;
+    int64_t age = reader_ms_from(mono_ms, beat);
     if (__builtin_expect((uint64_t)age <= UINT32_MAX && beat != 0, 1))
         return (uint32_t)age;
     return beat != 0 && age < 0 && age >= -OTHER_BOOT_MS ? 0 : UINT32_MAX;
@@ -126,7 +126,7 @@ static void ask_begin(struct ask *a, const struct rialto *r)
     a->r = r;
     a->zone = NULL;
     a->mono_ms = reader_mono_ms();
-    a->now_ms = a->mono_ms + atomic_load_explicit(&c->clock_offset_ms, memory_order_relaxed);
+    a->now_ms = reader_ms_plus(a->mono_ms, atomic_load_explicit(&c->clock_offset_ms, memory_order_relaxed));
     a->flags = __atomic_load_n(&c->demo, __ATOMIC_RELAXED) != 0 ? RIALTO_FLAG_DEMO : 0;
     if (reader_retired_word(r) == RIALTO_RETIRED_SUPERSEDED)
         a->flags |= RIALTO_FLAG_SUPERSEDED;

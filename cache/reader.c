@@ -52,7 +52,8 @@ int64_t reader_mono_ms(void)
 
 int64_t rialto_now_ms(const struct rialto *r)
 {
-    return reader_mono_ms() + atomic_load_explicit(&r->folder.control->clock_offset_ms, memory_order_relaxed);
+    return reader_ms_plus(reader_mono_ms(),
+                          atomic_load_explicit(&r->folder.control->clock_offset_ms, memory_order_relaxed));
 }
 
 enum rialto_status rialto_state(const struct rialto *r, int64_t *ret_since_ms)

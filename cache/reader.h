@@ -57,6 +57,18 @@ struct reader_lines {
 enum rialto_status reader_quote(const struct rialto *r, const struct rialto_request *request, const char *sku,
                                 struct reader_lines *ret_lines, struct rialto_quote *ret);
 
+/* reader_ms_from, reader_ms_plus - a - b, a + b, where one of them was read from a file that may say anything: they wrap, and what comes
+ * of it is a time like another, only a wrong one. */
+static inline int64_t reader_ms_from(int64_t a, int64_t b)
+{
+    return (int64_t)((uint64_t)a - (uint64_t)b);
+}
+
+static inline int64_t reader_ms_plus(int64_t a, int64_t b)
+{
+    return (int64_t)((uint64_t)a + (uint64_t)b);
+}
+
 /* reader_mono_ms - CLOCK_MONOTONIC in ms; a few ms coarse, no system call. */
 int64_t reader_mono_ms(void);
 

@@ -194,10 +194,11 @@ int64_t old_tables_left_ms(const struct old_tables *old, int64_t now_unix_ms, in
         return 0;
     if (old->superseded_unix_ms == 0)
         return -1;
-    int64_t past_ms = now_unix_ms - old->superseded_unix_ms;
-    if (past_ms < 0)
+    if (old->superseded_unix_ms > now_unix_ms)
         return grace_ms;
-    return past_ms >= grace_ms ? 0 : grace_ms - past_ms;
+    /* Unsigned: a damaged mark may lie further back than a signed difference can say. */
+    uint64_t past_ms = (uint64_t)now_unix_ms - (uint64_t)old->superseded_unix_ms;
+    return past_ms >= (uint64_t)grace_ms ? 0 : grace_ms - (int64_t)past_ms;
 }
 
 uint64_t old_tables_remove(const char *folder, int64_t now_unix_ms, int64_t grace_ms, int64_t *ret_next_ms)

@@ -91,9 +91,9 @@ static void gather_heartbeats(struct health *health, const struct rialto_control
     health->oldest_beat_ms = -1;
     for (uint32_t i = 0; i < RIALTO_PARTITIONS; i++) {
         int64_t beat_ms = atomic_load(&control->heartbeat[i].beat_mono_ms);
-        int64_t age_ms = now_ms - beat_ms;
         if (beat_ms <= 0)
             continue;
+        int64_t age_ms = now_ms - beat_ms;
         health->partitions_fresh += age_ms < control->stale_after_ms;
         if (age_ms > health->oldest_beat_ms)
             health->oldest_beat_ms = age_ms;

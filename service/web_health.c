@@ -35,7 +35,7 @@ static uint32_t silent_partitions(const struct rialto *prices)
     uint32_t silent = 0;
     for (uint32_t i = 0; i < RIALTO_PARTITIONS; i++) {
         int64_t beat = atomic_load_explicit(&prices->folder.control->heartbeat[i].beat_mono_ms, memory_order_relaxed);
-        silent += beat == 0 || now - beat > (int64_t)control->stale_after_ms;
+        silent += beat <= 0 || now - beat > (int64_t)control->stale_after_ms;
     }
     return silent;
 }

@@ -380,6 +380,29 @@ Test(reader, age_is_that_of_the_products_owner)
     cr_expect_eq(q.age_ms, UINT32_MAX, "a heartbeat of another boot");
 }
 
+/* Goal: whatever a damaged control says of time, an answer comes, and it does not claim to be fresh. */
+Test(reader, times_at_the_ends_of_their_words_are_no_fault_of_ours)
+{
+    static const int64_t end[] = { INT64_MIN, INT64_MIN + 1, -1, INT64_MAX };
+    struct rialto_quote q;
+    (void)fixture_cell(&f, "milk-1l", "", 1000);
+    struct rialto_control *control = cache_control(f.cache);
+    uint32_t partition = key_partition(fixture_key(&f, "milk-1l"));
+    int64_t offset = atomic_load(&control->clock_offset_ms);
+    for (size_t i = 0; i < sizeof end / sizeof end[0]; i++) {
+        atomic_store(&control->heartbeat[partition].beat_mono_ms, end[i]);
+        cr_assert_eq(ask(NOBODY, "milk-1l", &q), RIALTO_OK);
+        cr_expect_eq(q.amount, 1000);
+        if (end[i] != -1)
+            cr_expect_eq(q.age_ms, UINT32_MAX, "a heartbeat of no time: %lld", (long long)end[i]);
+        atomic_store(&control->clock_offset_ms, end[i]);
+        (void)rialto_now_ms(f.reader);
+        cr_assert_eq(ask(NOBODY, "milk-1l", &q), RIALTO_OK);
+        cr_expect_eq(q.amount, 1000);
+        atomic_store(&control->clock_offset_ms, offset);
+    }
+}
+
 Test(reader, one_store_switches_every_quote_to_list)
 {
     (void)fixture_cell(&f, "milk-1l", "", 1000);

@@ -121,6 +121,14 @@ Test(supersede, a_mark_from_the_future_lasts_no_longer_than_a_grace)
     cr_assert_eq(next, GRACE_MS);
 }
 
+Test(supersede, a_mark_that_is_no_time_lasts_no_longer_either)
+{
+    struct old_tables old = { .layout = 9, .readable = true, .superseded_unix_ms = INT64_MIN };
+    cr_assert_eq(old_tables_left_ms(&old, NOW_MS, GRACE_MS), 0);
+    old.superseded_unix_ms = INT64_MAX;
+    cr_assert_eq(old_tables_left_ms(&old, NOW_MS, GRACE_MS), GRACE_MS);
+}
+
 Test(supersede, without_a_grace_all_goes_at_once_and_whoever_has_it_mapped_is_told)
 {
     int64_t next = 0;
