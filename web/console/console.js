@@ -475,7 +475,8 @@ function rememberProduct(told, units) {
 function showHistory(told, units, points) {
     const names = [...new Set(points.flatMap((point) => point.factors.map((factor) => factor.name)))];
     const along = (name) => points.flatMap((point) => point.factors.filter((factor) => factor.name === name).map((factor) => ({ x: point.x, y: Number(factor.times) })));
-    const moving = names.map((name) => [name, along(name)]).filter(([, values]) => values.some((value) => value.y !== 1)).slice(0, 4);
+    const reach = (values) => Math.max(...values.map((value) => Math.abs(value.y - 1)));
+    const moving = names.map((name) => [name, along(name)]).filter(([, values]) => reach(values) > 0).sort((a, b) => reach(b[1]) - reach(a[1])).slice(0, 4);
     const sets = [line("baseline", points.map((point) => ({ x: point.x, y: point.baseline })), 1, { stepped: "before" })];
     if (product.customer)
         sets.push(line("amount", points.filter((point) => point.amount !== undefined).map((point) => ({ x: point.x, y: point.amount })), 6, { stepped: "before" }));
@@ -499,7 +500,7 @@ function showHistory(told, units, points) {
     fillTable(byId("past"), ["since", ["baseline", "number"], ["list", "number"], "factors", "model"], changes.slice(-CHANGES_SHOWN).reverse().map((point) => [
         moment(point.x), numberCell(point.baseline === null ? "no price" : money(Math.round(point.baseline * units), told.currency, told.decimals)),
         numberCell(point.entry ? money(point.entry.list, told.currency, told.decimals) : ""),
-        point.factors.filter((factor) => Number(factor.times) !== 1).map((factor) => `${factor.name} × ${Number(factor.times)}`).join(", "),
+        point.factors.filter((factor) => Number(factor.times) !== 1).map((factor) => `${factor.name} × ${+Number(factor.times).toFixed(4)}`).join(", "),
         point.entry ? `${point.entry.model} ${point.entry.version}` : ""]));
 }
 
