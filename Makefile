@@ -191,7 +191,7 @@ $(BUILD)/tests/units: $(call objects,$(UNIT_SRC)) $(CLI) $(DEMO) $(CORE) $(BUILD
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) -Wl,--no-as-needed -lnanomsg -Wl,--as-needed -lnng -lcriterion $(LDLIBS)
 
-$(RACE_SRC:%.c=$(BUILD)/%): $(BUILD)/%: $(BUILD)/obj/%.o $(DEMO) $(CORE)
+$(RACE_SRC:%.c=$(BUILD)/%): $(BUILD)/%: $(BUILD)/obj/%.o $(CLI) $(DEMO) $(CORE)
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LDLIBS)

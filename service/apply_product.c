@@ -161,6 +161,7 @@ static enum signal_reason apply_product(struct worker *worker, struct partition 
     if (cell == STATE_NONE)
         return REASON_table_full;
     struct cell_record *record = state_touch(partition->state, POOL_CELLS, cell);
+    bool priced = record->list > 0;
     record->list = signal->list;
     record->cost = signal_has(signal, SIGNAL_FIELD_cost) ? signal->cost : -1;
     record->currency = currency_find(signal->currency)->number;
@@ -169,7 +170,8 @@ static enum signal_reason apply_product(struct worker *worker, struct partition 
     record->product_time_ms = signal->time_ms;
     if (moves)
         touch_cells(partition, product);
-    cells_relink(worker, partition, product);
+    if (moves || !priced)
+        cells_priced_by(worker, partition, product, moves ? STATE_NONE : cell);
     cells_open_zones(worker, partition, product);
     product_dirty(partition, product);
     return REASON_none;

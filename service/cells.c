@@ -14,8 +14,8 @@ static struct rialto_key place_key(const struct worker *worker, const struct pla
 
 uint32_t cell_priced(const struct partition *partition, uint32_t cell)
 {
-    while (cell != STATE_NONE && cell_at(partition, cell)->list == 0)
-        cell = partition->cell[cell].parent;
+    for (uint32_t steps = 0; cell != STATE_NONE && cell_at(partition, cell)->list == 0; steps++)
+        cell = steps < CELLS_AROUND_MAX ? partition->cell[cell].parent : STATE_NONE;
     return cell;
 }
 
@@ -83,17 +83,101 @@ static uint32_t behind(const struct partition *partition, uint32_t cell)
     return state_next(partition->state, POOL_CELLS, cell);
 }
 
+/* What a cell's neighbours in a list have in common is looked up once: shops of one city have one parent, and without zones in any
+ * model's scope one model prices all that has the same currency. */
+struct relink {
+    struct rialto_key around; /* first zone around the last cell that had one */
+    uint32_t depth, parent;
+    uint16_t currency;
+    bool has_parent, has_model;
+    int32_t model;
+};
+
+static void link_up(struct worker *worker, struct partition *partition, uint32_t cell, struct relink *last)
+{
+    struct cell_extra *extra = &partition->cell[cell];
+    uint32_t at = place_of(worker, cell_at(partition, cell)->zone);
+    extra->place = at == STATE_NONE ? 0 : at; /* place 0 is the world: there since setup */
+    const struct place *place = &worker->place[extra->place];
+    if (place->chain_count == 0) {
+        extra->parent = STATE_NONE;
+        return;
+    }
+    struct rialto_key around = place_key(worker, place, 1);
+    if (!last->has_parent || last->depth != place->chain_count || !key_equal(last->around, around)) {
+        last->parent = nearest_around(worker, partition, cell);
+        last->around = around;
+        last->depth = place->chain_count;
+        last->has_parent = true;
+    }
+    extra->parent = last->parent;
+}
+
+static void find_model(const struct worker *worker, struct partition *partition, const struct product_record *product, uint32_t cell,
+                       struct relink *last)
+{
+    uint32_t priced = cell_priced(partition, cell);
+    uint16_t currency = priced == STATE_NONE ? 0 : cell_at(partition, priced)->currency;
+    if (worker->models->zoned || !last->has_model || last->currency != currency)
+        last->model = cell_model(worker, worker->models, partition, product, cell);
+    last->currency = currency;
+    last->has_model = true;
+    partition->cell[cell].model = last->model;
+}
+
 void cells_relink(struct worker *worker, struct partition *partition, uint32_t product)
 {
     const struct product_record *record = state_at(partition->state, POOL_PRODUCTS, product);
-    for (uint32_t cell = first_of(partition, product); cell != STATE_NONE; cell = behind(partition, cell)) {
-        uint32_t place = place_of(worker, cell_at(partition, cell)->zone);
-        partition->cell[cell].place = place == STATE_NONE ? 0 : place; /* place 0 is the world: there since setup */
-        partition->cell[cell].parent = nearest_around(worker, partition, cell);
-    }
+    struct relink last = { .has_parent = false };
     for (uint32_t cell = first_of(partition, product); cell != STATE_NONE; cell = behind(partition, cell))
-        partition->cell[cell].model = cell_model(worker, worker->models, partition, record, cell);
+        link_up(worker, partition, cell, &last);
+    for (uint32_t cell = first_of(partition, product); cell != STATE_NONE; cell = behind(partition, cell))
+        find_model(worker, partition, record, cell, &last);
     partition->product[product].picture = worker->picture;
+}
+
+/* Where a zone stands in a place's chain: 0 is the place itself; the world comes last; more than that: nowhere. */
+static uint32_t level_of(const struct place *place, const struct place *zone)
+{
+    uint32_t level = 0;
+    if (zone->chain_count == 0)
+        return place->chain_count;
+    while (level < place->chain_count && !key_equal(place->chain[level], zone->key))
+        level++;
+    return level < place->chain_count ? level : UINT32_MAX;
+}
+
+/* A new cell among its product's: it is around those that lie in its zone and have nothing nearer. What those found around them may be
+ * another price now, where zones were declared deeper than a chain is long. */
+static void link_new(struct worker *worker, struct partition *partition, uint32_t product, uint32_t fresh)
+{
+    struct relink none = { .has_parent = false };
+    bool adopts = false;
+    link_up(worker, partition, fresh, &none);
+    const struct place *zone = &worker->place[partition->cell[fresh].place];
+    for (uint32_t cell = first_of(partition, product); cell != STATE_NONE; cell = behind(partition, cell)) {
+        struct cell_extra *extra = &partition->cell[cell];
+        const struct place *place = &worker->place[extra->place];
+        uint32_t level = cell == fresh ? UINT32_MAX : level_of(place, zone);
+        bool nearer = extra->parent != STATE_NONE && level_of(place, &worker->place[partition->cell[extra->parent].place]) < level;
+        if (level == UINT32_MAX || nearer)
+            continue;
+        extra->parent = fresh;
+        adopts = true;
+    }
+    if (adopts)
+        cells_priced_by(worker, partition, product, STATE_NONE);
+    else
+        find_model(worker, partition, state_at(partition->state, POOL_PRODUCTS, product), fresh, &none);
+}
+
+void cells_priced_by(struct worker *worker, struct partition *partition, uint32_t product, uint32_t priced)
+{
+    const struct product_record *record = state_at(partition->state, POOL_PRODUCTS, product);
+    struct relink last = { .has_parent = false };
+    for (uint32_t cell = first_of(partition, product); cell != STATE_NONE; cell = behind(partition, cell))
+        if (priced == STATE_NONE || cell_priced(partition, cell) == priced)
+            find_model(worker, partition, record, cell, &last);
 }
 
 void cells_ready(struct worker *worker, struct partition *partition, uint32_t product)
@@ -113,6 +197,8 @@ uint32_t cell_get(struct worker *worker, struct partition *partition, uint32_t p
     uint32_t cell = state_find(partition->state, POOL_CELLS, key);
     if (cell != STATE_NONE)
         return cell;
+    cells_ready(worker, partition, product);
+    place = &worker->place[place_index]; /* places may have moved */
     if (state_count(partition->state, POOL_CELLS, product) < worker->config->cells_per_product_max)
         cell = room_insert(partition->state, POOL_CELLS, key);
     else
@@ -126,7 +212,7 @@ uint32_t cell_get(struct worker *worker, struct partition *partition, uint32_t p
         memcpy(record->zone, place->name[level], RIALTO_ID_MAX);
     partition->cell[cell] = (struct cell_extra){ .parent = STATE_NONE, .model = -1 };
     state_join(partition->state, POOL_CELLS, cell, product);
-    cells_relink(worker, partition, product);
+    link_new(worker, partition, product, cell);
     return cell;
 }
 

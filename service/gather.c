@@ -144,7 +144,7 @@ static const struct {
 static void hear_from(const struct partition *partition, uint32_t cell, const struct model *model, unsigned what,
                       struct gathering *g)
 {
-    while (cell != STATE_NONE && !HEARD[what].hear(partition, cell, model, g))
+    for (uint32_t steps = 0; steps < CELLS_AROUND_MAX && cell != STATE_NONE && !HEARD[what].hear(partition, cell, model, g); steps++)
         cell = partition->cell[cell].parent;
 }
 

@@ -38,6 +38,7 @@ _Static_assert(POLICY_MASKS_MAX <= UINT8_MAX, "place.policies counts them");
 
 /* What follows from records, zones and models. Private memory that nobody fills at a start: cells_ready() does it product by product,
  * when one is looked at first. */
+#define CELLS_AROUND_MAX 64u /* steps from a cell to those around it: zones may have been declared to lie in each other */
 struct cell_extra { /* beside each cell record */
     uint32_t parent;       /* nearest cell of the same product around this one; STATE_NONE for the outermost */
     uint32_t place;        /* in worker.place */
@@ -242,6 +243,8 @@ uint32_t cell_get(struct worker *worker, struct partition *partition, uint32_t p
                   uint32_t guess);
 void     cells_ready(struct worker *worker, struct partition *partition, uint32_t product);
 void     cells_relink(struct worker *worker, struct partition *partition, uint32_t product);
+/* cells_priced_by - which model prices those cells whose price rests on this one's list price, which is new; STATE_NONE: all of them. */
+void     cells_priced_by(struct worker *worker, struct partition *partition, uint32_t product, uint32_t priced);
 /* Who prices this cell now: an index into the set, or -1. */
 int32_t  cell_model(const struct worker *worker, const struct model_set *set, const struct partition *partition,
                     const struct product_record *product, uint32_t cell);
