@@ -120,6 +120,30 @@ def _():
     note(f"{found} described tables in pages")
     require(not wrong, "; ".join(wrong))
 
+def man_of_settings():
+    """The settings as rialtod describes them, in the words of man(7)."""
+    def plain(text):
+        return text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq").strip()
+    text = ""
+    for row in re.findall(r"^\| (`\w+` \|.*) \|$", run(BIN / "rialtod", "--describe-config")[1], re.M):
+        name, default, low, high, unit, what = (plain(cell.replace("`", "")) for cell in row.split("|", 5))
+        text += f".TP\n.B {name}\n{what}.\nDefault {default or chr(34) * 2}" + (f", {low} to {high}" if low else "") + f" ({unit}).\n"
+    return text
+
+@check("the manual page of the settings has each of them as rialtod describes it (test_docs.py --write-man writes it)")
+def _():
+    path = ROOT / "docs/man/rialto.json.5"
+    begin, end = '.\\" settings: begin\n', '.\\" settings: end\n'
+    text = path.read_text()
+    head, _, rest = text.partition(begin)
+    _, _, foot = rest.partition(end)
+    wanted = head + begin + man_of_settings() + end + foot
+    require(wanted.count("\n.TP\n") > 60 and foot, "no settings")
+    if sys.argv[1:] == ["--write-man"]:
+        path.write_text(wanted)
+    else:
+        equal(text, wanted)
+
 @check("each claim about security and privacy names a check that exists, in that file")
 def _():
     wrong, seen = [], 0
