@@ -70,7 +70,8 @@ static enum rialto_verdict split(const char *token, struct parts *ret)
 static bool base64_read(const char *text, size_t chars, unsigned char *ret, size_t n, size_t *ret_bytes)
 {
     const char *end = NULL;
-    return sodium_base642bin(ret, n, text, chars, NULL, ret_bytes, &end, sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0 &&
+    return sodium_base642bin(ret, n, text, chars, NULL, ret_bytes, &end, sodium_base64_VARIANT_URLSAFE_NO_PADDING) ==
+               0 &&
            end == text + chars;
 }
 
@@ -87,8 +88,8 @@ static enum rialto_verdict key_find(const char *keys, const char *wanted, unsign
             return RIALTO_VERDICT_BAD_KEYS;
         any = true;
         if (!found && strncmp(line, wanted, KEY_CHARS) == 0)
-            found = sodium_hex2bin(ret, crypto_sign_PUBLICKEYBYTES, line + KEY_CHARS + 1, 2 * crypto_sign_PUBLICKEYBYTES,
-                                   NULL, NULL, NULL) == 0;
+            found = sodium_hex2bin(ret, crypto_sign_PUBLICKEYBYTES, line + KEY_CHARS + 1,
+                                   2 * crypto_sign_PUBLICKEYBYTES, NULL, NULL, NULL) == 0;
     }
     if (!any)
         return RIALTO_VERDICT_BAD_KEYS;
@@ -181,8 +182,8 @@ static bool take_number(const char *payload, const char *name, int64_t *ret)
 static bool lock_read(const char *payload, struct rialto_lock *ret)
 {
     return take_text(payload, "customer", sizeof ret->customer, ret->customer) &&
-           take_text(payload, "sku", sizeof ret->sku, ret->sku) && take_text(payload, "zone", sizeof ret->zone, ret->zone) &&
-           take_number(payload, "amount", &ret->amount) &&
+           take_text(payload, "sku", sizeof ret->sku, ret->sku) &&
+           take_text(payload, "zone", sizeof ret->zone, ret->zone) && take_number(payload, "amount", &ret->amount) &&
            take_text(payload, "currency", sizeof ret->currency, ret->currency) &&
            take_number(payload, "from", &ret->from_s) && take_number(payload, "until", &ret->until_s) &&
            take_text(payload, "nonce", sizeof ret->nonce, ret->nonce);
@@ -208,11 +209,13 @@ enum rialto_verdict rialto_verify_signed(const char *keys, const char *token, co
     verdict = key_find(keys, parts.key, key);
     if (verdict != RIALTO_VERDICT_VALID)
         return verdict;
-    if (!base64_read(parts.signature, parts.signature_chars, signature, sizeof signature, &bytes) || bytes != sizeof signature)
+    if (!base64_read(parts.signature, parts.signature_chars, signature, sizeof signature, &bytes) ||
+        bytes != sizeof signature)
         return RIALTO_VERDICT_MALFORMED;
     if (crypto_sign_verify_detached(signature, (const unsigned char *)token, parts.signed_bytes, key) != 0)
         return RIALTO_VERDICT_BAD_SIGNATURE;
-    if (!base64_read(parts.payload, parts.payload_chars, (unsigned char *)ret, n - 1, &bytes) || memchr(ret, 0, bytes) != NULL) {
+    if (!base64_read(parts.payload, parts.payload_chars, (unsigned char *)ret, n - 1, &bytes) ||
+        memchr(ret, 0, bytes) != NULL) {
         ret[0] = '\0';
         return RIALTO_VERDICT_MALFORMED;
     }
@@ -222,7 +225,8 @@ enum rialto_verdict rialto_verify_signed(const char *keys, const char *token, co
     return RIALTO_VERDICT_VALID;
 }
 
-static enum rialto_verdict judge(const struct rialto_lock *lock, const struct rialto_lock_expected *expected)
+static enum rialto_verdict judge(const struct rialto_lock *lock, const struct rialto_lock_expected *expected,
+                                 const char *zone)
 {
     if (strcmp(lock->customer, expected->customer) != 0)
         return RIALTO_VERDICT_WRONG_CUSTOMER;
@@ -232,13 +236,15 @@ static enum rialto_verdict judge(const struct rialto_lock *lock, const struct ri
         return RIALTO_VERDICT_WRONG_AMOUNT;
     if (strcmp(lock->currency, expected->currency) != 0)
         return RIALTO_VERDICT_WRONG_CURRENCY;
+    if (zone != NULL && strcmp(lock->zone, zone) != 0)
+        return RIALTO_VERDICT_WRONG_ZONE;
     if (expected->now_s < lock->from_s)
         return RIALTO_VERDICT_NOT_YET;
     return expected->now_s < lock->until_s ? RIALTO_VERDICT_VALID : RIALTO_VERDICT_EXPIRED;
 }
 
-enum rialto_verdict rialto_verify(const char *keys, const char *token, const struct rialto_lock_expected *expected,
-                                  struct rialto_lock *ret)
+enum rialto_verdict rialto_verify_zone(const char *keys, const char *token, const struct rialto_lock_expected *expected,
+                                       const char *zone, struct rialto_lock *ret)
 {
     char payload[RIALTO_SIGNED_MAX];
     struct rialto_lock lock;
@@ -251,5 +257,11 @@ enum rialto_verdict rialto_verify(const char *keys, const char *token, const str
     memcpy(lock.key, token + strlen(VERSION), KEY_CHARS);
     if (ret != NULL)
         *ret = lock;
-    return judge(&lock, expected);
+    return judge(&lock, expected, zone);
+}
+
+enum rialto_verdict rialto_verify(const char *keys, const char *token, const struct rialto_lock_expected *expected,
+                                  struct rialto_lock *ret)
+{
+    return rialto_verify_zone(keys, token, expected, NULL, ret);
 }

@@ -31,6 +31,7 @@ extern "C" {
     X(WRONG_PRODUCT,  7, "promised for another product")                                                               \
     X(WRONG_AMOUNT,   8, "another amount was promised")                                                                \
     X(WRONG_CURRENCY, 9, "promised in another currency")                                                               \
+    X(WRONG_ZONE,    13, "promised in another zone")                                                                   \
     X(NOT_YET,       10, "does not hold yet")                                                                          \
     X(EXPIRED,       11, "does not hold any more")                                                                     \
     X(BAD_KEYS,      12, "the public keys cannot be read")
@@ -63,6 +64,14 @@ struct rialto_lock_expected {
  * NULL, is filled for VALID, WRONG_*, NOT_YET and EXPIRED: what was really promised. */
 RIALTO_API enum rialto_verdict rialto_verify(const char *keys, const char *token,
                                              const struct rialto_lock_expected *expected, struct rialto_lock *ret);
+
+/* rialto_verify_zone - the same, and is it promised in this zone? Locks carry the zone that their request named, "" where it named none or where
+ * the customer's consent did not let it count. Zones are compared byte by byte: a zone inside or around it is another one.
+ *   zone   as the answer to the lock's request said it; NULL = any, which is rialto_verify()
+ * WRONG_ZONE comes behind WRONG_CURRENCY and before NOT_YET. A shop that sells at the locked amount wherever the customer is does not need it. */
+RIALTO_API enum rialto_verdict rialto_verify_zone(const char *keys, const char *token,
+                                                  const struct rialto_lock_expected *expected, const char *zone,
+                                                  struct rialto_lock *ret);
 
 /* rialto_verify_signed - any signed text: the JSON of its payload in ret[n], ended by 0. `kind` ("lock", "quote", "erasure"; NULL = any) is
  * compared with the payload's "kind". VALID, MALFORMED (or n is too small), OTHER_VERSION, UNKNOWN_KEY, BAD_SIGNATURE, OTHER_KIND, BAD_KEYS;

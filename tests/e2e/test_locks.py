@@ -23,10 +23,10 @@ verifier = ctypes.CDLL(str((LIB if VARIANT in ("release", "clang") else ROOT / "
 verifier.rialto_verdict_name.restype = ctypes.c_char_p
 
 
-def verdict(keys, token, customer="anna", sku="milk", amount=1000, currency="EUR", now_s=None):
+def verdict(keys, token, customer="anna", sku="milk", amount=1000, currency="EUR", now_s=None, zone=None):
     lock = Lock()
     expected = Expected(customer.encode(), sku.encode(), amount, currency.encode(), now_s)
-    found = verifier.rialto_verify(keys.encode(), token.encode(), ctypes.byref(expected), ctypes.byref(lock))
+    found = verifier.rialto_verify_zone(keys.encode(), token.encode(), ctypes.byref(expected), zone.encode() if zone is not None else None, ctypes.byref(lock))
     return verifier.rialto_verdict_name(found).decode()
 
 
@@ -80,6 +80,10 @@ with Service(models={"shop.json": simple_model()}, lock_grace_s=2, lock_max_s=86
         for wanted, wrong in {"WRONG_CUSTOMER": {"customer": "ben"}, "WRONG_PRODUCT": {"sku": "tea"}, "WRONG_AMOUNT": {"amount": 999},
                               "WRONG_CURRENCY": {"currency": "GBP"}, "EXPIRED": {"now_s": answer["lock"]["until"]}, "NOT_YET": {"now_s": at - 1}}.items():
             equal(verdict(KEYS, token, **{"now_s": at, **wrong}), wanted)
+        named = promised("zoe", zone="de/south", basis="store")["signed"]
+        equal((payload(named)["zone"], [verdict(KEYS, named, "zoe", now_s=payload(named)["from"], zone=zone) for zone in ("de/south", None, "de", "")]),
+              ("de/south", ["VALID", "VALID", "WRONG_ZONE", "WRONG_ZONE"]))
+        equal([verdict(KEYS, token, now_s=at, zone=zone) for zone in ("", "de/south")], ["VALID", "WRONG_ZONE"])
         equal(verdict("0123456789abcdef " + "0" * 64, token, now_s=at), "UNKNOWN_KEY")
         forged = token[:-3] + ("A" if token[-3] != "A" else "B") + token[-2:]
         equal(verdict(KEYS, forged, now_s=at), "BAD_SIGNATURE")

@@ -90,6 +90,26 @@ Test(verify, says_what_is_not_as_expected)
     cr_assert_eq(with(other), RIALTO_VERDICT_WRONG_CURRENCY);
 }
 
+Test(verify, a_zone_is_compared_where_one_is_expected_behind_the_currency_and_before_the_time)
+{
+    static const char *const OTHERS[] = { "", "c1", "c1/s2", "c1/s25/dairy", "C1/s25" };
+    struct rialto_lock_expected other = as_promised;
+    struct rialto_lock lock = { .amount = -1 };
+    cr_assert_eq(rialto_verify_zone(keys, sign(LOCK), &as_promised, "c1/s25", &lock), RIALTO_VERDICT_VALID);
+    cr_assert_eq(rialto_verify_zone(keys, sign(LOCK), &as_promised, NULL, NULL), RIALTO_VERDICT_VALID);
+    for (size_t i = 0; i < sizeof OTHERS / sizeof OTHERS[0]; i++) {
+        lock.amount = -1;
+        cr_assert_eq(rialto_verify_zone(keys, sign(LOCK), &as_promised, OTHERS[i], &lock), RIALTO_VERDICT_WRONG_ZONE, "%s", OTHERS[i]);
+        cr_assert_eq(lock.amount, 114, "what was promised is told");
+    }
+    other.now_s = 2000;
+    cr_assert_eq(rialto_verify_zone(keys, sign(LOCK), &other, "c1", NULL), RIALTO_VERDICT_WRONG_ZONE);
+    cr_assert_eq(rialto_verify_zone(keys, sign(LOCK), &other, "c1/s25", NULL), RIALTO_VERDICT_EXPIRED);
+    other.currency = "USD";
+    cr_assert_eq(rialto_verify_zone(keys, sign(LOCK), &other, "c1", NULL), RIALTO_VERDICT_WRONG_CURRENCY);
+    cr_assert_str_eq(rialto_verdict_name(RIALTO_VERDICT_WRONG_ZONE), "WRONG_ZONE");
+}
+
 Test(verify, no_text_with_one_character_changed_is_believed)
 {
     char token[RIALTO_SIGNED_MAX];
