@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import secrets
+import shlex
 import urllib.error
 import urllib.request
 from rialto_test import *
@@ -87,6 +88,28 @@ with Service(models={"shop.json": simple_model()}, lock_grace_s=2, lock_max_s=86
         equal(verdict("0123456789abcdef " + "0" * 64, token, now_s=at), "UNKNOWN_KEY")
         forged = token[:-3] + ("A" if token[-3] != "A" else "B") + token[-2:]
         equal(verdict(KEYS, forged, now_s=at), "BAD_SIGNATURE")
+
+    @check("docs/locks.md: its commands do as printed, and its C builds and takes the lock that they gave")
+    def _():
+        shell, c = re.findall(r"^```c?\n(.*?)^```", (ROOT / "docs/locks.md").read_text(), re.M | re.S)
+        quote, promise, curl = [shlex.split(line, comments=True) for line in shell.splitlines()]
+        service.accept(product("milk-1l", 109))
+        for command, wanted in ((quote, shell.split("#")[1].split("\n")[0].strip()), (promise, "rialto1.")):
+            equal(command.pop(0), "rialto")
+            status, out, err = service.cli(command[0], *command[1:])
+            equal(status, 0, err)
+            contains(out, wanted)
+        asked = json.loads(curl[curl.index("-d") + 1]) | {"until": (now_ms() // 1000 + 60) * 1000}
+        status, body = http("POST", re.sub(r"^http://[^/]*", "", curl[-1]), asked)
+        equal((status, sorted(body)), (200, ["durable", "lock", "signed"]))
+        include = "".join(f"#include <{name}.h>\n" for name in ("rialto/verify", "stdio", "time"))
+        (service.folder / "shop.c").write_text(f"{include}int main(int argc, char *argv[])\n{{\nconst char *keys = argv[1], *token = argv[argc - 1];\n{c}return (int)verdict;\n}}\n")
+        library = Path(verifier._name).parent
+        subprocess.run(["gcc", "-std=c17", "-Wall", "-Wextra", "-Wpedantic", "-Werror", f"-I{ROOT}/include", "-o", service.folder / "shop", service.folder / "shop.c",
+                        f"-L{library}", "-lrialto-verify"], check=True, timeout=60)
+        for token, wanted in ((out.split()[-1], (0, "")), (body["signed"], (0, "")), (promised("ben", "milk-1l", 109)["signed"], (6, "WRONG_CUSTOMER\n"))):
+            shop = subprocess.run([service.folder / "shop", KEYS, token], capture_output=True, text=True, timeout=20, check=False, env={"LD_LIBRARY_PATH": str(library)})
+            equal((shop.returncode, shop.stdout), wanted)
 
     @check("while it lives the customer's quote does not rise above it, and falls with the price; others pay the price")
     def _():
