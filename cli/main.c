@@ -9,7 +9,7 @@ static const struct cli_command *const commands[] = { &cli_quote,  &cli_explain,
                                                       &cli_diff,   &cli_apply,   &cli_rollback, &cli_pin,
                                                       &cli_freeze, &cli_changes, &cli_simulate, &cli_try,
                                                       &cli_forget, &cli_export,  &cli_inventory, &cli_keys, &cli_lock,
-                                                      &cli_import, &cli_notice };
+                                                      &cli_import, &cli_notice, &cli_top };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
 static const char common_help[] =

@@ -7,18 +7,16 @@
 #include "cache/folder.h"
 #include "cache/large.h"
 #include "cli/cli.h"
+#include "cli/usage.h"
 #include "service/metrics.h"
 #include "service/redis_link.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -117,19 +115,6 @@ static void gather_tables(struct health *health, const struct folder *folder)
     }
 }
 
-static void gather_bytes(struct health *health, const char *path)
-{
-    DIR *folder = opendir(path);
-    if (folder == NULL)
-        return;
-    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
-        struct stat info;
-        if (fstatat(dirfd(folder), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(info.st_mode))
-            health->cache_bytes += (uint64_t)info.st_blocks * 512;
-    }
-    closedir(folder);
-}
-
 static void gather_cache(struct health *health, const char *path)
 {
     static const char *const mode_name[] = { "normal", "list", "frozen" };
@@ -152,37 +137,21 @@ static void gather_cache(struct health *health, const char *path)
         complain(health, "the tables are retired: nobody writes them any more");
     gather_heartbeats(health, folder.control);
     gather_tables(health, &folder);
-    gather_bytes(health, path);
+    health->cache_bytes = usage_folder_bytes(path);
     large_pages_of(path, &health->large);
     folder_close(&folder);
 }
 
-/* A line of /proc/PID/maps that names the allocator; the pid is good only in rialtod's own pid namespace, so the
- * program's name is compared first. */
+/* A line of /proc/PID/maps names the allocator. */
 static void gather_proc(struct process *process)
 {
     char path[64], text[4096];
-    process->rss_bytes = -1;
+    process->rss_bytes = usage_process_bytes(process->pid);
     process->allocator = "";
-    snprintf(path, sizeof path, "/proc/%" PRId64 "/exe", process->pid);
-    ssize_t bytes = readlink(path, text, sizeof text - 1);
-    if (process->pid <= 0 || bytes <= 0)
+    if (!usage_is_rialtod(process->pid))
         return;
-    text[bytes] = 0;
-    const char *program = strrchr(text, '/');
-    if (program == NULL || strncmp(program, "/rialtod", 8) != 0)
-        return;
-
-    snprintf(path, sizeof path, "/proc/%" PRId64 "/statm", process->pid);
-    FILE *file = fopen(path, "re");
-    long pages;
-    if (file != NULL && fscanf(file, "%*d %ld", &pages) == 1)
-        process->rss_bytes = (int64_t)pages * sysconf(_SC_PAGESIZE);
-    if (file != NULL)
-        fclose(file);
-
     snprintf(path, sizeof path, "/proc/%" PRId64 "/maps", process->pid);
-    file = fopen(path, "re");
+    FILE *file = fopen(path, "re");
     if (file == NULL)
         return;
     bool any = false;

@@ -2,7 +2,7 @@
 """What people type: help, exit statuses, JSON, and that it is said what is wrong, and where."""
 from rialto_test import *
 
-COMMANDS = ("quote", "explain", "signal", "watch", "replay", "check", "status", "diff", "apply", "rollback", "pin", "freeze", "changes", "simulate", "try")
+COMMANDS = ("quote", "explain", "signal", "watch", "replay", "check", "status", "diff", "apply", "rollback", "pin", "freeze", "changes", "simulate", "try", "top")
 NOWHERE = ("--cache", "/nonexistent/rialto", "--url", "ipc:///nonexistent/rialto.ipc")
 rialto = lambda *words, **more: run(BIN / "rialto", *words, **more)
 
@@ -53,7 +53,7 @@ def _():
 @check("wrong usage: status 2, the reason and the usage on standard error, nothing on standard output")
 def _():
     for words in ((), ("sing",), ("quote",), ("quote", "--basis", "smell", "-", "milk"), ("quote", "--watch", "-", "milk"),
-                  ("watch", "--count", "many"), ("watch", "--seconds", "-1"), ("status", "--wait", "soon"), ("quote", "--nonsense"),
+                  ("watch", "--count", "many"), ("watch", "--seconds", "-1"), ("status", "--wait", "soon"), ("top", "--interval", "0"), ("top", "--json"), ("top", "x"), ("quote", "--nonsense"),
                   ("quote", "--timeout", "0", "-", "milk"), ("replay", "operand")):
         status, out, err = rialto(*words)
         require(status == 2 and err and not out, f"rialto {' '.join(words)}: {status} {out[:80]!r} {err[:80]!r}")
