@@ -33,6 +33,7 @@ struct acked_bare {
     struct config config;
     struct redis_link link;
     uint64_t marks[MIRROR_SLOTS];
+    bool sheet[MIRROR_SLOTS]; /* never: nothing is swept here */
     struct on_the_way way[FLUSHES_MAX];
     uint32_t ways;
     uint64_t seq, signals, records, transactions;
@@ -104,7 +105,7 @@ static bool send_due(struct acked_bare *bare, int64_t *due_us, uint64_t *left, s
         way->due_us[way->messages++] = *due_us;
         (*left)--;
     }
-    bool sent = way->messages > 0 && mirror_flush_send(&bare->link, first, bare->marks, &way->flush);
+    bool sent = way->messages > 0 && mirror_flush_send(&bare->link, first, bare->marks, bare->sheet, &way->flush);
     commits_free(first);
     bare->ways += sent;
     bare->records += sent ? way->flush.records : 0;

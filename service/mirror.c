@@ -18,6 +18,9 @@
  * changed after it is in a normal commit behind that slice. Both ways the version that reaches Redis last is the
  * newest. Nothing is queued before SWEEPING, so nothing older can come after.
  *
+ * A sweep that has to get rid of records, too, writes a clean sheet beside the state, which takes its place with the mark's
+ * move, in one transaction: whoever loads the state meanwhile finds it whole, as of the mark.
+ *
  * Back to BEHIND: the link is lost (all partitions; what was on its way is unknown, and the mark tells when it is
  * back), the queue is over mirror_bytes_max (the partitions of the dropped commit), or the mark is not what we set it
  * to (Redis was emptied or replaced, or executed late what a broken connection had left in its buffers): seen by the
@@ -87,6 +90,7 @@ struct mirror {
     /* the thread's */
     struct redis_link link;
     uint64_t marks[MIRROR_SLOTS];           /* in Redis, once all that was sent has been executed */
+    bool sheet[MIRROR_SLOTS];               /* what is sent goes onto a clean sheet */
     uint64_t held[MIRROR_SLOTS];            /* put the mark back to this before a sweep; MARK_NONE = it is right */
     struct mirror_flush flush[FLUSHES_MAX]; /* on their way, oldest first */
     uint32_t flushes;
@@ -206,9 +210,9 @@ void mirror_put_ids(struct mirror *mirror, uint32_t partition, uint32_t generati
         memcpy(record + 1, word, count * sizeof word[0]);
 }
 
-void mirror_clear(struct mirror *mirror, uint32_t partition)
+void mirror_sweep_begins(struct mirror *mirror, uint32_t partition, bool clean)
 {
-    (void)stage(mirror, partition, MIRROR_CLEAR, 0);
+    (void)stage(mirror, partition, clean ? MIRROR_SHEET : MIRROR_NO_SHEET, 0);
 }
 
 /* Copy what may be queued; of the rest only remember how new it is. Under the mutex. */
@@ -479,6 +483,7 @@ static void link_lost(struct mirror *mirror)
     redis_link_close(&mirror->link);
     metric_set(METRIC_redis_state, mirror->link.state);
     mirror->flushes = 0;
+    memset(mirror->sheet, 0, sizeof mirror->sheet);
     (void)pthread_mutex_lock(&mirror->mutex);
     bool was_up = atomic_exchange_explicit(&mirror->up, false, memory_order_release);
     struct mirror_commit *dropped = mirror->head;
@@ -587,7 +592,7 @@ static bool send_next(struct mirror *mirror)
     struct mirror_commit *commits = queue_take(mirror);
     if (commits == NULL)
         return true;
-    bool sent = mirror_flush_send(&mirror->link, commits, mirror->marks, &mirror->flush[mirror->flushes]);
+    bool sent = mirror_flush_send(&mirror->link, commits, mirror->marks, mirror->sheet, &mirror->flush[mirror->flushes]);
     commits_free(commits);
     mirror->flushes += sent;
     return sent;

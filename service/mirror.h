@@ -41,9 +41,9 @@ void mirror_put(struct mirror *mirror, uint32_t partition, char kind, struct ria
 #define MIRROR_GENERATIONS 2u
 void mirror_put_ids(struct mirror *mirror, uint32_t partition, uint32_t generation, bool first, const uint64_t *word,
                     size_t count);
-/* mirror_clear - before the first put of a transaction: the partition's whole hash is deleted in it first. A sweep
- * begins with this when records were deleted that Redis may still hold. */
-void mirror_clear(struct mirror *mirror, uint32_t partition);
+/* mirror_sweep_begins - before a sweep's first put. `clean`: records were deleted that Redis may still hold, so all are put, onto a clean
+ * sheet: what stands in Redis stays there, as of its mark, until mirror_swept() puts the sheet in its place. Deletions reach both. */
+void mirror_sweep_begins(struct mirror *mirror, uint32_t partition, bool clean);
 /* mirror_commit - queue what was put since the last commit as of batch seq. False when it was dropped (queue over
  * mirror_bytes_max, or Redis away): the thread will ask for a sweep when it can. */
 bool mirror_commit(struct mirror *mirror, uint64_t seq);

@@ -1,7 +1,10 @@
 /* mirror_flush.c - commits into transactions, and their replies.
  *
- *   MULTI; GET mark; [DEL state]; HSET state field value ...; HDEL state field ...; SET mark seq XX; EXEC       one
- *   per partition
+ *   MULTI; GET mark; HSET state field value ...; HDEL state field ...; SET mark seq XX; EXEC       one per partition
+ *
+ * A sweep onto a clean sheet: its first transaction DELetes what an earlier one left of a sheet, fields are set in the sheet (and
+ * deleted there and in the state), its last one RENAMEs the sheet to the state. RENAME wants a sheet even where a partition has no record:
+ * it gets a field that is taken out behind it.
  *
  * GET: the mark must be the one that we set last. Another one means that Redis was emptied, came back older, or
  * executed only now what a broken connection of ours had left in its buffers: then what it holds is not what we think.
@@ -18,6 +21,7 @@
 
 #define FIELD_BYTES      34u /* letter, colon, 32 hex digits */
 #define FIELDS_A_COMMAND 64u
+#define SHEET_FIELD      "-"
 
 struct item { /* one record that counts */
     const struct mirror_record *record;
@@ -250,17 +254,27 @@ static void ids_send(struct command *command, const struct part *part, uint32_t 
     free(words);
 }
 
-/* What stood before the last clear is void. */
-static bool part_clear(struct part *part)
+/* What stood before the last sweep's beginning is void: the sweep sends it again, as it is now. */
+static bool part_begins(struct part *part, bool *sheet)
 {
     for (uint32_t i = part->count; i-- > 0;) {
-        if (part->item[i].record->op != MIRROR_CLEAR)
+        enum mirror_op op = (enum mirror_op)part->item[i].record->op;
+        if (op != MIRROR_SHEET && op != MIRROR_NO_SHEET)
             continue;
+        *sheet = op == MIRROR_SHEET;
         part->item += i;
         part->count -= i;
         return true;
     }
     return false;
+}
+
+static bool part_ends(const struct part *part)
+{
+    bool ends = false;
+    for (uint32_t i = 0; i < part->count; i++)
+        ends = ends || part->item[i].record->op == MIRROR_SWEPT;
+    return ends;
 }
 
 static uint64_t part_mark(const struct part *part, uint64_t mark)
@@ -272,42 +286,57 @@ static uint64_t part_mark(const struct part *part, uint64_t mark)
     return mark;
 }
 
-static bool transaction_send(struct redis_link *link, struct part part, uint64_t *mark, struct mirror_flush *flush)
+static void send_words(struct command *command, const char *const words[], int count)
 {
-    char state_key[MIRROR_KEY_MAX], mark_key[MIRROR_KEY_MAX], number[24];
+    command_words(command, words, count);
+    command_send(command);
+}
+
+static void sheet_send(struct command *command, const char *sheet_key, const char *state_key)
+{
+    send_words(command, (const char *const[]){ "HSET", sheet_key, SHEET_FIELD, "" }, 4);
+    send_words(command, (const char *const[]){ "RENAME", sheet_key, state_key }, 3);
+    send_words(command, (const char *const[]){ "HDEL", state_key, SHEET_FIELD }, 3);
+}
+
+static bool transaction_send(struct redis_link *link, struct part part, uint64_t *mark, bool *sheet,
+                             struct mirror_flush *flush)
+{
+    char state_key[MIRROR_KEY_MAX], sheet_key[MIRROR_KEY_MAX], mark_key[MIRROR_KEY_MAX], number[24];
     uint64_t before = *mark;
-    bool clear = part_clear(&part);
-    *mark = part_mark(&part, clear ? 0 : *mark);
+    bool begins = part_begins(&part, sheet), swaps = *sheet && part_ends(&part);
+    *mark = part_mark(&part, *mark);
     (void)mirror_key(link->config, "state", part.number, state_key);
+    (void)mirror_key(link->config, "sheet", part.number, sheet_key);
     (void)mirror_key(link->config, "mark", part.number, mark_key);
     (void)snprintf(number, sizeof number, "%" PRIu64, *mark);
 
     struct command command = { .link = link, .alive = true };
-    command_words(&command, (const char *const[]){ "MULTI" }, 1);
-    command_send(&command);
-    command_words(&command, (const char *const[]){ "GET", mark_key }, 2);
-    command_send(&command);
-    if (clear) {
-        command_words(&command, (const char *const[]){ "DEL", state_key }, 2);
-        command_send(&command);
-    }
-    flush->records += fields_send(&command, &part, MIRROR_PUT, state_key);
+    send_words(&command, (const char *const[]){ "MULTI" }, 1);
+    send_words(&command, (const char *const[]){ "GET", mark_key }, 2);
+    if (begins)
+        send_words(&command, (const char *const[]){ "DEL", sheet_key }, 2);
+    flush->records += fields_send(&command, &part, MIRROR_PUT, *sheet ? sheet_key : state_key);
     flush->records += fields_send(&command, &part, MIRROR_DELETE, state_key);
+    if (*sheet)
+        (void)fields_send(&command, &part, MIRROR_DELETE, sheet_key);
+    if (swaps)
+        sheet_send(&command, sheet_key, state_key);
+    *sheet = *sheet && !swaps;
     for (uint32_t generation = 0; generation < MIRROR_GENERATIONS; generation++)
         ids_send(&command, &part, generation);
-    command_words(&command, (const char *const[]){ "SET", mark_key, number, "XX" }, 4);
-    command_send(&command);
-    command_words(&command, (const char *const[]){ "EXEC" }, 1);
-    command_send(&command);
+    send_words(&command, (const char *const[]){ "SET", mark_key, number, "XX" }, 4);
+    send_words(&command, (const char *const[]){ "EXEC" }, 1);
 
     flush->transaction[flush->count].mark = before;
     flush->transaction[flush->count].partition = part.number;
+    flush->transaction[flush->count].swaps = swaps;
     flush->transaction[flush->count++].replies = command.sent;
     return command.alive;
 }
 
 bool mirror_flush_send(struct redis_link *link, const struct mirror_commit *commits, uint64_t marks[MIRROR_SLOTS],
-                       struct mirror_flush *ret)
+                       bool sheet[MIRROR_SLOTS], struct mirror_flush *ret)
 {
     struct batch batch;
     memset(ret, 0, sizeof *ret);
@@ -322,7 +351,7 @@ bool mirror_flush_send(struct redis_link *link, const struct mirror_commit *comm
         batch_sort(&batch);
         for (uint32_t p = 0; p < MIRROR_SLOTS && alive; p++) {
             struct part part = { p, batch.sorted + batch.first[p], batch.first[p + 1] - batch.first[p] };
-            alive = part.count == 0 || transaction_send(link, part, &marks[p], ret);
+            alive = part.count == 0 || transaction_send(link, part, &marks[p], &sheet[p], ret);
         }
         alive = alive && redis_link_flush(link);
     }
@@ -335,7 +364,8 @@ bool mirror_flush_send(struct redis_link *link, const struct mirror_commit *comm
 /* ---- replies ---------------------------------------------------------------------------------------------------- */
 
 /* EXEC's reply says what each command came to; the first is the mark's GET. */
-static bool exec_check(struct redis_link *link, const redisReply *reply, uint64_t expected, uint64_t *ret_held)
+static bool exec_check(struct redis_link *link, const redisReply *reply, uint64_t expected, bool swaps,
+                       uint64_t *ret_held)
 {
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0) {
         redis_link_refused(link, "EXEC", reply);
@@ -351,7 +381,11 @@ static bool exec_check(struct redis_link *link, const redisReply *reply, uint64_
     if (!mark_parse(reply->element[0], &mark))
         mark = 0;
     bool there = reply->element[0]->type != REDIS_REPLY_NIL;
-    if ((!there || mark != expected) && mark < *ret_held)
+    if (there && mark == expected)
+        return true;
+    if (swaps)
+        mark = 0; /* what that mark vouched for has just been written over, with less perhaps */
+    if (mark < *ret_held)
         *ret_held = mark;
     return true;
 }
@@ -365,7 +399,7 @@ static bool transaction_receive(struct redis_link *link, const struct mirror_flu
         if (reply == NULL)
             return false;
         if (r == flush->transaction[number].replies) {
-            good = exec_check(link, reply, flush->transaction[number].mark, ret_held);
+            good = exec_check(link, reply, flush->transaction[number].mark, flush->transaction[number].swaps, ret_held);
         } else if (reply->type != REDIS_REPLY_STATUS) { /* OK or QUEUED */
             redis_link_refused(link, "queueing state", reply);
             good = false;

@@ -7,7 +7,12 @@
 
 #define MIRROR_SLOTS (RIALTO_PARTITIONS + 1u) /* partitions, and {common} last */
 
-enum mirror_op { MIRROR_PUT, MIRROR_DELETE, MIRROR_CLEAR, MIRROR_SWEPT, MIRROR_IDS, MIRROR_IDS_FIRST /* kind: generation */ };
+enum mirror_op {
+    MIRROR_PUT, MIRROR_DELETE,
+    MIRROR_SHEET, MIRROR_NO_SHEET, /* a sweep begins: onto a clean sheet beside what stands there, or into that */
+    MIRROR_SWEPT,
+    MIRROR_IDS, MIRROR_IDS_FIRST /* kind: generation */
+};
 
 struct mirror_record { /* in a commit, its value behind it, padded to 8 bytes */
     struct rialto_key key;
@@ -41,6 +46,7 @@ struct mirror_flush { /* transactions sent in one go, one per partition */
         uint64_t mark; /* that must stand in Redis before */
         uint32_t partition;
         uint32_t replies; /* MULTI's, then one per command, then EXEC's */
+        bool swaps;       /* a clean sheet comes in place of what stood there */
     } transaction[MIRROR_SLOTS];
 };
 
@@ -49,14 +55,15 @@ struct mirror_flush { /* transactions sent in one go, one per partition */
 int mirror_ids_key(const struct config *config, uint32_t partition, uint32_t generation, char ret[MIRROR_KEY_MAX]);
 int mirror_key(const struct config *config, const char *what, uint32_t partition, char ret[MIRROR_KEY_MAX]);
 
-/* mirror_flush_send - append and send the commits' records: per partition MULTI, GET mark, DEL, HSET, HDEL, SET mark
- * XX, EXEC. Of several records of one field the last counts. marks[partition] is what the mark is now, and becomes
- * what it is set to. False: the link is dead (or memory ran out: then it is closed). */
+/* mirror_flush_send - append and send the commits' records: per partition MULTI, GET mark, DEL sheet, HSET, HDEL, RENAME sheet, SET
+ * mark XX, EXEC. Of several records of one field the last counts. marks[partition] is what the mark is now, and becomes
+ * what it is set to; sheet[partition]: a sweep is writing a clean sheet. False: the link is dead (or memory ran out: then it is closed). */
 bool mirror_flush_send(struct redis_link *link, const struct mirror_commit *commits, uint64_t marks[MIRROR_SLOTS],
-                       struct mirror_flush *ret);
+                       bool sheet[MIRROR_SLOTS], struct mirror_flush *ret);
 
 /* mirror_flush_receive - read all its replies. ret_held[partition] is lowered to the mark that stood there (0: none)
- * where it was not the expected one: Redis holds no more than that. False: the link is dead. */
+ * where it was not the expected one: Redis holds no more than that, and nothing that counts where a sheet was put in the place of another
+ * Redis's state. False: the link is dead. */
 bool mirror_flush_receive(struct redis_link *link, const struct mirror_flush *flush, uint64_t ret_held[MIRROR_SLOTS]);
 
 /* mark_parse - a mark's value; nil and anything but the number of a batch: false. */

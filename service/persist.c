@@ -220,10 +220,10 @@ static bool sweep_begin(struct worker *worker)
     /* What was deleted after the mark still stands in Redis: then everything is sent, onto a clean sheet. So it is when Redis is of a
      * future that this worker does not know. The worker's own batch says that: a partition's is only the last one that touched it, and
      * marks are of the batch at which it was sent. */
-    if (state_deleted(state) > worker->sweep.mark || worker->sweep.mark > state_applied(worker->common)) {
+    bool clean = state_deleted(state) > worker->sweep.mark || worker->sweep.mark > state_applied(worker->common);
+    if (clean)
         worker->sweep.mark = 0;
-        mirror_clear(worker->mirror, worker->sweep.number);
-    }
+    mirror_sweep_begins(worker->mirror, worker->sweep.number, clean);
     return true;
 }
 

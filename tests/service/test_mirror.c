@@ -132,10 +132,10 @@ static void sweep_begin(struct world *w)
     w->sweep.running = true;
     w->sweep.index = 0;
     w->sweeps++;
-    if (w->deleted[w->sweep.partition] > w->sweep.mark || w->sweep.mark > w->applied) {
+    bool clean = w->deleted[w->sweep.partition] > w->sweep.mark || w->sweep.mark > w->applied;
+    if (clean)
         w->sweep.mark = 0;
-        mirror_clear(w->mirror, w->sweep.partition);
-    }
+    mirror_sweep_begins(w->mirror, w->sweep.partition, clean);
     put_all_ids(w, w->sweep.partition);
 }
 
@@ -347,7 +347,8 @@ Test(mirror, an_older_redis_is_brought_up, .timeout = 60)
 Test(mirror, a_damaged_mark_vouches_for_nothing_and_is_put_right, .timeout = 60)
 {
     static struct world w;
-    const char *const damaged[] = { "18446744073709551615", "-1", "abc", "99999999999999999999999", "4611686018427387905", "" };
+    const char *const damaged[] = { "18446744073709551615", "-1", "abc", "99999999999999999999999",
+                                    "4611686018427387905",  "" };
     world_setup(&w);
     run(&w, 300, 0);
     settle(&w);
@@ -416,6 +417,95 @@ Test(mirror, a_sweep_that_is_cut_off_begins_again, .timeout = 60)
     redis_fixture_end(&w.redis, SIGKILL);
     redis_fixture_start(&w.redis);
     settle_and_check(&w);
+    world_teardown(&w);
+}
+
+static uint32_t sheets(const struct world *w)
+{
+    uint32_t count = 0;
+    for (uint32_t p = 0; p <= MIRROR_COMMON; p++) {
+        char command[96], slot[16];
+        (void)snprintf(slot, sizeof slot, p == MIRROR_COMMON ? "common" : "p%02u", p);
+        (void)snprintf(command, sizeof command, "EXISTS %s:sheet:{%s}", w->redis.config.redis_prefix, slot);
+        redisReply *reply = redis_do(&w->redis, command);
+        count += (uint32_t)reply->integer;
+        freeReplyObject(reply);
+    }
+    return count;
+}
+
+/* A sweep that has to get rid of what was deleted while Redis was away, as far as `slices`; all that it put has reached Redis. */
+static void sweep_onto_a_sheet(struct world *w, uint32_t slices)
+{
+    redis_fixture_end(&w->redis, SIGKILL);
+    run(w, 200, 0);
+    redis_fixture_start(&w->redis);
+    int64_t limit = test_ms() + WAIT_MS;
+    while (!w->sweep.running && test_ms() < limit) {
+        sweep_begin(w);
+        test_sleep(1);
+    }
+    cr_assert(w->sweep.running && w->sweep.mark == 0, "onto a clean sheet");
+    for (uint32_t i = 0; i < slices; i++)
+        sweep_slice(w);
+    cr_assert(w->sweep.running);
+    while (sheets(w) == 0 && test_ms() < limit)
+        test_sleep(1);
+    cr_assert_eq(sheets(w), 1);
+}
+
+/* Goal: a host that is lost while a sweep writes a partition anew loses nothing that was durable before. */
+Test(mirror, while_a_clean_sheet_is_written_redis_keeps_what_was_durable, .timeout = 60)
+{
+    static struct world w;
+    world_setup(&w);
+    run(&w, 300, 0);
+    settle(&w);
+    uint64_t durable = w.applied;
+    sweep_onto_a_sheet(&w, 2);
+    check_redis(&w, durable);
+
+    mirror_stop(w.mirror); /* the next process finds the sheet, and does not go on with it */
+    w.sweep.running = false;
+    atomic_store(&w.durable_told, 0);
+    cr_assert_eq(mirror_start(&w.redis.config, 0, hooks_of(&w), &w.mirror), RIALTO_OK);
+    check_redis(&w, durable);
+    settle_and_check(&w);
+    cr_assert_eq(sheets(&w), 0);
+    world_teardown(&w);
+}
+
+/* Goal: what is erased while a sweep is under way is not in Redis any more, whether the sweep ends or not. */
+Test(mirror, what_is_deleted_while_a_clean_sheet_is_written_is_gone_from_both, .timeout = 60)
+{
+    static struct world w;
+    world_setup(&w);
+    run(&w, 300, 0);
+    settle(&w);
+    sweep_onto_a_sheet(&w, 1);
+    w.applied++;
+    for (uint32_t i = 0; i < RECORDS; i++) {
+        struct record *record = &w.record[i];
+        if (record->partition != w.sweep.partition || !record->there)
+            continue;
+        record->there = false;
+        record->seq = w.deleted[record->partition] = w.applied;
+        put(&w, record);
+    }
+    (void)mirror_commit(w.mirror, w.applied);
+    char command[96];
+    (void)snprintf(command, sizeof command,
+                   w.sweep.partition == MIRROR_COMMON ? "HLEN %s:state:{common}" : "HLEN %s:state:{p%02u}",
+                   w.redis.config.redis_prefix, w.sweep.partition);
+    int64_t limit = test_ms() + WAIT_MS;
+    for (long long left = 1; left > 0 && test_ms() < limit; test_sleep(1)) {
+        redisReply *reply = redis_do(&w.redis, command);
+        left = reply->integer;
+        freeReplyObject(reply);
+        cr_assert(left == 0 || test_ms() < limit, "%lld records are left", left);
+    }
+    cr_assert_eq(sheets(&w), 0, "an empty sheet is no key");
+    settle_and_check(&w); /* the partition is empty, and its sheet all the same put in its place */
     world_teardown(&w);
 }
 
