@@ -106,6 +106,9 @@ int bench_acked(const struct bench_options *options);
 /* bench_overload - quotes while more signals come than can be priced, beside quotes while none come. Exit status 1 when a quote was
  * wrong, a newest price was not seen, or a signal was lost. */
 int bench_overload(const struct bench_options *options);
+/* bench_restart - a worker killed among so many lines: how soon its successor goes on. Exit status 1 when a quote was wrong meanwhile, or
+ * lines were written again. */
+int bench_restart(const struct bench_options *options);
 /* bench_clients - the same quotes from C, Python, Node.js, PHP and Java, over HTTP and out of Redis, on one service. */
 int bench_clients(const struct bench_options *options);
 /* bench_lines - the side line beside a plain seqlock, two copies a line and repair by a successor. Exit status: 1 when a

@@ -22,6 +22,7 @@ static const struct measurement {
       "cells repriced per second, a weather signal for a million prices, a demand signal to its price" },
     { "acked", bench_acked, "acknowledged signals at 20,000 a second, beside bare hiredis with the same transactions" },
     { "overload", bench_overload, "quotes while more signals come than can be priced, beside quotes while none come" },
+    { "restart", bench_restart, "a worker killed among all these lines, and how soon its successor goes on" },
     { "clients", bench_clients,
       "a quote and a page of 50 by every way in: C, Python, Node.js, PHP, Java, HTTP, Redis" },
     { "churn", bench_churn, "keys deleted and new ones inserted for ever: operations per second, tenth by tenth" },

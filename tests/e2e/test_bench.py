@@ -106,4 +106,14 @@ def _():
     # docs/bench.md; a sanitizer's memory is another matter.
     require(VARIANT == "asan" or result["memory_max_bytes"] - result["memory_before_bytes"] < 192 << 20, str(result))
 
+status_restart, out_restart, err_restart = run(BIN / "rialto-bench", "restart", "--cells", "10000", "--customers", "5000", "--offers", "0", "--rounds", "1", "--json", timeout=120 * SLOW)
+
+@check("rialto-bench restart --json ends well: each death ended with the new price, no quote was wrong, no line was written again")
+def _():
+    equal(status_restart, 0, err_restart)
+    result = json.loads(out_restart)
+    equal((result["lines"], result["deaths"], result["wrong"]), (15000, 2, 0))
+    require(0 < result["attach_p50_ms"] <= result["attach_max_ms"] and 0 < result["seen_p50_ms"] <= result["seen_max_ms"], str(result))
+    require(result["quotes"] > 10 and result["rewritten"] <= 64, str(result))
+
 finish()
