@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A Redis that is away, hung, full, read-only, loading, refusing or too old: status, readiness, metrics and log say which, answers say
 "not durable" in their stated time, pushed signals go on, it is not pestered, and afterwards nothing is missing in it."""
+import secrets
 import urllib.request
 
 from rialto_test import *
@@ -66,8 +67,9 @@ redis = OwnRedis()
 door = temporary_folder("door.") / "redis.sock"
 between = OlderRedis(redis, door)
 password = redis.folder / "password"
-password.write_text("first\n")
-redis("CONFIG", "SET", "requirepass", "first")
+PASSWORDS = [secrets.token_hex(16), secrets.token_hex(16)]  # one after the other
+password.write_text(PASSWORDS[0] + "\n")
+redis("CONFIG", "SET", "requirepass", PASSWORDS[0])
 
 service = Service(redis_url=f"unix:{door}", redis_password_file=password, durable_timeout_ms=DURABLE_MS, redis_timeout_ms=700,
                   http_listen=f"127.0.0.1:{HTTP}", mirror_pace_ms=50)
@@ -216,10 +218,24 @@ with service:
 
     @check("wrong password; a new one is read without a restart")
     def _():
-        ask_redis("CONFIG", "SET", "requirepass", "second")
+        ask_redis("CONFIG", "SET", "requirepass", PASSWORDS[1])
         between.cut()
-        with mended_by(lambda: password.write_text("second\n")):
+        with mended_by(lambda: password.write_text(PASSWORDS[1] + "\n")):
             bad("refused", 7, "Redis refuses us", "WRONGPASS ")
+
+    @check("no password stands in a log, a command line, an environment, or a file of the data folder")
+    def _():
+        places = {"the log": service.log().encode()}
+        for pid in service.left_pids():
+            for what in ("cmdline", "environ"):
+                with contextlib.suppress(OSError):  # it has ended meanwhile
+                    places[f"{what} of {pid}"] = Path(f"/proc/{pid}/{what}").read_bytes()
+        require(sum(b"--role" in text for text in places.values()) >= 3, f"gateway, web and a worker are not among {list(places)}")
+        for file in service.data.rglob("*"):
+            if file.is_file() and file.stat().st_size < 1 << 20:
+                places[str(file)] = file.read_bytes()
+        require(str(password).encode() in places[f"{service.data}/config.json"], "it says where the password is")
+        equal([place for place, text in places.items() for word in PASSWORDS if word.encode() in text], [])
 
     @check("no rights: a command that is needed is forbidden")
     def _():
