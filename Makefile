@@ -219,7 +219,7 @@ bench: all | $(SETUP) ## quotes beside LMDB, Redis, memcached; results are kept 
 	@mkdir -p run && exec build/bin/rialto-bench quote --history run/bench $(ARGS)
 
 soak: | $(SETUP) ## a million random histories, models, races, faults and fuzzing over and over (MINUTES=30; docs/proof.md)
-	@exec tests/run.sh -m $(MINUTES) random bits churn model race-release race-tsan fault fuzz
+	@exec tests/run.sh -m $(MINUTES) units-valgrind random bits churn model race-release race-tsan fault fuzz
 
 # ---- install ------------------------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ table=(
     "units-release release  units    120      tests/*/test_*.c"
     "units-clang   clang    units    120      tests/*/test_*.c"
     "units-asan    asan     units    300      tests/*/test_*.c"
+    "units-valgrind release memcheck 900      tests/*/test_*.c"
     "model         release  script   180      tests/model/test_*"
     "race-release  release  race     120      tests/race/*.c"
     "race-tsan     tsan     race     240      tests/race/*.c"
@@ -45,10 +46,13 @@ while getopts "m:l" option; do
 done
 shift $((OPTIND - 1))
 if [ "$minutes" -gt 0 ]; then
+    memcheck_suites='*'
     race_seconds=${RACE_SECONDS:-60} fuzz_seconds=${FUZZ_SECONDS:-60}
     export RIALTO_HISTORIES=${RIALTO_HISTORIES:-1000000} # of tests/random, in the first round
     export FAULT_KILLS=${FAULT_KILLS:-1000} FAULT_GONE_SECONDS=${FAULT_GONE_SECONDS:-60} # of tests/fault, in the first round
 else
+    # Under valgrind a test costs half a second and more: those that take bytes from outside apart. Soaking takes all suites.
+    memcheck_suites='signal|signal_event|signal_scan|json|wire|message|record_line|reject'
     race_seconds=${RACE_SECONDS:-5} fuzz_seconds=${FUZZ_SECONDS:-7}
 fi
 for name in "$@"; do
@@ -153,15 +157,26 @@ judge() {
     fi
 }
 
-# stage_units - all unit tests of a variant in one runner
+# stage_units - all unit tests of a variant in one runner, or the chosen suites of it under valgrind
 stage_units() {
-    local start log=$logs/units.log why written ok not_ok
+    local start log=$logs/units.log why written ok not_ok suites='[a-z_]*' valgrind=() chosen=()
     build "$stage" "$variant" units || return
+    if [ "$kind" = memcheck ]; then
+        # Each test is a process: their findings are in a file each. Without jemalloc, which is linked to the programs only.
+        valgrind=(valgrind --quiet --trace-children=yes --error-exitcode=99 --leak-check=full
+            --errors-for-leak-kinds=definite --suppressions="$PWD/tests/valgrind.supp" --log-file="$PWD/$logs/valgrind.%p")
+        chosen=("--filter=@($memcheck_suites)/*" "--jobs=$jobs") # else it takes one at a time under valgrind
+        if [ "$memcheck_suites" != '*' ]; then suites=$memcheck_suites; fi
+    fi
     start=$(now_ms)
-    why=$(execute "$log" "$limit" "build/$variant/tests/units" "--output=tap:$PWD/$logs/units.tap")
-    ok=$(grep -cE '^ok' "$logs/units.tap" 2> /dev/null)
+    why=$(execute "$log" "$limit" "${valgrind[@]}" "build/$variant/tests/units" "--output=tap:$PWD/$logs/units.tap" "${chosen[@]}")
+    ok=$(grep -E '^ok' "$logs/units.tap" 2> /dev/null | grep -cvE '# SKIP') # what the filter leaves out is there as skipped
     not_ok=$(grep -cE '^not ok' "$logs/units.tap" 2> /dev/null)
-    written=$(cat $files | grep -cE '^(Test|ParameterizedTest|Theory)\(')
+    if grep -qs '' "$logs"/valgrind.*; then
+        why="$why${why:+; }valgrind spoke: $(cat "$logs"/valgrind.* | grep -m 1 -oE '(Invalid|Conditional|Use of|Syscall|[0-9,]+ .*bytes in).*')"
+        cat "$logs"/valgrind.* >> "$log"
+    fi
+    written=$(cat $files | grep -cE "^(Test|ParameterizedTest|Theory)\((\([^)]*\), *)?($suites),")
     if [ "$((${ok:-0} + ${not_ok:-0}))" -lt "$written" ]; then
         why="$why${why:+; }$written tests are written, $((${ok:-0} + ${not_ok:-0})) ran"
     fi
@@ -267,13 +282,13 @@ go_round() {
         read -r stage variant kind limit files <<< "$row"
         if [ $# != 0 ] && [[ " $* " != *" $stage "* ]]; then continue; fi
         files=$(compgen -G "$files" | grep -E '\.(c|py|sh)$' | LC_ALL=C sort)
-        if [ "$kind" = units ]; then files=$(printf '%s\n' $files | grep -vE '^tests/(race|model|fuzz|e2e|fault|compose)/'); fi
+        if [ "$kind" = units ] || [ "$kind" = memcheck ]; then files=$(printf '%s\n' $files | grep -vE '^tests/(race|model|fuzz|e2e|fault|compose)/'); fi
         logs=build/test/$stage
         rm -rf "$logs"
         mkdir -p "$logs"
         if [ -z "$files" ]; then report "$stage" "no test files" 0 1 "$(now_ms)"; continue; fi
         case $kind in
-        units) stage_units ;;
+        units | memcheck) stage_units ;;
         fuzz) stage_fuzz ;;
         *) stage_programs ;;
         esac
