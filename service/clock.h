@@ -27,4 +27,29 @@ static inline int64_t unix_ms(void)
 {
     return clock_us(CLOCK_REALTIME) / 1000;
 }
+
+/* slept_ms - how long this boot has been suspended: CLOCK_BOOTTIME counts that, CLOCK_MONOTONIC does not. */
+static inline int64_t slept_ms(void)
+{
+    return (clock_us(CLOCK_BOOTTIME) - clock_us(CLOCK_MONOTONIC)) / 1000;
+}
+
+/* How service time follows a wall clock that is ahead of it: what the machine slept, and more than CLOCK_STEP_MAX_MS, at once; all else
+ * by at most one part in CLOCK_SLEW_PART of the time that passes. */
+#define CLOCK_SLEW_PART   20
+#define CLOCK_STEP_MAX_MS INT64_C(600000)
+
+/* clock_follow - the new offset: service time = CLOCK_MONOTONIC + offset. Never less than before, and never beyond the wall
+ * unless it was there already.
+ *   offset_ms  so far          wall_offset_ms  wall clock - CLOCK_MONOTONIC
+ *   passed_ms  of CLOCK_MONOTONIC since the last call              slept_ms  suspended since the last call
+ * Pure. */
+static inline int64_t clock_follow(int64_t offset_ms, int64_t wall_offset_ms, int64_t passed_ms, int64_t slept_ms)
+{
+    int64_t behind = wall_offset_ms - offset_ms;
+    if (behind <= 0)
+        return offset_ms;
+    int64_t most = (passed_ms > 0 ? passed_ms / CLOCK_SLEW_PART : 0) + (slept_ms > 0 ? slept_ms : 0);
+    return behind - (slept_ms > 0 ? slept_ms : 0) > CLOCK_STEP_MAX_MS || behind < most ? wall_offset_ms : offset_ms + most;
+}
 #endif

@@ -418,6 +418,7 @@ void recorder_tick(struct gateway *gateway);
 struct clock {
     int64_t offset_ms; /* service time - CLOCK_MONOTONIC */
     int64_t tick_ms;   /* current one */
+    int64_t followed_mono_ms, slept_ms; /* when the wall clock was last looked at, and how long the machine had slept until then */
     uint64_t next_seq;
     _Atomic uint64_t *seq_word; /* mapped file: newest number given out */
     int seq_fd;

@@ -2,7 +2,7 @@
  *
  *   service time = CLOCK_MONOTONIC + offset; the offset is published in control and only grows, so time never goes
  *   back: not over a restart of the gateway, not when somebody sets the wall clock, not after a recording moved it
- *   ahead.
+ *   ahead. A wall clock that was set ahead is followed slowly (clock_follow), so that no price moves by a step of it.
  *
  * Numbers    DATA_DIR/gateway.seq is one mapped word: the newest number given out, stored before the batch is sent.
  *            After a crash the next gateway goes on behind it, so that no number ever names two batches.
@@ -107,13 +107,34 @@ void clock_seen_seq(struct gateway *gateway, uint64_t applied)
 
 /* ---- time ------------------------------------------------------------------------------------------------------- */
 
+/* The wall clock is ahead: it was set, or the machine slept. Backwards it is not followed. */
+static void follow_wall_clock(struct gateway *gateway)
+{
+    struct clock *clock = &gateway->clock;
+    int64_t wall_offset = unix_ms() - mono_ms(), mono = mono_ms(), slept = slept_ms();
+    int64_t passed = mono - clock->followed_mono_ms;
+    int64_t offset = clock_follow(clock->offset_ms, wall_offset, passed, slept - clock->slept_ms);
+    int64_t moved = offset - clock->offset_ms;
+    /* A part of the slew that is too short to be a millisecond is not lost: it counts with the next look. */
+    if (moved > 0 || wall_offset <= clock->offset_ms || slept > clock->slept_ms) {
+        clock->followed_mono_ms = mono;
+        clock->slept_ms = slept > clock->slept_ms ? slept : clock->slept_ms;
+    }
+    if (moved > 0)
+        offset_set(gateway, offset);
+    metric_set(METRIC_clock_behind_ms, (uint64_t)(wall_offset > offset ? wall_offset - offset : 0));
+    metric_set(METRIC_clock_ahead_ms, (uint64_t)(wall_offset < offset ? offset - wall_offset : 0));
+    if (moved <= passed / CLOCK_SLEW_PART + (int64_t)gateway->config->tick_ms)
+        return;
+    metric_add(METRIC_clock_jumps_total, 1);
+    log_line(LOG_WARNING, "CLOCK-JUMP", "ahead_by_ms=%" PRId64 " what=\"the machine slept, or its clock was far behind\"", moved);
+}
+
 void clock_start(struct gateway *gateway)
 {
     int64_t mono = mono_ms();
-    int64_t offset = unix_ms() - mono;
-    int64_t published = atomic_load_explicit(&gateway->control->clock_offset_ms, memory_order_acquire);
-    if (published > offset)
-        offset = published;
+    /* From the creation of the tables, or the gateway before this one: this boot's. */
+    int64_t offset = atomic_load_explicit(&gateway->control->clock_offset_ms, memory_order_acquire);
     for (uint32_t i = 0; i < RIALTO_PARTITIONS; i++) {
         int64_t tick = atomic_load_explicit(&gateway->control->heartbeat[i].tick_ms, memory_order_acquire);
         if (tick - mono > offset)
@@ -123,16 +144,11 @@ void clock_start(struct gateway *gateway)
         if (gateway->link[i].hello_tick_ms - mono > offset)
             offset = gateway->link[i].hello_tick_ms - mono;
     offset_set(gateway, offset);
+    gateway->clock.followed_mono_ms = mono;
+    gateway->clock.slept_ms = slept_ms();
+    follow_wall_clock(gateway);
     gateway->clock.tick_ms = tick_of(gateway, clock_now_ms(gateway));
-    log_line(LOG_INFO, "CLOCK", "offset_ms=%" PRId64 " next_batch=%" PRIu64, offset, gateway->clock.next_seq);
-}
-
-/* The wall clock ran ahead: the machine slept, or somebody set it. Backwards it is not followed. */
-static void follow_wall_clock(struct gateway *gateway)
-{
-    int64_t offset = unix_ms() - mono_ms();
-    if (offset - gateway->clock.offset_ms > (int64_t)gateway->config->tick_ms)
-        offset_set(gateway, offset);
+    log_line(LOG_INFO, "CLOCK", "offset_ms=%" PRId64 " next_batch=%" PRIu64, gateway->clock.offset_ms, gateway->clock.next_seq);
 }
 
 static void tick_begin(struct gateway *gateway, int64_t tick)

@@ -214,6 +214,7 @@ bool ingest_step(struct gateway *gateway)
 {
     struct ingest *ingest = &gateway->ingest;
     gateway->rules.now_ms = clock_now_ms(gateway);
+    gateway->rules.wall_ms = unix_ms();
     for (uint32_t i = 0; i < SIGNALS_PER_STEP; i++) {
         if (!ingest->active && !open_next(gateway))
             return false;

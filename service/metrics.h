@@ -114,7 +114,10 @@
     X(prices_moved_guarded_total,   COUNTER, "prices", "of these, those that a guardrail holds where they are now") \
     X(recorded_signals_total,      COUNTER, "signals","signals written to recordings: product and common parts, no customer's") \
     X(record_missed_total,         COUNTER, "signals","signals missing in recordings: the buffer was full, or a file could not be written") \
-    X(record_files_dropped_total,  COUNTER, "files",  "recordings removed because record_files_max was reached")
+    X(record_files_dropped_total,  COUNTER, "files",  "recordings removed because record_files_max was reached") \
+    X(clock_behind_ms,             GAUGE,   "ms",     "how far the wall clock is ahead of service time, which follows it slowly") \
+    X(clock_ahead_ms,              GAUGE,   "ms",     "how far service time is ahead of the wall clock, which was set back") \
+    X(clock_jumps_total,           COUNTER, "jumps",  "times that service time followed the wall clock at once: a sleep, or a clock that was far behind")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

@@ -191,8 +191,15 @@ const char *signal_type_name(enum signal_type type);
 struct signal_rules { /* what parsing needs to know of the configuration and the present */
     struct zone_levels levels;
     int64_t now_ms;
+    int64_t wall_ms; /* what is from the future is judged by the later of both: now_ms follows a clock that was set ahead slowly */
     int64_t age_max_ms, future_max_ms;
 };
+
+/* signal_latest_ms - a signal's time beyond this is from the future. */
+static inline int64_t signal_latest_ms(const struct signal_rules *rules)
+{
+    return (rules->wall_ms > rules->now_ms ? rules->wall_ms : rules->now_ms) + rules->future_max_ms;
+}
 
 /* signal_parse - one parsed JSON object, a signal or a CloudEvent that holds one. Strings are copied, zones cut, a location's position turned into a geohash zone and
  * dropped. Returns REASON_none, or a reason with *fault (pointer and reason; no line). Pure. */

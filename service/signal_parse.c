@@ -147,7 +147,7 @@ static enum signal_reason take_time(const struct signal_row *row, const cJSON *v
         return reason;
     if (ms < rules->now_ms - rules->age_max_ms)
         return REFUSE(fault, pointer, too_old, "more than %" PRId64 " s ago", rules->age_max_ms / 1000);
-    if (ms > rules->now_ms + rules->future_max_ms)
+    if (ms > signal_latest_ms(rules))
         return REFUSE(fault, pointer, from_future, "more than %" PRId64 " s ahead", rules->future_max_ms / 1000);
     return REASON_none;
 }

@@ -154,7 +154,7 @@ static bool take_time(struct cursor *cursor, const struct signal_row *row, const
         return false;
     }
     bool of_signal = row->offset == offsetof(struct signal, time_ms);
-    return keep(row, ms, ret) && !(of_signal && (ms < rules->now_ms - rules->age_max_ms || ms > rules->now_ms + rules->future_max_ms));
+    return keep(row, ms, ret) && !(of_signal && (ms < rules->now_ms - rules->age_max_ms || ms > signal_latest_ms(rules)));
 }
 
 static bool take_value(struct cursor *cursor, const struct signal_row *row, struct signal_scanner *scanner,
