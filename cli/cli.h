@@ -73,6 +73,11 @@ void cli_fault(const struct fault *fault);
 /* cli_json_text - text in quotation marks with everything escaped that JSON wants escaped, on standard output. */
 void cli_json_text(const char *text);
 
+/* cli_plain_output - from now on what goes to standard output has its control characters escaped as in JSON, line ends and tabs apart.
+ * cli_line_text - text from outside on standard output, line ends and tabs escaped too: it stays on its line. */
+void cli_plain_output(void);
+void cli_line_text(const char *text);
+
 /* cli_stop - becomes true at SIGINT and SIGTERM after cli_catch_signals(). */
 extern _Atomic bool cli_stop;
 void cli_catch_signals(void);

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #define OPTIONS_MAX 32
+#define SAY_BYTES   8192u
 
 _Atomic bool cli_stop;
 
@@ -29,12 +30,15 @@ static const struct option common[] = {
 
 void cli_say(const char *format, ...)
 {
+    char text[SAY_BYTES];
     va_list arguments;
     va_start(arguments, format);
-    fputs("rialto: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputs("\n", stderr);
+    (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    for (char *at = text; *at != '\0'; at++) /* an answer or a name of somebody else's may be in it */
+        if (((unsigned char)*at < 0x20 && *at != '\n') || *at == 0x7F)
+            *at = '?';
+    fprintf(stderr, "rialto: %s\n", text);
 }
 
 void cli_fault(const struct fault *fault)

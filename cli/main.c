@@ -56,6 +56,7 @@ static int run(const struct cli_command *command, int argc, char *argv[])
 
 int main(int argc, char *argv[])
 {
+    cli_plain_output();
     if (argc < 2) {
         print_overview(stderr);
         return CLI_USAGE;

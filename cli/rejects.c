@@ -96,18 +96,31 @@ static cJSON *signal_of(const struct entry *entry)
 
 /* ---- showing ------------------------------------------------------------------------------------------------------ */
 
+static void show_column(const char *text, int width)
+{
+    cli_line_text(text);
+    printf("%*s", width + 1 - (int)strnlen(text, (size_t)width), "");
+}
+
+/* Whoever can write to Redis can write an entry: it has no line but its own. */
 static void show_text(const struct entry *entry)
 {
     char clock[32];
     const char *const *v = entry->value;
     cli_clock_text(strtoll(v[REJECT_FIELD_at], NULL, 10), clock);
-    printf("%s  %-15s %-10s %s%s%s\n", clock, v[REJECT_FIELD_reason], v[REJECT_FIELD_by], v[REJECT_FIELD_pointer],
-           v[REJECT_FIELD_pointer][0] != '\0' ? ": " : "", v[REJECT_FIELD_text]);
-    printf("    %s%s%s%s\n", v[REJECT_FIELD_source][0] != '\0' ? v[REJECT_FIELD_source] : "(no source)", ": ",
-           v[REJECT_FIELD_signal][0] != '\0' ? v[REJECT_FIELD_signal] : v[REJECT_FIELD_type],
-           v[REJECT_FIELD_whole][0] == '1'     ? ""
-           : v[REJECT_FIELD_signal][0] != '\0' ? "  (not all of it)"
-                                               : "  (not kept)");
+    printf("%s  ", clock);
+    show_column(v[REJECT_FIELD_reason], 15);
+    show_column(v[REJECT_FIELD_by], 10);
+    cli_line_text(v[REJECT_FIELD_pointer]);
+    printf("%s", v[REJECT_FIELD_pointer][0] != '\0' ? ": " : "");
+    cli_line_text(v[REJECT_FIELD_text]);
+    printf("\n    ");
+    cli_line_text(v[REJECT_FIELD_source][0] != '\0' ? v[REJECT_FIELD_source] : "(no source)");
+    printf(": ");
+    cli_line_text(v[REJECT_FIELD_signal][0] != '\0' ? v[REJECT_FIELD_signal] : v[REJECT_FIELD_type]);
+    printf("%s\n", v[REJECT_FIELD_whole][0] == '1'     ? ""
+                   : v[REJECT_FIELD_signal][0] != '\0' ? "  (not all of it)"
+                                                       : "  (not kept)");
 }
 
 static void show_json(const struct entry *entry)

@@ -50,6 +50,21 @@ with Service(worker_count=2, rejects_max=200, zones_max=64) as service:
         equal(view["signal"], {"type": "demand", "time": at, "sku": "unicorn", "zone": "de/south", "event": "order", "quantity": 2.5})
         equal((supply["source"], supply["signal"]["available"], supply["signal"]["time"]), ("wms", 5, at + 1))
 
+    @check("an entry that somebody else wrote steers no terminal and forges no line")
+    def _():
+        steering = "\x1b]0;owned\x07\x1b[2J\r\n2026-01-01 forged\x7f\xc2\x9b31m \xc3\xa9".encode("latin-1")  # C1 as UTF-8, and an e with acute
+        entry = service.redis()("XADD", f"{service.instance}:rejects", "*", "at", "1", "reason", b"odd" + steering, "by", b"x" + steering,
+                                "source", steering, "text", steering, "pointer", steering, "signal", steering)
+        for arguments in ((), ("--json",)):
+            status, out, err = cli("--source", steering.decode(), *arguments)
+            require(status == 0 and not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", out + err), repr(out + err))
+            contains(out, "\\u001b")
+            contains(out, "\\u009b31m \xe9")
+            equal([line for line in out.splitlines() if line.startswith("2026-01-01")], [])
+            if arguments:
+                equal(json.loads(out)["text"], steering.decode())
+        service.redis()("XDEL", f"{service.instance}:rejects", entry)
+
     @check("filters, limits and counts; nothing is lost between them")
     def _():
         equal({r["type"] for r in rows("--source", "wms")}, {"supply"})
