@@ -2,6 +2,7 @@
 """Every block of code in README and docs is run by a test: here, or by a check elsewhere that is named here. A block that is new, or that nobody runs any
 more, is a failure; the few that cannot be run stand in NOT_RUN, each with its reason."""
 import csv
+import gzip
 import hashlib
 import http.client
 import shlex
@@ -252,6 +253,73 @@ def _():
     (line,) = block("docs/your-shop.md", "build/bin/rialtod --set").splitlines()
     shutil.copytree(ROOT / "examples/my-shop/models", shop / "models")
     equal(run(BIN / "rialtod", "--check", *words_of(line)[1:], cwd=WORK)[0], 0)
+
+
+def cut(name, keep):
+    """Rows of the bundled data: the header, and those of which `keep` is true."""
+    with gzip.open(ROOT / f"demo/data/{name}.csv.gz", "rt", encoding="utf-8") as rows:
+        text = next(rows) + "".join(row for row in rows if keep(row.split(",")))
+    (WORK / f"{name}.csv").write_text(text)
+
+
+cut("fresh_hourly", lambda cells: cells[3] == "31" and cells[4] == "4")
+cut("fresh_daily_price", lambda cells: cells[2] == "31" and cells[3] == "4")
+cut("fresh_store_weather", lambda cells: cells[2] == "31")
+cut("fresh_product", lambda cells: cells[0] == "4")
+cut("online_retail", lambda cells: cells[1] == "22838" or cells[-2] == "16422")
+CUT = ["--fresh", WORK, "--retail", WORK / "online_retail.csv"]
+SHIPPED = {str(path.relative_to(ROOT / "models")): path.read_text() for path in (ROOT / "models").rglob("*.json") if "schema" not in path.parts}
+with Service(models=SHIPPED, clock_replay=1, cache_on_stop="remove") as service:
+    # What the command line is told by its default folders: where this test has them.
+    OWN = {"explain", "diff", "apply", "rollback", "changes", "freeze", "export", "forget", "simulate"}
+
+    def tour(begins):
+        said = []
+        for line in block("docs/tutorial.md", begins).splitlines():
+            words = words_of(line)
+            if words[0] != "build/bin/rialto":
+                status, out, err = run("sh", "-c", line, cwd=WORK)
+                equal((line, status), (line, 0), err)
+                continue
+            more = ["--set", f"data_dir={service.data}"] if words[1] in OWN else []
+            more += CUT if words[1] == "replay" else []
+            status, out, err = run(BIN / "rialto", words[1], "--cache", service.cache, "--url", service.request_ipc, *more, *words[2:], cwd=WORK, timeout=60)
+            equal((line, status), (line, 0), out + err)
+            said.append(out)
+        return said
+
+    @check("docs/tutorial.md: every command of the tour works on a cut of the data, and shows what the page says")
+    def _():
+        shutil.copytree(ROOT / "models", WORK / "models", dirs_exist_ok=True)
+        equal(service.cli("replay", "--seconds", "0", *CUT, timeout=60)[0], 0)
+        contains(tour("build/bin/rialto status")[1], "c1/s31")
+        contains(tour("build/bin/rialto explain F4")[0], "scarcity")
+        own, others, why = tour("build/bin/rialto quote - G22838")
+        require("personal" in own and "personal" not in others and "tier gold (consent to profile)" in why, why[-600:])
+        require("personal" not in tour("build/bin/rialto signal --json-text")[1], "the consent still counts")
+        tour("build/bin/rialto export C16422")
+        contains(tour("cp -r models my-models")[1], "prices: ")
+        tour("build/bin/rialto replay --out")
+        applied, changes, back = tour("build/bin/rialto apply --note")
+        contains(changes, "a tour")
+        tour("build/bin/rialto freeze --category")
+
+    @check("docs/operations.md: what was backed up as printed quotes the same after everything else was lost")
+    def _():
+        service.accept(product("kept", 700, "GBP", "gifts/all"), customer("anna", ["profile"], tier="gold"))
+        before = [service.amount("kept"), service.amount("kept", customer="anna"), service.amount("F4", zone="c1/s31")]
+        require(before[1] < before[0], before)
+        service.wait_durable()
+        equal(service.stop(), 0)
+        for line in block("docs/operations.md", "tar -C run --exclude=./state").splitlines():
+            status, out, err = run("sh", "-c", line.replace("-C run ", f"-C {service.data} "), cwd=WORK)
+            equal((line, status), (line, 0), err)
+        shutil.rmtree(service.data)
+        shutil.rmtree(service.cache, ignore_errors=True)
+        shutil.move(WORK / "restored", service.data)
+        service.start()
+        wait_until(lambda: service.cli("quote", "-", "kept")[0] == 0, 20, "the product again")
+        wait_until(lambda: [service.amount("kept"), service.amount("kept", customer="anna"), service.amount("F4", zone="c1/s31")] == before, 20, f"{before}")
 
 
 if VARIANT == "release":
