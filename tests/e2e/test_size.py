@@ -43,6 +43,26 @@ def _():
 def _():
     equal(run(BIN / "rialtod", "--size", "--set", "customers_max=1")[0], 1)
 
+@check("a folder that is too small is refused at start, with the bytes that are missing; nothing is left there")
+def _():
+    service = Service(customers_max=200000000, cells_max=64000000, offers_max=64000000)
+    rows, _ = tables({k: v for k, v in service.settings.items() if k.endswith("_max")})
+    try:
+        free = shutil.disk_usage(service.shared).free
+        if rows[0][2] * MIB < free * 1.1:
+            note(f"not tried: {free / MIB:.0f} MiB are free, and the largest tables take {rows[0][2]}")
+            return
+        status, out, err = run(*service.arguments(), cwd=service.folder)
+        said = re.search(r"CACHE-NO-SPACE .*bytes_missing=(\d+)", out + err)
+        require(status == 1 and said, f"status {status}: {out}{err}")
+        wanted = rows[0][2] * MIB - free
+        note(f"{int(said[1])} bytes are missing, {wanted} by the table and the file system")
+        require(abs(int(said[1]) - wanted) < free / 20, "another number than that")  # others take and give back meanwhile
+        require(not service.cache.exists() or not list(service.cache.glob("cells.*")), "tables are left")
+    finally:
+        shutil.rmtree(service.shared)
+        shutil.rmtree(service.folder)
+
 for percent in (100, 10):
     settings = {**SETTINGS, "cache_start_percent": percent}
     with Service(**settings) as service:
