@@ -93,6 +93,8 @@ with Service(models={"night.json": MODEL}) as service:
         after = wait_until(answered, 10, "an answer")
         passed = (time.monotonic() - began) * 1000
         require(before <= after <= before + passed * 1.06 + 200, f"{after - before} ms in {passed:.0f} ms")
+        service.accept(product("bread", 600))  # its workers have found it
+        equal(service.amount("bread"), 300)
 
     @check("set back by an hour: time goes on as if nothing had been")
     def _():

@@ -1,5 +1,7 @@
-/* wall_clock.c - LD_PRELOAD: CLOCK_REALTIME is set by as many ms as the file RIALTO_TEST_WALL says (an int64 in it). CLOCK_MONOTONIC is the machine's. */
+/* wall_clock.c - LD_PRELOAD: CLOCK_REALTIME is set by as many ms as the file RIALTO_TEST_WALL says (an int64 in it). CLOCK_MONOTONIC is the machine's.
+ * Waits until a time of the wall clock (NNG's timers are such) end by the clock that was set. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -30,4 +32,14 @@ __attribute__((visibility("default"))) int clock_gettime(clockid_t clock, struct
     now->tv_sec = ns / 1000000000;
     now->tv_nsec = ns % 1000000000;
     return 0;
+}
+
+__attribute__((visibility("default"))) int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
+                                                                  const struct timespec *until)
+{
+    if (until->tv_sec < 1000000000) /* no wall clock has said that since 2001: a time since boot */
+        return pthread_cond_clockwait(cond, mutex, CLOCK_MONOTONIC, until);
+    int64_t ns = (int64_t)until->tv_sec * 1000000000 + until->tv_nsec - (set_ms != NULL ? *set_ms : 0) * 1000000;
+    struct timespec real = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+    return pthread_cond_clockwait(cond, mutex, CLOCK_REALTIME, &real);
 }
