@@ -269,7 +269,7 @@ cut("fresh_product", lambda cells: cells[0] == "4")
 cut("online_retail", lambda cells: cells[1] == "22838" or cells[-2] == "16422")
 CUT = ["--fresh", WORK, "--retail", WORK / "online_retail.csv"]
 SHIPPED = {str(path.relative_to(ROOT / "models")): path.read_text() for path in (ROOT / "models").rglob("*.json") if "schema" not in path.parts}
-with Service(models=SHIPPED, clock_replay=1, cache_on_stop="remove") as service:
+with Service(models=SHIPPED, clock_replay=1, cache_on_stop="remove", http_listen=f"127.0.0.1:{PORT}") as service:
     # What the command line is told by its default folders: where this test has them.
     OWN = {"explain", "diff", "apply", "rollback", "changes", "freeze", "export", "forget", "simulate"}
 
@@ -303,6 +303,13 @@ with Service(models=SHIPPED, clock_replay=1, cache_on_stop="remove") as service:
         applied, changes, back = tour("build/bin/rialto apply --note")
         contains(changes, "a tour")
         tour("build/bin/rialto freeze --category")
+
+    @check("docs/operations.md: a frame of rialto top has the rows that are shown")
+    def _():
+        shown, (status, out, err) = block("docs/operations.md", "shop: healthy"), run(BIN / "rialto", "top", "--once", "--cache", service.cache)
+        equal(status, 0, err)
+        rows = [[re.match(r" *(at most|\S+( to price| lag)?)", line).group(1) for line in text.splitlines()[1:] if line.strip() and "worker." not in line] for text in (shown, out)]
+        equal([row for row in rows[0] if row not in rows[1]], [], f"rows that are not told: {out}")
 
     @check("docs/operations.md: what was backed up as printed quotes the same after everything else was lost")
     def _():
