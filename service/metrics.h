@@ -117,7 +117,8 @@
     X(record_files_dropped_total,  COUNTER, "files",  "recordings removed because record_files_max was reached") \
     X(clock_behind_ms,             GAUGE,   "ms",     "how far the wall clock is ahead of service time, which follows it slowly") \
     X(clock_ahead_ms,              GAUGE,   "ms",     "how far service time is ahead of the wall clock, which was set back") \
-    X(clock_jumps_total,           COUNTER, "jumps",  "times that service time followed the wall clock at once: a sleep, or a clock that was far behind")
+    X(clock_jumps_total,           COUNTER, "jumps",  "times that service time followed the wall clock at once: a sleep, or a clock that was far behind") \
+    X(redis_scans_endless_total,   COUNTER, "passes", "passes over keys or records in Redis given up after 65,536 pages: their cursor never came to its end")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

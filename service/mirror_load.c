@@ -56,24 +56,32 @@ static bool mark_read(struct redis_link *link, uint32_t partition, uint64_t *ret
     return good;
 }
 
-/* One page of the hash. The cursor is at its end when it is "0" again. */
-static bool page_read(struct redis_link *link, const char *key, char cursor[24], record_hook *record, void *user)
+static bool page_read(struct redis_link *link, const char *key, struct redis_scan *scan, record_hook *record, void *user)
 {
-    redisReply *reply = redis_link_call(link, (const char *const[]){ "HSCAN", key, cursor, "COUNT", SCAN_COUNT, NULL });
+    redisReply *reply =
+        redis_link_call(link, (const char *const[]){ "HSCAN", key, scan->cursor, "COUNT", SCAN_COUNT, NULL });
     if (reply == NULL)
         return false;
-    bool good = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
-                reply->element[0]->type == REDIS_REPLY_STRING && reply->element[1]->type == REDIS_REPLY_ARRAY;
-    if (good) {
-        (void)snprintf(cursor, 24, "%s", reply->element[0]->str);
-        const redisReply *pairs = reply->element[1];
-        for (size_t i = 0; i + 1 < pairs->elements; i += 2)
-            field_take(pairs->element[i], pairs->element[i + 1], record, user);
-    } else {
+    const redisReply *pairs = redis_scan_page(scan, reply);
+    if (pairs == NULL)
         redis_link_refused(link, "reading state", reply);
-    }
+    for (size_t i = 0; pairs != NULL && i + 1 < pairs->elements; i += 2)
+        field_take(pairs->element[i], pairs->element[i + 1], record, user);
     freeReplyObject(reply);
-    return good;
+    return pairs != NULL;
+}
+
+/* Half a partition is never taken for all of it: a pass without an end is no answer. */
+static bool hash_read(struct redis_link *link, uint32_t partition, record_hook *record, void *user)
+{
+    char key[MIRROR_KEY_MAX];
+    struct redis_scan scan = { .cursor = "0" };
+    (void)mirror_key(link->config, "state", partition, key);
+    do {
+        if (!page_read(link, key, &scan, record, user) || redis_scan_endless(link, &scan))
+            return false;
+    } while (!redis_scan_done(&scan));
+    return true;
 }
 
 static bool ids_read(struct redis_link *link, uint32_t partition, record_hook *record, void *user)
@@ -98,16 +106,9 @@ static bool ids_read(struct redis_link *link, uint32_t partition, record_hook *r
 static bool partition_read(struct redis_link *link, uint32_t partition, record_hook *record, void *user,
                            uint64_t *ret_mark)
 {
-    char key[MIRROR_KEY_MAX], cursor[24] = "0";
     uint64_t mark = 0;
-    (void)mirror_key(link->config, "state", partition, key);
-    if (!mark_read(link, partition, &mark))
-        return false;
-    do {
-        if (!page_read(link, key, cursor, record, user))
-            return false;
-    } while (strcmp(cursor, "0") != 0);
-    if (!ids_read(link, partition, record, user))
+    if (!mark_read(link, partition, &mark) || !hash_read(link, partition, record, user) ||
+        !ids_read(link, partition, record, user))
         return false;
     *ret_mark = mark;
     return true;

@@ -341,31 +341,29 @@ static bool take_up_keys(struct publishing *p, const redisReply *keys)
     return alive;
 }
 
-static bool take_up_page(struct publishing *p, const char *pattern, char cursor[24])
+static bool take_up_page(struct publishing *p, const char *pattern, struct redis_scan *scan)
 {
-    redisReply *reply =
-        redis_link_call(&p->link, (const char *const[]){ "SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT, NULL });
+    redisReply *reply = redis_link_call(
+        &p->link, (const char *const[]){ "SCAN", scan->cursor, "MATCH", pattern, "COUNT", SCAN_COUNT, NULL });
     if (reply == NULL)
         return false;
-    bool alive = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
-                 reply->element[0]->type == REDIS_REPLY_STRING && reply->element[1]->type == REDIS_REPLY_ARRAY;
-    if (!alive) {
+    const redisReply *keys = redis_scan_page(scan, reply);
+    if (keys == NULL)
         redis_link_refused(&p->link, "reading quotes", reply);
-    } else {
-        (void)snprintf(cursor, 24, "%s", reply->element[0]->str);
-        alive = take_up_keys(p, reply->element[1]);
-    }
+    bool alive = keys != NULL && take_up_keys(p, keys);
     freeReplyObject(reply);
     return alive;
 }
 
+/* What a pass without an end did not show ends by itself, after watch_ttl_s at most; quotes do not wait for it. */
 bool quotes_take_up(struct publishing *p)
 {
-    char pattern[PUBLISHER_KEY_MAX], cursor[24] = "0";
+    char pattern[PUBLISHER_KEY_MAX];
+    struct redis_scan scan = { .cursor = "0" };
     (void)snprintf(pattern, sizeof pattern, "%s:quote:{*", p->config->redis_prefix);
     do {
-        if (!take_up_page(p, pattern, cursor))
+        if (!take_up_page(p, pattern, &scan))
             return false;
-    } while (strcmp(cursor, "0") != 0);
+    } while (!redis_scan_done(&scan) && !redis_scan_endless(&p->link, &scan));
     return true;
 }

@@ -5,6 +5,7 @@
 #include "service/redis_link.h"
 
 #include "service/log.h"
+#include "service/metrics.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -282,4 +283,30 @@ redisReply *redis_link_call(struct redis_link *link, const char *const words[])
         bytes[argc] = strlen(words[argc]);
     }
     return redis_link_append(link, argc, argv, bytes) ? redis_link_reply(link) : NULL;
+}
+
+/* ---- passes over many pages ------------------------------------------------------------------------------------- */
+
+const redisReply *redis_scan_page(struct redis_scan *scan, const redisReply *answer)
+{
+    if (answer->type != REDIS_REPLY_ARRAY || answer->elements != 2 || answer->element[0]->type != REDIS_REPLY_STRING ||
+        answer->element[1]->type != REDIS_REPLY_ARRAY)
+        return NULL;
+    (void)snprintf(scan->cursor, sizeof scan->cursor, "%s", answer->element[0]->str);
+    scan->pages++;
+    return answer->element[1];
+}
+
+bool redis_scan_done(const struct redis_scan *scan)
+{
+    return strcmp(scan->cursor, "0") == 0;
+}
+
+bool redis_scan_endless(const struct redis_link *link, const struct redis_scan *scan)
+{
+    if (redis_scan_done(scan) || scan->pages < REDIS_SCAN_PAGES_MAX)
+        return false;
+    metric_add(METRIC_redis_scans_endless_total, 1);
+    log_line(LOG_ERROR, "REDIS-SCAN-ENDLESS", "link=%s pages=%u", link->who, scan->pages);
+    return true;
 }

@@ -68,6 +68,21 @@ redisReply *redis_link_reply(struct redis_link *link);
 /* call - append words up to a NULL, and read the reply; only when nothing is pending. */
 redisReply *redis_link_call(struct redis_link *link, const char *const words[]);
 
+/* One pass of SCAN or HSCAN. It is over when the cursor is "0" again: a Redis whose cursor never is would be asked for ever. A page holds
+ * 512 or shows ten times as many empty places, so that a pass may see 33 million: a partition's records, or all keys where others share
+ * the Redis. */
+#define REDIS_SCAN_PAGES_MAX 65536u
+struct redis_scan {
+    char cursor[24]; /* "0": before the first page, and after the last */
+    uint32_t pages;
+};
+
+/* scan_page - takes up the cursor of an answer, and returns what the page holds; NULL when it is no page. scan_endless - was that the last
+ * page that is asked for, and yet not the end? Counted and logged then. */
+const redisReply *redis_scan_page(struct redis_scan *scan, const redisReply *answer);
+bool redis_scan_done(const struct redis_scan *scan);
+bool redis_scan_endless(const struct redis_link *link, const struct redis_scan *scan);
+
 /* refused - log a reply of type ERROR (once per outage and reason) and close the link: the server is there, but not to
  * be worked with. */
 void redis_link_refused(struct redis_link *link, const char *doing, const redisReply *reply);
