@@ -138,6 +138,7 @@ static const struct {
     { "tier, segments", "state, Redis: state", "personal terms", "until consent to profile is revoked" },
     { "spend and its currency", "state, Redis: state", "personal terms", "until consent to purchases is revoked" },
     { "zone (never a position) and its end", "state, Redis: state; shared memory: terms", "the zone of a quote, personal terms", "its lease, at most 30 days, or until the customer leaves or revokes consent to location" },
+    { "time of the last zone", "state, Redis: state", "an older one that arrives late does not count", "until consent to location is revoked, whose time takes its place" },
     { "multipliers by price group", "shared memory: terms", "what the above does to prices", "as long as a consent is there" },
     { "personal offers", "state, Redis: state; shared memory: offers", "a personal offer", "until it ends, is withdrawn, or what it rests on is revoked" },
     { "price locks", "state, Redis: state; shared memory: offers", "a price that is owed", "until it ends; survives a revocation" },

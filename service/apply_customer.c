@@ -85,8 +85,10 @@ static void zone_forget(struct customer_record *record)
 static void revoke(struct worker *worker, struct customer_record *record, unsigned kinds)
 {
     record->consent &= (uint8_t)~kinds;
-    if (kinds & RIALTO_KIND_LOCATION)
+    if (kinds & RIALTO_KIND_LOCATION) {
         zone_forget(record);
+        record->zone_time_ms = record->consent_time_ms; /* what was seen before this moment, and arrives late, does not count */
+    }
     if (kinds & RIALTO_KIND_PURCHASES)
         spend_forget(record);
     if (kinds & RIALTO_KIND_PROFILE) {

@@ -68,7 +68,12 @@ static void add_record(cJSON *data, const struct customer_record *record)
         item = datum(data, "zone", "the zone you are in; no position is kept; may move prices", "location signals",
                      "until it ends, you leave, or consent to location is revoked");
         cJSON_AddStringToObject(item, "value", record->zone);
+        add_number(item, "since_ms", record->zone_time_ms);
         add_number(item, "until_ms", record->zone_until_ms);
+    } else if (record->zone_time_ms != 0) {
+        item = datum(data, "zone_time", "when your zone was last said, you left it, or you revoked consent to location: what is older does not count",
+                     "location and customer signals", "until it is replaced by the time of a revocation, or you are forgotten");
+        add_number(item, "value_ms", record->zone_time_ms);
     }
 }
 

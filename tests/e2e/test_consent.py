@@ -118,7 +118,7 @@ with Service(models={"shop.json": MODEL}) as service:
             equal(tell(customer("otto", ["profile"], tier="gold")), ["opted_out"])
             equal((amount("milk", customer="otto"), amount("tea", customer="otto")), (1000, 450), flag)
             told = {item["name"]: item for item in json.loads(service.cli("export", "--set", f"data_dir={service.data}", "--json", "otto")[1])["data"]}
-            equal((sorted(told), told["consent"]["value"], told["opt_out"]["value"]), (["consent", "lock", "opt_out"], [], True))
+            equal((sorted(told), told["consent"]["value"], told["opt_out"]["value"]), (["consent", "lock", "opt_out", "zone_time"], [], True))
             service.accept({"type": "customer", "customer": "otto", "opt_out": False})
             equal(amount("milk", customer="otto"), 1000, "what was dropped does not come back")
             service.accept(customer("otto", ["profile"], tier="gold"))
@@ -158,6 +158,27 @@ with Service(models={"shop.json": MODEL}) as service:
         service.accept({"type": "customer", "customer": "fay", "consent": {"location": False}})
         equal(amount("milk", customer="fay"), 1000)
         equal(amount("milk", customer="fay", zone="fr", basis="device"), 1000)
+
+    @check("a revoked consent to location takes the time of the last one with it; one from before that arrives late brings back no zone")
+    def _():
+        now = service.now_ms()
+        seen = {"type": "location", "customer": "ida", "zone": "de/south", "lease_s": 3600}
+
+        def kept():
+            service.wait_durable()
+            redis = service.redis()
+            state = b"".join(file.read_bytes() for file in sorted((service.data / "state").iterdir()))
+            stored = b"".join(value for key in redis.keys(f"{service.instance}:state:*") for value in redis.hash(key).values())
+            time_ms = struct.pack("<q", now - 8765)
+            return time_ms in state, time_ms in stored or str(now - 8765).encode() in stored
+        service.accept(customer("ida", ["location", "profile"], time=now - 10000), {**seen, "time": now - 8765})
+        equal((amount("milk", customer="ida"), kept()), (1900, (True, True)))
+        service.accept({"type": "customer", "customer": "ida", "consent": {"location": False}, "time": now - 4000})
+        equal((amount("milk", customer="ida"), kept()), (1000, (False, False)))
+        service.accept({"type": "customer", "customer": "ida", "consent": {"location": True}, "time": now - 3000})
+        equal((tell({**seen, "time": now - 5000}), amount("milk", customer="ida")), (["superseded"], 1000))
+        service.accept({**seen, "time": now - 2000})
+        equal(amount("milk", customer="ida"), 1900)
 
     @check("a position is cut to a coarse cell before anything is stored")
     def _():
