@@ -431,9 +431,33 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
             equal(second.amount("other"), 100)
             equal({http_ask("GET", "/v1/quotes/other")[0] for _ in range(20)}, {404})
 
+    @check("asked to end, it takes no new connection and answers what is under way; then it is back by itself")
+    def _():
+        gateway, web = service.children()["gateway"], service.children()["web"]
+        body = json.dumps(product("last", 10)).encode()
+        with socket.create_connection(("127.0.0.1", PORT), 20) as under_way:
+            os.kill(gateway, signal.SIGSTOP)
+            try:
+                under_way.sendall(b"POST /v1/signals HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+                equal(http_ask("GET", "/livez")[0], 200)  # came later to the same thread: the one before has been read
+                os.kill(web, signal.SIGTERM)
+
+                def refused():
+                    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", PORT), 1):
+                        return False
+                    return True
+                wait_until(refused, 2, "no new connection is taken")
+                require(service.children().get("web") == web, "it has ended with a request under way")
+            finally:
+                os.kill(gateway, signal.SIGCONT)
+            answer = http.client.HTTPResponse(under_way)
+            answer.begin()
+            equal((answer.status, json.loads(answer.read())["accepted"]), (200, 1))
+        wait_until(lambda: service.children().get("web") not in (None, web), 10, "the next one")
+
     @check("killed, it is back by itself")
     def _():
-        os.kill(service.children()["web"], signal.SIGKILL)
+        os.kill(wait_until(lambda: service.children().get("web"), 10, "web"), signal.SIGKILL)
 
         def answers():
             with contextlib.suppress(OSError):
