@@ -17,6 +17,7 @@ NOT_RUN = {  # a line of the block: why
     "README.md: producers                              rialtod": DRAWING,
     "docs/architecture.md: producers                         rialtod: supervisor": DRAWING,
     "docs/security.md: producers ──signals──▶": DRAWING,
+    **{f"docs/concepts.md: {words}": DRAWING for words in ("everybody's", "world ─┬─ c1", "list ──▶ factor", "producer ─▶ gateway", "models/groceries.json", "what is away")},
     "docs/redis.md: MULTI": "the shape of a transaction, with its keys left out",
     "README.md: make run     # installs": "they install packages and run everything; a test runs within the second",
     "CONTRIBUTING.md: make  ": "the same",
