@@ -52,7 +52,7 @@ if [ "$minutes" -gt 0 ]; then
     export FAULT_KILLS=${FAULT_KILLS:-1000} FAULT_GONE_SECONDS=${FAULT_GONE_SECONDS:-60} # of tests/fault, in the first round
 else
     # Under valgrind a test costs half a second and more: those that take bytes from outside apart. Soaking takes all suites.
-    memcheck_suites='signal|signal_event|signal_scan|json|wire|message|record_line|reject'
+    memcheck_suites='signal|signal_json|signal_event|signal_scan|json|wire|message|record_line|reject'
     race_seconds=${RACE_SECONDS:-5} fuzz_seconds=${FUZZ_SECONDS:-7}
 fi
 for name in "$@"; do
