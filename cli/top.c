@@ -58,6 +58,8 @@ static int one_frame(const struct cli *cli, const struct options *options)
 /* ---- terminal --------------------------------------------------------------------------------------------------------- */
 
 static struct termios before_us;
+static FILE *
+    screen; /* standard output past the escaping of cli/plain.c: what stands in rows is printable already (top_look.c) */
 static volatile sig_atomic_t resized;
 
 static void on_resize(int number)
@@ -78,22 +80,26 @@ static bool terminal_enter(void)
     struct sigaction action = { .sa_handler = on_resize };
     sigemptyset(&action.sa_mask);
     sigaction(SIGWINCH, &action, NULL);
-    if (tcsetattr(STDIN_FILENO, TCSANOW, &ours) == -1)
+    int fd = dup(STDOUT_FILENO);
+    screen = fd == -1 ? NULL : fdopen(fd, "w");
+    if (screen == NULL || tcsetattr(STDIN_FILENO, TCSANOW, &ours) == -1)
         return false;
-    fputs(ENTER, stdout);
+    (void)setvbuf(screen, NULL, _IOFBF, BUFSIZ);
+    fputs(ENTER, screen);
     return true;
 }
 
 static void terminal_leave(void)
 {
-    fputs(LEAVE, stdout);
-    fflush(stdout);
+    fputs(LEAVE, screen);
+    fclose(screen);
     (void)tcsetattr(STDIN_FILENO, TCSADRAIN, &before_us);
 }
 
 static void put_row(uint32_t at, uint32_t columns, bool strong, const char *text)
 {
-    printf("\033[%u;1H%s%.*s%s\033[K", at, strong ? "\033[1m" : "", (int)columns, text, strong ? "\033[0m" : "");
+    fprintf(screen, "\033[%u;1H%s%.*s%s\033[K", at, strong ? "\033[1m" : "", (int)columns, text,
+            strong ? "\033[0m" : "");
 }
 
 /* As much as the window holds. The last row says how to leave, and how much is missing. */
@@ -108,9 +114,9 @@ static void show(void)
         (void)snprintf(foot, sizeof foot, "q: quit; %u more rows in a higher window", frame.count - count);
     for (uint32_t i = 0; i < count; i++)
         put_row(i + 1, size.ws_col, i == 0, frame.row[i]);
-    printf("\033[J"); /* below the last */
+    fprintf(screen, "\033[J"); /* below the last */
     put_row(rows + 1, size.ws_col - 1u, false, foot);
-    fflush(stdout);
+    fflush(screen);
 }
 
 /* Until the next look, a key, or another size. False: to leave. */
@@ -121,7 +127,7 @@ static bool wait_for_user(int64_t until_ms)
         int ready = poll(&wait, 1, (int)left);
         if (resized) {
             resized = 0;
-            printf("\033[2J");
+            fprintf(screen, "\033[2J");
             show();
         }
         if (ready <= 0)
@@ -147,7 +153,7 @@ static int live(const struct cli *cli, const struct options *options)
         top_look(cli, &samples[now]);
         top_draw(cli->config.instance, &samples[1 - now], &samples[now], &frame);
         show();
-    } while (!ferror(stdout) && wait_for_user(samples[now].at_ms + (int64_t)(options->seconds * 1000)));
+    } while (!ferror(screen) && wait_for_user(samples[now].at_ms + (int64_t)(options->seconds * 1000)));
     terminal_leave();
     return CLI_OK;
 }
