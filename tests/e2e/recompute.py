@@ -663,6 +663,8 @@ class World:
             if granted:
                 customer.consent.add(kind)
             else:
+                if kind == "location" and kind in customer.consent:
+                    customer.times["location"] = time  # what was seen before, and arrives late, does not count
                 customer.consent.discard(kind)
                 self.withdraw(customer, kind)
                 for key, offer in self.offers.items():
