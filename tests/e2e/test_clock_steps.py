@@ -29,11 +29,22 @@ def wall_ms():
 
 
 DAY = 86400000
-# The service begins in the last seconds of a day: prices of the hour change with the day.
+# The service begins in the last hour of a day: prices of the hour change with the day.
 MIDNIGHT = (time.time_ns() // 1000000 // DAY + 2) * DAY
 MODEL = simple_model(factors=[{"name": "night", "input": "hour", "steps": [[0, 0.5], [12, 1]]}])
-wall_set(MIDNIGHT - 6000 - time.time_ns() // 1000000)
+wall_set(MIDNIGHT - 3600000 - time.time_ns() // 1000000)
 os.environ["LD_PRELOAD"], os.environ["RIALTO_TEST_WALL"] = str(SHIM), str(WALL)
+
+
+def course(service, ms):
+    """How far service time goes while about so many ms pass, and the least and the most that did pass."""
+    began = time.monotonic()
+    at = service.now_ms()
+    answered = time.monotonic()
+    time.sleep(ms / 1000)
+    ask = time.monotonic()
+    gained = service.now_ms() - at
+    return gained, (ask - answered) * 1000, (time.monotonic() - began) * 1000
 
 
 with Service(models={"night.json": MODEL}) as service:
@@ -42,12 +53,16 @@ with Service(models={"night.json": MODEL}) as service:
 
     @check("the preloaded clock is the service's")
     def _():
-        require(abs(service.now_ms() - wall_ms()) < 2000, f"{service.now_ms()} and not {wall_ms()}")
+        require(abs(service.now_ms() - wall_ms()) < 5000, f"{service.now_ms()} and not {wall_ms()}")
 
     @check("a leap second at midnight: 23:59:59 comes twice, time goes on and the day's price changes once, for good")
     def _():
         seen, times, leapt = [], [], False
-        while not times or times[-1] < MIDNIGHT + 2500:
+        wall_set(MIDNIGHT - 3000 - time.time_ns() // 1000000)  # an hour is followed at once
+        wait_until(lambda: service.now_ms() > MIDNIGHT - 60000, 10, "the last minute of the day")
+        jumps = service.log().count(" CLOCK-JUMP ")
+        equal(jumps, 1)
+        while not times or times[-1] < MIDNIGHT + 1500 or (seen[-1][1] != 500 and times[-1] < MIDNIGHT + 10000):
             if not leapt and wall_ms() >= MIDNIGHT - 100:
                 wall_set(set_by - 1000)
                 leapt = True
@@ -59,18 +74,14 @@ with Service(models={"night.json": MODEL}) as service:
         amounts = [a for _, a, _ in seen]
         equal(sorted(set(amounts)), [500, 1000])
         equal(amounts, sorted(amounts, reverse=True), "it changes once")
-        late = [x for x in seen if x[0] > MIDNIGHT + 1000 and x[1] != 500]
-        early = [x for x in seen if x[2] < MIDNIGHT and x[1] != 1000]
-        equal((late, early), ([], []))
+        equal([x for x in seen if x[2] < MIDNIGHT and x[1] != 1000], [], "not before the day ends")
 
     @check("set ahead by five minutes: service time gains a twentieth and no more")
     def _():
         wall_set(set_by + 1000)  # what the leap second took
-        at, began = service.now_ms(), time.monotonic()
         wall_set(set_by + 300000)
-        wait_until(lambda: service.now_ms() > at + 2000, 10, "two seconds")
-        gained, passed = service.now_ms() - at, (time.monotonic() - began) * 1000
-        require(passed * 0.99 <= gained <= passed * 1.06 + 150, f"{gained} ms in {passed:.0f} ms")
+        gained, least, most = course(service, 2000)
+        require(least * 0.99 - 5 <= gained <= most * 1.0501 + 15, f"{gained} ms in {least:.0f} to {most:.0f} ms")
 
     @check("a sender whose clock was set too is heard; one beyond it is not")
     def _():
@@ -87,7 +98,7 @@ with Service(models={"night.json": MODEL}) as service:
 
     @check("a gateway that dies meanwhile makes no jump of it")
     def _():
-        before, began = service.now_ms(), time.monotonic()
+        began, before = time.monotonic(), service.now_ms()
         os.kill(service.children()["gateway"], signal.SIGKILL)
         service.forget_connections()
         after = wait_until(answered, 10, "an answer")
@@ -99,14 +110,12 @@ with Service(models={"night.json": MODEL}) as service:
     @check("set back by an hour: time goes on as if nothing had been")
     def _():
         wall_set(set_by - 3600000)
-        at, began = service.now_ms(), time.monotonic()
-        wait_until(lambda: service.now_ms() > at + 1000, 10, "a second")
-        gained, passed = service.now_ms() - at, (time.monotonic() - began) * 1000
-        require(passed * 0.99 - 150 <= gained <= passed * 1.01 + 150, f"{gained} ms in {passed:.0f} ms")
+        gained, least, most = course(service, 1000)
+        require(least * 0.99 - 5 <= gained <= most * 1.01 + 15, f"{gained} ms in {least:.0f} to {most:.0f} ms")
 
     @check("ahead by more than ten minutes: a clock that was wrong; followed at once, and said")
     def _():
         wall_set(set_by + 3 * 3600000)
         wait_until(lambda: abs(service.now_ms() - wall_ms()) < 1000, 10, "the clock's time")
-        wait_until(lambda: " CLOCK-JUMP " in service.log(), 5, "a line in the log")
+        wait_until(lambda: service.log().count(" CLOCK-JUMP ") == 2, 5, "a line in the log")
 finish()
