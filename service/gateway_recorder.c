@@ -7,7 +7,8 @@
  * Personal   product and common parts alone are handed over. No customer, visit, source or id ever reaches this file's memory.
  * Bounds     a file is closed at the first tick at which it has record_file_bytes_max; record_files_max of them are kept. What finds
  *            no room in the ring, or cannot be written, is counted (record_missed_total), and the next file's first tick says
- *            "missing":N. The main thread copies, and waits for nothing.
+ *            "missing":N. After a full ring nothing is taken until half of it is free: holes are few, and so are files of them.
+ *            The main thread copies, and waits for nothing.
  * Crash      what was in the ring is not on record; the next gateway begins a new file, which says "missing":0.
  * Threads    ring: one writer (main thread), one reader (the recorder's). */
 #include "service/gateway.h"
@@ -87,7 +88,9 @@ static void put(struct gateway *gateway, enum frame_kind kind, uint64_t seq, con
     uint64_t written = atomic_load_explicit(&recorder->written, memory_order_relaxed);
     /* Acquire pairs with the reader's release in take(): it has done with the bytes that we write over. */
     uint64_t used = written - atomic_load_explicit(&recorder->read, memory_order_acquire);
-    if (RECORDER_RING_BYTES - used < sizeof(struct frame) + bytes) {
+    /* After a hole half the ring has to be free again: each hole costs a file, and room for a single frame would be the next one's. */
+    uint64_t room = recorder->hole ? RECORDER_RING_BYTES / 2 : RECORDER_RING_BYTES;
+    if (used + sizeof(struct frame) + bytes > room) {
         recorder->hole = true;
         recorder->missing += kind == FRAME_RECORD;
         metric_add(METRIC_record_missed_total, kind == FRAME_RECORD);
