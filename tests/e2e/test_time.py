@@ -226,7 +226,8 @@ with Service(models={f"{name}.json": m for name, m in MODELS.items()}, clock_rep
     def _():
         for pid in freeze():
             os.kill(pid, signal.SIGCONT)
-        wait_until(lambda: "STALE" not in service.quote("surge")["flags"], 5, "fresh quotes")
+        for sku in ("surge", "promo"):  # each worker's
+            wait_until(lambda: "STALE" not in service.quote(sku)["flags"], 5, "fresh quotes")
         equal(amount("promo"), 500)
         quote = service.quote("surge", customer="gil")
         require("NEUTRAL" not in quote["flags"] and quote["amount"] < quote["baseline"], f"{quote}")
