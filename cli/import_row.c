@@ -256,7 +256,7 @@ static cJSON *consent_value(const char *text, char *ret_why, size_t n)
     for (char *word = strtok_r(words, "| ", &save); word != NULL; word = strtok_r(NULL, "| ", &save)) {
         if (strcmp(word, "none") == 0)
             continue;
-        if (!cJSON_HasObjectItem(ret, word) || strlen(text) >= sizeof words) {
+        if (cJSON_GetObjectItemCaseSensitive(ret, word) == NULL || strlen(text) >= sizeof words) {
             (void)snprintf(ret_why, n,
                            "kinds of data with bars between them are taken here: " CHOICES_BASIS ", or none");
             cJSON_Delete(ret);

@@ -45,6 +45,11 @@ def _():
     equal(look(path), (4, [(3, "B", "list"), (4, "A", "sku"), (6, "B", "list"), (6, "C", "currency"), (6, "E", "promotion"), (6, "F", "until"),
                            (7, "B", "list"), (8, "B", "list"), (9, "H", ""), (10, "E", "promotion")]))
 
+@check("a kind of data that is not written as it is called is told, not taken for a refusal")
+def _():
+    path = table("customers.csv", "customer,consent\na,profile|purchases\nb,Profile\nc,none\nd,profile|PURCHASES\n")
+    equal(look(path), (4, [(3, "B", "consent"), (5, "B", "consent")]))
+
 @check("a header that is no good is told whole: unknown, twice, missing; the nearest name is offered")
 def _():
     path = table("products.csv", "sku,lst,SKU,colour\nx,1,x,red\n")
