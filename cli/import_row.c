@@ -177,6 +177,13 @@ static bool decimal_text(const char *cell, char separator, char ret[DECIMAL_MAX 
     return true;
 }
 
+/* "1.500": fifteen hundred to some, one and a half to others. Three digits are taken only where the currency has so many. */
+static bool is_thousands(const char *cell, const struct currency *currency)
+{
+    const char *sign = strpbrk(cell, ".,");
+    return sign != NULL && strlen(sign + 1) == 3 && currency->decimals < 3;
+}
+
 static cJSON *amount_value(const char *plain, const struct currency *currency, char *ret_why, size_t n)
 {
     const char *point = strchr(plain, '.');
@@ -221,6 +228,11 @@ static cJSON *number_value(const struct import_sheet *sheet, enum field_kind kin
     const struct currency *currency = row_currency(sheet, count, cell);
     if (currency == NULL) {
         (void)snprintf(ret_why, n, "an amount needs a currency: a column \"currency\", or --fill currency=EUR");
+        return NULL;
+    }
+    if (is_thousands(text, currency)) {
+        (void)snprintf(ret_why, n, "%s has %u decimals, this has 3: no signs for thousands are taken", currency->letters,
+                       currency->decimals);
         return NULL;
     }
     return amount_value(plain, currency, ret_why, n);

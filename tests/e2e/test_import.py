@@ -45,6 +45,14 @@ def _():
     equal(look(path), (4, [(3, "B", "list"), (4, "A", "sku"), (6, "B", "list"), (6, "C", "currency"), (6, "E", "promotion"), (6, "F", "until"),
                            (7, "B", "list"), (8, "B", "list"), (9, "H", ""), (10, "E", "promotion")]))
 
+@check("what could be a sign for thousands is no amount, whatever stands behind it; a currency of three decimals has them")
+def _():
+    for separator, amounts, bad in ((";", ["1.500", "1,500", "12.000", "1500", "1,50", "19.9900"], [2, 3, 4]), (",", ["1.500", "1.5", "0.010"], [2, 4])):
+        rows = "".join(f"p{i}{separator}{amount}\n" for i, amount in enumerate(amounts))
+        path = table("products.csv", f"sku{separator}list\n{rows}")
+        equal(look(path, "--fill", "currency=EUR", "--fill", "category=c"), (4, [(row, "B", "list") for row in bad]))
+    equal(look(table("products.csv", "sku,list,currency,category\na,1.500,KWD,c\n")), (0, []))
+
 @check("a kind of data that is not written as it is called is told, not taken for a refusal")
 def _():
     path = table("customers.csv", "customer,consent\na,profile|purchases\nb,Profile\nc,none\nd,profile|PURCHASES\n")
