@@ -135,25 +135,6 @@ uint32_t import_column(const struct import_sheet *sheet, const char *pointer)
 
 /* ---- cells to values ---------------------------------------------------------------------------------------- */
 
-/* cJSON takes any bytes; our strict parser does not. */
-static bool is_utf8(const char *cell)
-{
-    const char *c = cell;
-    while (*c != 0 && (unsigned char)*c < 0x80)
-        c++;
-    if (*c == 0)
-        return true;
-    struct fault fault;
-    cJSON *string = cJSON_CreateString(cell);
-    char *text = cJSON_PrintUnformatted(string);
-    cJSON *again = text != NULL ? json_parse(text, strlen(text), 0, &fault) : NULL;
-    bool good = again != NULL;
-    cJSON_Delete(again);
-    cJSON_Delete(string);
-    free(text);
-    return good;
-}
-
 /* "-12,50" as "-12.5": digits and one decimal sign at most, without zeros at its end. A comma is a decimal sign only where it does
  * not separate cells. False: that is no number, or one of more than DECIMAL_MAX characters. */
 static bool decimal_text(const char *cell, char separator, char ret[DECIMAL_MAX + 1])
@@ -231,8 +212,8 @@ static cJSON *number_value(const struct import_sheet *sheet, enum field_kind kin
         return NULL;
     }
     if (is_thousands(text, currency)) {
-        (void)snprintf(ret_why, n, "%s has %u decimals, this has 3: no signs for thousands are taken", currency->letters,
-                       currency->decimals);
+        (void)snprintf(ret_why, n, "%s has %u decimals, this has 3: no signs for thousands are taken",
+                       currency->letters, currency->decimals);
         return NULL;
     }
     return amount_value(plain, currency, ret_why, n);
@@ -294,7 +275,7 @@ static cJSON *words_value(const char *text)
 static cJSON *cell_value(const struct import_sheet *sheet, enum signal_field field, const char *text, uint32_t count,
                          char *const cell[], char *ret_why, size_t n)
 {
-    if (!is_utf8(text)) {
+    if (!json_is_utf8(text, strlen(text))) { /* cJSON takes any bytes */
         (void)snprintf(ret_why, n, "not UTF-8: save the file as \"CSV UTF-8\"");
         return NULL;
     }
