@@ -10,6 +10,7 @@
 #include <getopt.h>
 #include <rialto/quote.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 /* Exit statuses. Scripts rely on them: documented in --help and rialto(1). */
 enum cli_exit {
@@ -74,8 +75,10 @@ void cli_fault(const struct fault *fault);
 void cli_json_text(const char *text);
 
 /* cli_plain_output - from now on what goes to standard output has its control characters escaped as in JSON, line ends and tabs apart.
+ * cli_plain_text - a whole text on `to`, escaped like that.
  * cli_line_text - text from outside on standard output, line ends and tabs escaped too: it stays on its line. */
 void cli_plain_output(void);
+void cli_plain_text(const char *text, FILE *to);
 void cli_line_text(const char *text);
 
 /* cli_stop - becomes true at SIGINT and SIGTERM after cli_catch_signals(). */

@@ -35,10 +35,9 @@ void cli_say(const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    for (char *at = text; *at != '\0'; at++) /* an answer or a name of somebody else's may be in it */
-        if (((unsigned char)*at < 0x20 && *at != '\n') || *at == 0x7F)
-            *at = '?';
-    fprintf(stderr, "rialto: %s\n", text);
+    fputs("rialto: ", stderr);
+    cli_plain_text(text, stderr); /* an answer or a name of somebody else's may be in it */
+    fputc('\n', stderr);
 }
 
 void cli_fault(const struct fault *fault)

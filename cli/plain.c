@@ -1,6 +1,7 @@
 /* plain.c - what the command prints cannot steer a terminal, whoever wrote the text.
  *
  *   printf() --> stdout's buffer --> plain_write(): control characters become \u001b, \u009b --> file descriptor 1
+ *   cli_say() --> cli_plain_text(): the same --> stderr
  *
  * Titles, zones, reasons and records come from outside; no printf() has to think of it. Escapes are those of JSON, so that --json stays JSON.
  * Line ends and tabs pass: texts of which a line must not be broken are printed by cli_line_text(). */
@@ -98,6 +99,14 @@ void cli_plain_output(void)
         return; /* out of memory at the start: nothing will work */
     (void)setvbuf(stream, NULL, isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF, BUFSIZ);
     stdout = stream;
+}
+
+void cli_plain_text(const char *text, FILE *to)
+{
+    struct plain plain = { 0 };
+    char ret[ESCAPED_MAX + 1];
+    for (; *text != '\0'; text++)
+        (void)fwrite(ret, 1, plain_byte(&plain, (unsigned char)*text, ret), to);
 }
 
 void cli_line_text(const char *text)

@@ -65,6 +65,12 @@ with Service(worker_count=2, rejects_max=200, zones_max=64) as service:
                 equal(json.loads(out)["text"], steering.decode())
         service.redis()("XDEL", f"{service.instance}:rejects", entry)
 
+    @check("nor does a name or an answer in a complaint on standard error")
+    def _():
+        status, out, err = service.cli("import", "--dry-run", "/nothing/\x1b[2J\x7f\x9b31m\xe9.csv")
+        require(status == 2 and not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", out + err), repr(out + err))
+        contains(err, "/nothing/\\u001b[2J\\u007f\\u009b31m\xe9.csv")
+
     @check("filters, limits and counts; nothing is lost between them")
     def _():
         equal({r["type"] for r in rows("--source", "wms")}, {"supply"})
