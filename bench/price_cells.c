@@ -136,7 +136,7 @@ bool price_cells(const struct price_catalogue *catalogue, const struct bench_opt
     memset(&p, 0, sizeof p);
     p.catalogue = catalogue;
     p.tick_ms = (int64_t)time(NULL) * 1000;
-    log_setup("bench", "error");
+    log_setup("bench", "error", "text");
     bool good = open_world(&p) && fill(&p) && measure(&p, options, ret);
     if (!good)
         fprintf(stderr, "rialto-bench: the catalogue could not be priced\n");

@@ -385,7 +385,7 @@ static int simulate(const struct cli *cli, const struct options *options, const 
         found->models = options->models;
         found->against = options->against;
     }
-    log_setup("simulate", "error");
+    log_setup("simulate", "error", "text");
     if (found == NULL || run == NULL || run->slot == NULL || found->product == NULL)
         cli_say("out of memory");
     else if (replica_open(&run->side[0], &cli->config, against) &&

@@ -166,6 +166,13 @@ static enum rialto_status check_log_level(const char *value, const struct source
     return RIALTO_OK;
 }
 
+static enum rialto_status check_log_format(const char *value, const struct source *source)
+{
+    if (strcmp(value, "text") != 0 && strcmp(value, "json") != 0)
+        return refuse(source, "must be text or json");
+    return RIALTO_OK;
+}
+
 /* ---- the rows --------------------------------------------------------------------------------------------------- */
 
 #define check_cache_dir           check_none

@@ -33,6 +33,7 @@
     X(cache_on_stop,   "keep",   "choice", "keep or remove the shared-memory tables at a clean stop")                          \
     X(group,           "",       "name",   "group that may read the cache; empty: the group of rialtod")                      \
     X(log_level,       "info",   "choice", "debug, info, warning or error")                                                    \
+    X(log_format,      "text",   "choice", "text for people, or json: one object a line, for those who collect them")            \
     X(http_listen,     "",       "address","ADDRESS:PORT of the HTTP door, [ADDRESS]:PORT for IPv6; off: none; empty: 127.0.0.1:7480 for " \
                                            "the instance rialto, else none")                                        \
     X(http_tokens_file,"",       "file",   "who may do over HTTP what not everybody may: lines of role, name and SHA-256 of a token; empty: nobody")

@@ -216,7 +216,7 @@ static void log_start(const struct config *config, const char *role, uint32_t in
                      named ? "/" : "", role);
     if (worker && n > 0 && (size_t)n < sizeof speaker)
         (void)snprintf(speaker + n, sizeof speaker - (size_t)n, ".%u", index);
-    log_setup(speaker, config->log_level);
+    log_setup(speaker, config->log_level, config->log_format);
 }
 
 static int role_run(const struct config *config, const struct arguments *arguments, int argc, char *argv[])

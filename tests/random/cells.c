@@ -193,7 +193,7 @@ int main(int argc, char *argv[])
     uint64_t seed = first != NULL ? strtoull(first, NULL, 10) : (uint64_t)race_now_ms() << 16;
     bool held = true;
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
-    log_setup("random", "error");
+    log_setup("random", "error", "text");
     if (mkdtemp(models) == NULL || !write_models(models))
         return 2;
     for (; held && race_now_ms() < end_ms; seed++, histories++) {

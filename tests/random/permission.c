@@ -206,7 +206,7 @@ static void worlds_open(void)
         (void)snprintf(path, sizeof path, "%s/models/%d.json", folder, i);
         must(file_replace(path, MODELS[i], strlen(MODELS[i])), "a model");
     }
-    log_setup("permission", "error");
+    log_setup("permission", "error", "text");
     for (int i = 0; i < 2; i++)
         configure(&worlds[i].config, i);
     same_secret();

@@ -106,6 +106,7 @@ Test(config, a_bad_file_is_refused_whole_with_its_place)
     refused("{ \"instance\": \"Shop 1\" }", 1, "/instance", "only small letters");
     refused("{ \"instance\": \"../x\" }", 1, "/instance", "only small letters");
     refused("{ \"log_level\": \"loud\" }", 1, "/log_level", "must be debug");
+    refused("{ \"log_format\": \"xml\" }", 1, "/log_format", "must be text or json");
     refused("{ \"a/b~c\": 1 }", 1, "/a~1b~0c", "no such setting");
     refused("{ \"redis_url\": \"redis:6379\" }", 1, "/redis_url", "neither unix:PATH nor tcp://HOST:PORT");
     refused("{ \"push_urls\": \"tcp://0.0.0.0:7411 http://x\" }", 1, "/push_urls", "\"http://x\" is neither");
