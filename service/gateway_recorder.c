@@ -206,6 +206,7 @@ static void flush(struct recorder *recorder)
     if ((recorder->fd != -1 || file_open(recorder)) && write_all(recorder->fd, recorder->out, recorder->out_bytes)) {
         recorder->file_bytes += recorder->out_bytes;
         recorder->failing = false;
+        recorder->lost = 0; /* the file's first line has told them */
         metric_add(METRIC_recorded_signals_total, recorder->out_signals);
     } else {
         if (recorder->fd != -1) {
@@ -246,7 +247,6 @@ static void tick_line(struct recorder *recorder, int64_t tick_ms)
         bytes = snprintf(text, sizeof text, "{\"control\":\"tick\",\"time\":%" PRId64 ",\"missing\":%" PRIu64 "}\n",
                          tick_ms, recorder->lost);
     recorder->begin = false;
-    recorder->lost = 0;
     add_line(recorder, text, (size_t)bytes);
 }
 
