@@ -130,6 +130,17 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
         lines = "\n".join(json.dumps(product(sku, 300)) for sku in ("a", "b")).encode()
         equal(http_ask("POST", "/v1/signals", lines, {"Content-Type": "application/x-ndjson"})[2]["accepted"], 2)
 
+    @check("CloudEvents are taken, one and a batch, and count once by their source and id")
+    def _():
+        def event(number, sku, amount):
+            data = product(sku, amount)
+            return {"specversion": "1.0", "id": f"e{number}", "source": "/tills/25", "type": f"com.example.shop.{data.pop('type')}", "data": data}
+        equal(http_ask("POST", "/v1/signals", event(1, "a", 310), {"Content-Type": "application/cloudevents+json"})[2]["accepted"], 1)
+        found = http_ask("POST", "/v1/signals", [event(1, "a", 320), event(2, "b", 300)], {"Content-Type": "application/cloudevents-batch+json"})[2]
+        equal((found["accepted"], [(f["index"], f["reason"]) for f in found["findings"]]), (2, [(0, "duplicate")]))
+        equal([http_ask("GET", f"/v1/quotes/{sku}")[2]["quote"]["amount"] for sku in ("a", "b")], [310, 300])
+        http_ask("POST", "/v1/signals", product("a", 300), JSON)
+
     @check("a quote is the one that the library gives, for everybody and for one")
     def _():
         for query, options in (("", {}), ("?customer=anna", {"customer": "anna"}), ("?zone=de/south/store:1", {"zone": "de/south/store:1"})):
