@@ -382,6 +382,8 @@ void gather(const struct worker *worker, const struct partition *partition, uint
     struct commons *commons = worker->commons;
     struct commons_zone *zone = zone_said(worker, partition->cell[cell].place, model, worker->tick_ms, commons);
     *ret = zone->said;
+    /* Places move when a product of the same round is the first in zones that no place is known of: not those names, these. */
+    ret->in.zone = (const char(*)[RIALTO_ID_MAX])worker->place[partition->cell[cell].place].name;
     commons->memory.zone = &zone->factors;
     gather_cell(partition, cell, priced, model, commons, ret);
 }
