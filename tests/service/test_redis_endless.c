@@ -90,7 +90,9 @@ static enum rialto_status load(uint64_t *ret_mark)
     return mirror_load(&fake.config, 3, 0, no_record, NULL, ret_mark);
 }
 
-Test(redis_endless, half_a_partition_is_never_taken_for_all_of_it, .timeout = 60)
+/* Limits as those of the suite ahead of this one: where a limit ends before one that runs already, Criterion 2.4 loses 48 bytes, and says
+ * so under ASan. */
+Test(redis_endless, half_a_partition_is_never_taken_for_all_of_it, .timeout = 120)
 {
     uint64_t mark = 77;
     setup(0);
@@ -101,7 +103,7 @@ Test(redis_endless, half_a_partition_is_never_taken_for_all_of_it, .timeout = 60
     (void)unlink(path());
 }
 
-Test(redis_endless, the_last_page_that_is_asked_for_may_be_the_end, .timeout = 60)
+Test(redis_endless, the_last_page_that_is_asked_for_may_be_the_end, .timeout = 120)
 {
     uint64_t mark = 77;
     setup(65536);
@@ -114,7 +116,7 @@ Test(redis_endless, the_last_page_that_is_asked_for_may_be_the_end, .timeout = 6
 
 /* ---- quotes ------------------------------------------------------------------------------------------------------ */
 
-Test(redis_endless, quotes_go_on_with_the_watches_that_were_found, .timeout = 60)
+Test(redis_endless, quotes_go_on_with_the_watches_that_were_found, .timeout = 120)
 {
     static struct publishing publishing;
     setup(0);
