@@ -34,7 +34,7 @@
     X(capacity,           "units",     0,             INPUT_LARGE,  "supply",     "how much there can be")                                        \
     X(cover_days,         "day",       0,             3650000000,   "supply",     "available against orders a day: how long the stock lasts")     \
     X(list,               "money",     1,             INPUT_LARGE,  "none",       "list price in major units of its currency")                    \
-    X(cost,               "money",     0,             INPUT_LARGE,  "none",       "unit cost, where one is known")                                \
+    X(cost,               "money",     0,             INPUT_LARGE,  "none",       "unit cost here or in the nearest zone around, where one is known") \
     X(cost_ratio,         "ratio",     0,             INPUT_LARGE,  "none",       "cost against list")                                            \
     X(hours_to_expiry,    "h",         0,             8760000000,   "none",       "until the product's stock expires, where that was said; 0 from then on") \
     X(month,              "month",     1000000,       12000000,     "none",       "local month, 1 = January")                                     \

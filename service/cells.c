@@ -19,6 +19,18 @@ uint32_t cell_priced(const struct partition *partition, uint32_t cell)
     return cell;
 }
 
+/* A zone's price without a cost is that of a product whose cost is known around it: no margin is given up because a row was short. */
+int64_t cell_cost(const struct partition *partition, uint32_t priced)
+{
+    uint16_t currency = cell_at(partition, priced)->currency;
+    for (uint32_t cell = priced, steps = 0; cell != STATE_NONE && steps < CELLS_AROUND_MAX; cell = partition->cell[cell].parent, steps++) {
+        const struct cell_record *record = cell_at(partition, cell);
+        if (record->list > 0 && record->currency == currency && record->cost >= 0)
+            return record->cost;
+    }
+    return -1;
+}
+
 uint32_t cell_nearest(const struct worker *worker, const struct partition *partition, struct rialto_key product,
                       const struct place *place)
 {

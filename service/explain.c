@@ -108,7 +108,7 @@ static void add_guards(cJSON *answer, uint32_t guards)
             cJSON_AddItemToArray(list, cJSON_CreateString(guard_names[i]));
 }
 
-static void add_price(cJSON *answer, const struct cell_record *record, const struct cell_record *priced,
+static void add_price(cJSON *answer, const struct cell_record *record, const struct cell_record *priced, int64_t cost,
                       const struct model *model)
 {
     const struct currency *currency = currency_by_number(priced->currency);
@@ -117,8 +117,8 @@ static void add_price(cJSON *answer, const struct cell_record *record, const str
     add_number(answer, "baseline", record->published);
     add_number(answer, "list", record->published_list);
     cJSON_AddStringToObject(answer, "list_zone", priced->zone);
-    if (priced->cost >= 0)
-        add_number(answer, "cost", priced->cost);
+    if (cost >= 0)
+        add_number(answer, "cost", cost);
     add_number(answer, "floor", record->floor);
     add_number(answer, "ceiling", record->ceiling);
     add_number(answer, "ending_step", model->ending_step > 0 ? model->ending_step : 1);
@@ -153,7 +153,8 @@ static cJSON *explain_cell(struct worker *worker, struct partition *partition, u
     cJSON_AddStringToObject(answer, "version", model->version);
     add_number(answer, "tick_ms", worker->tick_ms);
     add_number(answer, "computed_ms", as_of);
-    add_price(answer, record, state_at(partition->state, POOL_CELLS, cell_priced(partition, cell)), model);
+    uint32_t priced = cell_priced(partition, cell);
+    add_price(answer, record, cell_at(partition, priced), cell_cost(partition, priced), model);
     cJSON_AddItemToObject(answer, "steps", steps_of(model, &explain, &in, origin));
     return answer;
 }

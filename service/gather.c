@@ -364,7 +364,7 @@ static void gather_cell(const struct partition *partition, uint32_t cell, uint32
     const struct cell_record *record = cell_at(partition, cell), *price = cell_at(partition, priced);
     g->currency = price->currency;
     g->in.list = price->list;
-    g->in.cost = price->cost;
+    g->in.cost = cell_cost(partition, priced);
     g->in.published = record->published_currency == price->currency ? record->published : 0;
     g->in.changed_ms = record->changed_ms;
     g->in.published_list = record->published_list;

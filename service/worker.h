@@ -254,6 +254,7 @@ uint32_t cell_nearest(const struct worker *worker, const struct partition *parti
 int      cell_model_at(const struct worker *worker, const struct partition *partition, uint32_t product, uint32_t priced,
                        uint32_t place); /* who would price it there, from that list price; -1 */
 uint32_t cell_priced(const struct partition *partition, uint32_t cell); /* nearest cell with a list price, itself first */
+int64_t  cell_cost(const struct partition *partition, uint32_t priced); /* of this one, or of the nearest around it that says it in its currency; -1 */
 
 static inline const struct cell_record *cell_at(const struct partition *partition, uint32_t cell)
 {

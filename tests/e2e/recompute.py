@@ -828,6 +828,9 @@ class World:
         if facts is None:
             raise NoPrice(f"{sku}: no list price")
         list_price, cost, currency = facts
+        if cost is None:  # of the nearest zone around that says it in the same currency
+            around = self.nearest(product, zone, lambda cell: cell.facts if cell.facts and cell.facts[1] is not None and cell.facts[2] == currency else None)
+            cost = around[1] if around else None
         model = self.choose(product.category, sku, currency, zone)
         if model is None:
             raise NoPrice(f"{sku}: no model")

@@ -233,4 +233,14 @@ with Service(models=MODELS, products_max=8192, cells_max=32768, customers_max=81
         require(time.monotonic() - began < 3 * SLOW, "too late")
         wait_until(lambda: service.ask({"control": "explain", "sku": sku})["ok"], 10, "an answer")
         equal(walk(explained(sku)[0], models), library.quote(sku)[1].baseline)
+
+with Service(models={"shop.json": simple_model(guardrails={"floor": 0.1, "ceiling": 1.5, "margin": 0.1})}) as service:
+    @check("a zone's price without a cost keeps the margin over the cost that is known around it, in its currency")
+    def _():
+        service.accept(product("bike", 28000, cost=18500), product("bike", 28000, zone="de/a", promotion=0.3), product("bike", 28000, zone="de/b", cost=10000, promotion=0.3))
+        equal([service.amount("bike", zone=zone) for zone in ("de/a", "de/b")], [20350, 11000])  # 1.1 x 185.00 and 1.1 x 100.00, by hand
+        status, out, err = service.cli("explain", "--json", "--zone", "de/a", "bike")
+        equal((status, json.loads(out)["floor"]), (0, 20350), err)
+        service.accept(product("bike", 28000, cost=20000))
+        equal(service.amount("bike", zone="de/a"), 22000)
 finish()
