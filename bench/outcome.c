@@ -155,9 +155,9 @@ void outcome_table(const struct outcome *o, FILE *to)
         fprintf(
             to,
             "one reader %.2f M quotes/s, two together %.2f M/s (x %.2f); bare reads of random lines %.1f and %.1f M/s "
-            "(x %.2f)\n",
+            "(x %.2f), bare computing x %.2f\n",
             o->readers_one / 1e6, o->readers_two / 1e6, ratio(o->readers_two, o->readers_one), o->lines_one / 1e6,
-            o->lines_two / 1e6, ratio(o->lines_two, o->lines_one));
+            o->lines_two / 1e6, ratio(o->lines_two, o->lines_one), ratio(o->steps_two, o->steps_one));
     fprintf(to, "%" PRIu64 " answers were wrong or missing\n\n", outcome_wrong(o));
     print_goals(o, to);
 }
@@ -246,8 +246,9 @@ void outcome_json(const struct outcome *o, FILE *to)
             "ns\":%.1f,\"memory_chain_small_pages_ns\":%.1f}",
             o->write_rate, o->read_rate, o->read_rate_plain, o->chase_ns, o->chase_small_ns);
     fprintf(to,
-            ",\"readers\":{\"one_per_s\":%.0f,\"two_per_s\":%.0f,\"memory_one_per_s\":%.0f,\"memory_two_per_s\":%.0f}",
+            ",\"readers\":{\"one_per_s\":%.0f,\"two_per_s\":%.0f,\"memory_one_per_s\":%.0f,\"memory_two_per_s\":%.0f",
             o->readers_one, o->readers_two, o->lines_one, o->lines_two);
+    fprintf(to, ",\"computing_one_per_s\":%.0f,\"computing_two_per_s\":%.0f}", o->steps_one, o->steps_two);
     fprintf(to,
             ",\"shared\":{\"bytes\":%" PRIu64 ",\"large_page_bytes\":%" PRIu64 ",\"lines\":%" PRIu64
             ",\"capacity\":%" PRIu64 ",\"service_bytes\":%" PRIu64 ",\"service_products_bytes\":%" PRIu64 "}",

@@ -203,9 +203,12 @@ static bool measure_writers(struct bench *b, uint64_t round)
     return measure_beside(b, round, PUBLISH_ONE, WHO_HAMMERED, &b->o->hammer_rate);
 }
 
+enum work { WORK_QUOTES, WORK_LINES, WORK_COMPUTING };
+
 struct reader { /* one thread that asks as fast as it can */
+    enum work work;
     const struct tables *tables;
-    struct memory *memory; /* not NULL: lines of it instead of quotes */
+    struct memory *memory; /* whose lines WORK_LINES reads */
     const char (*id)[2][SHOP_ID_BYTES];
     unsigned core;
     double seconds;
@@ -230,16 +233,37 @@ static void quote_on(struct reader *r)
     r->rate = (double)quotes / spent;
 }
 
+/* Steps that depend on each other in registers, four chains beside each other: no memory, so two threads of them say what two
+ * processors give here that may be two threads of one core. */
+static void compute_on(struct reader *r)
+{
+    uint64_t x[4] = { 1, 2, 3, 4 }, steps = 0;
+    double from = clock_seconds(), spent = 0;
+    for (; spent < r->seconds; spent = clock_seconds() - from) {
+        for (int i = 0; i < 4096; i++) {
+            for (int chain = 0; chain < 4; chain++) {
+                x[chain] ^= x[chain] << 13;
+                x[chain] ^= x[chain] >> 7;
+                x[chain] ^= x[chain] << 17;
+            }
+        }
+        steps += 4096;
+    }
+    r->failed += (x[0] ^ x[1] ^ x[2] ^ x[3]) == 0; /* so that the work is done */
+    r->rate = (double)steps / spent;
+}
+
 static void *read_on(void *argument)
 {
     struct reader *r = argument;
     bench_pin(0, r->core);
     if (r->start != NULL)
         (void)pthread_barrier_wait(r->start);
-    if (r->memory != NULL)
-        r->rate = memory_read_rate(r->memory, r->seconds, 0);
-    else
-        quote_on(r);
+    switch (r->work) {
+    case WORK_QUOTES: quote_on(r); break;
+    case WORK_LINES: r->rate = memory_read_rate(r->memory, r->seconds, 0); break;
+    case WORK_COMPUTING: compute_on(r); break;
+    }
     return NULL;
 }
 
@@ -267,14 +291,18 @@ static void measure_pair(struct reader r[2], double *one, double *two)
 
 static void measure_readers(struct bench *b, const char (*id)[2][SHOP_ID_BYTES], double seconds)
 {
-    struct reader quotes[2], lines[2];
+    struct reader quotes[2], lines[2], computing[2];
     for (unsigned core = 0; core < 2; core++) {
         quotes[core] = (struct reader){ .tables = b->tables, .id = id, .core = core, .seconds = seconds };
         lines[core] = quotes[core];
+        lines[core].work = WORK_LINES;
         lines[core].memory = core == 0 ? &b->memory : &b->memory_other;
+        computing[core] = quotes[core];
+        computing[core].work = WORK_COMPUTING;
     }
     measure_pair(quotes, &b->o->readers_one, &b->o->readers_two);
     measure_pair(lines, &b->o->lines_one, &b->o->lines_two);
+    measure_pair(computing, &b->o->steps_one, &b->o->steps_two);
     b->o->quote[WHO_OURS].failed += quotes[0].failed + quotes[1].failed;
 }
 

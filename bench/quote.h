@@ -49,6 +49,7 @@ struct outcome {
 
     double readers_one, readers_two; /* quotes per second of one reader, and of two together */
     double lines_one, lines_two; /* the same of threads that only read random lines: what two processors give here */
+    double steps_one, steps_two; /* and of threads that only compute */
     double publish_rate;         /* one worker alone, lines per second */
     double beside_rate, hammer_rate; /* lines per second beside the reader */
     double read_rate, read_rate_plain, write_rate, chase_ns;
