@@ -12,6 +12,7 @@
 struct bench_options {
     uint64_t customers;
     uint64_t cells;
+    bool customers_given, cells_given;
     uint64_t offers;
     double zipf;      /* exponent of the draws; 0 = uniform */
     uint64_t writers; /* processes that publish beside the reader */
@@ -109,6 +110,9 @@ int bench_overload(const struct bench_options *options);
 /* bench_restart - a worker killed among so many lines: how soon its successor goes on. Exit status 1 when a quote was wrong meanwhile, or
  * lines were written again. */
 int bench_restart(const struct bench_options *options);
+/* bench_start - a start with empty shared memory among so many records: seconds until quotes are answered, and until they are priced. Exit
+ * status 1 when one was wrong. */
+int bench_start(const struct bench_options *options);
 /* bench_clients - the same quotes from C, Python, Node.js, PHP and Java, over HTTP and out of Redis, on one service. */
 int bench_clients(const struct bench_options *options);
 /* bench_lines - the side line beside a plain seqlock, two copies a line and repair by a successor. Exit status: 1 when a

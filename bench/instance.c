@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,8 @@
 #define READY_MS          15000u
 #define ANSWER_MS         15000u
 #define STOP_MS           10000u
+#define END_MS            60000u /* an orderly stop of a large one */
+#define GONE_MS           2000
 #define DESCENDANTS_MAX   64u
 #define PRODUCT_BYTES_MAX 128u
 
@@ -55,7 +58,7 @@ static bool make_folders(struct instance *instance, const char *model)
 
 /* ---- life --------------------------------------------------------------------------------------------------------- */
 
-static bool start_daemon(struct instance *instance, uint32_t count, const char *const set[])
+bool instance_run(struct instance *instance, uint32_t count, const char *const set[])
 {
     char own[SETS_OWN][160], data[80], why[REQUEST_WHY_MAX] = "";
     const char *all[DAEMON_SETS_MAX];
@@ -80,6 +83,12 @@ static bool start_daemon(struct instance *instance, uint32_t count, const char *
         fprintf(stderr, "rialto-bench: %s\n", why);
         return false;
     }
+    return true;
+}
+
+bool instance_enter(struct instance *instance)
+{
+    char why[REQUEST_WHY_MAX] = "";
     const struct requester_settings settings = { .urls = instance->request_url,
                                                  .timeout_ms = ANSWER_MS,
                                                  .connect_ms = READY_MS };
@@ -88,7 +97,9 @@ static bool start_daemon(struct instance *instance, uint32_t count, const char *
         fprintf(stderr, "rialto-bench: %s\n", why);
         daemon_print_log(&instance->daemon, 5);
     }
-    return instance->requester != NULL;
+    if (instance->requester != NULL && (instance->metrics = metrics_read(instance->cache)) == NULL)
+        fprintf(stderr, "rialto-bench: no metrics in %s\n", instance->cache);
+    return instance->metrics != NULL;
 }
 
 bool instance_start(struct instance *instance, const char *model, uint32_t count, const char *const set[])
@@ -99,23 +110,26 @@ bool instance_start(struct instance *instance, const char *model, uint32_t count
         instance_stop(instance);
         return false;
     }
-    bool good = start_daemon(instance, count, set);
-    if (good && (instance->metrics = metrics_read(instance->cache)) == NULL) {
-        fprintf(stderr, "rialto-bench: no metrics in %s\n", instance->cache);
-        good = false;
-    }
+    bool good = instance_run(instance, count, set) && instance_enter(instance);
     if (!good)
         instance_stop(instance);
     return good;
 }
 
-void instance_stop(struct instance *instance)
+static void let_go(struct instance *instance)
 {
     requester_close(instance->requester);
-    if (instance->daemon.pid != 0)
-        (void)daemon_stop(&instance->daemon, STOP_MS);
     if (instance->metrics != NULL)
         (void)munmap((void *)(uintptr_t)instance->metrics, sizeof *instance->metrics);
+    instance->requester = NULL;
+    instance->metrics = NULL;
+}
+
+void instance_stop(struct instance *instance)
+{
+    let_go(instance);
+    if (instance->daemon.pid != 0)
+        (void)daemon_stop(&instance->daemon, STOP_MS);
     bench_folder_remove(instance->cache);
     bench_folder_remove(instance->folder);
     memset(instance, 0, sizeof *instance);
@@ -264,4 +278,37 @@ uint32_t instance_cpu(const struct instance *instance, struct stage_cpu ret[INST
         add_threads(pid[i], name, ret, &count);
     }
     return count;
+}
+
+/* ---- deaths -------------------------------------------------------------------------------------------------------- */
+
+static bool any_lives(const pid_t *pid, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (kill(pid[i], 0) == 0)
+            return true;
+    return false;
+}
+
+/* The supervisor last: its children would end by themselves, and redis-server would write its file to the end. */
+static void kill_all(struct instance *instance)
+{
+    pid_t pid[DESCENDANTS_MAX];
+    uint32_t count = descendants(instance->daemon.pid, pid);
+    for (uint32_t i = count; i-- > 0;)
+        (void)kill(pid[i], SIGKILL);
+    for (int waited = 0; daemon_runs(&instance->daemon) || (any_lives(pid, count) && waited < GONE_MS); waited += 10)
+        (void)nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000000L }, NULL);
+}
+
+bool instance_end(struct instance *instance, bool kill_them)
+{
+    bool good = true;
+    let_go(instance);
+    if (kill_them)
+        kill_all(instance);
+    else
+        good = daemon_stop(&instance->daemon, END_MS);
+    bench_folder_remove(instance->cache);
+    return good;
 }

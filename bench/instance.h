@@ -31,6 +31,12 @@ bool instance_start(struct instance *instance, const char *model, uint32_t count
 /* instance_stop - and remove everything. */
 void instance_stop(struct instance *instance);
 
+/* instance_end - stop in order, or kill every process of it at once, redis-server too, and take away its tables: what a machine's end leaves.
+ * False: it did not end well. instance_run - start it again in its folders; it need not answer yet. instance_enter - wait until it does. */
+bool instance_end(struct instance *instance, bool kill_them);
+bool instance_run(struct instance *instance, uint32_t count, const char *const set[]);
+bool instance_enter(struct instance *instance);
+
 /* instance_accept - signals on the request endpoint: true when all of them were accepted. */
 bool instance_accept(struct instance *instance, const char *signals, size_t bytes);
 

@@ -23,6 +23,7 @@ static const struct measurement {
     { "acked", bench_acked, "acknowledged signals at 20,000 a second, beside bare hiredis with the same transactions" },
     { "overload", bench_overload, "quotes while more signals come than can be priced, beside quotes while none come" },
     { "restart", bench_restart, "a worker killed among all these lines, and how soon its successor goes on" },
+    { "start", bench_start, "a machine starts again, its shared memory empty: seconds until quotes are answered, and priced" },
     { "clients", bench_clients,
       "a quote and a page of 50 by every way in: C, Python, Node.js, PHP, Java, HTTP, Redis" },
     { "churn", bench_churn, "keys deleted and new ones inserted for ever: operations per second, tenth by tenth" },
@@ -107,8 +108,8 @@ static int parse_options(int argc, char *argv[], struct bench_options *ret)
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
         bool good = true;
         switch (option) {
-        case 'c': good = parse_count(optarg, 1, COUNT_MAX, &ret->customers); break;
-        case 'l': good = parse_count(optarg, SHOP_CELLS_MIN, COUNT_MAX, &ret->cells); break;
+        case 'c': good = ret->customers_given = parse_count(optarg, 1, COUNT_MAX, &ret->customers); break;
+        case 'l': good = ret->cells_given = parse_count(optarg, SHOP_CELLS_MIN, COUNT_MAX, &ret->cells); break;
         case 'o': good = parse_count(optarg, 0, COUNT_MAX, &ret->offers); break;
         case 'z': good = parse_real(optarg, 0, 10, &ret->zipf); break;
         case 'w': good = parse_count(optarg, 0, PUBLISHERS_MAX, &ret->writers); break;

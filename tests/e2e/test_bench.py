@@ -116,4 +116,17 @@ def _():
     require(0 < result["attach_p50_ms"] <= result["attach_max_ms"] and 0 < result["seen_p50_ms"] <= result["seen_max_ms"], str(result))
     require(result["quotes"] > 10 and result["rewritten"] <= 64, str(result))
 
+status_start, out_start, err_start = run(BIN / "rialto-bench", "start", "--cells", "5000", "--customers", "2000", "--offers", "0", "--json", timeout=120 * SLOW)
+
+@check("rialto-bench start --json ends well: after each way to end all is priced again, and no quote was anything but the list price or the model's")
+def _():
+    equal(status_start, 0, err_start)
+    result = json.loads(out_start)
+    equal((result["cells"], result["customers"]), (5000, 2000))
+    for way in ("stopped", "killed", "redis"):
+        one = result[way]
+        require(0 < one["first_s"] <= one["answered_s"] <= one["priced_s"] <= one["signal_s"], f"{way}: {one}")
+        require(one["cpu_s"] > 0 and 0 <= one["listed"] <= result["sample"], f"{way}: {one}")
+        equal((way, one["wrong"]), (way, 0))
+
 finish()
