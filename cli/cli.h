@@ -25,6 +25,7 @@ struct cli { /* what the options said */
     struct config config;
     char cache[CONFIG_TEXT_MAX]; /* folder of the tables */
     char urls[CONFIG_TEXT_MAX];  /* where requests are answered */
+    char *where; /* the options that said where, for a shell, a blank before each; NULL: out of memory. main()'s to free */
     bool json;
     bool help;
     uint32_t timeout_ms;

@@ -130,6 +130,38 @@ static int take_common(struct cli *cli, struct taken *taken, int option, const c
     }
 }
 
+/* In quotation marks of a shell where one needs them. */
+static void put_option(FILE *out, const char *name, const char *text)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./:=,@%+";
+    (void)fprintf(out, " %s ", name);
+    if (text[0] != 0 && strspn(text, plain) == strlen(text)) {
+        (void)fputs(text, out);
+        return;
+    }
+    (void)fputc('\'', out);
+    for (; *text != 0; text++)
+        (void)fputs(*text == '\'' ? "'\\''" : (const char[]){ *text, 0 }, out);
+    (void)fputc('\'', out);
+}
+
+static char *where_text(const struct taken *taken)
+{
+    char *ret = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&ret, &bytes);
+    if (out == NULL)
+        return NULL;
+    if (taken->config_file != NULL)
+        put_option(out, "--config", taken->config_file);
+    for (uint32_t i = 0; i < taken->set_count; i++)
+        put_option(out, "--set", taken->set[i]);
+    if (taken->cache != NULL)
+        put_option(out, "--cache", taken->cache);
+    (void)fclose(out);
+    return ret;
+}
+
 static int find_instance(struct cli *cli, const struct taken *taken)
 {
     struct fault fault = { 0 };
@@ -149,6 +181,7 @@ static int find_instance(struct cli *cli, const struct taken *taken)
         cache = cli->config.cache_dir;
     snprintf(cli->cache, sizeof cli->cache, "%s", cache);
     snprintf(cli->urls, sizeof cli->urls, "%s", taken->url != NULL ? taken->url : cli->config.request_urls);
+    cli->where = where_text(taken);
     return CLI_OK;
 }
 

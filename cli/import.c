@@ -5,6 +5,7 @@
 #include "service/signal_rows.h"
 
 #include <inttypes.h>
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,7 @@ static const struct kind {
 
 struct options {
     const struct kind *as;
-    const char *columns;
+    const char *columns, *encoding;
     bool dry_run, skip_bad;
     struct import_map map;
 };
@@ -41,7 +42,8 @@ struct import { /* one file */
     struct import_sheet sheet;
     struct signal_rules rules;
     struct requester *requester; /* NULL while rows are only checked */
-    uint64_t rows, faults, accepted, remarks;
+    uint64_t rows, bad_rows, faults, accepted, remarks;
+    void *seen; /* a tree (search.h) of what the rows are about */
     bool header_bad, unreachable;
     cJSON *batch;
     uint32_t batch_row[BATCH_ROWS];
@@ -99,12 +101,22 @@ static uint64_t count_of(const cJSON *object, const char *name)
     return cJSON_IsNumber(item) && item->valuedouble > 0 ? (uint64_t)item->valuedouble : 0;
 }
 
-static void tell_finding(struct import *import, uint32_t row, const cJSON *finding)
+/* Which of the row's own values it is about, where the service cannot know that they stand in a table. */
+static void say_values(const cJSON *signal, const char *reason, size_t n, char *ret)
+{
+    const char *category = string_of(signal, "category"), *currency = string_of(signal, "currency");
+    ret[0] = 0;
+    if (strcmp(reason, "no_model") == 0)
+        (void)snprintf(ret, n, " (%s%s%s)", category, category[0] != 0 ? ", " : "", currency);
+}
+
+static void tell_finding(struct import *import, uint32_t row, const cJSON *signal, const cJSON *finding)
 {
     const char *pointer = string_of(finding, "pointer"), *reason = string_of(finding, "reason"),
                *why = string_of(finding, "text");
-    char text[FAULT_REASON_MAX];
-    (void)snprintf(text, sizeof text, "%s%s%s", reason, why[0] != 0 ? ": " : "", why);
+    char text[2 * FAULT_REASON_MAX], values[FAULT_REASON_MAX];
+    say_values(signal, reason, sizeof values, values);
+    (void)snprintf(text, sizeof text, "%s%s%s%s", reason, why[0] != 0 ? ": " : "", why, values);
     tell(import, row, import_column(&import->sheet, pointer), pointer[0] != 0 ? pointer + 1 : "", text);
     import->remarks++;
 }
@@ -119,9 +131,50 @@ static void note_answer(struct import *import, const cJSON *answer)
         cJSON_ArrayForEach(finding, cJSON_GetObjectItemCaseSensitive(answer, "findings"))
         {
             if (count_of(finding, "index") == i)
-                tell_finding(import, import->batch_row[i], finding);
+                tell_finding(import, import->batch_row[i], cJSON_GetArrayItem(import->batch, (int)i), finding);
         }
     }
+}
+
+/* ---- rows about the same thing ----------------------------------------------------------------------------------- */
+
+struct seen {
+    uint32_t row;
+    char key[];
+};
+
+static int by_key(const void *a, const void *b)
+{
+    return strcmp(((const struct seen *)a)->key, ((const struct seen *)b)->key);
+}
+
+static void forget_seen(struct import *import)
+{
+    tdestroy(import->seen, free);
+    import->seen = NULL;
+}
+
+/* One of two rows about the same thing would silently win: which of them is meant, the table does not say. */
+static bool is_new(struct import *import, uint32_t row, const cJSON *signal)
+{
+    char key[IMPORT_KEY_MAX], why[FAULT_REASON_MAX];
+    enum signal_field field;
+    if (!import_key(signal, key, &field))
+        return true;
+    struct seen *seen = malloc(sizeof *seen + strlen(key) + 1);
+    struct seen **found = NULL;
+    if (seen != NULL) {
+        seen->row = row;
+        memcpy(seen->key, key, strlen(key) + 1);
+        found = tsearch(seen, &import->seen, by_key);
+    }
+    if (found != NULL && *found == seen)
+        return true;
+    (void)snprintf(why, sizeof why, found == NULL ? "out of memory" : "stands in row %" PRIu32 " already: which holds?",
+                   found != NULL ? (*found)->row : 0);
+    free(seen);
+    tell_fault(import, row, import->sheet.column[field], signal_row_name(field), why);
+    return false;
 }
 
 /* ---- rows ---------------------------------------------------------------------------------------------------- */
@@ -164,6 +217,11 @@ static bool on_row(void *user, uint32_t number, uint32_t count, char *const cell
         return true;
     import->rows++;
     cJSON *signal = import_row(&import->sheet, &import->rules, number, count, cell, tell_fault, import);
+    if (signal != NULL && !is_new(import, number, signal)) {
+        cJSON_Delete(signal);
+        signal = NULL;
+    }
+    import->bad_rows += signal == NULL;
     if (signal == NULL || import->requester == NULL) {
         cJSON_Delete(signal);
         return true;
@@ -198,10 +256,11 @@ static const struct kind *kind_of_file(const char *path)
 static bool read_rows(struct import *import)
 {
     struct fault fault;
-    import->rows = 0;
-    enum rialto_status status = import_csv_read(import->path, on_row, import, &fault);
+    import->rows = import->bad_rows = 0;
+    enum rialto_status status = import_csv_read(import->path, import->options->encoding, on_row, import, &fault);
+    forget_seen(import);
     if (status != RIALTO_OK) {
-        tell_fault(import, fault.line, IMPORT_COLUMNS_MAX, "", fault.reason);
+        tell_fault(import, fault.line, fault.column > 0 ? fault.column - 1 : IMPORT_COLUMNS_MAX, "", fault.reason);
         return false;
     }
     if (import->rows == 0 && !import->header_bad)
@@ -224,37 +283,71 @@ static void send_file(struct import *import)
     cJSON_Delete(import->batch);
 }
 
+static const char *plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
+static void print_object(const struct import *import, const char *outcome)
+{
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "file", import->path);
+    cJSON_AddStringToObject(object, "kind", import->kind->name);
+    cJSON_AddStringToObject(object, "outcome", outcome);
+    cJSON_AddNumberToObject(object, "rows", (double)import->rows);
+    cJSON_AddNumberToObject(object, "bad_rows", (double)import->bad_rows);
+    cJSON_AddNumberToObject(object, "accepted", (double)import->accepted);
+    cJSON_AddNumberToObject(object, "bad_cells", (double)import->faults);
+    cJSON_AddItemReferenceToObject(object, "findings", import->told);
+    char *text = cJSON_PrintUnformatted(object);
+    printf("%s\n", text != NULL ? text : "null");
+    free(text);
+    cJSON_Delete(object);
+}
+
 static void print_result(const struct import *import, const char *outcome)
 {
     uint64_t told = import->faults + import->remarks;
-    if (told > LISTED_MAX && !import->cli->json)
-        printf("%s: and %" PRIu64 " more like these\n", import->path, told - LISTED_MAX);
     if (import->cli->json) {
-        cJSON *object = cJSON_CreateObject();
-        cJSON_AddStringToObject(object, "file", import->path);
-        cJSON_AddStringToObject(object, "kind", import->kind->name);
-        cJSON_AddStringToObject(object, "outcome", outcome);
-        cJSON_AddNumberToObject(object, "rows", (double)import->rows);
-        cJSON_AddNumberToObject(object, "accepted", (double)import->accepted);
-        cJSON_AddNumberToObject(object, "bad_cells", (double)import->faults);
-        cJSON_AddItemReferenceToObject(object, "findings", import->told);
-        char *text = cJSON_PrintUnformatted(object);
-        printf("%s\n", text != NULL ? text : "null");
-        free(text);
-        cJSON_Delete(object);
-    } else if (strcmp(outcome, "sent") == 0) {
-        printf("%s: %" PRIu64 " rows, %" PRIu64 " accepted, durable: %s\n", import->path, import->rows,
-               import->accepted, import->durable);
-        if (import->kind->type == SIGNAL_product && import->accepted > 0)
-            printf("  a first price: rialto quote - %s\n", import->first_sku);
-    } else {
-        printf("%s: %" PRIu64 " rows, %" PRIu64 " faults: %s\n", import->path, import->rows, import->faults, outcome);
+        print_object(import, outcome);
+        return;
     }
+    if (told > LISTED_MAX)
+        printf("%s: and %" PRIu64 " more like these\n", import->path, told - LISTED_MAX);
+    printf("%s: %" PRIu64 " row%s", import->path, import->rows, plural(import->rows));
+    if (import->faults > 0)
+        printf(", %" PRIu64 " fault%s", import->faults, plural(import->faults));
+    if (import->bad_rows > 0)
+        printf(" in %" PRIu64 " row%s", import->bad_rows, plural(import->bad_rows));
+    if (strcmp(outcome, "sent") != 0) {
+        printf(": %s", outcome);
+        if (import->options->skip_bad && import->options->dry_run && !import->header_bad)
+            printf(", %" PRIu64 " would be", import->rows - import->bad_rows);
+        printf("\n");
+        return;
+    }
+    printf(", %" PRIu64 " accepted", import->accepted);
+    if (import->accepted > 0)
+        printf(", durable: %s", import->durable);
+    printf("\n");
+    if (import->kind->type == SIGNAL_product && import->accepted > 0)
+        printf("  a first price: rialto quote%s - %s\n", import->cli->where != NULL ? import->cli->where : "",
+               import->first_sku);
 }
 
 /* ---- the command --------------------------------------------------------------------------------------------- */
 
-enum { OWN_AS = CLI_OWN, OWN_MAP, OWN_IGNORE, OWN_FILL, OWN_DRY_RUN, OWN_SKIP_BAD, OWN_COLUMNS };
+enum {
+    OWN_AS = CLI_OWN,
+    OWN_MAP,
+    OWN_VALUE,
+    OWN_IGNORE,
+    OWN_FILL,
+    OWN_DRY_RUN,
+    OWN_SKIP_BAD,
+    OWN_COLUMNS,
+    OWN_ENCODING
+};
 
 static bool pair_add(struct import_map *map, const char *name, enum signal_field field, const char *fill)
 {
@@ -264,6 +357,14 @@ static bool pair_add(struct import_map *map, const char *name, enum signal_field
     }
     map->pair[map->count++] = (struct import_pair){ name, field, fill };
     return true;
+}
+
+static bool field_find(const char *option, const char *name, enum signal_field *ret)
+{
+    *ret = signal_row_find(name);
+    if (*ret == SIGNAL_FIELD_COUNT)
+        cli_say("%s: there is no field \"%s\"; rialto import --columns KIND lists them", option, name);
+    return *ret != SIGNAL_FIELD_COUNT;
 }
 
 /* NAME=FIELD of --map (the last = counts), FIELD=TEXT of --fill (the first). */
@@ -277,13 +378,31 @@ static bool take_pair(struct options *options, int option, char *text)
     }
     *equals = 0;
     const char *field_name = option == OWN_MAP ? equals + 1 : text;
-    enum signal_field field = signal_row_find(field_name);
-    if (field == SIGNAL_FIELD_COUNT) {
-        cli_say("%s: there is no field \"%s\"; rialto import --columns KIND lists them", what, field_name);
+    enum signal_field field;
+    if (!field_find(option == OWN_MAP ? "--map" : "--fill", field_name, &field))
         return false;
-    }
     return option == OWN_MAP ? pair_add(&options->map, text, field, NULL)
                              : pair_add(&options->map, NULL, field, equals + 1);
+}
+
+/* FIELD:TEXT=VALUE: the first colon and the last = count. */
+static bool take_value(struct import_map *map, char *text)
+{
+    char *colon = strchr(text, ':'), *equals = strrchr(text, '=');
+    enum signal_field field;
+    if (colon == NULL || equals == NULL || equals < colon || equals == colon + 1) {
+        cli_say("--value wants FIELD:TEXT=VALUE, such as tier:Stammkunde=gold");
+        return false;
+    }
+    *colon = *equals = 0;
+    if (!field_find("--value", text, &field))
+        return false;
+    if (map->value_count == IMPORT_VALUES_MAX) {
+        cli_say("--value: at most %u of them", IMPORT_VALUES_MAX);
+        return false;
+    }
+    map->value[map->value_count++] = (struct import_value){ field, colon + 1, equals + 1 };
+    return true;
 }
 
 static bool take(void *user, int option, const char *argument)
@@ -294,6 +413,8 @@ static bool take(void *user, int option, const char *argument)
     case OWN_SKIP_BAD: options->skip_bad = true; return true;
     case OWN_IGNORE: return pair_add(&options->map, argument, SIGNAL_FIELD_COUNT, NULL);
     case OWN_COLUMNS: options->columns = argument; return true;
+    case OWN_ENCODING: options->encoding = argument; return true;
+    case OWN_VALUE: return take_value(&options->map, (char *)(uintptr_t)argument); /* as below */
     case OWN_AS:
         options->as = kind_find(argument, strlen(argument));
         if (options->as == NULL)
@@ -349,7 +470,7 @@ static int import_all(struct cli *cli, const struct options *options, struct imp
     if (options->dry_run || !readable || (!good && !options->skip_bad)) {
         for (uint32_t i = 0; i < count; i++)
             print_result(&imports[i], "nothing sent");
-        return good ? CLI_OK : CLI_BAD_FILE;
+        return good ? CLI_OK : readable && options->skip_bad ? CLI_NO : CLI_BAD_FILE;
     }
     struct requester *requester = cli_connect(cli, 0);
     int status = requester != NULL ? CLI_OK : CLI_UNREACHABLE;
@@ -366,12 +487,16 @@ static int import_all(struct cli *cli, const struct options *options, struct imp
 
 static int run(struct cli *cli, int argc, char *argv[])
 {
-    static const struct option own[] = {
-        { "as", required_argument, NULL, OWN_AS },           { "map", required_argument, NULL, OWN_MAP },
-        { "ignore", required_argument, NULL, OWN_IGNORE },   { "fill", required_argument, NULL, OWN_FILL },
-        { "dry-run", no_argument, NULL, OWN_DRY_RUN },       { "skip-bad", no_argument, NULL, OWN_SKIP_BAD },
-        { "columns", required_argument, NULL, OWN_COLUMNS }, { 0 }
-    };
+    static const struct option own[] = { { "as", required_argument, NULL, OWN_AS },
+                                         { "map", required_argument, NULL, OWN_MAP },
+                                         { "ignore", required_argument, NULL, OWN_IGNORE },
+                                         { "fill", required_argument, NULL, OWN_FILL },
+                                         { "dry-run", no_argument, NULL, OWN_DRY_RUN },
+                                         { "skip-bad", no_argument, NULL, OWN_SKIP_BAD },
+                                         { "columns", required_argument, NULL, OWN_COLUMNS },
+                                         { "value", required_argument, NULL, OWN_VALUE },
+                                         { "encoding", required_argument, NULL, OWN_ENCODING },
+                                         { 0 } };
     static struct options options;
     int status = cli_parse(cli, argc, argv, own, take, &options);
     if (status != CLI_OK || cli->help)
@@ -403,26 +528,30 @@ const struct cli_command cli_import = {
     .name = "import",
     .usage = "import [OPTIONS] FILE.csv...",
     .summary = "a shop's own tables, from its spreadsheet",
-    .help = "Reads tables of comma-separated values (commas, semicolons or tabs; UTF-8; a first row with the names of "
-            "the columns), looks at\n"
-            "every cell, and sends each row as an acknowledged signal. A table's name says what is in it: zones.csv, "
-            "products.csv, stock.csv,\n"
-            "competitors.csv, customers.csv, offers.csv. Amounts are written as people write them: 19.99. Empty cells "
-            "say nothing.\n"
-            "Faults are told as FILE:ROW:COLUMN, all of them, and then nothing is sent. Exit status 4 if a table is no "
-            "good, 1 if the\n"
-            "service refused a row.\n"
-            "\n"
-            "  --as KIND           what is in the tables, whatever they are called\n"
-            "  --columns KIND      list the columns that such a table may have\n"
-            "  --map COLUMN=FIELD  the column of that name is this field\n"
-            "  --ignore COLUMN     pass the column over\n"
-            "  --fill FIELD=TEXT   what stands in all empty cells, such as currency=EUR\n"
-            "  --skip-bad          send the rows that are good\n"
-            "  --dry-run           only look\n"
-            "\n"
-            "  rialto import --dry-run --fill currency=EUR products.csv\n"
-            "  rialto import --map 'Article no.=sku' --map Price=list --ignore Colour --fill currency=EUR products.csv "
-            "stock.csv\n",
+    .help =
+        "Reads tables of comma-separated values (commas, semicolons or tabs; UTF-8; a first row with the names of "
+        "the columns), looks at\n"
+        "every cell, and sends each row as an acknowledged signal. A table's name says what is in it: zones.csv, "
+        "products.csv, stock.csv,\n"
+        "competitors.csv, customers.csv, offers.csv. Amounts are written as people write them: 19.99. Empty cells "
+        "say nothing.\n"
+        "Faults are told as FILE:ROW:COLUMN, all of them, and then nothing is sent. Exit status 4 if a table is no "
+        "good, 1 if the\n"
+        "service refused a row.\n"
+        "\n"
+        "  --as KIND           what is in the tables, whatever they are called\n"
+        "  --columns KIND      list the columns that such a table may have\n"
+        "  --map COLUMN=FIELD  the column of that name is this field\n"
+        "  --ignore COLUMN     pass the column over\n"
+        "  --fill FIELD=TEXT   what stands in all empty cells, such as currency=EUR\n"
+        "  --value FIELD:TEXT=VALUE  what a cell, or a word between bars in it, means: tier:Stammkunde=gold; nothing "
+        "behind the =: it is empty\n"
+        "  --encoding NAME     what the tables are written in, as iconv calls it: cp1252, UTF-16\n"
+        "  --skip-bad          send the rows that are good; with --dry-run: count them\n"
+        "  --dry-run           only look\n"
+        "\n"
+        "  rialto import --dry-run --fill currency=EUR products.csv\n"
+        "  rialto import --map 'Article no.=sku' --map Price=list --ignore Colour --fill currency=EUR products.csv "
+        "stock.csv\n",
     .run = run,
 };

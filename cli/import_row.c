@@ -7,6 +7,8 @@
 #include "pricing/nearest.h"
 #include "service/signal_rows.h"
 
+#include <rialto/quote.h>
+
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,6 +86,7 @@ bool import_sheet_open(struct import_sheet *sheet, enum signal_type type, const 
 {
     memset(sheet, 0, sizeof *sheet);
     sheet->type = type;
+    sheet->map = map;
     sheet->separator = separator;
     sheet->columns = count;
     for (uint32_t i = 0; i < SIGNAL_FIELD_COUNT; i++)
@@ -158,6 +161,20 @@ static bool decimal_text(const char *cell, char separator, char ret[DECIMAL_MAX 
     return true;
 }
 
+/* Why that is no number: what people write beside digits is named. */
+static void no_number(const char *cell, char separator, char *ret_why, size_t n)
+{
+    const char *like = separator == ',' ? "1234.5" : "1234,5 or 1234.5";
+    size_t plain = strspn(cell, "-0123456789.,' ");
+    if (cell[plain] == 0 && isdigit((unsigned char)cell[0]))
+        (void)snprintf(ret_why, n,
+                       "no number: no signs for thousands are taken, only digits and one decimal sign, like %s", like);
+    else
+        (void)snprintf(ret_why, n,
+                       "no number: digits and one decimal sign are taken, like %s; no unit, no sign of a currency",
+                       like);
+}
+
 /* "1.500": fifteen hundred to some, one and a half to others. Three digits are taken only where the currency has so many. */
 static bool is_thousands(const char *cell, const struct currency *currency)
 {
@@ -180,12 +197,22 @@ static cJSON *amount_value(const char *plain, const struct currency *currency, c
     return cJSON_CreateNumber(strtod(minor, NULL));
 }
 
+/* A text as --value has it, or as it is. */
+static const char *meaning(const struct import_sheet *sheet, enum signal_field field, const char *text)
+{
+    for (uint32_t i = 0; i < sheet->map->value_count; i++)
+        if (sheet->map->value[i].field == field && strcmp(sheet->map->value[i].from, text) == 0)
+            return sheet->map->value[i].to;
+    return text;
+}
+
 /* What stands in a row for a field: its cell, or what all empty ones are filled with; NULL for nothing. */
 static const char *text_of(const struct import_sheet *sheet, enum signal_field field, uint32_t count,
                            char *const cell[])
 {
     uint32_t column = sheet->column[field];
-    return column < count && cell[column][0] != 0 ? cell[column] : sheet->fill[field];
+    const char *text = column < count ? meaning(sheet, field, cell[column]) : "";
+    return text[0] != 0 ? text : sheet->fill[field];
 }
 
 /* The currency of a row's amounts, or NULL. */
@@ -200,8 +227,7 @@ static cJSON *number_value(const struct import_sheet *sheet, enum field_kind kin
 {
     char plain[DECIMAL_MAX + 1];
     if (!decimal_text(text, sheet->separator, plain)) {
-        (void)snprintf(ret_why, n, "no number: digits and one decimal sign are taken, like %s",
-                       sheet->separator == ',' ? "1234.5" : "1234,5 or 1234.5");
+        no_number(text, sheet->separator, ret_why, n);
         return NULL;
     }
     if (kind != FIELD_MONEY)
@@ -232,9 +258,34 @@ static cJSON *switch_value(const char *text, char *ret_why, size_t n)
     return NULL;
 }
 
+static char *trim(char *word)
+{
+    word += strspn(word, " ");
+    for (size_t n = strlen(word); n > 0 && word[n - 1] == ' ';)
+        word[--n] = 0;
+    return word;
+}
+
+/* The words between a cell's bars, each as --value has it, with bars between them again; the caller's. NULL: out of memory. */
+static char *words_of(const struct import_sheet *sheet, enum signal_field field, const char *text)
+{
+    char *ret = NULL, *words = strdup(text), *save = NULL;
+    size_t bytes;
+    FILE *out = words != NULL ? open_memstream(&ret, &bytes) : NULL;
+    for (char *word = out != NULL ? strtok_r(words, "|", &save) : NULL; word != NULL;
+         word = strtok_r(NULL, "|", &save)) {
+        word = trim(word);
+        (void)fprintf(out, "%s|", meaning(sheet, field, word));
+    }
+    if (out != NULL)
+        (void)fclose(out);
+    free(words);
+    return ret;
+}
+
 /* "profile|purchases": these kinds are permitted, the others are not. "none": none is. The consent that a customer gave is said as a
  * whole, so that what a shop's table no longer holds is no longer permitted. */
-static cJSON *consent_value(const char *text, char *ret_why, size_t n)
+static cJSON *consent_value(char *words, char *ret_why, size_t n)
 {
     cJSON *ret = cJSON_CreateObject();
     for (int i = 0; i < choice_count(CHOICES_BASIS); i++) {
@@ -244,12 +295,11 @@ static cJSON *consent_value(const char *text, char *ret_why, size_t n)
         (void)snprintf(kind, sizeof kind, "%.*s", (int)bytes, word);
         cJSON_AddFalseToObject(ret, kind);
     }
-    char words[4 * WORD_MAX], *save = NULL;
-    (void)snprintf(words, sizeof words, "%s", text);
+    char *save = NULL;
     for (char *word = strtok_r(words, "| ", &save); word != NULL; word = strtok_r(NULL, "| ", &save)) {
         if (strcmp(word, "none") == 0)
             continue;
-        if (cJSON_GetObjectItemCaseSensitive(ret, word) == NULL || strlen(text) >= sizeof words) {
+        if (cJSON_GetObjectItemCaseSensitive(ret, word) == NULL) {
             (void)snprintf(ret_why, n,
                            "kinds of data with bars between them are taken here: " CHOICES_BASIS ", or none");
             cJSON_Delete(ret);
@@ -260,13 +310,22 @@ static cJSON *consent_value(const char *text, char *ret_why, size_t n)
     return ret;
 }
 
-static cJSON *words_value(const char *text)
+static cJSON *words_value(char *words)
 {
     cJSON *ret = cJSON_CreateArray();
-    char *words = strdup(text), *save = NULL;
-    for (char *word = words != NULL ? strtok_r(words, "|", &save) : NULL; word != NULL;
-         word = strtok_r(NULL, "|", &save))
+    char *save = NULL;
+    for (char *word = strtok_r(words, "|", &save); word != NULL; word = strtok_r(NULL, "|", &save))
         cJSON_AddItemToArray(ret, cJSON_CreateString(word));
+    return ret;
+}
+
+static cJSON *list_value(const struct import_sheet *sheet, enum signal_field field, const char *text, char *ret_why,
+                         size_t n)
+{
+    char *words = words_of(sheet, field, text);
+    cJSON *ret = words == NULL                              ? NULL
+                 : signal_rows[field].kind == FIELD_CONSENT ? consent_value(words, ret_why, n)
+                                                            : words_value(words);
     free(words);
     return ret;
 }
@@ -275,22 +334,33 @@ static cJSON *words_value(const char *text)
 static cJSON *cell_value(const struct import_sheet *sheet, enum signal_field field, const char *text, uint32_t count,
                          char *const cell[], char *ret_why, size_t n)
 {
-    if (!json_is_utf8(text, strlen(text))) { /* cJSON takes any bytes */
-        (void)snprintf(ret_why, n, "not UTF-8: save the file as \"CSV UTF-8\"");
-        return NULL;
-    }
     switch (signal_rows[field].kind) {
     case FIELD_MONEY:
     case FIELD_NUMBER:
     case FIELD_INTEGER: return number_value(sheet, signal_rows[field].kind, text, count, cell, ret_why, n);
     case FIELD_SWITCH: return switch_value(text, ret_why, n);
-    case FIELD_CONSENT: return consent_value(text, ret_why, n);
-    case FIELD_WORDS: return words_value(text);
+    case FIELD_CONSENT:
+    case FIELD_WORDS: return list_value(sheet, field, text, ret_why, n);
     default: return cJSON_CreateString(text);
     }
 }
 
 /* ---- a row -------------------------------------------------------------------------------------------------- */
+
+/* The bounds of an amount, in the table's own terms: the service speaks of minor units. */
+static void say_range(struct at *at, enum signal_field field, const cJSON *value, const char *letters)
+{
+    char why[FAULT_REASON_MAX], most[48];
+    const struct currency *currency = currency_find(letters);
+    bool is_low = value->valuedouble < (double)signal_rows[field].low;
+    (void)rialto_money_text(signal_rows[field].high, currency->letters, currency->decimals, sizeof most, most);
+    (void)snprintf(why, sizeof why, "must %s%s",
+                   !is_low                       ? "be at most "
+                   : signal_rows[field].low == 0 ? "not be negative"
+                                                 : "be more than nothing",
+                   is_low ? "" : most);
+    say_fault(at, field, why);
+}
 
 static void take_cell(struct at *at, enum signal_field field, const char *text, uint32_t count, char *const cell[],
                       const struct signal_rules *rules, struct signal *signal, cJSON *object)
@@ -300,12 +370,18 @@ static void take_cell(struct at *at, enum signal_field field, const char *text, 
     cJSON *value = cell_value(at->sheet, field, text, count, cell, why, sizeof why);
     if (value == NULL) {
         say_fault(at, field, why);
-    } else if (signal_take(field, value, rules, signal_rows[field].pointer, signal, &fault) != REASON_none) {
-        say_fault(at, field, fault.reason);
-        cJSON_Delete(value);
-    } else {
-        cJSON_AddItemToObject(object, signal_row_name(field), value);
+        return;
     }
+    enum signal_reason reason = signal_take(field, value, rules, signal_rows[field].pointer, signal, &fault);
+    if (reason == REASON_none) {
+        cJSON_AddItemToObject(object, signal_row_name(field), value);
+        return;
+    }
+    if (reason == REASON_out_of_range && signal_rows[field].kind == FIELD_MONEY)
+        say_range(at, field, value, text_of(at->sheet, SIGNAL_FIELD_currency, count, cell));
+    else
+        say_fault(at, field, fault.reason);
+    cJSON_Delete(value);
 }
 
 cJSON *import_row(const struct import_sheet *sheet, const struct signal_rules *rules, uint32_t row, uint32_t count,
@@ -333,6 +409,23 @@ cJSON *import_row(const struct import_sheet *sheet, const struct signal_rules *r
         return object;
     cJSON_Delete(object);
     return NULL;
+}
+
+bool import_key(const cJSON *signal, char ret[IMPORT_KEY_MAX], enum signal_field *ret_field)
+{
+    static const enum signal_field parts[] = { SIGNAL_FIELD_sku,        SIGNAL_FIELD_customer,   SIGNAL_FIELD_zone,
+                                               SIGNAL_FIELD_competitor, SIGNAL_FIELD_offer_kind, SIGNAL_FIELD_time_ms };
+    size_t used = 0;
+    ret[0] = 0;
+    *ret_field = SIGNAL_FIELD_COUNT;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0] && used < IMPORT_KEY_MAX; i++) {
+        const cJSON *part = cJSON_GetObjectItemCaseSensitive(signal, signal_row_name(parts[i]));
+        const char *text = cJSON_IsString(part) ? part->valuestring : "";
+        if (text[0] != 0 && *ret_field == SIGNAL_FIELD_COUNT)
+            *ret_field = parts[i];
+        used += (size_t)snprintf(ret + used, IMPORT_KEY_MAX - used, "%s\n", text);
+    }
+    return *ret_field != SIGNAL_FIELD_COUNT && used < IMPORT_KEY_MAX;
 }
 
 void import_describe(enum signal_type type)

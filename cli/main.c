@@ -2,14 +2,14 @@
 #include "cli/cli.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-static const struct cli_command *const commands[] = { &cli_quote,  &cli_explain, &cli_signal, &cli_watch,
-                                                      &cli_replay, &cli_check,   &cli_status, &cli_rejects,
-                                                      &cli_diff,   &cli_apply,   &cli_rollback, &cli_pin,
-                                                      &cli_freeze, &cli_changes, &cli_simulate, &cli_try,
-                                                      &cli_forget, &cli_export,  &cli_inventory, &cli_keys, &cli_lock,
-                                                      &cli_import, &cli_notice, &cli_top };
+static const struct cli_command *const commands[] = {
+    &cli_quote,  &cli_explain, &cli_signal,    &cli_watch, &cli_replay, &cli_check,   &cli_status,   &cli_rejects,
+    &cli_diff,   &cli_apply,   &cli_rollback,  &cli_pin,   &cli_freeze, &cli_changes, &cli_simulate, &cli_try,
+    &cli_forget, &cli_export,  &cli_inventory, &cli_keys,  &cli_lock,   &cli_import,  &cli_notice,   &cli_top
+};
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
 static const char common_help[] =
@@ -51,6 +51,7 @@ static int run(const struct cli_command *command, int argc, char *argv[])
         fprintf(stderr, "usage: rialto %s\n       rialto %s --help explains it\n", command->usage, command->name);
     if (cli.help)
         print_help(command);
+    free(cli.where);
     return fflush(stdout) == 0 ? status : CLI_NO;
 }
 

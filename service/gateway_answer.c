@@ -207,7 +207,8 @@ const char *answer_pointer_of(enum signal_reason reason)
     switch (reason) {
     case REASON_unknown_product: return "/sku";
     case REASON_other_currency: return "/currency";
-    case REASON_no_category: return "/category";
+    case REASON_no_category:
+    case REASON_no_model: return "/category";
     case REASON_no_consent: return "/customer";
     case REASON_duplicate: return "/id";
     default: return "";

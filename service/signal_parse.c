@@ -21,7 +21,7 @@
 
 #define REFUSE(fault, pointer, reason, ...) (fault_set(fault, NULL, 0, pointer, __VA_ARGS__), REASON_##reason)
 
-#define POINTER_BYTES (2 * FAULT_POINTER_MAX) /* more than a fault keeps: fault_set() cuts between characters */
+#define POINTER_BYTES                       (2 * FAULT_POINTER_MAX) /* more than a fault keeps: fault_set() cuts between characters */
 
 /* "/name", escaped as RFC 6901 says. */
 static void pointer_of(const char *name, char ret[POINTER_BYTES])
@@ -93,7 +93,9 @@ static enum signal_reason take_zone(const struct signal_row *row, const cJSON *v
     char *name = member_of(ret, row);
     struct zone_chain chain;
     if (!zone_chain_of(&rules->levels, name, strlen(name), &chain))
-        return REFUSE(fault, pointer, bad_zone, "not a zone name");
+        return REFUSE(
+            fault, pointer, bad_zone,
+            "not a zone name: letters, digits and _ . : - are taken, in at most 8 parts with a slash between them");
     memset(name, 0, row->size);
     if (chain.count > 0)
         memcpy(name, chain.name[0], strlen(chain.name[0])); /* what stands behind its end is not ours to copy */

@@ -229,7 +229,7 @@ def _():
 @check("docs/your-shop.md: faults look as they are shown; tables with names of their own are taken as printed")
 def _():
     rows = (ROOT / "examples/my-shop/products.csv").read_text().splitlines()
-    rows += [row.replace("tea-", "more-") for row in rows[1:]]
+    rows += ["more-" + row for row in rows[1:]]
     shop = WORK / "my-shop"
     shop.mkdir()
 
@@ -248,7 +248,9 @@ def _():
     renamed = rows[0].replace("sku", "Article no.").replace("list", "Price").replace("cost,currency", "cost,Colour")
     (shop / "products.csv").write_text("\n".join([renamed, *rows[1:]]) + "\n")
     (shop / "Artikel.csv").write_text("\ufeffArticle no.;Price;category;Pieces\r\nx-1;19,90;drinks/tea;12\r\n")
-    for line in block("docs/your-shop.md", "build/bin/rialto import --dry-run --map 'Article no.=sku'").splitlines():
+    (shop / "Kunden.csv").write_text("Kunde;Stufe;darf\nk-1;Stammkunde;ja\nk-2;keine;nein\n")
+    for line in (block("docs/your-shop.md", "build/bin/rialto import --dry-run --map 'Article no.=sku'") +
+                 block("docs/your-shop.md", "build/bin/rialto import --dry-run --as customers")).splitlines():
         status, out, err = look(line)
         equal((line, status), (line, 0), out + err)
     (line,) = block("docs/your-shop.md", "build/bin/rialtod --set").splitlines()
