@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define DATA_DIR_BYTES_MAX 80 /* DATA_DIR/worker.63.ipc must fit into the 108 bytes of a Unix socket's name */
+#define OWN_DOOR           "/web.ipc" /* gateway_sender.h */
 #define GEOHASH_CHARS_MAX  12u
 #define PATH_DEPTH_MAX     8u
 
@@ -32,6 +33,16 @@ struct source { /* where a value came from, for messages */
 #define refuse(source, ...) fault_set((source)->fault, (source)->text, (source)->bytes, (source)->pointer, __VA_ARGS__)
 
 typedef enum rialto_status (*text_check)(const char *value, const struct source *source);
+
+const char *config_url(const char *urls, char ret[CONFIG_TEXT_MAX])
+{
+    const char *at = urls + strspn(urls, " ");
+    size_t bytes = strcspn(at, " ");
+    if (bytes == 0)
+        return NULL;
+    (void)snprintf(ret, CONFIG_TEXT_MAX, "%.*s", (int)bytes, at);
+    return at + bytes;
+}
 
 /* ---- what a text must look like --------------------------------------------------------------------------------- */
 
@@ -70,11 +81,16 @@ static enum rialto_status check_not_empty(const char *value, const struct source
 
 static enum rialto_status check_urls(const char *value, const struct source *source)
 {
-    char copy[CONFIG_TEXT_MAX], *rest = NULL;
-    (void)snprintf(copy, sizeof copy, "%s", value);
-    for (char *url = strtok_r(copy, " ", &rest); url != NULL; url = strtok_r(NULL, " ", &rest)) {
+    char url[CONFIG_TEXT_MAX];
+    uint32_t count = 0;
+    for (const char *at = config_url(value, url); at != NULL; at = config_url(at, url)) {
+        size_t bytes = strlen(url), own = strlen(OWN_DOOR);
         if (strncmp(url, "tcp://", 6) != 0 && strncmp(url, "ipc://", 6) != 0)
             return refuse(source, "\"%.60s\" is neither tcp://HOST:PORT nor ipc://PATH", url);
+        if (bytes >= own && strcmp(url + bytes - own, OWN_DOOR) == 0)
+            return refuse(source, "\"%.60s\": a socket of this name is our own", url);
+        if (++count > CONFIG_URLS_MAX)
+            return refuse(source, "at most %u urls", CONFIG_URLS_MAX);
     }
     return RIALTO_OK;
 }

@@ -57,7 +57,7 @@
     X(signal_future_max_s,  60,       0,     86400,    "s",      "a signal from further ahead is rejected as from the future") \
     X(message_bytes_max,    1048576,  1024,  67108864, "bytes",  "largest message that an endpoint takes")                    \
     X(message_signals_max,  4096,     1,     65536,    "signals","most signals in one message")                               \
-    X(ingest_messages_max,  1024,     16,    65536,    "msgs",   "messages received and not yet read; past it senders wait")   \
+    X(ingest_messages_max,  1024,     16,    65536,    "msgs",   "messages received on one push endpoint and not yet read; past it senders wait")   \
     X(batch_signals_max,    1024,     16,    16384,    "signals","most signals in one batch to a worker")                      \
     X(window_batches_max,   256,      8,     4096,     "batches","batches that a worker has not acknowledged; past it senders wait") \
     X(answer_timeout_ms,    2000,     50,    60000,    "ms",     "longest wait for a worker before a request is answered")      \
@@ -91,7 +91,8 @@
     X(journal_interval_s,   60,       0,     86400,    "s",      "a price has at most one entry in the journal in this time, with the lowest in between; 0: one a tick") \
     X(journal_day_entries_max,50000, 64,    1000000000,"entries","entries of one day in the journal, an equal share for each partition; past it they are refused") \
     X(record_files_max,     0,        0,     10000,    "files",  "recordings of product signals kept in DATA_DIR/recordings, the oldest dropped for a new one; 0: nothing is recorded") \
-    X(record_file_bytes_max,67108864, 65536, 4000000000,"bytes", "a recording of this size is closed, and the next one begun")
+    X(record_file_bytes_max,67108864, 65536, 4000000000,"bytes", "a recording of this size is closed, and the next one begun") \
+    X(producer_signals_per_s,0,       0,     10000000,"signals","most signals a second from one producer, in the long run: a token's name or an address over HTTP, an address over TCP, a process on a local socket; 0: no limit")
 
 struct config {
 #define CONFIG_TEXT_MEMBER_(key, value, unit, text) char key[CONFIG_TEXT_MAX];
@@ -108,6 +109,11 @@ struct config {
     /* set by who replays signals for himself: a worker without Redis, whose state begins empty */
     bool     alone;
 };
+
+/* config_url - the next one of a list of urls that blanks divide; returns where to go on, NULL: there is no further one. At most
+ * CONFIG_URLS_MAX stand in push_urls and in request_urls. */
+#define CONFIG_URLS_MAX 8u
+const char *config_url(const char *urls, char ret[CONFIG_TEXT_MAX]);
 
 void              config_defaults(struct config *config);
 /* config_load - defaults, then the file (NULL: none). config_parse - defaults, then this text of one. config_set - one "key=value". config_finish - check what depends on more

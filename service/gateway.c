@@ -70,6 +70,16 @@ static int wait_ms(const struct gateway *gateway)
     return left < 0 ? 0 : left > (int64_t)gateway->config->tick_ms ? (int)gateway->config->tick_ms : (int)left;
 }
 
+/* Senders that have used up their share have theirs taken later. */
+static int until_next_message(struct inbox *inbox, int timeout_ms)
+{
+    int64_t next_us = inbox_next_us(inbox), now_us = mono_us();
+    if (next_us <= now_us)
+        return 0;
+    int64_t left_ms = next_us == INT64_MAX ? timeout_ms : (next_us - now_us + 999) / 1000;
+    return left_ms < timeout_ms ? (int)left_ms : timeout_ms;
+}
+
 /* Until somebody wakes us, `timeout_ms` at most. Returns true when we are to end. */
 static bool wait_for_work(struct gateway *gateway, int timeout_ms)
 {
@@ -78,8 +88,10 @@ static bool wait_for_work(struct gateway *gateway, int timeout_ms)
                               { .fd = gateway->signal_fd, .events = POLLIN } };
     /* First say that we sleep, then look: whoever brings work later sees it said, and wakes us (inbox_wake). */
     atomic_store(&inbox->asleep, true);
-    if (timeout_ms > 0 && (links_have_news(gateway) || (!gateway->stalled && !inbox_empty(inbox))))
+    if (timeout_ms > 0 && links_have_news(gateway))
         timeout_ms = 0;
+    else if (timeout_ms > 0 && !gateway->stalled)
+        timeout_ms = until_next_message(inbox, timeout_ms);
     (void)poll(wait, 2, timeout_ms);
     atomic_store(&inbox->asleep, false);
     if (wait[0].revents & POLLIN) {
@@ -132,6 +144,7 @@ static bool all_done(struct gateway *gateway)
 static _Noreturn void end_stuck(struct gateway *gateway)
 {
     int64_t until = mono_ms() + STUCK_WAIT_MS;
+    inbox_unlimited(&gateway->inbox);
     for (uint32_t i = 0; i < gateway->link_count; i++)
         if (link_is_silent(&gateway->link[i]) && !link_renew(&gateway->link[i]))
             until = 0;
@@ -164,6 +177,7 @@ static void finish(struct gateway *gateway)
     nng_reaper_limit(STOP_LIMIT_S, EXIT_SUCCESS); /* whoever closes something of NNG's may wait for ever */
     listeners_stop(&gateway->listeners); /* or it would take the closed ones for deaf */
     inbox_stop(&gateway->inbox);
+    inbox_unlimited(&gateway->inbox); /* what is in is taken */
     do {
         bool more = round_once(gateway);
         (void)wait_for_work(gateway, more ? 0 : 5);
@@ -236,17 +250,31 @@ static void teardown(struct gateway *gateway)
     (void)close(gateway->signal_fd);
 }
 
+/* For each of push_urls the socket of its own; all of request_urls, and what HTTP brings, lead to one. */
+static bool listen_all(struct gateway *gateway)
+{
+    const struct config *config = gateway->config;
+    char url[CONFIG_TEXT_MAX];
+    uint32_t endpoint = 0;
+    for (const char *at = config_url(config->push_urls, url); at != NULL; at = config_url(at, url))
+        if (!listeners_open(&gateway->listeners, gateway->inbox.endpoint[endpoint++].socket, url, NULL))
+            return false;
+    for (const char *at = config_url(config->request_urls, url); at != NULL; at = config_url(at, url))
+        if (!listeners_open(&gateway->listeners, gateway->inbox.reply, url, NULL))
+            return false;
+    sender_web_url(config, url);
+    return strcmp(config->http_listen, "off") == 0 ||
+           listeners_open(&gateway->listeners, gateway->inbox.reply, url, NULL);
+}
+
 /* The clock may start, and producers may come. */
 static bool open_doors(struct gateway *gateway)
 {
-    const struct config *config = gateway->config;
     clock_start(gateway);
     if (!change_start(gateway))
         return false;
     inbox_start(&gateway->inbox);
-    return listeners_open_all(&gateway->listeners, gateway->inbox.pull, config->push_urls) &&
-           listeners_open_all(&gateway->listeners, gateway->inbox.reply, config->request_urls) &&
-           listeners_watch(&gateway->listeners);
+    return listen_all(gateway) && listeners_watch(&gateway->listeners);
 }
 
 int gateway_main(const struct config *config)

@@ -6,6 +6,7 @@
  *   gateway.c          the main loop, start and end
  *   gateway_clock.c    service time, ticks, the number of the next batch
  *   gateway_inbox.c    messages received and not yet taken: the only place where NNG's threads and ours meet
+ *   gateway_sender.c   who sent a message, for limits and the audit log
  *   gateway_listen.c   sockets that others dial, and the thread that finds deaf ones
  *   gateway_message.c  one message as a row of JSON values
  *   gateway_ingest.c   message after message into signals, and their counting
@@ -31,6 +32,8 @@
 #include "cache/table.h"
 #include "service/clock.h"
 #include "service/config.h"
+#include "service/gateway_sender.h"
+#include "service/rates.h"
 #include "service/reject.h"
 #include "service/repeats.h"
 #include "service/signing.h"
@@ -44,12 +47,12 @@
 #define REQUEST_SLOTS       64u        /* requests in the gateway at once; further ones wait in NNG */
 #define INTERNAL_SLOT       REQUEST_SLOTS /* a request of our own: its answer goes to the log */
 #define REQUESTS_MAX        (REQUEST_SLOTS + 1u)
-#define RECEIVES_IN_FLIGHT  8u         /* of the PULL socket */
+#define RECEIVES_IN_FLIGHT  8u         /* of each PULL socket */
 #define FINDINGS_LISTED_MAX 100u       /* in one answer */
 #define BATCH_BYTES_MAX     (4u << 20) /* of one worker's part; a batch is closed when it has grown past this */
 #define SIGNALS_PER_STEP    256u       /* taken before the next look at links, clock and answers */
 #define BATCH_SIGNALS_MAX   16384u     /* largest batch_signals_max */
-#define LISTENERS_MAX       (RIALTO_WORKERS_MAX + 16u)
+#define LISTENERS_MAX       (RIALTO_WORKERS_MAX + 2u * CONFIG_URLS_MAX + 1u)
 #define LINK_BYTES_MAX      (16u << 20) /* largest message from a worker */
 
 struct gateway;
@@ -60,24 +63,39 @@ struct received { /* a message, taken out of the inbox */
     nng_msg *message;
     int slot; /* request slot to answer, -1: pushed, nobody waits */
     int64_t arrived_us;
+    struct sender sender;
 };
 
 enum slot_state { SLOT_RECEIVING, SLOT_ARRIVED, SLOT_TAKEN, SLOT_SENDING };
 
-struct inbox {
-    pthread_mutex_t lock; /* holds for everything down to `closed`; never held while NNG is called */
-    struct {
-        nng_msg *message;
-        int64_t arrived_us;
-        uint64_t arrival; /* pushes and requests are taken in this order */
-    } * push;             /* ring of room `push_max` */
-    uint32_t push_max, push_first, push_count;
-    struct {
+struct pushed {
+    nng_msg *message;
+    int64_t arrived_us;
+    uint64_t arrival; /* pushes and requests are taken in this order */
+    struct sender sender;
+    bool waited; /* its sender had used up its share when its turn came */
+};
+
+struct push_endpoint { /* one of push_urls, with a socket of its own: who has to wait here stops nobody elsewhere */
+    struct inbox *inbox;
+    nng_socket socket;
+    bool open;
+    struct pushed *push; /* ring of room inbox.push_max */
+    uint32_t first, count;
+    struct push_receive {
+        struct push_endpoint *endpoint;
         nng_aio *aio;
         bool done; /* completed, its message not yet in the ring */
     } receive[RECEIVES_IN_FLIGHT];
     uint32_t receive_next; /* whose message comes next: NNG completes them in any order, senders want theirs */
     bool delivering;       /* some thread is moving completed messages into the ring */
+    int64_t until_us;      /* main thread: the sender of its oldest message has to wait until then */
+};
+
+struct inbox {
+    pthread_mutex_t lock; /* holds for everything down to `closed`; never held while NNG is asked to send or receive */
+    struct push_endpoint endpoint[CONFIG_URLS_MAX];
+    uint32_t endpoint_count, push_max;
     struct inbox_slot {
         struct inbox *inbox;
         nng_ctx context;
@@ -86,13 +104,17 @@ struct inbox {
         nng_msg *message;
         int64_t arrived_us;
         uint64_t arrival;
+        bool named; /* main thread: taken and returned; `sender` is known */
+        struct sender sender;
     } slot[REQUEST_SLOTS];
     uint32_t slots_arrived;
     uint64_t arrivals;
     bool closed; /* no more receiving */
 
-    nng_socket pull, reply;
-    atomic_bool asleep; /* the main thread is about to wait, or waits */
+    nng_socket reply;
+    struct rates *rates; /* NULL: nobody is limited; main thread */
+    bool name_pushers;   /* whoever pushes is looked at */
+    atomic_bool asleep;  /* the main thread is about to wait, or waits */
     int wake_fd;
 };
 
@@ -100,13 +122,17 @@ bool inbox_setup(struct inbox *inbox, const struct config *config); /* opens the
 bool inbox_start(struct inbox *inbox);                              /* from now on messages come in */
 void inbox_stop(struct inbox *inbox);                               /* no further ones; what is in may still be taken */
 void inbox_teardown(struct inbox *inbox);
-/* inbox_take - the oldest message, push or request. False: none. The message is the caller's. */
+/* inbox_take - the oldest message, push or request, of those whose senders need not wait. False: none. The message is the caller's. */
 bool inbox_take(struct inbox *inbox, struct received *ret);
 /* inbox_take_request - the same, out of turn, of one slot, if a request waits there. inbox_return_request - it keeps
  * its turn. */
 bool inbox_take_request(struct inbox *inbox, uint32_t slot, struct received *ret);
 void inbox_return_request(struct inbox *inbox, const struct received *received);
 bool inbox_empty(struct inbox *inbox);
+/* inbox_next_us - monotonic time from which on there is something to take: 0 = now, INT64_MAX = nothing is there. */
+int64_t inbox_next_us(struct inbox *inbox);
+/* inbox_unlimited - nobody has to wait any more: the end. */
+void inbox_unlimited(struct inbox *inbox);
 /* inbox_reply - answer a taken request; the message becomes NNG's. The slot then receives again. */
 void inbox_reply(struct inbox *inbox, uint32_t slot, nng_msg *message);
 bool inbox_replies_pending(struct inbox *inbox);
@@ -346,6 +372,7 @@ struct ingest {
     struct message message;
     uint32_t index; /* of the next value in it */
     bool held;      /* `signal` is parsed and waits for room in a window */
+    bool limited; /* its sender's share is used up: nothing is taken but what takes data away */
     struct signal signal;
     struct signal_scanner scanner;
     uint64_t reasons[REASON_COUNT], reasons_told[REASON_COUNT];
@@ -457,7 +484,6 @@ struct listeners {
 };
 
 bool listeners_open(struct listeners *listeners, nng_socket socket, const char *url, struct link *link);
-bool listeners_open_all(struct listeners *listeners, nng_socket socket, const char *urls); /* separated by spaces */
 bool listeners_watch(struct listeners *listeners);                                         /* starts the thread */
 void listeners_stop(struct listeners *listeners);
 /* listeners_renew - listen for a worker on its link's new socket; after `stuck`. */

@@ -1,6 +1,6 @@
 /* gateway_inbox.c - messages received and not yet taken.
  *
- *   PULL --8 receives in flight--> ring of ingest_messages_max --+
+ *   PULL --8 receives in flight--> ring of ingest_messages_max --+   (one of each for every push endpoint)
  *                                                                +--inbox_take(), oldest first--> main thread
  *   REP  --64 contexts, one request each-------------------------+
  *
@@ -8,6 +8,8 @@
  *            delivered in the order in which they were asked for, which is the order in which NNG filled them.
  * Full       a receive that finds the ring full keeps its message and is not asked again: NNG stops reading, senders
  *            wait.
+ * Limited    a push whose sender has used up its share (rates.h) stays first in its ring, which fills: NNG stops reading that
+ *            endpoint, its senders wait, nothing is dropped. Other endpoints and requests go on.
  * NNG        is never asked to send or receive under the lock: it may complete an aio on the spot, and then calls back.
  */
 #include "service/gateway.h"
@@ -35,68 +37,67 @@ void inbox_wake(struct inbox *inbox)
 
 /* ---- pushed messages --------------------------------------------------------------------------------------- */
 
-static void ring_put(struct inbox *inbox, nng_msg *message)
+static void ring_put(struct push_endpoint *endpoint, nng_msg *message)
 {
-    uint32_t at = (inbox->push_first + inbox->push_count++) % inbox->push_max;
-    inbox->push[at].message = message;
-    inbox->push[at].arrived_us = mono_us();
-    inbox->push[at].arrival = inbox->arrivals++;
+    struct inbox *inbox = endpoint->inbox;
+    struct pushed *pushed = &endpoint->push[(endpoint->first + endpoint->count++) % inbox->push_max];
+    pushed->message = message;
+    pushed->arrived_us = mono_us();
+    pushed->arrival = inbox->arrivals++;
+    pushed->waited = false;
+    if (inbox->name_pushers)
+        sender_of(message, &pushed->sender);
 }
 
 /* The next completed receive goes into the ring. Returns its aio, to be asked again, or NULL: none is due, or no room.
  */
-static nng_aio *deliver_one(struct inbox *inbox)
+static nng_aio *deliver_one(struct push_endpoint *endpoint)
 {
-    uint32_t at = inbox->receive_next;
-    if (!inbox->receive[at].done || inbox->closed)
+    struct push_receive *receive = &endpoint->receive[endpoint->receive_next];
+    if (!receive->done || endpoint->inbox->closed)
         return NULL;
-    nng_aio *aio = inbox->receive[at].aio;
+    nng_aio *aio = receive->aio;
     if (nng_aio_result(aio) == 0) {
-        if (inbox->push_count == inbox->push_max) {
+        if (endpoint->count == endpoint->inbox->push_max) {
             metric_add(METRIC_ingest_waits_total, 1);
             return NULL;
         }
-        ring_put(inbox, nng_aio_get_msg(aio));
+        ring_put(endpoint, nng_aio_get_msg(aio));
         nng_aio_set_msg(aio, NULL);
     }
-    inbox->receive[at].done = false;
-    inbox->receive_next = (at + 1) % RECEIVES_IN_FLIGHT;
+    receive->done = false;
+    endpoint->receive_next = (endpoint->receive_next + 1) % RECEIVES_IN_FLIGHT;
     return aio;
 }
 
 /* One thread at a time, so that receives are asked for in the order of the ring of aios. */
-static void deliver(struct inbox *inbox)
+static void deliver(struct push_endpoint *endpoint)
 {
-    (void)pthread_mutex_lock(&inbox->lock);
-    if (!inbox->delivering) {
-        inbox->delivering = true;
-        for (nng_aio *aio = deliver_one(inbox); aio != NULL; aio = deliver_one(inbox)) {
-            (void)pthread_mutex_unlock(&inbox->lock);
-            nng_recv_aio(inbox->pull, aio);
-            (void)pthread_mutex_lock(&inbox->lock);
+    pthread_mutex_t *lock = &endpoint->inbox->lock;
+    (void)pthread_mutex_lock(lock);
+    if (!endpoint->delivering) {
+        endpoint->delivering = true;
+        for (nng_aio *aio = deliver_one(endpoint); aio != NULL; aio = deliver_one(endpoint)) {
+            (void)pthread_mutex_unlock(lock);
+            nng_recv_aio(endpoint->socket, aio);
+            (void)pthread_mutex_lock(lock);
         }
-        inbox->delivering = false;
+        endpoint->delivering = false;
     }
-    (void)pthread_mutex_unlock(&inbox->lock);
+    (void)pthread_mutex_unlock(lock);
 }
-
-struct receive_argument {
-    struct inbox *inbox;
-    uint32_t index;
-};
-static struct receive_argument receive_argument[RECEIVES_IN_FLIGHT]; /* one gateway a process */
 
 static void on_pushed(void *user)
 {
-    const struct receive_argument *argument = user;
-    struct inbox *inbox = argument->inbox;
-    int error = nng_aio_result(inbox->receive[argument->index].aio);
+    struct push_receive *receive = user;
+    struct inbox *inbox = receive->endpoint->inbox;
+    int error = nng_aio_result(receive->aio);
     (void)pthread_mutex_lock(&inbox->lock);
-    inbox->receive[argument->index].done = true;
+    receive->done = true;
     if (error == NNG_ECLOSED || error == NNG_ECANCELED)
         inbox->closed = true;
     (void)pthread_mutex_unlock(&inbox->lock);
-    deliver(inbox);
+    deliver(receive->endpoint);
     inbox_wake(inbox);
 }
 
@@ -143,22 +144,63 @@ static void on_request(void *user)
     inbox_wake(inbox);
 }
 
+/* Main thread, outside of the lock. */
+static void name_requester(struct inbox *inbox, struct received *received)
+{
+    struct inbox_slot *slot = &inbox->slot[received->slot];
+    if (!slot->named)
+        sender_of(received->message, &received->sender);
+    slot->named = false;
+}
+
 static void take_slot(struct inbox *inbox, uint32_t index, struct received *ret)
 {
     struct inbox_slot *slot = &inbox->slot[index];
-    *ret = (struct received){ .message = slot->message, .slot = (int)index, .arrived_us = slot->arrived_us };
+    *ret = (struct received){
+        .message = slot->message, .slot = (int)index, .arrived_us = slot->arrived_us, .sender = slot->sender
+    };
     slot->message = NULL;
     slot->state = SLOT_TAKEN;
     inbox->slots_arrived--;
 }
 
-static void take_push(struct inbox *inbox, struct received *ret)
+static void take_push(struct push_endpoint *endpoint, struct received *ret)
 {
-    uint32_t at = inbox->push_first;
-    *ret =
-        (struct received){ .message = inbox->push[at].message, .slot = -1, .arrived_us = inbox->push[at].arrived_us };
-    inbox->push_first = (at + 1) % inbox->push_max;
-    inbox->push_count--;
+    const struct pushed *pushed = &endpoint->push[endpoint->first];
+    *ret = (struct received){
+        .message = pushed->message, .slot = -1, .arrived_us = pushed->arrived_us, .sender = pushed->sender
+    };
+    endpoint->first = (endpoint->first + 1) % endpoint->inbox->push_max;
+    endpoint->count--;
+}
+
+/* Main thread, under the lock: may the oldest message here be taken? */
+static bool push_may(struct push_endpoint *endpoint, int64_t now_us)
+{
+    struct inbox *inbox = endpoint->inbox;
+    if (endpoint->count == 0 || endpoint->until_us > now_us)
+        return false;
+    struct pushed *pushed = &endpoint->push[endpoint->first];
+    int64_t wait_us = inbox->rates == NULL ? 0 : rates_wait_us(inbox->rates, pushed->sender.name, now_us);
+    if (wait_us > 0) {
+        endpoint->until_us = now_us + wait_us;
+        metric_add(METRIC_pushes_limited_total, pushed->waited ? 0 : 1);
+        pushed->waited = true;
+    }
+    return wait_us == 0;
+}
+
+static struct push_endpoint *oldest_push(struct inbox *inbox)
+{
+    struct push_endpoint *oldest = NULL;
+    int64_t now_us = inbox->rates != NULL ? mono_us() : INT64_MAX;
+    for (uint32_t i = 0; i < inbox->endpoint_count; i++) {
+        struct push_endpoint *endpoint = &inbox->endpoint[i];
+        if (push_may(endpoint, now_us) &&
+            (oldest == NULL || endpoint->push[endpoint->first].arrival < oldest->push[oldest->first].arrival))
+            oldest = endpoint;
+    }
+    return oldest;
 }
 
 static int oldest_slot(const struct inbox *inbox)
@@ -178,9 +220,10 @@ bool inbox_take(struct inbox *inbox, struct received *ret)
     bool taken = true, was_full = false;
     (void)pthread_mutex_lock(&inbox->lock);
     int slot = oldest_slot(inbox);
-    if (inbox->push_count > 0 && (slot == -1 || inbox->push[inbox->push_first].arrival < inbox->slot[slot].arrival)) {
-        was_full = inbox->push_count == inbox->push_max;
-        take_push(inbox, ret);
+    struct push_endpoint *endpoint = oldest_push(inbox);
+    if (endpoint != NULL && (slot == -1 || endpoint->push[endpoint->first].arrival < inbox->slot[slot].arrival)) {
+        was_full = endpoint->count == inbox->push_max;
+        take_push(endpoint, ret);
     } else if (slot != -1) {
         take_slot(inbox, (uint32_t)slot, ret);
     } else {
@@ -188,7 +231,9 @@ bool inbox_take(struct inbox *inbox, struct received *ret)
     }
     (void)pthread_mutex_unlock(&inbox->lock);
     if (was_full)
-        deliver(inbox);
+        deliver(endpoint);
+    if (taken && ret->slot >= 0)
+        name_requester(inbox, ret);
     return taken;
 }
 
@@ -201,6 +246,8 @@ bool inbox_take_request(struct inbox *inbox, uint32_t slot, struct received *ret
         taken = true;
     }
     (void)pthread_mutex_unlock(&inbox->lock);
+    if (taken)
+        name_requester(inbox, ret);
     return taken;
 }
 
@@ -209,6 +256,8 @@ void inbox_return_request(struct inbox *inbox, const struct received *received)
     struct inbox_slot *slot = &inbox->slot[received->slot];
     (void)pthread_mutex_lock(&inbox->lock);
     slot->message = received->message;
+    slot->sender = received->sender; /* what `web` wrote before the message is off */
+    slot->named = true;
     slot->state = SLOT_ARRIVED; /* its arrival number still stands in the slot */
     inbox->slots_arrived++;
     (void)pthread_mutex_unlock(&inbox->lock);
@@ -216,10 +265,33 @@ void inbox_return_request(struct inbox *inbox, const struct received *received)
 
 bool inbox_empty(struct inbox *inbox)
 {
+    bool empty = true;
     (void)pthread_mutex_lock(&inbox->lock);
-    bool empty = inbox->push_count == 0 && inbox->slots_arrived == 0;
+    for (uint32_t i = 0; i < inbox->endpoint_count; i++)
+        empty = empty && inbox->endpoint[i].count == 0;
+    empty = empty && inbox->slots_arrived == 0;
     (void)pthread_mutex_unlock(&inbox->lock);
     return empty;
+}
+
+int64_t inbox_next_us(struct inbox *inbox)
+{
+    int64_t next_us = INT64_MAX;
+    (void)pthread_mutex_lock(&inbox->lock);
+    for (uint32_t i = 0; i < inbox->endpoint_count; i++)
+        if (inbox->endpoint[i].count > 0 && inbox->endpoint[i].until_us < next_us)
+            next_us = inbox->endpoint[i].until_us;
+    if (inbox->slots_arrived > 0)
+        next_us = 0;
+    (void)pthread_mutex_unlock(&inbox->lock);
+    return next_us;
+}
+
+void inbox_unlimited(struct inbox *inbox)
+{
+    inbox->rates = NULL;
+    for (uint32_t i = 0; i < inbox->endpoint_count; i++)
+        inbox->endpoint[i].until_us = 0;
 }
 
 void inbox_reply(struct inbox *inbox, uint32_t index, nng_msg *message)
@@ -246,14 +318,25 @@ bool inbox_replies_pending(struct inbox *inbox)
 /* ---- life -----------------------------------------------------------------------------------------------------------
  */
 
+static int endpoint_open(struct push_endpoint *endpoint, struct inbox *inbox, const struct config *config)
+{
+    endpoint->inbox = inbox;
+    endpoint->push = calloc(inbox->push_max, sizeof *endpoint->push);
+    int error = endpoint->push == NULL ? NNG_ENOMEM : nng_pull0_open(&endpoint->socket);
+    endpoint->open = error == 0;
+    if (error == 0)
+        error = nng_socket_set_size(endpoint->socket, NNG_OPT_RECVMAXSZ, config->message_bytes_max);
+    for (uint32_t i = 0; i < RECEIVES_IN_FLIGHT && error == 0; i++) {
+        endpoint->receive[i].endpoint = endpoint;
+        error = nng_aio_alloc(&endpoint->receive[i].aio, on_pushed, &endpoint->receive[i]);
+    }
+    return error;
+}
+
 static bool sockets_open(struct inbox *inbox, const struct config *config)
 {
-    int error = nng_pull0_open(&inbox->pull);
-    if (error == 0)
-        error = nng_rep0_open(&inbox->reply);
+    int error = nng_rep0_open(&inbox->reply);
     /* Before anything listens: without a limit a few bytes from any peer make NNG allocate without end. */
-    if (error == 0)
-        error = nng_socket_set_size(inbox->pull, NNG_OPT_RECVMAXSZ, config->message_bytes_max);
     if (error == 0)
         error = nng_socket_set_size(inbox->reply, NNG_OPT_RECVMAXSZ, config->message_bytes_max);
     for (uint32_t i = 0; i < REQUEST_SLOTS && error == 0; i++) {
@@ -262,9 +345,10 @@ static bool sockets_open(struct inbox *inbox, const struct config *config)
         if (error == 0)
             error = nng_aio_alloc(&inbox->slot[i].aio, on_request, &inbox->slot[i]);
     }
-    for (uint32_t i = 0; i < RECEIVES_IN_FLIGHT && error == 0; i++) {
-        receive_argument[i] = (struct receive_argument){ inbox, i };
-        error = nng_aio_alloc(&inbox->receive[i].aio, on_pushed, &receive_argument[i]);
+    char url[CONFIG_TEXT_MAX];
+    for (const char *at = config_url(config->push_urls, url); at != NULL && error == 0; at = config_url(at, url)) {
+        assert(inbox->endpoint_count < CONFIG_URLS_MAX); /* config.c lets no more pass */
+        error = endpoint_open(&inbox->endpoint[inbox->endpoint_count++], inbox, config);
     }
     if (error != 0)
         log_line(LOG_ERROR, "ENDPOINTS-FAILED", "reason=\"%s\"", nng_strerror(error));
@@ -275,9 +359,12 @@ bool inbox_setup(struct inbox *inbox, const struct config *config)
 {
     (void)pthread_mutex_init(&inbox->lock, NULL);
     inbox->push_max = config->ingest_messages_max;
-    inbox->push = calloc(inbox->push_max, sizeof *inbox->push);
     inbox->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (inbox->push == NULL || inbox->wake_fd == -1) {
+    if (config->producer_signals_per_s > 0) {
+        inbox->rates = rates_create(config->producer_signals_per_s);
+        inbox->name_pushers = true;
+    }
+    if (inbox->wake_fd == -1 || (config->producer_signals_per_s > 0 && inbox->rates == NULL)) {
         log_line(LOG_ERROR, "ENDPOINTS-FAILED", "reason=\"out of memory or file descriptors\"");
         return false;
     }
@@ -286,8 +373,9 @@ bool inbox_setup(struct inbox *inbox, const struct config *config)
 
 bool inbox_start(struct inbox *inbox)
 {
-    for (uint32_t i = 0; i < RECEIVES_IN_FLIGHT; i++)
-        nng_recv_aio(inbox->pull, inbox->receive[i].aio);
+    for (uint32_t e = 0; e < inbox->endpoint_count; e++)
+        for (uint32_t i = 0; i < RECEIVES_IN_FLIGHT; i++)
+            nng_recv_aio(inbox->endpoint[e].socket, inbox->endpoint[e].receive[i].aio);
     for (uint32_t i = 0; i < REQUEST_SLOTS; i++)
         nng_ctx_recv(inbox->slot[i].context, inbox->slot[i].aio);
     return true;
@@ -298,28 +386,40 @@ void inbox_stop(struct inbox *inbox)
     (void)pthread_mutex_lock(&inbox->lock);
     inbox->closed = true;
     (void)pthread_mutex_unlock(&inbox->lock);
-    (void)nng_close(inbox->pull);
+    for (uint32_t i = 0; i < inbox->endpoint_count; i++)
+        (void)nng_close(inbox->endpoint[i].socket);
+}
+
+static void endpoint_close(struct push_endpoint *endpoint)
+{
+    if (endpoint->open)
+        (void)nng_close(endpoint->socket);
+    for (uint32_t i = 0; i < RECEIVES_IN_FLIGHT; i++) {
+        struct push_receive *receive = &endpoint->receive[i];
+        if (receive->aio == NULL)
+            continue;
+        nng_aio_stop(receive->aio);
+        if (receive->done && nng_aio_result(receive->aio) == 0)
+            nng_msg_free(nng_aio_get_msg(receive->aio));
+        nng_aio_free(receive->aio);
+    }
 }
 
 void inbox_teardown(struct inbox *inbox)
 {
     struct received left;
-    (void)nng_close(inbox->pull);
     (void)nng_close(inbox->reply); /* contexts go with it; after nng_aio_free() no callback runs any more */
-    for (uint32_t i = 0; i < RECEIVES_IN_FLIGHT; i++) {
-        if (inbox->receive[i].aio == NULL)
-            continue;
-        nng_aio_stop(inbox->receive[i].aio);
-        if (inbox->receive[i].done && nng_aio_result(inbox->receive[i].aio) == 0)
-            nng_msg_free(nng_aio_get_msg(inbox->receive[i].aio));
-        nng_aio_free(inbox->receive[i].aio);
-    }
+    for (uint32_t i = 0; i < inbox->endpoint_count; i++)
+        endpoint_close(&inbox->endpoint[i]);
     for (uint32_t i = 0; i < REQUEST_SLOTS; i++)
         if (inbox->slot[i].aio != NULL)
             nng_aio_free(inbox->slot[i].aio);
-    while (inbox->push != NULL && inbox_take(inbox, &left))
+    rates_destroy(inbox->rates);
+    inbox_unlimited(inbox);
+    while (inbox_take(inbox, &left))
         nng_msg_free(left.message);
-    free(inbox->push);
+    for (uint32_t i = 0; i < inbox->endpoint_count; i++)
+        free(inbox->endpoint[i].push);
     if (inbox->wake_fd != -1)
         (void)close(inbox->wake_fd);
     (void)pthread_mutex_destroy(&inbox->lock);

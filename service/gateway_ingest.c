@@ -12,6 +12,7 @@
 #include "service/metrics.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #define REPORT_INTERVAL_MS 10000
@@ -29,7 +30,8 @@ static void reject(struct gateway *gateway, const cJSON *value, enum signal_reas
     struct ingest *ingest = &gateway->ingest;
     ingest->reasons[reason]++;
     metric_add(METRIC_signals_rejected_total, 1);
-    rejects_add_value(gateway, value, ingest->index, reason, fault);
+    if (reason != REASON_rate_limited) /* nothing is wrong with it, and its sender knows */
+        rejects_add_value(gateway, value, ingest->index, reason, fault);
     if (request_of(gateway) != NULL)
         request_reject(request_of(gateway), ingest->index, reason, fault);
 }
@@ -54,6 +56,47 @@ void ingest_report(struct gateway *gateway, bool now)
 /* ---- one message --------------------------------------------------------------------------------------------------
  */
 
+/* ---- a producer's share ------------------------------------------------------------------------------------------- */
+
+/* What takes data away is never refused for its sender's rate. */
+static bool takes_away(const struct signal *signal)
+{
+    bool revokes = (signal->consent.given & ~signal->consent.granted) != 0 || signal->opt_out != 0 || signal->gpc != 0;
+    return signal->type == SIGNAL_forget || (signal->type == SIGNAL_customer && revokes) ||
+           (signal->type == SIGNAL_location && signal->left != 0);
+}
+
+/* A request whose producer's share is used up. Such a message is refused as it stands, unless it seems to hold something that takes
+ * data away: then that is taken, and the rest of it refused signal by signal. True: it was answered. */
+static bool limited(struct gateway *gateway, const struct received *received)
+{
+    struct rates *rates = gateway->inbox.rates;
+    int64_t wait_us = rates == NULL || received->slot < 0 ? 0 : rates_wait_us(rates, received->sender.name, mono_us());
+    gateway->ingest.limited = wait_us > 0;
+    if (wait_us == 0)
+        return false;
+    const char *text = nng_msg_body(received->message);
+    size_t bytes = nng_msg_len(received->message);
+    metric_add(METRIC_requests_limited_total, 1);
+    if (memmem(text, bytes, "\"forget\"", 8) != NULL || memmem(text, bytes, "\"customer\"", 10) != NULL)
+        return false;
+    char said[256];
+    int length = snprintf(
+        said, sizeof said,
+        "{\"ok\":false,\"reason\":\"rate_limited\",\"pointer\":\"\",\"text\":\"%s\",\"retry_after_ms\":%" PRId64 "}",
+        signal_reason_text(REASON_rate_limited), (wait_us + 999) / 1000);
+    answer_text(gateway, (uint32_t)received->slot, said, (size_t)length);
+    return true;
+}
+
+static void charge(struct gateway *gateway)
+{
+    const struct ingest *ingest = &gateway->ingest;
+    if (gateway->inbox.rates != NULL)
+        rates_charge(gateway->inbox.rates, ingest->received.sender.name, ingest->index > 0 ? ingest->index : 1,
+                     mono_us());
+}
+
 /* The next message that holds signals; controls on the way are acted on. False: none is there. */
 static bool open_next(struct gateway *gateway)
 {
@@ -61,7 +104,7 @@ static bool open_next(struct gateway *gateway)
     while (inbox_take(&gateway->inbox, &ingest->received)) {
         metric_add(METRIC_messages_received_total, 1);
         metric_add(METRIC_message_bytes_total, nng_msg_len(ingest->received.message));
-        if (control_take(gateway, &ingest->received, CONTROL_ALL)) {
+        if (control_take(gateway, &ingest->received, CONTROL_ALL) || limited(gateway, &ingest->received)) {
             nng_msg_free(ingest->received.message);
             continue;
         }
@@ -83,6 +126,7 @@ static void close_current(struct gateway *gateway)
         metric_add(METRIC_messages_refused_total, 1);
     message_close(&ingest->message);
     nng_msg_free(ingest->received.message);
+    charge(gateway);
     ingest->active = false;
     if (ingest->received.slot >= 0)
         request_wait(gateway, (uint32_t)ingest->received.slot);
@@ -94,8 +138,8 @@ static bool scan_next(struct gateway *gateway)
     struct ingest *ingest = &gateway->ingest;
     const char *text;
     size_t bytes;
-    if (ingest->index >= gateway->config->message_signals_max || !message_line(&ingest->message, &text, &bytes) ||
-        !signal_scan(&ingest->scanner, text, bytes, &ingest->signal))
+    if (ingest->limited || ingest->index >= gateway->config->message_signals_max ||
+        !message_line(&ingest->message, &text, &bytes) || !signal_scan(&ingest->scanner, text, bytes, &ingest->signal))
         return false;
     message_line_done(&ingest->message, bytes);
     metric_add(METRIC_signals_received_total, 1);
@@ -121,6 +165,10 @@ static bool read_next(struct gateway *gateway)
         fault_set(&fault, NULL, 0, "", "more than %u signals in one message", gateway->config->message_signals_max);
     } else if (reason == REASON_none) {
         reason = signal_parse(value, &gateway->rules, &ingest->signal, &fault);
+        if (reason == REASON_none && ingest->limited && !takes_away(&ingest->signal)) {
+            reason = REASON_rate_limited;
+            fault_set(&fault, NULL, 0, "", "%s", signal_reason_text(reason));
+        }
     }
     ingest->held = reason == REASON_none;
     if (!ingest->held) {

@@ -48,6 +48,12 @@ static int start(struct listener *listener)
     return error;
 }
 
+static bool is_own(const char *url)
+{
+    size_t bytes = strlen(url), tail = strlen("/" WEB_DOOR);
+    return bytes > tail && strcmp(url + bytes - tail, "/" WEB_DOOR) == 0;
+}
+
 bool listeners_open(struct listeners *listeners, nng_socket socket, const char *url, struct link *link)
 {
     if (listeners->count == LISTENERS_MAX || strlen(url) >= sizeof listeners->listener[0].url) {
@@ -55,7 +61,8 @@ bool listeners_open(struct listeners *listeners, nng_socket socket, const char *
         return false;
     }
     struct listener *listener = &listeners->listener[listeners->count];
-    *listener = (struct listener){ .socket = socket, .link = link, .permissions = link != NULL ? 0600 : 0660 };
+    *listener =
+        (struct listener){ .socket = socket, .link = link, .permissions = link != NULL || is_own(url) ? 0600 : 0660 };
     (void)snprintf(listener->url, sizeof listener->url, "%s", url);
     int length = 0;
     if (strncmp(url, IPC_PREFIX, strlen(IPC_PREFIX)) == 0)
@@ -67,19 +74,6 @@ bool listeners_open(struct listeners *listeners, nng_socket socket, const char *
     }
     listeners->count++;
     log_line(link != NULL ? LOG_DEBUG : LOG_INFO, "LISTENING", "url=%s", url);
-    return true;
-}
-
-bool listeners_open_all(struct listeners *listeners, nng_socket socket, const char *urls)
-{
-    char url[CONFIG_TEXT_MAX];
-    for (const char *at = urls + strspn(urls, " "); *at != '\0'; at += strspn(at, " ")) {
-        size_t bytes = strcspn(at, " ");
-        (void)snprintf(url, sizeof url, "%.*s", (int)bytes, at);
-        if (!listeners_open(listeners, socket, url, NULL))
-            return false;
-        at += bytes;
-    }
     return true;
 }
 

@@ -118,7 +118,10 @@
     X(clock_behind_ms,             GAUGE,   "ms",     "how far the wall clock is ahead of service time, which follows it slowly") \
     X(clock_ahead_ms,              GAUGE,   "ms",     "how far service time is ahead of the wall clock, which was set back") \
     X(clock_jumps_total,           COUNTER, "jumps",  "times that service time followed the wall clock at once: a sleep, or a clock that was far behind") \
-    X(redis_scans_endless_total,   COUNTER, "passes", "passes over keys or records in Redis given up after 65,536 pages: their cursor never came to its end")
+    X(redis_scans_endless_total,   COUNTER, "passes", "passes over keys or records in Redis given up after 65,536 pages: their cursor never came to its end") \
+    X(requests_limited_total,      COUNTER, "msgs",   "requests with signals refused, in whole or in part, because their producer had used up producer_signals_per_s") \
+    X(pushes_limited_total,        COUNTER, "msgs",   "pushed messages that waited, because their producer had used up producer_signals_per_s") \
+    X(producers_crowded_total,     COUNTER, "times",  "times that a producer's share was counted together with another's: too many at once")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

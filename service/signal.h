@@ -177,7 +177,8 @@ static inline bool signal_has(const struct signal *signal, enum signal_field fie
     X(pinned,             REJECT, "the models are pinned: nothing was changed; rialto pin --off takes the pin back") \
     X(not_quoted,         REJECT, "the amount was not this customer's quote within lock_grace_s, or a lower one is promised already") \
     X(locks_full,         REJECT, "no room: as many prices are promised as locks_max allows") \
-    X(opted_out,          NOTE,   "the customer has opted out of everything: no consent is taken, and personal parts are dropped")
+    X(opted_out,          NOTE,   "the customer has opted out of everything: no consent is taken, and personal parts are dropped") \
+    X(rate_limited,       REJECT, "this producer has sent as many signals as producer_signals_per_s allows: send it again later")
 
 #define SIGNAL_REASON_ENUM_(name, class, text) REASON_##name,
 enum signal_reason { SIGNAL_REASONS(SIGNAL_REASON_ENUM_) REASON_COUNT };

@@ -67,7 +67,9 @@ struct exchange {
     struct text body;    /* what was sent */
     char allow[32];      /* methods that the path has */
     bool too_large;
-    char who[TOKEN_NAME_MAX + 16]; /* whose token was shown */
+    char token[TOKEN_NAME_MAX];    /* whose token was shown; "" = none of ours */
+    char who[TOKEN_NAME_MAX + 16]; /* the same, for records */
+    uint32_t retry_after_s;        /* said with a 429 */
     /* while the gateway, or the price journal, is asked */
     _Atomic int forwarded; /* enum forward_state */
     struct text answer;    /* what was heard */
@@ -137,6 +139,8 @@ enum MHD_Result web_prices(struct exchange *exchange);
 
 /* exchange_may - is a token shown whose role the route's is, where it needs one? False: *ret_refused was answered. */
 bool exchange_may(struct exchange *exchange, enum MHD_Result *ret_refused);
+/* exchange_name_token - where none is needed: if one of ours is shown all the same, whose it is. */
+void exchange_name_token(struct exchange *exchange);
 
 /* ---- web_forward.c: to the gateway and back ------------------------------------------------------------------------- */
 

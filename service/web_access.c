@@ -61,6 +61,7 @@ bool exchange_may(struct exchange *exchange, enum MHD_Result *ret_refused)
     }
     const struct token *token = tokens_find(&tokens, presented(exchange));
     if (token != NULL && token->role >= needed) {
+        (void)snprintf(exchange->token, sizeof exchange->token, "%s", token->name);
         (void)snprintf(exchange->who, sizeof exchange->who, "%s over HTTP", token->name);
         return true;
     }
@@ -70,4 +71,15 @@ bool exchange_may(struct exchange *exchange, enum MHD_Result *ret_refused)
                                  : problem(exchange, MHD_HTTP_FORBIDDEN, "forbidden", "Not with this token",
                                            "this needs a bearer token of the role %s", role_name(needed));
     return false;
+}
+
+void exchange_name_token(struct exchange *exchange)
+{
+    const char *path = exchange->web->config->http_tokens_file;
+    struct tokens tokens;
+    if (path[0] == '\0' || presented(exchange) == NULL || !tokens_load(path, &tokens))
+        return;
+    const struct token *token = tokens_find(&tokens, presented(exchange));
+    if (token != NULL)
+        (void)snprintf(exchange->token, sizeof exchange->token, "%s", token->name);
 }

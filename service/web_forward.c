@@ -7,8 +7,10 @@
  * Not here   what is sent and what the answers mean: web_signals.c, web_question.c. */
 #include "service/web.h"
 
+#include "service/gateway_sender.h"
 #include "service/log.h"
 
+#include <arpa/inet.h>
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/req.h>
 #include <nng/supplemental/util/platform.h>
@@ -83,13 +85,36 @@ static struct forward *slot_take(struct forwarder *forwarder, struct exchange *e
     return taken;
 }
 
+/* "NAME ADDRESS\n": on whose behalf (gateway_sender.h). */
+static size_t sender_head(const struct exchange *exchange, char ret[SENDER_HEAD_MAX])
+{
+    char name[RATES_NAME_MAX] = "address:unknown", from[INET6_ADDRSTRLEN] = "unknown";
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *client = info != NULL ? info->client_addr : NULL;
+    const uint8_t *address = NULL;
+    if (client != NULL && client->sa_family == AF_INET)
+        address = (const uint8_t *)&((const struct sockaddr_in *)(const void *)client)->sin_addr;
+    else if (client != NULL && client->sa_family == AF_INET6)
+        address = (const uint8_t *)&((const struct sockaddr_in6 *)(const void *)client)->sin6_addr;
+    if (address != NULL) {
+        sender_address(address, client->sa_family == AF_INET ? 4 : 16, name);
+        (void)inet_ntop(client->sa_family, address, from, sizeof from);
+    }
+    if (exchange->token[0] != '\0')
+        (void)snprintf(name, sizeof name, "token:%s", exchange->token);
+    return (size_t)snprintf(ret, SENDER_HEAD_MAX, "%s %s\n", name, from);
+}
+
 enum MHD_Result forward(struct exchange *exchange, const char *text, size_t bytes, uint32_t limit_ms,
                         web_handler finish)
 {
     nng_msg *message = NULL;
+    char head[SENDER_HEAD_MAX];
+    size_t head_bytes = sender_head(exchange, head);
     if (nng_msg_alloc(&message, 0) != 0)
         return MHD_NO;
-    if (nng_msg_append(message, text, bytes) != 0) {
+    if (nng_msg_append(message, head, head_bytes) != 0 || nng_msg_append(message, text, bytes) != 0) {
         nng_msg_free(message);
         return MHD_NO;
     }
@@ -121,7 +146,7 @@ uint32_t forward_limit_ms(const struct config *config)
 
 static bool socket_setup(struct forwarder *forwarder, const struct config *config)
 {
-    char urls[CONFIG_TEXT_MAX], *save = NULL;
+    char door[CONFIG_TEXT_MAX];
     if (nng_req0_open(&forwarder->socket) != 0)
         return false;
     /* No resending by NNG: the gateway would take it for two requests. Whoever asked asks again. */
@@ -130,17 +155,8 @@ static bool socket_setup(struct forwarder *forwarder, const struct config *confi
         nng_socket_set_ms(forwarder->socket, NNG_OPT_RECONNMINT, 20) != 0 ||
         nng_socket_set_ms(forwarder->socket, NNG_OPT_RECONNMAXT, 100) != 0)
         return false;
-    (void)snprintf(urls, sizeof urls, "%s", config->request_urls);
-    const char *url = strtok_r(urls, " ", &save); /* all lead to the same gateway */
-    char dial[CONFIG_TEXT_MAX];
-    (void)snprintf(dial, sizeof dial, "%s", url != NULL ? url : "");
-    char *any = strstr(dial, "://0.0.0.0:");
-    if (any != NULL) { /* listened at every address of this machine, dialled at its own */
-        char rest[CONFIG_TEXT_MAX];
-        (void)snprintf(rest, sizeof rest, "%s", any + strlen("://0.0.0.0"));
-        (void)snprintf(any, sizeof dial - (size_t)(any - dial), "://127.0.0.1%.200s", rest);
-    }
-    return nng_dial(forwarder->socket, dial, NULL, NNG_FLAG_NONBLOCK) == 0;
+    sender_web_url(config, door);
+    return nng_dial(forwarder->socket, door, NULL, NNG_FLAG_NONBLOCK) == 0;
 }
 
 struct forwarder *forwarder_open(const struct config *config)
@@ -157,7 +173,7 @@ struct forwarder *forwarder_open(const struct config *config)
     }
     if (good)
         return forwarder;
-    log_line(LOG_ERROR, "WEB-NO-FORWARDER", "request_urls=\"%s\"", config->request_urls);
+    log_line(LOG_ERROR, "WEB-NO-FORWARDER", "data_dir=\"%s\"", config->data_dir);
     forwarder_close(forwarder);
     return NULL;
 }

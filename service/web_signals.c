@@ -22,11 +22,24 @@ static unsigned status_of(const struct text *answer)
     bool counted = sscanf(head, "{\"accepted\":%u,\"rejected\":%u", &accepted, &rejected) == 2;
     if (counted && (accepted > 0 || rejected == 0))
         return MHD_HTTP_OK;
+    if (answer_says(answer, "\"reason\":\"rate_limited\""))
+        return MHD_HTTP_TOO_MANY_REQUESTS;
     if (answer_says(answer, "\"reason\":\"no_answer\""))
         return MHD_HTTP_SERVICE_UNAVAILABLE;
     if (counted)
         return HTTP_UNPROCESSABLE;
     return answer_says(answer, "\"ok\":true") ? MHD_HTTP_OK : MHD_HTTP_BAD_REQUEST;
+}
+
+static enum MHD_Result too_fast(struct exchange *exchange)
+{
+    cJSON *answer = cJSON_ParseWithLength(exchange->answer.data, exchange->answer.used);
+    const cJSON *wait_ms = cJSON_GetObjectItemCaseSensitive(answer, "retry_after_ms");
+    exchange->retry_after_s = cJSON_IsNumber(wait_ms) ? (uint32_t)((wait_ms->valuedouble + 999) / 1000) : 1;
+    cJSON_Delete(answer);
+    return problem(exchange, MHD_HTTP_TOO_MANY_REQUESTS, "rate-limited", "More signals than one producer may send",
+                   "nothing of this request was taken; send it again after %u s (producer_signals_per_s)",
+                   exchange->retry_after_s);
 }
 
 enum MHD_Result signals_answer(struct exchange *exchange)
@@ -35,8 +48,11 @@ enum MHD_Result signals_answer(struct exchange *exchange)
         return problem(
             exchange, MHD_HTTP_GATEWAY_TIMEOUT, "no-answer", "The gateway did not answer in time",
             "signals may have been taken or not: send them again with the same source and id, and each counts once");
+    unsigned status = status_of(&exchange->answer);
+    if (status == MHD_HTTP_TOO_MANY_REQUESTS)
+        return too_fast(exchange);
     text_append(&exchange->answer, "\n", 1);
-    return respond(exchange, status_of(&exchange->answer), TYPE_JSON, &exchange->answer);
+    return respond(exchange, status, TYPE_JSON, &exchange->answer);
 }
 
 static bool type_taken(const struct exchange *exchange)
@@ -70,6 +86,7 @@ enum MHD_Result web_signals(struct exchange *exchange)
     if (!type_taken(exchange))
         return problem(exchange, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "media-type", "Signals are JSON",
                        "Content-Type must be application/json or application/x-ndjson, or CloudEvents in JSON");
+    exchange_name_token(exchange);
     if (exchange->body.used == 0)
         return problem(exchange, MHD_HTTP_BAD_REQUEST, "empty", "No signals", "the body is empty");
     if (is_question(&exchange->body))

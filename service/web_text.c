@@ -93,6 +93,11 @@ enum MHD_Result respond(struct exchange *exchange, unsigned status, const char *
                                       "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
     if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, WEB_RETRY_AFTER_S);
+    if (status == MHD_HTTP_TOO_MANY_REQUESTS) {
+        char seconds[16];
+        (void)snprintf(seconds, sizeof seconds, "%u", exchange->retry_after_s);
+        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
+    }
     if (status == MHD_HTTP_UNAUTHORIZED)
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
     if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
