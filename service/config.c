@@ -189,6 +189,24 @@ static enum rialto_status check_log_format(const char *value, const struct sourc
     return RIALTO_OK;
 }
 
+#define SENSITIVE_WORDS_MAX 32u
+
+static enum rialto_status check_sensitive_categories(const char *value, const struct source *source)
+{
+    size_t words = 0;
+    for (const char *word = value; *value != '\0'; word++) { /* over the comma */
+        size_t bytes = strcspn(word, ",");
+        if (bytes == 0 || bytes >= RIALTO_ID_MAX || memchr(word, '/', bytes) != NULL || ++words > SENSITIVE_WORDS_MAX)
+            return refuse(source,
+                          "must be at most %u steps of category paths, separated by commas, as in \"health,adult\"",
+                          SENSITIVE_WORDS_MAX);
+        word += bytes;
+        if (*word == '\0')
+            break;
+    }
+    return RIALTO_OK;
+}
+
 /* ---- the rows --------------------------------------------------------------------------------------------------- */
 
 #define check_cache_dir           check_none

@@ -36,7 +36,9 @@
     X(log_format,      "text",   "choice", "text for people, or json: one object a line, for those who collect them")            \
     X(http_listen,     "",       "address","ADDRESS:PORT of the HTTP door, [ADDRESS]:PORT for IPv6; off: none; empty: 127.0.0.1:7480 for " \
                                            "the instance rialto, else none")                                        \
-    X(http_tokens_file,"",       "file",   "who may do over HTTP what not everybody may: lines of role, name and SHA-256 of a token; empty: nobody")
+    X(http_tokens_file,"",       "file",   "who may do over HTTP what not everybody may: lines of role, name and SHA-256 of a token; empty: nobody") \
+    X(sensitive_categories, "adult,health,medicine,pharmacy,politics,religion,union", "words", "a receipt whose category path has one of these steps " \
+                                           "is dropped at the door; words separated by commas, at most 32, in any case; empty: none is")
 
 /*    key                   default   min    max       unit      what it changes                                            */
 #define CONFIG_NUMBERS(X)                                                                                                     \

@@ -205,6 +205,7 @@ static void setup_rules(struct gateway *gateway)
     memcpy(gateway->rules.levels.geohash_lengths, control->geohash_lengths, sizeof control->geohash_lengths);
     memcpy(gateway->rules.levels.path_depths, control->path_depths, sizeof control->path_depths);
     gateway->rules.age_max_ms = (int64_t)gateway->config->signal_age_max_s * 1000;
+    gateway->rules.sensitive = gateway->config->sensitive_categories;
     gateway->rules.future_max_ms = (int64_t)gateway->config->signal_future_max_s * 1000;
 }
 

@@ -66,7 +66,7 @@ enum field_kind {
     X("sku",                sku,              FIELD_SKU,      T(product)|T(demand)|T(supply)|T(competitor)|T(offer), T(product)|T(demand)|T(supply)|T(competitor)|T(offer), PART_PRODUCT|PART_CUSTOMER, 1, 63, "id", "the product", "")  \
     X("zone",               zone,             FIELD_ZONE,     T(product)|T(zone)|T(demand)|T(supply)|T(location)|T(weather)|T(competitor), T(zone)|T(weather), PART_PRODUCT|PART_CUSTOMER|PART_COMMON, 0, 63, "zone", "where; left out: the world", "")  \
     X("customer",           customer,         FIELD_CUSTOMER, T(demand)|T(location)|T(customer)|T(offer)|T(receipt)|T(forget), T(location)|T(customer)|T(offer)|T(receipt)|T(forget), PART_CUSTOMER, 1, 63, "id", "the customer's pseudonymous id", "")  \
-    X("category",           category,         FIELD_TEXT,     T(product),                                0,                                 PART_PRODUCT, 1, 63,                "path",       "category path, such as fresh/dairy; needed for a product's first signal", "")  \
+    X("category",           category,         FIELD_TEXT,     T(product)|T(receipt),                     0,                                 PART_PRODUCT, 1, 63,                "path",       "category path, such as fresh/dairy; needed for a product's first signal; of a receipt: looked at by the gateway, and not kept", "")  \
     X("title",              title,            FIELD_TEXT,     T(product),                                0,                                 PART_PRODUCT, 1, 95,                "text",       "name for people", "")  \
     X("list",               list,             FIELD_MONEY,    T(product),                                T(product),                        PART_PRODUCT, 1, RIALTO_BOUND_MAX,   "minor",      "list price", "")  \
     X("cost",               cost,             FIELD_MONEY,    T(product),                                0,                                 PART_PRODUCT, 0, RIALTO_BOUND_MAX,   "minor",      "unit cost; without one, that of the nearest zone around with the same currency", "")  \
@@ -178,7 +178,8 @@ static inline bool signal_has(const struct signal *signal, enum signal_field fie
     X(not_quoted,         REJECT, "the amount was not this customer's quote within lock_grace_s, or a lower one is promised already") \
     X(locks_full,         REJECT, "no room: as many prices are promised as locks_max allows") \
     X(opted_out,          NOTE,   "the customer has opted out of everything: no consent is taken, and personal parts are dropped") \
-    X(rate_limited,       REJECT, "this producer has sent as many signals as producer_signals_per_s allows: send it again later")
+    X(rate_limited,       REJECT, "this producer has sent as many signals as producer_signals_per_s allows: send it again later") \
+    X(sensitive,          REJECT, "a receipt of a sensitive category (sensitive_categories): dropped at the door")
 
 #define SIGNAL_REASON_ENUM_(name, class, text) REASON_##name,
 enum signal_reason { SIGNAL_REASONS(SIGNAL_REASON_ENUM_) REASON_COUNT };
@@ -194,6 +195,7 @@ struct signal_rules { /* what parsing needs to know of the configuration and the
     int64_t now_ms;
     int64_t wall_ms; /* what is from the future is judged by the later of both: now_ms follows a clock that was set ahead slowly */
     int64_t age_max_ms, future_max_ms;
+    const char *sensitive; /* steps of category paths of which no receipt is taken, separated by commas; NULL: none */
 };
 
 /* signal_latest_ms - a signal's time beyond this is from the future. */

@@ -4,6 +4,7 @@
 #include "pricing/fixed.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define HAS(member) signal_has(signal, SIGNAL_FIELD_##member)
 
@@ -105,6 +106,35 @@ static enum signal_reason check_amount_currency(const struct signal *signal, str
     return REASON_none;
 }
 
+/* Is a step of the path one of the words? In any case: who says "Health" means it, too. */
+static bool has_step(const char *path, const char *word, size_t bytes)
+{
+    for (;;) {
+        size_t step = strcspn(path, "/");
+        if (step == bytes && strncasecmp(path, word, bytes) == 0)
+            return true;
+        if (path[step] == '\0')
+            return false;
+        path += step + 1;
+    }
+}
+
+/* The category has done its work here: it is handed on to nobody, and no message repeats it. */
+static enum signal_reason check_receipt(const struct signal_rules *rules, struct signal *signal, struct fault *fault)
+{
+    const char *word = HAS(category) && rules->sensitive != NULL ? rules->sensitive : "";
+    while (*word != '\0') {
+        size_t bytes = strcspn(word, ",");
+        if (has_step(signal->category, word, bytes)) {
+            fault_set(fault, NULL, 0, "/category", "no receipt of this category is taken");
+            return REASON_sensitive;
+        }
+        word += bytes + (word[bytes] == ',');
+    }
+    drop(signal, SIGNAL_FIELD_category);
+    return REASON_none;
+}
+
 enum signal_reason signal_cross_check(const struct signal_rules *rules, struct signal *signal, struct fault *fault)
 {
     enum signal_reason reason;
@@ -124,9 +154,9 @@ enum signal_reason signal_cross_check(const struct signal_rules *rules, struct s
     case SIGNAL_demand:
     case SIGNAL_customer: return check_amount_currency(signal, fault);
     case SIGNAL_offer: return check_offer(signal, fault);
+    case SIGNAL_receipt: return check_receipt(rules, signal, fault);
     case SIGNAL_supply:
     case SIGNAL_competitor:
-    case SIGNAL_receipt:
     case SIGNAL_forget:
     case SIGNAL_TYPE_COUNT: break;
     }

@@ -55,6 +55,21 @@ with Service(models={"shop.json": MODEL}) as service:
             service.accept(customer(who, [kind]), signal_)
             equal(amount("milk", customer=who), personal, kind)
 
+    @check("a receipt of a sensitive category is dropped at the door, permitted or not, and stands nowhere; another counts and its category is not kept")
+    def _():
+        receipt = {"type": "receipt", "customer": "c-receipts", "amount": 50000, "currency": "EUR"}
+        service.accept(customer("c-receipts", ["purchases"]))
+        answer = service.ask([{**receipt, "category": "town/Pharmacy-xq9/pharmacy"}])
+        equal((answer["accepted"], [(f["reason"], f["pointer"]) for f in answer["findings"]]), (0, [("sensitive", "/category")]))
+        equal(amount("milk", customer="c-receipts"), 1000)
+        service.accept({**receipt, "category": "town/flowers-xq9"})
+        equal(amount("milk", customer="c-receipts"), 900)
+        redis = service.redis()
+        wait_until(lambda: redis("XLEN", service.instance + ":rejects") > 0, 10, "the dead letter")
+        letters = redis("XRANGE", service.instance + ":rejects", "-", "+")
+        require(b"xq9" not in repr(letters).encode() and b"c-receipts" not in repr(letters).encode(), letters)
+        require(not any(b"xq9" in f.read_bytes() for f in [*service.data.rglob("*"), *service.cache.rglob("*")] if f.is_file()), "a category is kept")
+
     @check("one message may grant and tell at once; the quote says which kinds it rests on")
     def _():
         service.accept(customer("ben", ["profile"], tier="gold", segments=["family-xq7"]))

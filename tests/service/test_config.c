@@ -140,6 +140,11 @@ Test(config, set_checks_as_strictly_as_a_file)
     set_refused("geohash_lengths=3,5,7", "ascending");
     set_refused("geohash_lengths=13", "ascending");
     set_refused("path_depths=0", "ascending");
+    set_refused("sensitive_categories=health,", "commas");
+    set_refused("sensitive_categories=,health", "commas");
+    set_refused("sensitive_categories=health,,adult", "commas");
+    set_refused("sensitive_categories=shop/health", "commas");
+    set_refused("sensitive_categories=a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a", "at most 32");
     set_refused("redis_url=tcp://host:0", "neither");
     set_refused("redis_url=unix:", "path");
     set_refused("cache_on_stop=maybe", "keep or remove");

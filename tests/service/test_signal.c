@@ -10,9 +10,11 @@
 #define NOW_MS INT64_C(1767225600000) /* 2026-01-01T00:00:00Z */
 #define DAY_MS INT64_C(86400000)
 
-static const struct signal_rules RULES = {
-    .levels = { { 3, 5 }, { 1, 2, 3 } }, .now_ms = NOW_MS, .age_max_ms = 7 * DAY_MS, .future_max_ms = 60000
-};
+static const struct signal_rules RULES = { .levels = { { 3, 5 }, { 1, 2, 3 } },
+                                           .now_ms = NOW_MS,
+                                           .age_max_ms = 7 * DAY_MS,
+                                           .future_max_ms = 60000,
+                                           .sensitive = "health,adult" };
 
 static enum signal_reason parse(const char *text, struct signal *ret, struct fault *fault)
 {
@@ -406,6 +408,28 @@ Test(signal, consent_says_what_is_given_and_what_is_granted)
     struct signal words = good("{\"type\":\"customer\",\"customer\":\"C1\",\"segments\":[\"a\",\"bb\"]}");
     cr_expect_eq(words.segments.count, 2);
     cr_expect_str_eq(words.segments.word[1], "bb");
+}
+
+#define RECEIPT(category)                                                                                              \
+    "{\"type\":\"receipt\",\"customer\":\"C1\",\"amount\":5,\"currency\":\"EUR\",\"category\":\"" category "\"}"
+
+/* Goal: a step of the path decides, in any case, and whole. What is taken has no category any more. */
+Test(signal, receipts_of_sensitive_categories_are_dropped_and_others_lose_their_category)
+{
+    REFUSED({ RECEIPT("health"), REASON_sensitive, "/category" },
+            { RECEIPT("shop/Health/pain"), REASON_sensitive, "/category" },
+            { RECEIPT("ADULT"), REASON_sensitive, "/category" },
+            { RECEIPT("fresh/adult"), REASON_sensitive, "/category" });
+    static const char *const taken[] = { RECEIPT("fresh/dairy"), RECEIPT("healthy"), RECEIPT("fresh/health-food"),
+                                         RECEIPT("heal"), RECEIPT("/") };
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
+        struct signal signal = good(taken[i]);
+        cr_expect(!signal_has(&signal, SIGNAL_FIELD_category), "%s", taken[i]);
+        cr_expect_str_eq(signal.category, "", "%s", taken[i]);
+        cr_expect_eq(signal_parts(&signal), PART_CUSTOMER, "%s", taken[i]);
+    }
+    (void)good(
+        "{\"type\":\"product\",\"sku\":\"A\",\"list\":5,\"currency\":\"EUR\",\"category\":\"health\"}"); /* a shop may sell it */
 }
 
 /* Goal: RFC 3339 as written there, against the C library's calendar. */
