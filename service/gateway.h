@@ -352,6 +352,7 @@ struct message {
     cJSON *tree;       /* owned: the whole of ONE and ARRAY, the line of LINES */
     const cJSON *next; /* ARRAY */
     bool broken;       /* the whole could not be read */
+    bool from_anybody; /* SIGNALS_FROM_ANYBODY stood in front */
 };
 
 /* message_open - look at the form. The text must stay where it is until message_close(). */

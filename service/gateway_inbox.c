@@ -333,12 +333,16 @@ static int endpoint_open(struct push_endpoint *endpoint, struct inbox *inbox, co
     return error;
 }
 
+/* What a request's message is longer than its text: the protocol's number of the request, what `web` says of its sender, and
+ * SIGNALS_FROM_ANYBODY. */
+#define REQUEST_EXTRA_BYTES (4u + SENDER_HEAD_MAX + 1u)
+
 static bool sockets_open(struct inbox *inbox, const struct config *config)
 {
     int error = nng_rep0_open(&inbox->reply);
     /* Before anything listens: without a limit a few bytes from any peer make NNG allocate without end. */
     if (error == 0)
-        error = nng_socket_set_size(inbox->reply, NNG_OPT_RECVMAXSZ, config->message_bytes_max);
+        error = nng_socket_set_size(inbox->reply, NNG_OPT_RECVMAXSZ, config->message_bytes_max + REQUEST_EXTRA_BYTES);
     for (uint32_t i = 0; i < REQUEST_SLOTS && error == 0; i++) {
         inbox->slot[i].inbox = inbox;
         error = nng_ctx_open(&inbox->slot[i].context, inbox->reply);

@@ -132,7 +132,7 @@ static void close_current(struct gateway *gateway)
         request_wait(gateway, (uint32_t)ingest->received.slot);
 }
 
-/* Is the next value a line of a common shape? Then it is held. */
+/* Is the next value a line of a common shape? Then it is read. */
 static bool scan_next(struct gateway *gateway)
 {
     struct ingest *ingest = &gateway->ingest;
@@ -143,8 +143,16 @@ static bool scan_next(struct gateway *gateway)
         return false;
     message_line_done(&ingest->message, bytes);
     metric_add(METRIC_signals_received_total, 1);
-    ingest->held = true;
     return true;
+}
+
+/* A good signal, and not this sender's to send? */
+static enum signal_reason sender_check(const struct ingest *ingest, struct fault *fault)
+{
+    if (!ingest->message.from_anybody || !signal_is_of_customer(&ingest->signal))
+        return REASON_none;
+    fault_set(fault, NULL, 0, "/customer", "%s", signal_reason_text(REASON_no_token));
+    return REASON_no_token;
 }
 
 /* The next value of the message: refused, or held. False at the end. */
@@ -154,22 +162,24 @@ static bool read_next(struct gateway *gateway)
     enum signal_reason reason = REASON_none;
     const cJSON *value = NULL;
     struct fault fault;
-    if (scan_next(gateway))
-        return true;
-    fault = (struct fault){ .reason = "" };
-    if (!message_next(&ingest->message, &value, &reason, &fault))
-        return false;
-    metric_add(METRIC_signals_received_total, 1);
-    if (ingest->index >= gateway->config->message_signals_max) {
-        reason = REASON_too_many;
-        fault_set(&fault, NULL, 0, "", "more than %u signals in one message", gateway->config->message_signals_max);
-    } else if (reason == REASON_none) {
-        reason = signal_parse(value, &gateway->rules, &ingest->signal, &fault);
+    if (!scan_next(gateway)) {
+        fault = (struct fault){ .reason = "" };
+        if (!message_next(&ingest->message, &value, &reason, &fault))
+            return false;
+        metric_add(METRIC_signals_received_total, 1);
+        if (ingest->index >= gateway->config->message_signals_max) {
+            reason = REASON_too_many;
+            fault_set(&fault, NULL, 0, "", "more than %u signals in one message", gateway->config->message_signals_max);
+        } else if (reason == REASON_none) {
+            reason = signal_parse(value, &gateway->rules, &ingest->signal, &fault);
+        }
         if (reason == REASON_none && ingest->limited && !takes_away(&ingest->signal)) {
             reason = REASON_rate_limited;
             fault_set(&fault, NULL, 0, "", "%s", signal_reason_text(reason));
         }
     }
+    if (reason == REASON_none)
+        reason = sender_check(ingest, &fault);
     ingest->held = reason == REASON_none;
     if (!ingest->held) {
         reject(gateway, value, reason, &fault);

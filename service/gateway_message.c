@@ -39,7 +39,10 @@ static enum signal_reason parse(const char *text, size_t bytes, cJSON **ret, str
 void message_open(struct message *message, const char *text, size_t bytes)
 {
     struct fault fault;
-    *message = (struct message){ .text = text, .bytes = bytes, .form = MESSAGE_ONE };
+    bool from_anybody = bytes > 0 && text[0] == SIGNALS_FROM_ANYBODY;
+    text += from_anybody;
+    bytes -= from_anybody;
+    *message = (struct message){ .text = text, .bytes = bytes, .form = MESSAGE_ONE, .from_anybody = from_anybody };
     message->at = skip_space(text, bytes, 0);
     if (message->at == bytes || text[message->at] == '[') {
         message->form = message->at == bytes ? MESSAGE_ONE : MESSAGE_ARRAY;

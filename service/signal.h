@@ -179,7 +179,8 @@ static inline bool signal_has(const struct signal *signal, enum signal_field fie
     X(locks_full,         REJECT, "no room: as many prices are promised as locks_max allows") \
     X(opted_out,          NOTE,   "the customer has opted out of everything: no consent is taken, and personal parts are dropped") \
     X(rate_limited,       REJECT, "this producer has sent as many signals as producer_signals_per_s allows: send it again later") \
-    X(sensitive,          REJECT, "a receipt of a sensitive category (sensitive_categories): dropped at the door")
+    X(sensitive,          REJECT, "a receipt of a sensitive category (sensitive_categories): dropped at the door") \
+    X(no_token,           REJECT, "over HTTP, who speaks for a customer shows a token of the role shop")
 
 #define SIGNAL_REASON_ENUM_(name, class, text) REASON_##name,
 enum signal_reason { SIGNAL_REASONS(SIGNAL_REASON_ENUM_) REASON_COUNT };
@@ -223,6 +224,13 @@ struct signal_scanner {
 };
 void signal_scanner_init(struct signal_scanner *scanner, const struct signal_rules *rules);
 bool signal_scan(struct signal_scanner *scanner, const char *text, size_t bytes, struct signal *ret);
+
+/* signal_is_of_customer - is it about a customer before all: what they permit, where they are, what they are offered? */
+bool signal_is_of_customer(const struct signal *signal);
+
+/* A message that begins with this byte comes from somebody who showed no token where tokens are known: signals of customers in it are
+ * refused, and it asks no questions. No JSON begins so, and whoever sends it takes something from nobody but himself. */
+#define SIGNALS_FROM_ANYBODY '\x15'
 
 /* signal_is_event - is it a CloudEvent (signal_parse() then reads the signal in it)? signal_event_flatten - the signal in a valid
  * envelope, with what only the envelope says added; the caller's (cJSON_Delete). NULL: none, or out of memory. */

@@ -343,6 +343,11 @@ enum signal_reason signal_finish(const struct signal_rules *rules, struct signal
     return reason != REASON_none ? reason : signal_cross_check(rules, ret, fault);
 }
 
+bool signal_is_of_customer(const struct signal *signal)
+{
+    return (signal_rows[SIGNAL_FIELD_customer].must >> signal->type & 1u) != 0;
+}
+
 enum signal_reason signal_parse(const cJSON *object, const struct signal_rules *rules, struct signal *ret,
                                 struct fault *fault)
 {

@@ -119,7 +119,7 @@ static enum MHD_Result answer(struct exchange *exchange)
     if (exchange->too_large)
         return problem(exchange, HTTP_TOO_LARGE, "too-large", "The body is too large",
                        "at most %u bytes (message_bytes_max)", exchange->web->config->message_bytes_max);
-    return exchange_may(exchange, &refused) ? exchange->route->handler(exchange) : refused;
+    return exchange_may(exchange, exchange->route->role, &refused) ? exchange->route->handler(exchange) : refused;
 }
 
 static void exchange_free(struct exchange *exchange)

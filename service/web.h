@@ -70,6 +70,7 @@ struct exchange {
     char token[TOKEN_NAME_MAX];    /* whose token was shown; "" = none of ours */
     char who[TOKEN_NAME_MAX + 16]; /* the same, for records */
     uint32_t retry_after_s;        /* said with a 429 */
+    bool from_anybody;             /* no token was: what is forwarded says so */
     /* while the gateway, or the price journal, is asked */
     _Atomic int forwarded; /* enum forward_state */
     struct text answer;    /* what was heard */
@@ -137,10 +138,12 @@ enum MHD_Result web_prices(struct exchange *exchange);
 
 /* ---- web_access.c --------------------------------------------------------------------------------------------------- */
 
-/* exchange_may - is a token shown whose role the route's is, where it needs one? False: *ret_refused was answered. */
-bool exchange_may(struct exchange *exchange, enum MHD_Result *ret_refused);
-/* exchange_name_token - where none is needed: if one of ours is shown all the same, whose it is. */
-void exchange_name_token(struct exchange *exchange);
+/* exchange_may - is a token of that role shown, where it is one? False: *ret_refused was answered. */
+bool exchange_may(struct exchange *exchange, enum role needed, enum MHD_Result *ret_refused);
+
+/* exchange_sender - who sends signals: with a token, the shop or an admin; without one anybody, where tokens are known. False: the
+ * token is none, and *ret_refused was answered. */
+bool exchange_sender(struct exchange *exchange, enum MHD_Result *ret_refused);
 
 /* ---- web_forward.c: to the gateway and back ------------------------------------------------------------------------- */
 

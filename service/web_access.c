@@ -42,10 +42,9 @@ static const char *presented(const struct exchange *exchange)
     return bearer ? header + strlen(SCHEME) : NULL;
 }
 
-bool exchange_may(struct exchange *exchange, enum MHD_Result *ret_refused)
+bool exchange_may(struct exchange *exchange, enum role needed, enum MHD_Result *ret_refused)
 {
     const char *path = exchange->web->config->http_tokens_file;
-    enum role needed = exchange->route->role;
     struct tokens tokens;
     if (needed == ROLE_NONE)
         return true;
@@ -73,13 +72,10 @@ bool exchange_may(struct exchange *exchange, enum MHD_Result *ret_refused)
     return false;
 }
 
-void exchange_name_token(struct exchange *exchange)
+bool exchange_sender(struct exchange *exchange, enum MHD_Result *ret_refused)
 {
-    const char *path = exchange->web->config->http_tokens_file;
-    struct tokens tokens;
-    if (path[0] == '\0' || presented(exchange) == NULL || !tokens_load(path, &tokens))
-        return;
-    const struct token *token = tokens_find(&tokens, presented(exchange));
-    if (token != NULL)
-        (void)snprintf(exchange->token, sizeof exchange->token, "%s", token->name);
+    if (exchange->web->config->http_tokens_file[0] == '\0')
+        return true;
+    exchange->from_anybody = presented(exchange) == NULL;
+    return exchange->from_anybody || exchange_may(exchange, ROLE_SHOP, ret_refused);
 }

@@ -9,6 +9,7 @@
 
 #include "service/gateway_sender.h"
 #include "service/log.h"
+#include "service/signal.h"
 
 #include <arpa/inet.h>
 #include <nng/nng.h>
@@ -114,7 +115,10 @@ enum MHD_Result forward(struct exchange *exchange, const char *text, size_t byte
     size_t head_bytes = sender_head(exchange, head);
     if (nng_msg_alloc(&message, 0) != 0)
         return MHD_NO;
-    if (nng_msg_append(message, head, head_bytes) != 0 || nng_msg_append(message, text, bytes) != 0) {
+    const char mark = SIGNALS_FROM_ANYBODY;
+    if (nng_msg_append(message, head, head_bytes) != 0 ||
+        (exchange->from_anybody && nng_msg_append(message, &mark, 1) != 0) ||
+        nng_msg_append(message, text, bytes) != 0) {
         nng_msg_free(message);
         return MHD_NO;
     }

@@ -26,6 +26,8 @@ static unsigned status_of(const struct text *answer)
         return MHD_HTTP_TOO_MANY_REQUESTS;
     if (answer_says(answer, "\"reason\":\"no_answer\""))
         return MHD_HTTP_SERVICE_UNAVAILABLE;
+    if (answer_says(answer, "\"reason\":\"no_token\""))
+        return MHD_HTTP_UNAUTHORIZED;
     if (counted)
         return HTTP_UNPROCESSABLE;
     return answer_says(answer, "\"ok\":true") ? MHD_HTTP_OK : MHD_HTTP_BAD_REQUEST;
@@ -52,6 +54,8 @@ enum MHD_Result signals_answer(struct exchange *exchange)
     if (status == MHD_HTTP_TOO_MANY_REQUESTS)
         return too_fast(exchange);
     text_append(&exchange->answer, "\n", 1);
+    if (exchange->from_anybody && answer_says(&exchange->answer, "\"reason\":\"no_token\""))
+        metric_add(METRIC_http_unauthorized_total, 1);
     return respond(exchange, status, TYPE_JSON, &exchange->answer);
 }
 
@@ -86,12 +90,14 @@ enum MHD_Result web_signals(struct exchange *exchange)
     if (!type_taken(exchange))
         return problem(exchange, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "media-type", "Signals are JSON",
                        "Content-Type must be application/json or application/x-ndjson, or CloudEvents in JSON");
-    exchange_name_token(exchange);
     if (exchange->body.used == 0)
         return problem(exchange, MHD_HTTP_BAD_REQUEST, "empty", "No signals", "the body is empty");
     if (is_question(&exchange->body))
         return problem(exchange, MHD_HTTP_BAD_REQUEST, "bad-request", "That is no signal",
                        "what may be asked over HTTP has places of its own: see /openapi.json");
+    enum MHD_Result refused;
+    if (!exchange_sender(exchange, &refused))
+        return refused;
     return forward(exchange, exchange->body.data, exchange->body.used, forward_limit_ms(exchange->web->config),
                    signals_answer);
 }

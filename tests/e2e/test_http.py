@@ -123,7 +123,7 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
     @check("signals are answered as over NNG: what was taken, what was not and why")
     def _():
         found = http_ask("POST", "/v1/signals", [product("milk", 1000), product("tea", 500, zone="de/south"),
-                                                 customer("anna", ["profile"], tier="gold"), {"type": "nonsense"}], JSON)
+                                                 customer("anna", ["profile"], tier="gold"), {"type": "nonsense"}], token(SHOP))
         equal(found[0], 200)
         equal((found[2]["accepted"], found[2]["rejected"], found[2]["durable"]), (3, 1, "redis"))
         equal([(f["index"], f["pointer"], f["reason"]) for f in found[2]["findings"]], [(3, "/type", "unknown_type")])
@@ -249,7 +249,7 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
         api = http_ask("GET", "/openapi.json")[2]
         equal(api["openapi"], "3.1.0")
         routes = {(method, path): role for method, path, role in re.findall(r'\{ "([A-Z]+)", "([^"]+)", ROLE_(\w+), web_', (ROOT / "service/web.c").read_text())}
-        described = {(method.upper(), re.sub(r"\{\w+\}", "*", path)): "NONE" if not op.get("security", api["security"]) else
+        described = {(method.upper(), re.sub(r"\{\w+\}", "*", path)): "NONE" if {} in op.get("security", api["security"] or [{}]) else
                      "ADMIN" if op["tags"] == ["models"] else "SHOP" for path, methods in api["paths"].items() for method, op in methods.items()}
         equal(routes.pop(("GET", "/console/")), routes["GET", "/console/*"])  # no path of OpenAPI ends with a slash: it is index.html there
         equal(described, routes)
@@ -269,6 +269,32 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
         equal(http_ask("GET", "/v1/status", headers={"Authorization": "bearer " + SHOP})[0], 200)
         commands = " ".join(" ".join(command) for _, command in processes().values())  # what ps shows, of everybody
         require("--role web" in commands and not any(word in text for word in (ADMIN, SHOP) for text in (TOKENS.read_text(), service.log(), commands)), "no token is kept or shown")
+
+    @check("signals about a customer need a token of the shop's, in whatever form they come; what happened to products is open")
+    def _():
+        told = [customer("anna", ["profile"]), {"type": "location", "customer": "anna", "zone": "de/south"}, {"type": "offer", "customer": "anna", "sku": "milk", "kind": "percent", "percent": 5},
+                {"type": "receipt", "customer": "anna", "amount": 100, "currency": "EUR"}, {"type": "forget", "customer": "anna"}]
+        lines = "\n".join(json.dumps(signal) for signal in told).encode()
+        event = {"specversion": "1.0", "id": "c1", "source": "/elsewhere", "type": "com.example.customer", "data": {"customer": "anna", "consent": {"profile": True}}}
+        before = http_ask("GET", "/metrics")[2]
+        for body, kind in ((told, "application/json"), (lines, "application/x-ndjson"), (event, "application/cloudevents+json"), ([event], "application/cloudevents-batch+json"),
+                           (b'{"type":"cust\\u006fmer","customer":"anna","consent":{"profile":true}}', "application/json"), (b"\n\n" + lines, "application/x-ndjson")):
+            found = http_ask("POST", "/v1/signals", body, {"Content-Type": kind})
+            equal((found[0], found[2]["accepted"], {(f["pointer"], f["reason"]) for f in found[2]["findings"]}), (401, 0, {("/customer", "no_token")}), body)
+        found = http_ask("POST", "/v1/signals", [demand("milk", event="view", customer="anna"), told[0]], JSON)
+        equal((found[0], found[2]["accepted"], {f["index"] for f in found[2]["findings"] if f["reason"] == "no_token"}), (200, 1, {1}))
+        equal(http_ask("GET", "/v1/customers/stranger", headers=token(SHOP))[0], 404)
+        for given in (SHOP, ADMIN):
+            equal(http_ask("POST", "/v1/signals", customer("berta", ["profile"]), token(given))[0], 200)
+        problem(http_ask("POST", "/v1/signals", product("milk", 1000), token(SHOP[::-1])), 401, "unauthorized")  # a token that is none is a mistake
+        # Whoever sends the mark of the HTTP door himself asks for less: no questions, no customers.
+        for text in (b"\x15" + json.dumps(told[0]).encode(), b'\x15{"control":"ping"}'):
+            answer = service.ask(text)
+            equal((answer["accepted"], answer["rejected"]), (0, 1), text)
+        largest = b" " * (65536 - len(json.dumps(product("milk", 1000)))) + json.dumps(product("milk", 1000)).encode()
+        equal(http_ask("POST", "/v1/signals", largest, JSON)[0], 200)
+        counted = [sum(map(float, re.findall(r"^rialto_http_unauthorized_total\S* (\S+)", text, re.M))) for text in (before, http_ask("GET", "/metrics")[2])]
+        equal(counted[1] - counted[0], 8)
 
     @check("a token that is taken out of the file is worth nothing at once; a faulty file lets nobody in, and the log says where")
     def _():

@@ -2,6 +2,7 @@
 #include "service/gateway.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 struct reading {
@@ -85,4 +86,24 @@ Test(message, what_is_no_json_is_one_bad_value)
     expect("\xef\xbb\xbf{}", 1, 1, REASON_not_json);
     expect("\xc0\x80", 1, 1, REASON_not_utf8);
     expect("{\"a\":1,\"a\":2}", 1, 1, REASON_not_json);
+}
+
+/* Goal: what comes through the HTTP door without a token is marked, and otherwise read like anything else. */
+Test(message, a_mark_in_front_says_who_sent_it_and_is_no_part_of_the_text)
+{
+    static const char *const texts[] = { "{\"a\":1}", "[{\"a\":1},2]", "{\"a\":1}\n{\"b\":2}\n", "" };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        char marked[64];
+        struct message plain, message;
+        (void)snprintf(marked, sizeof marked, "%c%s", SIGNALS_FROM_ANYBODY, texts[i]);
+        message_open(&plain, texts[i], strlen(texts[i]));
+        message_open(&message, marked, strlen(marked));
+        cr_expect(!plain.from_anybody && message.from_anybody, "%s", texts[i]);
+        cr_expect_eq(message.form, plain.form, "%s", texts[i]);
+        cr_expect_eq(message.bytes, plain.bytes, "%s", texts[i]);
+        message_close(&plain);
+        message_close(&message);
+        cr_expect_eq(read_all(marked).values, read_all(texts[i]).values, "%s", texts[i]);
+    }
+    expect("\x15\x15{\"a\":1}", 1, 1, REASON_not_json);
 }

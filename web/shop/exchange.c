@@ -166,7 +166,7 @@ static enum MHD_Result take_consent(struct exchange *exchange, const char *id)
     cJSON_Delete(signals);
     if (text == NULL)
         return MHD_NO;
-    struct shop_answer answer = shop_ask(exchange->shop, "POST", "/v1/signals", text, false);
+    struct shop_answer answer = shop_ask(exchange->shop, "POST", "/v1/signals", text, true);
     free(text);
     return pass_on(exchange, answer);
 }
