@@ -88,18 +88,12 @@ static int64_t quotient_of(int64_t n, int64_t d)
     return quotient * d > n ? quotient - 1 : quotient;
 }
 
-/* A time in half-lives since 1970: whole + a part, whose power of two is all that is needed of it. */
-struct moment {
-    int64_t whole;
-    uint64_t power_q30; /* 2^part, the part rounded down to 2^-16 */
-};
-
-static struct moment moment_of(int64_t t_ms, uint32_t half_life_s)
+static struct demand_moment moment_of(int64_t t_ms, uint32_t half_life_s)
 {
     int64_t t = clamp_i64(t_ms, 0, TIME_MS_MAX), half_life_ms = (int64_t)half_life_s * 1000;
     int64_t whole = quotient_of(t, half_life_ms), rest_ms = t - whole * half_life_ms;
-    return (struct moment){ .whole = whole,
-                            .power_q30 = exp2_q30((uint32_t)quotient_of(rest_ms * 65536, half_life_ms)) };
+    return (struct demand_moment){ .whole = whole,
+                                   .power_q30 = exp2_q30((uint32_t)quotient_of(rest_ms * 65536, half_life_ms)) };
 }
 
 /* weight x 2^whole x 2^part in 2^-20 units, rounded down once; whole <= 15. */
@@ -126,7 +120,7 @@ static void landmark_advance(struct decayed_sum *sum, uint32_t place)
     sum->landmark = place;
 }
 
-static void sum_add(struct decayed_sum *sum, struct moment t, int64_t weight_micro)
+static void sum_add(struct decayed_sum *sum, struct demand_moment t, int64_t weight_micro)
 {
     landmark_advance(sum, (uint32_t)(t.whole / GRID_HALF_LIVES));
     int64_t whole = t.whole - (int64_t)sum->landmark * GRID_HALF_LIVES;
@@ -226,40 +220,72 @@ static void sum_convert(struct decayed_sum *sum, uint32_t half_life_s, const str
     sum_add(sum, moment_of(edit->t_ms, half_life_s), exact > INT64_MAX ? INT64_MAX : (int64_t)exact);
 }
 
-static void demand_convert(struct demand *demand, const struct demand_settings *settings, int64_t t_ms)
+static void demand_convert(struct demand *demand, const struct demand_act *act, int64_t t_ms)
 {
+    if (demand->fast.half_life_s == act->half_life_s && demand->events.half_life_s == act->half_life_s &&
+        demand->slow.half_life_s == act->slow_half_life_s)
+        return; /* as nearly always */
     struct edit edit = { .t_ms = t_ms > demand->last_ms
                                      ? t_ms
                                      : demand->last_ms }; /* a late event takes nothing back in time */
     edit.age_before_ms = age_of(demand->first_ms, demand->fast.half_life_s, edit.t_ms);
-    edit.age_now_ms = age_of(demand->first_ms, settings->half_life_s, edit.t_ms);
-    sum_convert(&demand->fast, settings->half_life_s, &edit);
-    sum_convert(&demand->slow, settings->slow_half_life_s, &edit);
+    edit.age_now_ms = age_of(demand->first_ms, act->half_life_s, edit.t_ms);
+    sum_convert(&demand->fast, act->half_life_s, &edit);
+    sum_convert(&demand->slow, act->slow_half_life_s, &edit);
     edit.keep = true; /* nobody may be invented: min_events protects those who are there */
-    sum_convert(&demand->events, settings->half_life_s, &edit);
+    sum_convert(&demand->events, act->half_life_s, &edit);
+}
+
+/* weight x quantity, cut to what a sum can take; nothing if it is not positive. Whole units of it need no division. */
+static int64_t weight_of(int64_t weight_micro, int64_t quantity_micro)
+{
+    int64_t product;
+    if (quantity_micro <= 0)
+        return 0;
+    int128 exact =
+        quantity_micro % MICRO == 0 && !__builtin_mul_overflow(weight_micro, quantity_micro / MICRO, &product)
+            ? product
+            : div_half_even((int128)weight_micro * quantity_micro, MICRO);
+    return exact > WEIGHT_MICRO_MAX ? WEIGHT_MICRO_MAX : exact < 0 ? 0 : (int64_t)exact;
+}
+
+void demand_act_set(struct demand_act *act, const struct demand_settings *settings, enum demand_event event,
+                    int64_t quantity_micro, int64_t t_ms)
+{
+    assert((unsigned)event <= DEMAND_RETURN);
+    int64_t t = clamp_i64(t_ms, 1, TIME_MS_MAX);
+    if (act->t_ms != t || act->half_life_s != settings->half_life_s)
+        act->fast = moment_of(t, settings->half_life_s);
+    if (act->t_ms != t || act->slow_half_life_s != settings->slow_half_life_s)
+        act->slow = moment_of(t, settings->slow_half_life_s);
+    act->t_ms = t;
+    act->half_life_s = settings->half_life_s;
+    act->slow_half_life_s = settings->slow_half_life_s;
+    act->event = event;
+    act->quantity_micro = quantity_micro;
+    act->weight_micro = weight_of(settings->weight_micro[event], quantity_micro);
+}
+
+void demand_add_act(struct demand *demand, const struct demand_act *act)
+{
+    if (act->weight_micro <= 0)
+        return; /* what weighs nothing is no demand: it neither counts towards min_events nor ages the product */
+    demand_convert(demand, act, act->t_ms);
+    sum_add(&demand->fast, act->fast, act->weight_micro);
+    sum_add(&demand->events, act->fast, MICRO);
+    sum_add(&demand->slow, act->slow, act->weight_micro);
+    if (demand->first_ms == 0 || act->t_ms < demand->first_ms)
+        demand->first_ms = act->t_ms;
+    if (act->t_ms > demand->last_ms)
+        demand->last_ms = act->t_ms;
 }
 
 void demand_add(struct demand *demand, const struct demand_settings *settings, enum demand_event event,
                 int64_t quantity_micro, int64_t t_ms)
 {
-    assert((unsigned)event <= DEMAND_RETURN);
-    if (quantity_micro <= 0)
-        return;
-    int128 exact = div_half_even((int128)settings->weight_micro[event] * quantity_micro, MICRO);
-    int64_t weight = exact > WEIGHT_MICRO_MAX ? WEIGHT_MICRO_MAX : (int64_t)exact;
-    if (weight <= 0)
-        return; /* what weighs nothing is no demand: it neither counts towards min_events nor ages the product */
-
-    int64_t t = clamp_i64(t_ms, 1, TIME_MS_MAX);
-    demand_convert(demand, settings, t);
-    struct moment fast_moment = moment_of(t, settings->half_life_s);
-    sum_add(&demand->fast, fast_moment, weight);
-    sum_add(&demand->events, fast_moment, MICRO);
-    sum_add(&demand->slow, moment_of(t, settings->slow_half_life_s), weight);
-    if (demand->first_ms == 0 || t < demand->first_ms)
-        demand->first_ms = t;
-    if (t > demand->last_ms)
-        demand->last_ms = t;
+    struct demand_act act = { .t_ms = 0 };
+    demand_act_set(&act, settings, event, quantity_micro, t_ms);
+    demand_add_act(demand, &act);
 }
 
 int64_t demand_pressure(const struct demand *demand, const struct demand_settings *settings, int64_t t_ms)
@@ -290,29 +316,39 @@ int64_t demand_events(const struct demand *demand, int64_t t_ms)
 #define RATE_MICRO_MAX INT64_C(1000000000000000)
 #define DAY_S          86400
 
-void demand_rates_add(struct demand_rates *rates, uint32_t half_life_s, enum demand_event event, int64_t quantity_micro,
-                      int64_t t_ms)
+void demand_rates_add_act(struct demand_rates *rates, const struct demand_act *act)
 {
     static const int8_t of[] = { [DEMAND_VIEW] = RATE_VIEWS,
                                  [DEMAND_SEARCH] = -1,
                                  [DEMAND_CART] = RATE_CARTS,
                                  [DEMAND_ORDER] = RATE_ORDERS,
                                  [DEMAND_RETURN] = -1 };
-    if (of[event] < 0 || quantity_micro <= 0)
+    int64_t t = act->t_ms, quantity = act->quantity_micro;
+    if (of[act->event] < 0 || quantity <= 0)
         return;
-    struct decayed_sum *sum = &rates->sum[of[event]];
-    int64_t t = clamp_i64(t_ms, 1, TIME_MS_MAX);
-    struct edit edit = { .t_ms = t > rates->last_ms ? t : rates->last_ms };
-    if (sum->half_life_s != 0 && sum->half_life_s != half_life_s) {
-        edit.age_before_ms = age_of(rates->first_ms, sum->half_life_s, edit.t_ms);
-        edit.age_now_ms = age_of(rates->first_ms, half_life_s, edit.t_ms);
+    struct decayed_sum *sum = &rates->sum[of[act->event]];
+    if (sum->half_life_s != act->half_life_s) {
+        struct edit edit = { .t_ms = t > rates->last_ms ? t : rates->last_ms };
+        if (sum->half_life_s != 0) {
+            edit.age_before_ms = age_of(rates->first_ms, sum->half_life_s, edit.t_ms);
+            edit.age_now_ms = age_of(rates->first_ms, act->half_life_s, edit.t_ms);
+        }
+        sum_convert(sum, act->half_life_s, &edit);
     }
-    sum_convert(sum, half_life_s, &edit);
-    sum_add(sum, moment_of(t, half_life_s), quantity_micro < WEIGHT_MICRO_MAX ? quantity_micro : WEIGHT_MICRO_MAX);
+    sum_add(sum, act->fast, quantity < WEIGHT_MICRO_MAX ? quantity : WEIGHT_MICRO_MAX);
     if (rates->first_ms == 0 || t < rates->first_ms)
         rates->first_ms = t;
     if (t > rates->last_ms)
         rates->last_ms = t;
+}
+
+void demand_rates_add(struct demand_rates *rates, uint32_t half_life_s, enum demand_event event, int64_t quantity_micro,
+                      int64_t t_ms)
+{
+    const struct demand_settings settings = { .half_life_s = half_life_s, .slow_half_life_s = half_life_s };
+    struct demand_act act = { .t_ms = 0 };
+    demand_act_set(&act, &settings, event, quantity_micro, t_ms);
+    demand_rates_add_act(rates, &act);
 }
 
 int64_t demand_rate_per_day(const struct demand_rates *rates, enum demand_rate rate, int64_t t_ms)

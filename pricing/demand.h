@@ -51,6 +51,20 @@ struct demand_rates {
     int64_t last_ms;
 };
 
+/* A time in half-lives since 1970: whole + a part, whose power of two is all that is needed of it. */
+struct demand_moment {
+    int64_t whole;
+    uint64_t power_q30; /* 2^part, the part rounded down to 2^-16 */
+};
+
+/* An event made ready to be added to several demands: of one product in a shop, its city and the world. */
+struct demand_act {
+    enum demand_event event;
+    int64_t t_ms, quantity_micro, weight_micro;
+    uint32_t half_life_s, slow_half_life_s; /* 0 = never set */
+    struct demand_moment fast, slow;        /* t_ms by each of them */
+};
+
 /* exp2_q30 - 2^(x / 2^16) x 2^30 rounded down, for x in [0, 65535]; exact for every x. */
 uint64_t exp2_q30(uint32_t x);
 
@@ -69,6 +83,13 @@ int64_t decayed_at(const struct decayed_sum *sum, int64_t t_ms);
 void demand_add(struct demand *demand, const struct demand_settings *settings, enum demand_event event,
                 int64_t quantity_micro, int64_t t_ms);
 
+/* demand_act_set - an event, and what follows from it and the settings alone. *act is zeros, or what an earlier call left: where time and
+ * half-lives are the same its moments are kept. demand_add_act, demand_rates_add_act - as demand_add() and demand_rates_add() with the
+ * same event, to the bit. */
+void demand_act_set(struct demand_act *act, const struct demand_settings *settings, enum demand_event event,
+                    int64_t quantity_micro, int64_t t_ms);
+void demand_add_act(struct demand *demand, const struct demand_act *act);
+
 /* demand_pressure - in micro, 1000000 = as usual; in [1e-2, 100]. Exactly 1000000 for an empty history. */
 int64_t demand_pressure(const struct demand *demand, const struct demand_settings *settings, int64_t t_ms);
 
@@ -79,6 +100,7 @@ int64_t demand_events(const struct demand *demand, int64_t t_ms);
  * empty history. rate = C ln2 / (h a), as above. demand_rates_move - does any of them change by itself as time passes? */
 void demand_rates_add(struct demand_rates *rates, uint32_t half_life_s, enum demand_event event, int64_t quantity_micro,
                       int64_t t_ms);
+void demand_rates_add_act(struct demand_rates *rates, const struct demand_act *act);
 int64_t demand_rate_per_day(const struct demand_rates *rates, enum demand_rate rate, int64_t t_ms);
 bool demand_rates_move(const struct demand_rates *rates, int64_t t_ms);
 #endif

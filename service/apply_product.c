@@ -200,6 +200,7 @@ static enum signal_reason apply_demand(struct worker *worker, struct partition *
     }
     int64_t quantity = quantity_of(worker, signal);
     bool counted = false;
+    const struct demand_settings *known = NULL; /* whose act is ready: mostly one model's for all zones */
     uint32_t guess = subject->nearest; /* then each time the nearest cell around it */
     for (uint32_t level = level_for(worker, subject); level <= worker->place[subject->place].chain_count; level++) {
         uint32_t cell = cell_get(worker, partition, subject->product, subject->place, level, guess);
@@ -209,9 +210,12 @@ static enum signal_reason apply_demand(struct worker *worker, struct partition *
         /* Each cell by its own model, or a pilot's half-life would measure the world's demand. */
         int model = partition->cell[cell].model >= 0 ? partition->cell[cell].model : subject->model;
         const struct demand_settings *settings = &worker->models->model[model].demand;
+        if (settings != known)
+            demand_act_set(&worker->act, settings, (enum demand_event)signal->event, quantity, signal->time_ms);
+        known = settings;
         struct cell_record *record = state_touch(partition->state, POOL_CELLS, cell);
-        demand_add(&record->demand, settings, (enum demand_event)signal->event, quantity, signal->time_ms);
-        demand_rates_add(&record->rates, settings->half_life_s, (enum demand_event)signal->event, quantity, signal->time_ms);
+        demand_add_act(&record->demand, &worker->act);
+        demand_rates_add_act(&record->rates, &worker->act);
         if (record->event_count < UINT32_MAX)
             record->event_count++;
         counted = true;

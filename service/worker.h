@@ -149,6 +149,7 @@ struct worker {
     } erasure[ERASURES_KEPT];      /* ring */
     uint32_t erasures;             /* ever */
     uint64_t id_hash;              /* of the record that is being applied */
+    struct demand_act act;         /* of the demand that was counted last */
     bool     erased;               /* a forget was in this batch: journals are wiped after it */
     struct mirror *mirror;
     struct pending pending;

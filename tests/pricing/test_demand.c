@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define HOUR_MS INT64_C(3600000)
 #define DAY_MS  (24 * HOUR_MS)
@@ -276,6 +277,33 @@ static struct demand_settings random_settings(uint64_t *seed)
     s.slow_half_life_s = s.half_life_s * (uint32_t)random_between(seed, 2, 60);
     s.prior_micro = random_between(seed, MICRO / 10, 30 * MICRO);
     return s;
+}
+
+/* What is kept from the event before, of another time, model or quantity, must never count for the next one. */
+Test(demand, an_act_that_is_set_again_counts_as_a_new_one)
+{
+    uint64_t seed = 11;
+    struct demand_act act = { .t_ms = 0 };
+    for (int round = 0; round < 300; round++) {
+        struct demand one = { 0 }, other = { 0 };
+        struct demand_rates rates_one = { .first_ms = 0 }, rates_other = { .first_ms = 0 };
+        struct demand_settings s[2] = { random_settings(&seed), random_settings(&seed) };
+        int64_t t = NOW_MS;
+        for (int i = 0; i < 60; i++) {
+            const struct demand_settings *now = &s[random_between(&seed, 0, 3) == 0];
+            enum demand_event event = (enum demand_event)random_between(&seed, DEMAND_VIEW, DEMAND_RETURN);
+            int64_t quantity = random_between(&seed, 0, 1) ? random_between(&seed, -2, 9) * MICRO
+                                                           : random_between(&seed, -MICRO, 9 * MICRO);
+            t += random_between(&seed, 0, 2) == 0 ? random_between(&seed, -HOUR_MS, 40 * HOUR_MS) : 0;
+            demand_add(&one, now, event, quantity, t);
+            demand_rates_add(&rates_one, now->half_life_s, event, quantity, t);
+            demand_act_set(&act, now, event, quantity, t);
+            demand_add_act(&other, &act);
+            demand_rates_add_act(&rates_other, &act);
+            cr_assert_eq(memcmp(&one, &other, sizeof one), 0, "round %d, event %d", round, i);
+            cr_assert_eq(memcmp(&rates_one, &rates_other, sizeof rates_one), 0, "round %d, event %d", round, i);
+        }
+    }
 }
 
 Test(demand, pressure_agrees_with_its_definition)
