@@ -213,7 +213,7 @@ static enum signal_reason apply_demand(struct worker *worker, struct partition *
         if (settings != known)
             demand_act_set(&worker->act, settings, (enum demand_event)signal->event, quantity, signal->time_ms);
         known = settings;
-        struct cell_record *record = state_touch(partition->state, POOL_CELLS, cell);
+        struct cell_record *record = state_touch_demand(partition->state, cell);
         demand_add_act(&record->demand, &worker->act);
         demand_rates_add_act(&record->rates, &worker->act);
         if (record->event_count < UINT32_MAX)

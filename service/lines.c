@@ -328,14 +328,19 @@ static void publish_cell(struct worker *worker, struct partition *partition, uin
         return;
     uint64_t product_line = product_slot_known(worker, partition, product);
     uint64_t zone_line = zone_slot_known(worker, partition, partition->cell[cell].place), slot;
-    if (product_line == SLOT_NONE || zone_line == SLOT_NONE || !cell_slot(worker, partition, cell, record->head.key, &slot))
+    if (product_line == SLOT_NONE || zone_line == SLOT_NONE ||
+        !cell_slot(worker, partition, cell, record->head.key, &slot)) {
+        state_set_lines_owed(partition->state, true);
         return;
+    }
     struct rialto_cell_line line;
     cell_line_fill(worker, partition, cell, product_line, zone_line, &line);
     struct before before;
     before_take(worker, RIALTO_TABLE_CELLS, partition->number, slot, &before);
-    if (line.rule == UINT16_MAX || !table_write(worker->cache, RIALTO_TABLE_CELLS, partition->number, slot, &line))
+    if (line.rule == UINT16_MAX || !table_write(worker->cache, RIALTO_TABLE_CELLS, partition->number, slot, &line)) {
+        state_set_lines_owed(partition->state, true);
         return;
+    }
     before_note(worker, RIALTO_TABLE_CELLS, record->head.key, record->head.key, &before);
     state_set_line_stale(partition->state, cell, false);
     partition->cell[cell].slot = (uint32_t)slot + 1;
@@ -558,6 +563,17 @@ static void fetch_first(const struct worker *worker, const struct partition *par
         fetch_line(worker, partition, &ahead->lines);
 }
 
+/* Demand moves no line; but where one could not be written, because there was no room, it is tried again when something is heard of it. */
+static void publish_owed(struct worker *worker, struct partition *partition)
+{
+    uint32_t at = 0, cell;
+    while (state_changed_demand(partition->state, &at, &cell)) {
+        const struct cell_record *record = cell_at(partition, cell);
+        if (!key_is_none(record->head.key))
+            publish_cell(worker, partition, cell, record);
+    }
+}
+
 void lines_publish_changed(struct worker *worker, struct partition *partition)
 {
     struct ahead ahead = { 0, 0 };
@@ -577,6 +593,8 @@ void lines_publish_changed(struct worker *worker, struct partition *partition)
         if (!key_is_none(now->key))
             publish_record(worker, partition, pool, index, old);
     }
+    if (state_lines_owed(partition->state))
+        publish_owed(worker, partition);
 }
 
 /* Lines whose record is gone: a death between commit and delete, or a state that began anew. */
@@ -597,6 +615,7 @@ static void drop_orphans(struct worker *worker, const struct partition *partitio
 void lines_publish_all(struct worker *worker, struct partition *partition)
 {
     static const enum state_pool ORDER[] = { POOL_PRODUCTS, POOL_CELLS, POOL_OFFERS, POOL_CUSTOMERS };
+    state_set_lines_owed(partition->state, false);
     for (unsigned i = 0; i < sizeof ORDER / sizeof ORDER[0]; i++) {
         drop_orphans(worker, partition, ORDER[i]);
         for (uint32_t index = 0; index < state_end(partition->state, ORDER[i]); index++) {

@@ -131,21 +131,38 @@ static void note_ids(struct pending *pending, uint32_t number, const struct stat
     }
 }
 
-void persist_changed(struct worker *worker, uint32_t number, struct state *state)
+static void note_changed(struct pending *pending, uint32_t number, const struct state *state)
 {
     uint64_t at = 0;
     enum state_pool pool;
     uint32_t index;
     const struct state_head *old;
-    while (!worker->config->alone && state_changed(state, &at, &pool, &index, &old)) {
+    while (state_changed(state, &at, &pool, &index, &old)) {
         const struct state_head *now = state_at(state, pool, index);
+        bool again = old->seq == state_applied(state); /* its demand was touched before: it is noted for that */
         if (!key_is_none(old->key) && !key_equal(old->key, now->key))
-            note_deleted(&worker->pending, number, pool, old->key);
-        if (!key_is_none(now->key))
-            note_record(&worker->pending, number, pool, index);
+            note_deleted(pending, number, pool, old->key);
+        if (!key_is_none(now->key) && !again)
+            note_record(pending, number, pool, index);
     }
-    if (!worker->config->alone)
-        note_ids(&worker->pending, number, state);
+}
+
+/* Whoever deletes a cell touches all of it: then its place is free, or another's and listed for that. */
+static void note_demand(struct pending *pending, uint32_t number, const struct state *state)
+{
+    uint32_t at = 0, cell;
+    while (state_changed_demand(state, &at, &cell))
+        if (!key_is_none(((const struct state_head *)state_at(state, POOL_CELLS, cell))->key))
+            note_record(pending, number, POOL_CELLS, cell);
+}
+
+void persist_changed(struct worker *worker, uint32_t number, struct state *state)
+{
+    if (worker->config->alone)
+        return;
+    note_changed(&worker->pending, number, state);
+    note_demand(&worker->pending, number, state);
+    note_ids(&worker->pending, number, state);
 }
 
 /* Deletions go first: what was deleted and came again is put behind them, as it is now. */

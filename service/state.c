@@ -112,10 +112,16 @@ static uint32_t record_take(struct state *state, enum state_pool pool)
     return index;
 }
 
-/* Of this cell the price was saved in this batch, and nothing else. */
-static bool is_price_only(const struct state *state, enum state_pool pool, uint32_t index)
+/* Parts of this cell were saved in this batch: now all of it is. What tells what was published before must be among them. */
+static void rest_touch(struct state *state, struct cell_record *record, uint32_t cell)
 {
-    return state->any_price_only && pool == POOL_CELLS && (state->price_only[index / 64] >> index % 64 & 1u);
+    uint32_t saved = parts_saved(state, cell);
+    if (saved == 0)
+        return;
+    if ((saved & SAVED_PRICE) == 0)
+        journal_save_price(state, record);
+    journal_save_rest(state, record, saved | SAVED_PRICE);
+    parts_set_saved(state, cell, 0);
 }
 
 static struct state_head *record_touch(struct state *state, enum state_pool pool, uint32_t index)
@@ -125,24 +131,46 @@ static struct state_head *record_touch(struct state *state, enum state_pool pool
         journal_save(state, head, state->file->pool[pool].record_bytes, pool);
         head->seq = state->batch;
         note_newest(state, pool, index, state->batch);
-    } else if (state->batch != 0 && is_price_only(state, pool, index)) {
-        journal_save_rest(state, (struct cell_record *)(void *)head);
-        state->price_only[index / 64] &= ~(UINT64_C(1) << index % 64);
+    } else if (state->batch != 0 && pool == POOL_CELLS) {
+        rest_touch(state, (struct cell_record *)(void *)head, index);
     }
     return head;
+}
+
+/* Is this part still to be saved? Then it counts as saved. */
+static bool part_begin(struct state *state, const struct cell_record *record, uint32_t cell, uint32_t part)
+{
+    uint32_t saved = parts_saved(state, cell);
+    assert(state->batch != 0);
+    if (record->head.seq == state->batch && (saved == 0 || (saved & part) != 0))
+        return false;
+    parts_set_saved(state, cell, saved | part);
+    return true;
+}
+
+static void part_saved(struct state *state, struct cell_record *record, uint32_t cell)
+{
+    record->head.seq = state->batch;
+    note_newest(state, POOL_CELLS, cell, state->batch);
 }
 
 struct cell_record *state_touch_price(struct state *state, uint32_t cell)
 {
     struct cell_record *record = state_at(state, POOL_CELLS, cell);
-    assert(state->batch != 0);
-    if (record->head.seq == state->batch)
-        return record;
-    journal_save_price(state, record);
-    record->head.seq = state->batch;
-    note_newest(state, POOL_CELLS, cell, state->batch);
-    state->price_only[cell / 64] |= UINT64_C(1) << cell % 64;
-    state->any_price_only = true;
+    if (part_begin(state, record, cell, SAVED_PRICE)) {
+        journal_save_price(state, record);
+        part_saved(state, record, cell);
+    }
+    return record;
+}
+
+struct cell_record *state_touch_demand(struct state *state, uint32_t cell)
+{
+    struct cell_record *record = state_at(state, POOL_CELLS, cell);
+    if (part_begin(state, record, cell, SAVED_DEMAND)) {
+        journal_save_demand(state, record, cell);
+        part_saved(state, record, cell);
+    }
     return record;
 }
 

@@ -2,7 +2,7 @@
  *
  *   begin(batch) -> touch(record) saves its old image, then change it -> commit: applied = batch   (one word)
  *
- * File       DATA_DIR/state/pNN.v7, or common.wK.v7 for the zones that every worker keeps for itself. Mode 0600, never mapped into
+ * File       DATA_DIR/state/pNN.v8, or common.wK.v8 for the zones that every worker keeps for itself. Mode 0600, never mapped into
  *            readers. The kernel keeps the pages when a process dies; the boot id in the header tells when it could not.
  * Invariant  journal.batch == applied + 1: a batch was open, its images undo it. journal.batch == applied: it is whole.
  * Crash      state_open() undoes an open batch. Indexes, free lists, lists of owners and deadlines lie in the file and are journalled like
@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #define STATE_MAGIC  UINT64_C(0x5453544C41495231)
-#define STATE_LAYOUT 7u  /* of the files */
+#define STATE_LAYOUT  8u /* of the files */
 #define STATE_RECORDS 4u /* of the records, as Redis holds them */
 #define STATE_NONE   UINT32_MAX
 #define STATE_BLOCK  64u /* records that share one word of "changed since" */
@@ -213,6 +213,9 @@ void     state_set_priced(struct state *state, uint32_t product, int64_t now_ms)
 /* state_line_stale - the line of a cell could not be written, or was not before a death. Outside batches and not undone, too. */
 bool     state_line_stale(const struct state *state, uint32_t cell);
 void     state_set_line_stale(struct state *state, uint32_t cell, bool stale);
+/* state_lines_owed - is there any such line for want of room: are cells to be looked at of which nothing changed that is published? */
+bool state_lines_owed(const struct state *state);
+void state_set_lines_owed(struct state *state, bool owed);
 
 /* a batch: begin, any of the next three, commit. state_begin is idempotent within a batch. */
 void     state_begin(struct state *state, uint64_t batch);
@@ -220,8 +223,10 @@ bool     state_is_open(const struct state *state);
 /* state_touch - before changing a record: its old image is saved once a batch. */
 void    *state_touch(struct state *state, enum state_pool pool, uint32_t index);
 /* state_touch_price - before changing of a cell only what is published of its price (opened, guards, and from `published` to the end): a
- * quarter of the record is saved. It may be touched wholly afterwards. */
+ * quarter of the record is saved. state_touch_demand - the same before changing only its demand (event_count, demand, rates). Parts and
+ * the whole may be touched one after the other, in any order. */
 struct cell_record *state_touch_price(struct state *state, uint32_t cell);
+struct cell_record *state_touch_demand(struct state *state, uint32_t cell);
 /* state_insert - a zeroed record with this key, touched; STATE_NONE when the pool is full. */
 uint32_t state_insert(struct state *state, enum state_pool pool, struct rialto_key key);
 /* state_delete - wipe a record. */
@@ -248,11 +253,14 @@ void     state_load_id(struct state *state, uint64_t word);
 
 /* what the last committed batch changed, in the order of first touch. *at starts at 0. False at the end.
  * ret_old: the image before (key zero: the record was new). Of a cell whose price alone was touched first it has the key, what is published,
- * and list and currency of now; it is good until the next call. */
+ * and list and currency of now; it is good until the next call. Cells of which demand alone was touched are not among them: what is
+ * published of them is as before. */
 bool     state_changed(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index,
                        const struct state_head **ret_old);
 /* state_changed_at - the same without an image: for those who run ahead to fetch things. */
 bool     state_changed_at(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index);
+/* state_changed_demand - the cells whose demand was touched by itself; what else of them was touched later is told by state_changed(), too. */
+bool state_changed_demand(const struct state *state, uint32_t *at, uint32_t *ret_cell);
 /* state_wipe_journal - old images of the last batch are overwritten (after erasure). */
 void     state_wipe_journal(struct state *state);
 #endif

@@ -45,7 +45,7 @@ static void plan_pool(enum state_pool pool, uint32_t capacity, struct pool_entry
         return;
     ret->records = reserve(at, journal, capacity, RECORD_BYTES[pool]);
     if (pool == POOL_CELLS)
-        *journal += capacity * PRICE_SPLIT_BYTES;
+        *journal += capacity * CELL_SPLIT_BYTES;
     ret->links = reserve(at, journal, capacity, sizeof(struct state_link));
     ret->buckets = reserve(at, journal, heads, sizeof(struct state_heads));
     if (HAS_DEADLINES[pool])
@@ -90,9 +90,10 @@ uint32_t state_record_bytes(enum state_pool pool)
 uint64_t state_bytes_a_record(enum state_pool pool)
 {
     return 2 * ((uint64_t)RECORD_BYTES[pool] + sizeof(struct state_link)) +
-           2 * sizeof(struct journal_entry) +                                                          /* record and link */
-           (2 * sizeof(struct state_heads) + sizeof(struct journal_entry)) / STATE_HEADS + 1 +          /* a bucket, and "newest" */
-           (pool == POOL_CELLS ? PRICE_SPLIT_BYTES : 0);
+           2 * sizeof(struct journal_entry) + /* record and link */
+           (2 * sizeof(struct state_heads) + sizeof(struct journal_entry)) / STATE_HEADS +
+           1 + /* a bucket, and "newest" */
+           (pool == POOL_CELLS ? CELL_SPLIT_BYTES : 0);
 }
 
 uint64_t state_file_bytes(const struct config *config, uint32_t number)
@@ -173,13 +174,6 @@ static void path_of(const struct config *config, uint32_t number, uint32_t worke
         (void)snprintf(ret, size, "%s/state/p%02u.v%u", config->data_dir, number, layout);
 }
 
-static bool price_only_setup(struct state *state)
-{
-    state->price_only = calloc(1, price_only_bytes(state));
-    state->before = calloc(1, sizeof *state->before);
-    return state->price_only != NULL && state->before != NULL;
-}
-
 enum rialto_status state_open(const struct config *config, uint32_t number, uint32_t worker, struct state **ret,
                               bool *ret_fresh)
 {
@@ -203,7 +197,7 @@ enum rialto_status state_open(const struct config *config, uint32_t number, uint
     for (int pool = 0; pool < POOL_COUNT; pool++)
         state->wake_ms[pool] = INT64_MIN;
     enum rialto_status status = map_file(path, &plan, state, ret_fresh);
-    if (status == RIALTO_OK && (!price_only_setup(state) || !journal_recover(state)))
+    if (status == RIALTO_OK && (!journal_recover(state) || !listed_setup(state)))
         status = RIALTO_NO_MEMORY;
     if (status != RIALTO_OK) {
         state_close(state);
@@ -217,8 +211,7 @@ void state_close(struct state *state)
 {
     if (state == NULL)
         return;
-    free(state->price_only);
-    free(state->before);
+    listed_teardown(state);
     if (state->file != NULL)
         (void)munmap(state->file, state->bytes);
     free(state);
@@ -234,6 +227,7 @@ uint64_t state_applied(const struct state *state)
 void state_set_applied(struct state *state, uint64_t seq)
 {
     assert(state->batch == 0);
+    state->listed.records = state->listed.ids = state->listed.demands = 0;
     atomic_store(&state->journal->used, 0);
     atomic_store(&state->journal->batch, seq);
     atomic_store(&state->file->applied, seq);
@@ -258,6 +252,16 @@ uint64_t state_deleted(const struct state *state)
 uint64_t state_lines_of(const struct state *state, enum state_lines which)
 {
     return atomic_load_explicit(&state->file->lines_of[which], memory_order_relaxed);
+}
+
+bool state_lines_owed(const struct state *state)
+{
+    return atomic_load_explicit(&state->file->lines_owed, memory_order_relaxed) != 0;
+}
+
+void state_set_lines_owed(struct state *state, bool owed)
+{
+    atomic_store_explicit(&state->file->lines_owed, owed, memory_order_relaxed);
 }
 
 void state_set_lines_of(struct state *state, enum state_lines which, uint64_t what)

@@ -62,10 +62,9 @@ bool state_id_changed(const struct state *state, uint64_t *at, uint32_t *ret_gen
                       bool *ret_first)
 {
     struct journal_entry head;
-    for (const void *image; (image = journal_next(state, at, &head)) != NULL;) {
+    while (*at < state->listed.ids) {
+        const void *image = journal_at(state, state->listed.id[(*at)++], &head);
         uint64_t before, word;
-        if (head.pool != JOURNAL_ID)
-            continue;
         memcpy(&before, image, sizeof before);
         memcpy(&word, state_part(state, head.offset), sizeof word);
         if (before != 0 && before >> 48 == word >> 48)

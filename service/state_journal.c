@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FETCH_BYTES 1536u
+#define ENTRIES_AHEAD 4u
 
 static uint64_t padded(uint64_t bytes)
 {
@@ -34,14 +34,26 @@ static void journal_entered(struct state *state, uint32_t bytes)
     atomic_signal_fence(memory_order_seq_cst);
 }
 
+/* The entry that is entered next. */
+static void list_entry(struct state *state, uint32_t pool, uint64_t place)
+{
+    struct listed *listed = &state->listed;
+    if (pool < POOL_COUNT || pool == JOURNAL_PRICE)
+        listed->record[listed->records++] = place;
+    else if (pool == JOURNAL_ID)
+        listed->id[listed->ids++] = place;
+}
+
 void journal_save(struct state *state, void *target, uint32_t bytes, uint32_t pool)
 {
+    list_entry(state, pool, atomic_load_explicit(&state->journal->used, memory_order_relaxed));
     memcpy(journal_enter(state, target, bytes, pool), target, bytes);
     journal_entered(state, bytes);
 }
 
 void journal_save_price(struct state *state, const struct cell_record *record)
 {
+    list_entry(state, JOURNAL_PRICE, atomic_load_explicit(&state->journal->used, memory_order_relaxed));
     struct price_image *image = journal_enter(state, record, sizeof *image, JOURNAL_PRICE);
     image->head = record->head;
     memcpy(&image->small, (const char *)record + PRICE_SMALL, sizeof image->small);
@@ -49,9 +61,18 @@ void journal_save_price(struct state *state, const struct cell_record *record)
     journal_entered(state, sizeof *image);
 }
 
-void journal_save_rest(struct state *state, struct cell_record *record)
+void journal_save_demand(struct state *state, const struct cell_record *record, uint32_t cell)
 {
-    uint32_t from = sizeof record->head, behind = PRICE_SMALL + sizeof(uint64_t);
+    struct demand_image *image = journal_enter(state, record, sizeof *image, JOURNAL_DEMAND);
+    state->listed.demand[state->listed.demands++] = cell;
+    image->head = record->head;
+    memcpy(image->sums, (const char *)record + PRICE_SMALL, sizeof image->sums);
+    journal_entered(state, sizeof *image);
+}
+
+void journal_save_rest(struct state *state, struct cell_record *record, uint32_t saved)
+{
+    uint32_t from = sizeof record->head, behind = saved & SAVED_DEMAND ? DEMAND_END : PRICE_SMALL + sizeof(uint64_t);
     journal_save(state, (char *)record + from, PRICE_SMALL - from, JOURNAL_BLOCK);
     journal_save(state, (char *)record + behind, PRICE_TAIL - behind, JOURNAL_BLOCK);
 }
@@ -63,7 +84,13 @@ static void price_restore(struct cell_record *record, const struct price_image *
     memcpy((char *)record + PRICE_TAIL, image->tail, sizeof image->tail);
 }
 
-/* Entries are undone from the last to the first, because an id word may have been saved twice. */
+static void demand_restore(struct cell_record *record, const struct demand_image *image)
+{
+    record->head = image->head;
+    memcpy((char *)record + PRICE_SMALL, image->sums, sizeof image->sums);
+}
+
+/* Entries are undone from the last to the first, because an id word may have been saved twice, and a cell's head with each of its parts. */
 static bool journal_undo(struct state *state)
 {
     uint64_t used = atomic_load(&state->journal->used), count = 0;
@@ -81,6 +108,8 @@ static bool journal_undo(struct state *state)
         char *target = (char *)state->file + head.offset, *image = first + start[count] + sizeof head;
         if (head.pool == JOURNAL_PRICE)
             price_restore((void *)target, (const void *)image);
+        else if (head.pool == JOURNAL_DEMAND)
+            demand_restore((void *)target, (const void *)image);
         else
             memcpy(target, image, head.bytes);
     }
@@ -113,9 +142,12 @@ void state_begin(struct state *state, uint64_t batch)
     atomic_store_explicit(&state->journal->batch, batch, memory_order_release);
     atomic_signal_fence(memory_order_seq_cst);
     state->batch = batch;
-    if (state->any_price_only)
-        memset(state->price_only, 0, price_only_bytes(state));
-    state->any_price_only = false;
+    state->listed.records = state->listed.ids = state->listed.demands = 0;
+    state->turn += SAVED_PARTS;
+    if (state->turn == 0) { /* after 2^30 batches */
+        memset(state->saved, 0, saved_bytes(state));
+        state->turn = SAVED_PARTS;
+    }
 }
 
 bool state_is_open(const struct state *state)
@@ -131,32 +163,59 @@ void state_commit(struct state *state)
     state->batch = 0;
 }
 
-const void *journal_next(const struct state *state, uint64_t *at, struct journal_entry *ret)
+const void *journal_at(const struct state *state, uint64_t place, struct journal_entry *ret)
 {
+    const char *entry = (const char *)(state->journal + 1) + place;
     assert(state->batch == 0);
-    if (*at >= atomic_load_explicit(&state->journal->used, memory_order_relaxed))
-        return NULL;
-    const char *entry = (const char *)(state->journal + 1) + *at;
     memcpy(ret, entry, sizeof *ret);
-    *at += sizeof *ret + padded(ret->bytes);
     return entry + sizeof *ret;
 }
 
-/* The next entry of a record; NULL at the end. */
-static const void *record_next(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index,
-                               bool *ret_price)
+static uint32_t record_of(const struct state *state, enum state_pool pool, uint64_t offset)
 {
+    const struct pool_entry *entry = &state->file->pool[pool];
+    return (uint32_t)((offset - entry->records) / entry->record_bytes);
+}
+
+/* The batch that a dead owner committed. */
+static void list_again(struct state *state)
+{
+    uint64_t used = atomic_load_explicit(&state->journal->used, memory_order_relaxed);
     struct journal_entry head;
-    for (const void *image; (image = journal_next(state, at, &head)) != NULL;) {
-        *ret_price = head.pool == JOURNAL_PRICE;
-        if (head.pool >= POOL_COUNT && !*ret_price)
-            continue;
-        *ret_pool = *ret_price ? POOL_CELLS : (enum state_pool)head.pool;
-        const struct pool_entry *pool = &state->file->pool[*ret_pool];
-        *ret_index = (uint32_t)((head.offset - pool->records) / pool->record_bytes);
-        return image;
+    for (uint64_t at = 0; at < used; at += sizeof head + padded(head.bytes)) {
+        (void)journal_at(state, at, &head);
+        list_entry(state, head.pool, at);
+        if (head.pool == JOURNAL_DEMAND)
+            state->listed.demand[state->listed.demands++] = record_of(state, POOL_CELLS, head.offset);
     }
-    return NULL;
+}
+
+bool listed_setup(struct state *state)
+{
+    struct listed *listed = &state->listed;
+    size_t records = 1, cells = state->file->pool[POOL_CELLS].capacity;
+    for (int pool = 0; pool < POOL_COUNT; pool++)
+        records += state->file->pool[pool].capacity;
+    listed->record = malloc((records + cells) * sizeof *listed->record); /* a cell's price, and later the whole */
+    listed->demand = malloc((cells + 1) * sizeof *listed->demand);
+    listed->id =
+        malloc(state->file->journal_bytes / (sizeof(struct journal_entry) + sizeof(uint64_t)) * sizeof *listed->id);
+    state->saved = calloc(1, saved_bytes(state));
+    state->before = calloc(1, sizeof *state->before);
+    if (listed->record == NULL || listed->demand == NULL || listed->id == NULL || state->saved == NULL ||
+        state->before == NULL)
+        return false;
+    list_again(state);
+    return true;
+}
+
+void listed_teardown(struct state *state)
+{
+    free(state->listed.record);
+    free(state->listed.demand);
+    free(state->listed.id);
+    free(state->saved);
+    free(state->before);
 }
 
 static const struct state_head *price_before(const struct state *state, uint32_t cell, const struct price_image *image)
@@ -171,23 +230,44 @@ static const struct state_head *price_before(const struct state *state, uint32_t
 bool state_changed(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index,
                    const struct state_head **ret_old)
 {
-    bool price;
-    const void *image = record_next(state, at, ret_pool, ret_index, &price);
-    if (image != NULL)
-        *ret_old = price ? price_before(state, *ret_index, image) : image;
-    return image != NULL;
+    struct journal_entry head;
+    assert(state->batch == 0);
+    if (*at >= state->listed.records)
+        return false;
+    const void *image = journal_at(state, state->listed.record[(*at)++], &head);
+    bool price = head.pool == JOURNAL_PRICE;
+    *ret_pool = price ? POOL_CELLS : (enum state_pool)head.pool;
+    *ret_index = record_of(state, *ret_pool, head.offset);
+    *ret_old = price ? price_before(state, *ret_index, image) : image;
+    return true;
 }
 
 bool state_changed_at(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index)
 {
-    bool price;
-    __builtin_prefetch((const char *)(state->journal + 1) + *at + FETCH_BYTES); /* whoever runs ahead waits for nothing himself */
-    return record_next(state, at, ret_pool, ret_index, &price) != NULL;
+    struct journal_entry head;
+    if (*at >= state->listed.records)
+        return false;
+    if (*at + ENTRIES_AHEAD < state->listed.records) /* whoever runs ahead waits for nothing himself */
+        __builtin_prefetch((const char *)(state->journal + 1) + state->listed.record[*at + ENTRIES_AHEAD]);
+    (void)journal_at(state, state->listed.record[(*at)++], &head);
+    *ret_pool = head.pool == JOURNAL_PRICE ? POOL_CELLS : (enum state_pool)head.pool;
+    *ret_index = record_of(state, *ret_pool, head.offset);
+    return true;
+}
+
+bool state_changed_demand(const struct state *state, uint32_t *at, uint32_t *ret_cell)
+{
+    assert(state->batch == 0);
+    if (*at >= state->listed.demands)
+        return false;
+    *ret_cell = state->listed.demand[(*at)++];
+    return true;
 }
 
 void state_wipe_journal(struct state *state)
 {
     assert(state->batch == 0);
+    state->listed.records = state->listed.ids = state->listed.demands = 0;
     uint64_t used = atomic_exchange(&state->journal->used, 0);
     memset(state->journal + 1, 0, used);
 }

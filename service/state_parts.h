@@ -9,7 +9,7 @@
  *   newest    newest batch per STATE_BLOCK records, so that "changed since" needs no look at each of them. An upper bound: not undone
  *
  * Invariant  every block but `newest`, a link's `priced` and `line_stale` is saved to the journal before its first change in a batch,
- *            once: its first word is the batch that saved it. Of a cell the price may be saved first and the rest later. So the undo of a batch is exact, indexes included, and the journal cannot run over.
+ *            once: its first word is the batch that saved it. Of a cell the demand or the price may be saved first and the rest later. So the undo of a batch is exact, indexes included, and the journal cannot run over.
  * Numbers    of records are kept plus one: a file of zeros is an empty, valid one. */
 #ifndef SERVICE_STATE_PARTS_H
 #define SERVICE_STATE_PARTS_H
@@ -77,6 +77,7 @@ struct state_file { /* the first page */
         filled; /* 1 once what Redis held is in, or a batch was committed: until then the file counts as fresh */
     _Atomic uint64_t deleted;
     _Atomic uint64_t lines_of[2]; /* the cache and the models that its lines were last wholly published for; 0 = none */
+    _Atomic uint64_t lines_owed;  /* 1: the line of some cell could not be written */
     struct pool_entry pool[POOL_COUNT];
     struct pool_meta meta[POOL_COUNT];
     uint64_t ids_offset; /* two generations of ids_count words: epoch << 48 | 48 bits of the hash */
@@ -92,7 +93,7 @@ struct journal {
     uint64_t reserved[6];
 };
 
-enum { JOURNAL_BLOCK = POOL_COUNT, JOURNAL_ID, JOURNAL_PRICE };
+enum { JOURNAL_BLOCK = POOL_COUNT, JOURNAL_ID, JOURNAL_PRICE, JOURNAL_DEMAND };
 
 struct journal_entry { /* followed by the old image, padded to 8 */
     uint64_t offset;   /* in the file */
@@ -112,36 +113,78 @@ _Static_assert(offsetof(struct cell_record, demand) == PRICE_SMALL + sizeof(uint
 _Static_assert(offsetof(struct cell_record, opened) > PRICE_SMALL && offsetof(struct cell_record, guards) > PRICE_SMALL,
                "what pricing changes is in the word or the tail");
 _Static_assert(sizeof(struct price_image) % 8 == 0, "journalled in 8-byte words");
-/* A cell whose price is saved first and then the rest, in two more entries, takes so much more than one that is saved at once. */
-#define PRICE_SPLIT_BYTES (2 * sizeof(struct journal_entry))
+
+/* Image of the part of a cell that demand changes: the same small word, and the sums behind it. */
+#define DEMAND_END (offsetof(struct cell_record, rates) + sizeof(struct demand_rates))
+struct demand_image {
+    struct state_head head;
+    unsigned char sums[DEMAND_END - PRICE_SMALL];
+};
+_Static_assert(offsetof(struct cell_record, rates) == offsetof(struct cell_record, demand) + sizeof(struct demand),
+               "one piece");
+_Static_assert(offsetof(struct cell_record, event_count) > PRICE_SMALL, "what demand changes is in one piece");
+_Static_assert(sizeof(struct demand_image) % 8 == 0, "journalled in 8-byte words");
+
+/* A cell whose demand, price and rest are saved one after the other, in four entries, takes so much more than one that is saved at
+ * once: three more entries, and head and small word once more. */
+#define CELL_SPLIT_BYTES (3 * sizeof(struct journal_entry) + sizeof(struct state_head) + sizeof(uint64_t))
+
+/* Of the newest batch, in the order of first touch: who looks what changed need not walk through images. Room for all that there can be:
+ * memory that the kernel gives when it is touched. */
+struct listed {
+    uint64_t *record; /* where in the journal a record's entry is, or a price's */
+    uint64_t *id;     /* and an id word's */
+    uint32_t *demand; /* cells whose demand was saved by itself */
+    uint32_t records, ids, demands;
+};
 
 struct state {
     struct state_file *file;
     struct journal *journal;
     uint64_t bytes;
     uint64_t batch;              /* open batch, 0 = none */
-    uint64_t *price_only;        /* bit per cell: in this batch its price was saved, and nothing else of it */
-    bool any_price_only;
+    uint32_t *saved; /* per cell: the turn in which parts of it were saved, and nothing else of it, + SAVED_* */
+    uint32_t turn;   /* of the batch, in steps of SAVED_PARTS: never 0 in one */
+    struct listed listed;
     struct cell_record *before;  /* what state_changed() shows of a price's image */
     int64_t wake_ms[POOL_COUNT]; /* nothing in the pool's wheel needs a look before this; INT64_MIN = not known yet */
 };
 
 /* journal_save - the old image of `bytes` at `target`, before they change. */
 void journal_save(struct state *state, void *target, uint32_t bytes, uint32_t pool);
-/* journal_save_price - the same of the part of a cell that pricing changes. journal_save_rest - and later of the other parts. */
+/* journal_save_price, _demand - the same of the part of a cell that pricing changes, or demand. journal_save_rest - and later of what
+ * was not `saved`. */
 void journal_save_price(struct state *state, const struct cell_record *record);
-void journal_save_rest(struct state *state, struct cell_record *record);
-/* journal_next - the entries of the last committed batch, from *at = 0 on: the old image, or NULL at the end. */
-const void *journal_next(const struct state *state, uint64_t *at, struct journal_entry *ret);
+void journal_save_demand(struct state *state, const struct cell_record *record, uint32_t cell);
+void journal_save_rest(struct state *state, struct cell_record *record, uint32_t saved);
+/* journal_at - the old image of the entry at a place that is listed. */
+const void *journal_at(const struct state *state, uint64_t place, struct journal_entry *ret);
+/* listed_setup, listed_teardown - of what is kept beside the file; a batch that was committed is listed again. False: out of memory. */
+bool listed_setup(struct state *state);
+void listed_teardown(struct state *state);
 /* journal_recover - undo a batch that its owner left open. False when memory ran out. */
 bool journal_recover(struct state *state);
 
 /* due_unlink - take a record out of the wheel; its link is saved already. */
 void due_unlink(struct state *state, enum state_pool pool, uint32_t index);
 
-static inline size_t price_only_bytes(const struct state *state)
+enum { SAVED_PRICE = 1, SAVED_DEMAND = 2, SAVED_PARTS = 4 };
+
+/* Which parts of a cell were saved in this batch, and no more than these parts. */
+static inline uint32_t parts_saved(const struct state *state, uint32_t cell)
 {
-    return (state->file->pool[POOL_CELLS].capacity / 64 + 1) * sizeof(uint64_t);
+    uint32_t saved = state->saved[cell];
+    return saved / SAVED_PARTS == state->turn / SAVED_PARTS ? saved % SAVED_PARTS : 0;
+}
+
+static inline void parts_set_saved(struct state *state, uint32_t cell, uint32_t parts)
+{
+    state->saved[cell] = state->turn + parts;
+}
+
+static inline size_t saved_bytes(const struct state *state)
+{
+    return ((size_t)state->file->pool[POOL_CELLS].capacity + 1) * sizeof(uint32_t);
 }
 
 static inline void *state_part(const struct state *state, uint64_t offset)

@@ -157,7 +157,7 @@ Test(state, a_batch_lists_what_it_changed_with_the_images_before)
     state_close(state);
 }
 
-/* ---- a cell of which only the price is saved ------------------------------------------------------------------------ */
+/* ---- a cell of which only the price or the demand is saved ------------------------------------------------------------------------ */
 
 /* A committed cell in which no byte is what a fresh record has there. */
 static uint32_t put_cell(struct state *state, struct cell_record *ret)
@@ -181,30 +181,37 @@ static void change_price(struct state *state, uint32_t at)
     memset(&record->published, 'p', sizeof *record - offsetof(struct cell_record, published));
 }
 
+static void change_demand(struct state *state, uint32_t at)
+{
+    struct cell_record *record = state_touch_demand(state, at);
+    record->event_count++;
+    memset(&record->demand, 'd', sizeof record->demand);
+    memset(&record->rates, 'r', sizeof record->rates);
+}
+
 static void change_all(struct state *state, uint32_t at)
 {
     struct cell_record *record = state_touch(state, POOL_CELLS, at);
     memset(&record->product, 'a', sizeof *record - sizeof record->head);
 }
 
-Test(state, a_price_is_undone_to_the_last_byte_in_whatever_order_its_cell_was_touched)
+Test(state, a_part_is_undone_to_the_last_byte_in_whatever_order_its_cell_was_touched)
 {
-    void (*const order[][3])(struct state *, uint32_t) = {
-        { change_price, NULL, NULL },
-        { change_price, change_all, NULL },
-        { change_all, change_price, NULL },
-        { change_price, change_price, change_all },
-        { change_price, change_all, change_price },
-    };
+    void (*const change[])(struct state *, uint32_t) = { NULL, change_price, change_demand, change_all };
+    void (*order[64][3])(struct state *, uint32_t);
+    for (size_t i = 0; i < 64; i++)
+        for (size_t n = 0; n < 3; n++)
+            order[i][n] = change[i >> 2 * n & 3u];
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
         bool fresh;
         struct cell_record before;
         struct state *state = open_partition(&fresh);
         uint32_t at = put_cell(state, &before);
         state_begin(state, 2); /* the owner dies inside this one */
-        for (unsigned n = 0; n < 3 && order[i][n] != NULL; n++)
-            order[i][n](state, at);
-        cr_assert_neq(memcmp(state_at(state, POOL_CELLS, at), &before, sizeof before), 0);
+        for (unsigned n = 0; n < 3; n++)
+            if (order[i][n] != NULL)
+                order[i][n](state, at);
+        cr_assert_eq(memcmp(state_at(state, POOL_CELLS, at), &before, sizeof before) == 0, i == 0);
         state_close(state);
 
         state = open_partition(&fresh);
@@ -218,6 +225,62 @@ Test(state, a_price_is_undone_to_the_last_byte_in_whatever_order_its_cell_was_to
         teardown();
         setup();
     }
+}
+
+/* How often a cell is listed with what was published before (*ret, the first time), and how often for its demand. */
+static void count_listed(const struct state *state, unsigned *ret_with, unsigned *ret_demand, int64_t *ret)
+{
+    uint64_t from = 0, ahead = 0;
+    enum state_pool pool;
+    uint32_t index, seen = 0, of_demand = 0;
+    const struct state_head *head;
+    *ret_with = *ret_demand = 0;
+    while (state_changed(state, &from, &pool, &index, &head))
+        if ((*ret_with)++ == 0)
+            *ret = ((const struct cell_record *)(const void *)head)->published;
+    while (state_changed_at(state, &ahead, &pool, &index))
+        seen++;
+    while (state_changed_demand(state, &of_demand, &index))
+        (*ret_demand)++;
+    cr_assert_eq(seen, *ret_with);
+}
+
+Test(state, a_cell_is_listed_with_its_price_unless_demand_alone_was_touched)
+{
+    void (*const change[])(struct state *, uint32_t) = { NULL, change_price, change_demand, change_all };
+    bool fresh;
+    struct cell_record before;
+    struct state *state = open_partition(&fresh);
+    uint32_t at = put_cell(state, &before);
+    for (uint64_t i = 1; i < 64; i++) {
+        int64_t published = ((const struct cell_record *)state_at(state, POOL_CELLS, at))->published, listed = 0;
+        bool price = false, demand = false;
+        state_begin(state, i + 1);
+        for (unsigned n = 0; n < 3; n++) {
+            unsigned what = (unsigned)(i >> 2 * n & 3u);
+            if (what == 0)
+                continue;
+            change[what](state, at);
+            demand = demand || what == 2;
+            price = price || what != 2;
+        }
+        state_commit(state);
+        unsigned with, by_demand;
+        count_listed(state, &with, &by_demand, &listed);
+        cr_assert_eq(with, price ? 1 : 0, "order %u", (unsigned)i);
+        cr_assert_leq(by_demand, demand ? 1 : 0, "order %u", (unsigned)i);
+        cr_assert_geq(with + by_demand, 1, "order %u", (unsigned)i);
+        cr_assert(!price || listed == published, "order %u", (unsigned)i);
+        if (i % 7 != 0)
+            continue;
+        state_close(state); /* what was committed is listed for the next owner, too */
+        state = open_partition(&fresh);
+        unsigned again, demand_again;
+        count_listed(state, &again, &demand_again, &listed);
+        cr_assert(again == with && demand_again == by_demand && (!price || listed == published), "order %u",
+                  (unsigned)i);
+    }
+    state_close(state);
 }
 
 Test(state, a_price_that_changed_is_listed_once_with_what_stood_before)
@@ -591,6 +654,7 @@ static void change_everything(struct state *state)
     state_set_due(state, POOL_OFFERS, state_find(state, POOL_OFFERS, key(31)), 70000);
     state_delete(state, POOL_OFFERS, state_find(state, POOL_OFFERS, key(30)));
     uint32_t cell = state_find(state, POOL_CELLS, key(40));
+    state_touch_demand(state, cell)->event_count = 9;
     state_touch_price(state, cell)->published = 95;
     ((struct cell_record *)state_touch(state, POOL_CELLS, cell))->list = 90;
     state_touch_price(state, cell)->floor = 50;
@@ -638,6 +702,7 @@ static void check_either(struct state *state, int step)
     cr_assert_eq(cell->published, after ? 95 : 100, "step %d", step);
     cr_assert_eq(cell->list, after ? 90 : 100, "step %d", step);
     cr_assert_eq(cell->floor, after ? 50 : 0, "step %d", step);
+    cr_assert_eq(cell->event_count, after ? 9 : 0, "step %d", step);
     uint32_t count = 0;
     for (uint32_t at = state_first(state, POOL_OFFERS, 0); at != STATE_NONE; at = state_next(state, POOL_OFFERS, at))
         count++;
