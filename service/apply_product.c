@@ -20,6 +20,12 @@ static struct rialto_key sku_key(const struct worker *worker, const char *sku)
     return key_of_id(worker->control->secret, sku, strlen(sku));
 }
 
+static bool has_key(const struct partition *partition, enum state_pool pool, uint32_t index, struct rialto_key key)
+{
+    return index != STATE_NONE &&
+           key_equal(((const struct state_head *)state_at(partition->state, pool, index))->key, key);
+}
+
 static struct subject subject_of(struct worker *worker, struct partition *partition, const struct signal *signal)
 {
     struct subject subject = { STATE_NONE, place_of(worker, signal->zone), STATE_NONE, STATE_NONE, -1 };
@@ -36,33 +42,37 @@ static struct subject subject_of(struct worker *worker, struct partition *partit
     return subject;
 }
 
-static bool same_currency(const struct partition *partition, const struct subject *subject, const struct signal *signal)
+/* `letters`: "" where none is named. */
+static bool same_currency(const struct partition *partition, const struct subject *subject, const char *letters)
 {
-    if (!signal_has(signal, SIGNAL_FIELD_currency))
+    if (letters[0] == '\0')
         return true;
     const struct cell_record *cell = state_at(partition->state, POOL_CELLS, subject->priced);
-    const struct currency *currency = currency_find(signal->currency);
+    const struct currency *currency = currency_find(letters);
     return currency != NULL && currency->number == cell->currency;
 }
 
-/* A seller's name as a product keeps it: six bytes of its keyed hash; zeros for no name. */
-static void seller_hash(const struct worker *worker, const struct signal *signal, uint8_t ret[SELLER_BYTES])
+static const char *seller_of(const struct signal *signal)
+{
+    return signal_has(signal, SIGNAL_FIELD_seller) ? signal->seller : NULL;
+}
+
+/* A seller's name as a product keeps it: six bytes of its keyed hash; zeros for no name (NULL). */
+static void seller_hash(const struct worker *worker, const char *name, uint8_t ret[SELLER_BYTES])
 {
     memset(ret, 0, SELLER_BYTES);
-    if (!signal_has(signal, SIGNAL_FIELD_seller))
+    if (name == NULL)
         return;
-    uint64_t hash = key_of_id(worker->control->secret, signal->seller, strlen(signal->seller)).lo;
+    uint64_t hash = key_of_id(worker->control->secret, name, strlen(name)).lo;
     memcpy(ret, &hash, SELLER_BYTES);
     ret[0] |= 1u;
 }
 
-/* What moves a seller's price is said by this seller. Demand is said by the shop for all of them, and need not say whose product it is. */
-static bool seller_may(const struct worker *worker, const struct product_record *product, const struct signal *signal)
+/* What moves a seller's price is said by this seller. */
+static bool seller_may(const struct worker *worker, const struct product_record *product, const char *name)
 {
     uint8_t seller[SELLER_BYTES];
-    if (signal->type == SIGNAL_demand && !signal_has(signal, SIGNAL_FIELD_seller))
-        return true;
-    seller_hash(worker, signal, seller);
+    seller_hash(worker, name, seller);
     return memcmp(seller, product->seller, SELLER_BYTES) == 0;
 }
 
@@ -88,7 +98,7 @@ static uint32_t product_upsert(struct worker *worker, struct partition *partitio
             return STATE_NONE;
         partition->product[product].picture = partition->product[product].slot = 0;
         struct product_record *fresh = state_touch(partition->state, POOL_PRODUCTS, product);
-        seller_hash(worker, signal, fresh->seller);
+        seller_hash(worker, seller_of(signal), fresh->seller);
     }
     struct product_record *record = state_touch(partition->state, POOL_PRODUCTS, product);
     memcpy(record->sku, signal->sku, sizeof record->sku);
@@ -110,7 +120,7 @@ static enum signal_reason product_check(struct worker *worker, const struct part
     const char *category = signal->category;
     if (subject->product != STATE_NONE) {
         const struct product_record *known = state_at(partition->state, POOL_PRODUCTS, subject->product);
-        if (!seller_may(worker, known, signal))
+        if (!seller_may(worker, known, seller_of(signal)))
             return REASON_other_seller;
         if (!signal_has(signal, SIGNAL_FIELD_category))
             category = known->category;
@@ -177,28 +187,28 @@ static enum signal_reason apply_product(struct worker *worker, struct partition 
     return REASON_none;
 }
 
-/* ---- demand, supply, competitor ------------------------------------------------------------------------------ */
+/* ---- demand ------------------------------------------------------------------------------ */
 
 /* A cart costs nothing to fill: one with a million units in it is no more wish to buy than one with a hundred. */
-static int64_t quantity_of(const struct worker *worker, const struct signal *signal)
+static int64_t quantity_of(const struct worker *worker, const struct wire_demand *demand)
 {
-    int64_t quantity = signal_has(signal, SIGNAL_FIELD_quantity) ? signal->quantity : MICRO;
     int64_t most = (int64_t)worker->config->act_quantity_max * MICRO;
-    bool paid = signal->event == DEMAND_ORDER || signal->event == DEMAND_RETURN;
-    if (paid || quantity <= most)
-        return quantity;
+    bool paid = demand->event == DEMAND_ORDER || demand->event == DEMAND_RETURN;
+    if (paid || demand->quantity <= most)
+        return demand->quantity;
     metric_add(METRIC_demand_cut_total, 1);
     return most;
 }
 
-static enum signal_reason apply_demand(struct worker *worker, struct partition *partition, const struct signal *signal,
+static enum signal_reason count_demand(struct worker *worker, struct partition *partition,
+                                       const struct wire_record *head, const struct wire_demand *demand,
                                        const struct subject *subject)
 {
-    if (signal->repeated && worker->models->model[subject->model].demand.min_events_micro > 0) {
+    if ((head->flags & WIRE_RECORD_REPEATED) && worker->models->model[subject->model].demand.min_events_micro > 0) {
         metric_add(METRIC_demand_repeated_total, 1); /* with 0 a zone's own demand may be one person's */
         return REASON_repeated;
     }
-    int64_t quantity = quantity_of(worker, signal);
+    int64_t quantity = quantity_of(worker, demand);
     bool counted = false;
     const struct demand_settings *known = NULL; /* whose act is ready: mostly one model's for all zones */
     uint32_t guess = subject->nearest; /* then each time the nearest cell around it */
@@ -211,7 +221,7 @@ static enum signal_reason apply_demand(struct worker *worker, struct partition *
         int model = partition->cell[cell].model >= 0 ? partition->cell[cell].model : subject->model;
         const struct demand_settings *settings = &worker->models->model[model].demand;
         if (settings != known)
-            demand_act_set(&worker->act, settings, (enum demand_event)signal->event, quantity, signal->time_ms);
+            demand_act_set(&worker->act, settings, (enum demand_event)demand->event, quantity, head->time_ms);
         known = settings;
         struct cell_record *record = state_touch_demand(partition->state, cell);
         demand_add_act(&record->demand, &worker->act);
@@ -222,6 +232,55 @@ static enum signal_reason apply_demand(struct worker *worker, struct partition *
     }
     return counted ? REASON_none : REASON_table_full;
 }
+
+/* As subject_of(), from what was found ahead. The cell with a list price is asked for where it matters: as long as no model names zones a
+ * cell has the model of the one that it is priced from. */
+static struct subject subject_of_demand(struct worker *worker, struct partition *partition,
+                                        const struct planned *planned)
+{
+    struct subject subject = { planned->product, planned->place, STATE_NONE, STATE_NONE, -1 };
+    if (!has_key(partition, POOL_PRODUCTS, subject.product, planned->sku))
+        subject.product = state_find(partition->state, POOL_PRODUCTS, planned->sku);
+    if (subject.product == STATE_NONE || subject.place == STATE_NONE)
+        return subject;
+    cells_ready(worker, partition, subject.product);
+    subject.nearest = planned->cell;
+    if (!has_key(partition, POOL_CELLS, subject.nearest, planned->cell_key))
+        subject.nearest = cell_nearest(worker, partition, planned->sku, &worker->place[subject.place]);
+    if (subject.nearest == STATE_NONE)
+        return subject;
+    if (!worker->models->zoned && planned->demand.currency[0] == '\0') {
+        subject.model = partition->cell[subject.nearest].model;
+        return subject;
+    }
+    subject.priced = cell_priced(partition, subject.nearest);
+    if (subject.priced != STATE_NONE)
+        subject.model = cell_model_at(worker, partition, subject.product, subject.priced, subject.place);
+    return subject;
+}
+
+enum signal_reason apply_demand_part(struct worker *worker, struct partition *partition, const struct wire_record *head,
+                                     const struct planned *planned)
+{
+    const struct wire_demand *demand = &planned->demand;
+    struct subject subject = subject_of_demand(worker, partition, planned);
+    if (subject.place == STATE_NONE)
+        return REASON_table_full;
+    if (subject.model < 0)
+        return REASON_unknown_product;
+    /* It is said by the shop for all sellers, and need not say whose product it is. */
+    if (demand->seller != NULL &&
+        !seller_may(worker, state_at(partition->state, POOL_PRODUCTS, subject.product), demand->seller))
+        return REASON_other_seller;
+    if (!same_currency(partition, &subject, demand->currency))
+        return REASON_other_currency;
+    enum signal_reason reason = count_demand(worker, partition, head, demand, &subject);
+    if (reason == REASON_none)
+        product_dirty(partition, subject.product);
+    return reason;
+}
+
+/* ---- supply, competitor ------------------------------------------------------------------------------------- */
 
 static enum signal_reason apply_supply(struct cell_record *record, const struct signal *signal)
 {
@@ -271,23 +330,19 @@ enum signal_reason apply_product_part(struct worker *worker, struct partition *p
         return REASON_table_full;
     if (subject.model < 0)
         return REASON_unknown_product;
-    if (!seller_may(worker, state_at(partition->state, POOL_PRODUCTS, subject.product), signal))
+    if (!seller_may(worker, state_at(partition->state, POOL_PRODUCTS, subject.product), seller_of(signal)))
         return REASON_other_seller;
-    if (!same_currency(partition, &subject, signal))
+    if (!same_currency(partition, &subject, signal->currency))
         return REASON_other_currency;
-    enum signal_reason reason = REASON_none;
-    if (signal->type == SIGNAL_demand) {
-        reason = apply_demand(worker, partition, signal, &subject);
-    } else {
-        uint32_t cell = cell_get(worker, partition, subject.product, subject.place, level_for(worker, &subject),
-                                 subject.nearest);
-        if (cell == STATE_NONE)
-            return REASON_table_full;
-        struct cell_record *record = state_touch(partition->state, POOL_CELLS, cell);
-        const struct cell_record *priced = state_at(partition->state, POOL_CELLS, subject.priced);
-        reason = signal->type == SIGNAL_supply ? apply_supply(record, signal)
-                                               : apply_competitor(worker, record, priced->currency, signal);
-    }
+    uint32_t cell =
+        cell_get(worker, partition, subject.product, subject.place, level_for(worker, &subject), subject.nearest);
+    if (cell == STATE_NONE)
+        return REASON_table_full;
+    struct cell_record *record = state_touch(partition->state, POOL_CELLS, cell);
+    const struct cell_record *priced = state_at(partition->state, POOL_CELLS, subject.priced);
+    enum signal_reason reason = signal->type == SIGNAL_supply
+                                    ? apply_supply(record, signal)
+                                    : apply_competitor(worker, record, priced->currency, signal);
     if (reason == REASON_none)
         product_dirty(partition, subject.product);
     return reason;

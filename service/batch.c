@@ -85,7 +85,9 @@ static void fire_timers(struct worker *worker)
     worker->due.count = 0;
 }
 
-static enum signal_reason apply_owned(struct worker *worker, const struct wire_record *head, const struct signal *signal)
+/* `signal`: NULL of demand's product part, which the plan has read. */
+static enum signal_reason apply_owned(struct worker *worker, const struct wire_record *head,
+                                      const struct signal *signal, const struct planned *planned)
 {
     struct partition *partition = &worker->partition[head->partition];
     if (head->type == WIRE_TYPE_WATCH) {
@@ -98,8 +100,11 @@ static enum signal_reason apply_owned(struct worker *worker, const struct wire_r
     if (reason != REASON_none)
         return reason;
     worker->id_hash = head->id_hash;
-    reason = head->part == PART_PRODUCT ? apply_product_part(worker, partition, signal)
-                                        : apply_customer_part(worker, partition, signal);
+    if (signal == NULL)
+        reason = apply_demand_part(worker, partition, head, planned);
+    else
+        reason = head->part == PART_PRODUCT ? apply_product_part(worker, partition, signal)
+                                            : apply_customer_part(worker, partition, signal);
     if (!signal_reason_rejects(reason))
         once_remember(worker, partition->state, head);
     return reason;
@@ -120,38 +125,38 @@ static enum signal_reason apply_common(struct worker *worker, const struct wire_
     return reason;
 }
 
-static bool is_ours(const struct worker *worker, const struct wire_record *head)
+static void die_of_poison(const struct worker *worker, const char *sku)
 {
-    return head->part == PART_COMMON ||
-           (head->partition < RIALTO_PARTITIONS && worker_owns(worker, head->partition));
+    if (worker->poison_sku != NULL && strcmp(sku, worker->poison_sku) == 0)
+        abort(); /* planted by a test */
 }
 
-/* The whole message is looked at before anything of it takes effect. */
-static bool batch_is_valid(const struct worker *worker, const uint8_t *bytes, size_t size, uint32_t count)
+static enum signal_reason apply_record(struct worker *worker, const uint8_t *bytes, size_t size,
+                                       const struct planned *planned, struct wire_record *ret_head)
 {
-    size_t at = sizeof(struct wire_header);
-    struct wire_record head;
     struct signal signal;
-    for (uint32_t i = 0; i < count; i++)
-        if (!wire_record_decode(bytes, size, &at, &head, &signal) || !is_ours(worker, &head))
-            return false;
-    return at == size;
+    size_t at = planned->at;
+    memcpy(ret_head, bytes + at, sizeof *ret_head);
+    if (planned->demand.sku != NULL) {
+        die_of_poison(worker, planned->demand.sku);
+        return apply_owned(worker, ret_head, NULL, planned);
+    }
+    (void)wire_record_decode(bytes, size, &at, ret_head, &signal); /* as when it was planned */
+    die_of_poison(worker, signal.sku);
+    return ret_head->part == PART_COMMON ? apply_common(worker, ret_head, &signal)
+                                         : apply_owned(worker, ret_head, &signal, planned);
 }
 
-static void apply_records(struct worker *worker, const uint8_t *bytes, size_t size, uint32_t count)
+static void apply_records(struct worker *worker, const uint8_t *bytes, size_t size)
 {
-    size_t at = sizeof(struct wire_header);
     struct wire_record head;
-    struct signal signal;
-    for (uint32_t i = 0; i < count && wire_record_decode(bytes, size, &at, &head, &signal); i++) {
-        if (worker->poison_sku != NULL && strcmp(signal.sku, worker->poison_sku) == 0)
-            abort(); /* planted by a test */
-        enum signal_reason reason = head.part == PART_COMMON ? apply_common(worker, &head, &signal)
-                                                             : apply_owned(worker, &head, &signal);
+    for (uint32_t i = 0; i < worker->plan_count; i++) {
+        plan_fetch(worker, i);
+        enum signal_reason reason = apply_record(worker, bytes, size, &worker->plan[i], &head);
         if (reason != REASON_none)
             finding_add(worker, &head, reason);
     }
-    metric_add(METRIC_records_applied_total, count);
+    metric_add(METRIC_records_applied_total, worker->plan_count);
 }
 
 /* More signals than can be priced one batch after the other: the newest state wins, and is priced with the last of them, or with
@@ -226,7 +231,7 @@ static void moment_next(struct worker *worker)
 bool batch_apply(struct worker *worker, const uint8_t *bytes, size_t size)
 {
     const struct wire_header *header = wire_header_check(bytes, size);
-    if (header == NULL || header->kind != WIRE_BATCH || !batch_is_valid(worker, bytes, size, header->count)) {
+    if (header == NULL || header->kind != WIRE_BATCH || !plan_batch(worker, bytes, size, header->count)) {
         log_line(LOG_ERROR, "BATCH-MALFORMED", "bytes=%zu", size);
         return false;
     }
@@ -238,7 +243,7 @@ bool batch_apply(struct worker *worker, const uint8_t *bytes, size_t size)
     moment_next(worker);
     state_begin(worker->common, worker->batch);
     fire_timers(worker);
-    apply_records(worker, bytes, size, header->count);
+    apply_records(worker, bytes, size);
     if (worker->tick_ms >= worker->models_change_ms) { /* a model begins or ends: who prices what is found anew */
         restart_models(worker);
         worker->zones_changed = worker->terms_stale = true;

@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+#define CACHE_LINE 64u
+
 uint32_t state_capacity(const struct state *state, enum state_pool pool)
 {
     return state->file->pool[pool].capacity;
@@ -298,6 +300,23 @@ uint32_t state_owner(const struct state *state, enum state_pool pool, uint32_t i
 void state_fetch_link(const struct state *state, enum state_pool pool, uint32_t index)
 {
     __builtin_prefetch(link_at(state, pool, index), 1);
+}
+
+void state_fetch_bucket(const struct state *state, enum state_pool pool, struct rialto_key key)
+{
+    const struct pool_entry *entry = &state->file->pool[pool];
+    const struct state_heads *heads = state_part(state, entry->buckets);
+    if (entry->capacity > 0)
+        __builtin_prefetch(&heads[bucket_of(state, pool, key) / STATE_HEADS]);
+}
+
+void state_fetch_demand(const struct state *state, uint32_t cell)
+{
+    const char *record = state_at(state, POOL_CELLS, cell);
+    __builtin_prefetch(record, 1);
+    for (size_t at = PRICE_SMALL; at < DEMAND_END; at += CACHE_LINE)
+        __builtin_prefetch(record + at, 1);
+    __builtin_prefetch(record + DEMAND_END - 1, 1);
 }
 
 uint32_t state_count(const struct state *state, enum state_pool member_pool, uint32_t owner)

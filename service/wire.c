@@ -163,16 +163,25 @@ size_t wire_record_encode(const struct signal *signal, enum signal_part part, ui
 
 /* ---- decoding ------------------------------------------------------------------------------------------------ */
 
-static bool get_text(const struct signal_row *row, const uint8_t *from, size_t bytes, char *to)
+/* A text of this field, with its terminator and no other. */
+static bool text_valid(const struct signal_row *row, const uint8_t *from, size_t bytes)
 {
+    const char *text = (const char *)from;
     if (bytes == 0 || bytes > row->size || from[bytes - 1] != 0 || memchr(from, 0, bytes) != from + bytes - 1)
         return false;
-    memcpy(to, from, bytes);
     if (row->kind == FIELD_CURRENCY)
-        return bytes == 4 && currency_find(to) != NULL;
+        return bytes == 4 && currency_find(text) != NULL;
     if (row->kind == FIELD_ZONE)
-        return zone_name_valid(to, bytes - 1);
-    return (int64_t)bytes - 1 >= row->low && (int64_t)bytes - 1 <= row->high && text_is_plain(to);
+        return zone_name_valid(text, bytes - 1);
+    return (int64_t)bytes - 1 >= row->low && (int64_t)bytes - 1 <= row->high && text_is_plain(text);
+}
+
+static bool get_text(const struct signal_row *row, const uint8_t *from, size_t bytes, char *to)
+{
+    if (!text_valid(row, from, bytes))
+        return false;
+    memcpy(to, from, bytes);
+    return true;
 }
 
 static bool get_number(const struct signal_row *row, const uint8_t *from, size_t bytes, char *to)
@@ -281,21 +290,118 @@ void wire_lock_of(const struct signal *signal, struct wire_lock *ret)
     memcpy(ret, signal->lock, lock_bytes(ret->count));
 }
 
+static bool get_head(const uint8_t *bytes, size_t size, size_t at, struct wire_record *ret)
+{
+    if (at > size || size - at < sizeof *ret)
+        return false;
+    memcpy(ret, bytes + at, sizeof *ret);
+    if (ret->bytes < sizeof *ret || ret->bytes > WIRE_RECORD_MAX || ret->bytes % 8 != 0 || ret->bytes > size - at)
+        return false;
+    if (!type_valid(ret->type, ret->part) || ret->partition >= RIALTO_PARTITIONS || !flags_valid(ret))
+        return false;
+    if (ret->number > WIRE_NUMBER_MAX || (ret->number != 0 && ret->id_hash == 0))
+        return false;
+    return ret->field_count <= SIGNAL_FIELD_COUNT && ret->time_ms >= 0 && ret->time_ms <= TIME_MS_MAX;
+}
+
+/* ---- demand, read where it lies ------------------------------------------------------------------------------- */
+
+#define BIT(member)     (UINT64_C(1) << SIGNAL_FIELD_##member)
+#define DEMAND_REQUIRED (BIT(sku) | BIT(event))
+
+static bool take_number(unsigned field, int64_t value, struct wire_demand *ret)
+{
+    const struct signal_row *row = &signal_rows[field];
+    if (field == SIGNAL_FIELD_event) {
+        ret->event = (uint8_t)value;
+        return value >= 0 && value <= DEMAND_RETURN; /* CHOICES_EVENT has their order */
+    }
+    if (field == SIGNAL_FIELD_quantity)
+        ret->quantity = value;
+    return value >= row->low && value <= row->high; /* an amount is checked, and tells a price nothing */
+}
+
+static bool take_text(unsigned field, const uint8_t *from, size_t bytes, struct wire_demand *ret)
+{
+    const char *text = (const char *)from;
+    if (!text_valid(&signal_rows[field], from, bytes))
+        return false;
+    switch (field) {
+    case SIGNAL_FIELD_sku:
+        ret->sku = text;
+        ret->sku_bytes = (uint8_t)(bytes - 1);
+        break;
+    case SIGNAL_FIELD_zone: ret->zone = text; break;
+    case SIGNAL_FIELD_seller:
+        ret->seller = text;
+        ret->seller_bytes = (uint8_t)(bytes - 1);
+        break;
+    default: memcpy(ret->currency, text, sizeof ret->currency);
+    }
+    return true;
+}
+
+static bool take_field(unsigned field, const uint8_t *from, size_t bytes, struct wire_demand *ret)
+{
+    int64_t value;
+    switch (field) {
+    case SIGNAL_FIELD_sku:
+    case SIGNAL_FIELD_zone:
+    case SIGNAL_FIELD_seller:
+    case SIGNAL_FIELD_currency: return take_text(field, from, bytes, ret);
+    case SIGNAL_FIELD_event:
+    case SIGNAL_FIELD_quantity:
+    case SIGNAL_FIELD_amount:
+        if (bytes != sizeof value)
+            return false;
+        memcpy(&value, from, sizeof value);
+        return take_number(field, value, ret);
+    default: return false;
+    }
+}
+
+static bool take_fields(const struct wire_record *head, const uint8_t *bytes, struct wire_demand *ret)
+{
+    uint64_t present = 0;
+    size_t at = sizeof *head;
+    for (uint32_t i = 0; i < head->field_count; i++) {
+        uint16_t length;
+        if (head->bytes - at < FIELD_HEAD_BYTES)
+            return false;
+        unsigned field = bytes[at];
+        memcpy(&length, bytes + at + 2, sizeof length);
+        if (bytes[at + 1] != 0 || field >= SIGNAL_FIELD_COUNT || present >> field & 1u)
+            return false;
+        at += FIELD_HEAD_BYTES;
+        if (head->bytes - at < length || !take_field(field, bytes + at, length, ret))
+            return false;
+        present |= UINT64_C(1) << field;
+        at += length;
+    }
+    return head->bytes - at < 8 && (present & DEMAND_REQUIRED) == DEMAND_REQUIRED;
+}
+
+enum wire_read wire_demand_decode(const uint8_t *bytes, size_t size, size_t *at, struct wire_record *ret_head,
+                                  struct wire_demand *ret)
+{
+    if (!get_head(bytes, size, *at, ret_head))
+        return WIRE_BAD;
+    if (ret_head->type != SIGNAL_demand || ret_head->part != PART_PRODUCT)
+        return WIRE_OTHER;
+    *ret = (struct wire_demand){ .zone = "", .quantity = MICRO };
+    if (!take_fields(ret_head, bytes + *at, ret))
+        return WIRE_BAD;
+    *at += ret_head->bytes;
+    return WIRE_DEMAND;
+}
+
+/* ---- any record ------------------------------------------------------------------------------------------------- */
+
 bool wire_record_decode(const uint8_t *bytes, size_t size, size_t *at, struct wire_record *ret_head, struct signal *ret)
 {
     struct wire_record head;
-    if (*at > size || size - *at < sizeof head)
+    if (!get_head(bytes, size, *at, &head))
         return false;
-    memcpy(&head, bytes + *at, sizeof head);
-    if (head.bytes < sizeof head || head.bytes > WIRE_RECORD_MAX || head.bytes % 8 != 0 || head.bytes > size - *at)
-        return false;
-    if (!type_valid(head.type, head.part) || head.partition >= RIALTO_PARTITIONS || !flags_valid(&head))
-        return false;
-    if (head.number > WIRE_NUMBER_MAX || (head.number != 0 && head.id_hash == 0))
-        return false;
-    if (head.field_count > SIGNAL_FIELD_COUNT || head.time_ms < 0 || head.time_ms > TIME_MS_MAX)
-        return false;
-
     memset(ret, 0, sizeof *ret);
     ret->type = (enum signal_type)head.type;
     ret->time_ms = head.time_ms;

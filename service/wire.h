@@ -118,6 +118,21 @@ size_t wire_record_encode(const struct signal *signal, enum signal_part part, ui
  * types, kinds, terminators, field numbers, ranges); then the message is to be dropped. */
 bool wire_record_decode(const uint8_t *bytes, size_t size, size_t *at, struct wire_record *ret_head, struct signal *ret);
 
+/* What demand says of a product (PART_PRODUCT), read where it lies: texts are in the message, and end in it. */
+struct wire_demand {
+    const char *sku, *zone, *seller; /* zone "": the world; seller NULL: none is named */
+    int64_t quantity;                /* micro; a million where it was left out */
+    char currency[4];                /* "": none is named */
+    uint8_t event;                   /* enum demand_event */
+    uint8_t sku_bytes, seller_bytes; /* without terminators */
+};
+
+/* wire_demand_decode - the next record, if it is demand's product part: most of what a worker gets. It takes and refuses what
+ * wire_record_decode() does, and *at moves on as there. WIRE_OTHER: it may be a record of another kind; *at stands still. */
+enum wire_read { WIRE_OTHER, WIRE_DEMAND, WIRE_BAD };
+enum wire_read wire_demand_decode(const uint8_t *bytes, size_t size, size_t *at, struct wire_record *ret_head,
+                                  struct wire_demand *ret);
+
 /* wire_lock_of - what a lock was asked for with, as it travelled. */
 void wire_lock_of(const struct signal *signal, struct wire_lock *ret);
 

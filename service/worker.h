@@ -113,6 +113,16 @@ struct pending {
 
 #define ERASURES_KEPT 256u /* a receipt is asked for within milliseconds */
 
+/* A record of the batch that is being applied (plan.c). Of demand's product parts what they say is read already. */
+struct planned {
+    size_t at;                 /* in the message */
+    struct wire_demand demand; /* sku NULL: another kind of record, and nothing below is set */
+    struct rialto_key sku, cell_key;
+    uint32_t place;                 /* STATE_NONE: no memory for it */
+    uint32_t product, cell, around; /* perhaps these; STATE_NONE */
+    uint8_t partition;
+};
+
 struct worker {
     const struct config *config;
     uint32_t index;
@@ -150,6 +160,8 @@ struct worker {
     uint32_t erasures;             /* ever */
     uint64_t id_hash;              /* of the record that is being applied */
     struct demand_act act;         /* of the demand that was counted last */
+    struct planned *plan;          /* of the batch that is applied */
+    uint32_t plan_count, plan_room;
     bool     erased;               /* a forget was in this batch: journals are wiped after it */
     struct mirror *mirror;
     struct pending pending;
@@ -210,8 +222,16 @@ void     places_rebuild(struct worker *worker);
 void     places_policies(struct worker *worker);
 bool     places_chain(struct worker *worker, const char *zone, struct zone_chain *ret);
 
+/* plan.c - reads a batch's records: false if one is not valid, not this worker's, or memory ran out; then none of them is to be applied.
+ * plan_fetch - before record `i` is applied: fetches what those behind it will need. */
+bool plan_batch(struct worker *worker, const uint8_t *bytes, size_t size, uint32_t count);
+void plan_fetch(struct worker *worker, uint32_t i);
+
 /* apply_product.c, apply_common.c, apply_customer.c: one record each; the state is open. */
-enum signal_reason apply_product_part(struct worker *worker, struct partition *partition, const struct signal *signal);
+enum signal_reason apply_product_part(struct worker *worker, struct partition *partition,
+                                      const struct signal *signal); /* not of demand */
+enum signal_reason apply_demand_part(struct worker *worker, struct partition *partition, const struct wire_record *head,
+                                     const struct planned *planned);
 enum signal_reason apply_common_part(struct worker *worker, const struct signal *signal);
 enum signal_reason apply_customer_part(struct worker *worker, struct partition *partition, const struct signal *signal);
 int64_t customer_due_ms(const struct worker *worker, const struct customer_record *record); /* 0 = never */

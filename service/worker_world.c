@@ -118,6 +118,7 @@ void worker_teardown(struct worker *worker)
     journal_teardown(worker);
     commons_teardown(worker);
     timers_fini(&worker->due);
+    free(worker->plan);
     free(worker->place);
     free(worker->place_slot);
     diff_free(worker);

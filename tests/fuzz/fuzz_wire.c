@@ -35,6 +35,33 @@ static void check_record(const struct wire_record *head, const struct signal *si
     require(text_is_plain(signal->sku) && text_is_plain(signal->customer), "control characters");
 }
 
+/* What is read of demand where it lies is what the copy says; both take and refuse the same. */
+static void check_demand(const uint8_t *bytes, size_t size, size_t from, size_t to, const struct signal *signal)
+{
+    struct wire_record head;
+    struct wire_demand demand;
+    size_t at = from;
+    enum wire_read read = wire_demand_decode(bytes, size, &at, &head, &demand);
+    bool other = read == WIRE_OTHER;
+    if (signal == NULL) {
+        require(read != WIRE_DEMAND, "demand that is no record");
+        return;
+    }
+    require(other == (head.type != SIGNAL_demand || head.part != PART_PRODUCT), "demand is not told from others");
+    if (other)
+        return;
+    require(read == WIRE_DEMAND && at == to, "a record that is no demand");
+    bool named = signal_has(signal, SIGNAL_FIELD_seller), counted = signal_has(signal, SIGNAL_FIELD_quantity);
+    require(strcmp(demand.sku, signal->sku) == 0 && demand.sku_bytes == strlen(signal->sku) &&
+                strcmp(demand.zone, signal->zone) == 0 && demand.event == signal->event,
+            "another event");
+    require(demand.quantity == (counted ? signal->quantity : 1000000) && strcmp(demand.currency, signal->currency) == 0,
+            "another quantity");
+    require((demand.seller != NULL) == named && (!named || (strcmp(demand.seller, signal->seller) == 0 &&
+                                                            demand.seller_bytes == strlen(signal->seller))),
+            "another seller");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint8_t *bytes =
@@ -50,7 +77,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (uint32_t i = 0; i < count; i++) {
         struct wire_record head;
         struct signal signal;
-        if (!wire_record_decode(bytes, size, &at, &head, &signal))
+        size_t from = at;
+        bool taken = wire_record_decode(bytes, size, &at, &head, &signal);
+        check_demand(bytes, size, from, at, taken ? &signal : NULL);
+        if (!taken)
             break;
         require(at <= size, "past the end");
         check_record(&head, &signal);

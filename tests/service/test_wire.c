@@ -232,6 +232,71 @@ static void expect_sane(const struct wire_record *head, const struct signal *sig
     cr_assert_leq(signal->segments.count, TERMS_SEGMENTS_MAX);
 }
 
+/* What is read where it lies: as the copy says, or refused with it. Returns whether it is demand's product part. */
+static bool expect_same_demand(const uint8_t *bytes, size_t size, const struct wire_record *head,
+                               const struct signal *signal)
+{
+    struct wire_record again;
+    struct wire_demand demand;
+    size_t at = 0;
+    enum wire_read read = wire_demand_decode(bytes, size, &at, &again, &demand);
+    if (signal == NULL) {
+        cr_assert_neq(read, WIRE_DEMAND, "taken, where the whole record is not");
+        return false;
+    }
+    bool is = head->type == SIGNAL_demand && head->part == PART_PRODUCT;
+    cr_assert_eq(read, is ? WIRE_DEMAND : WIRE_OTHER);
+    if (!is)
+        return false;
+    cr_assert_eq(memcmp(head, &again, sizeof again), 0);
+    cr_assert_eq(at, head->bytes);
+    cr_assert_str_eq(demand.sku, signal->sku);
+    cr_assert_str_eq(demand.zone, signal->zone);
+    cr_assert_str_eq(demand.currency, signal->currency);
+    cr_assert_eq(demand.event, signal->event);
+    cr_assert_eq(demand.quantity, signal_has(signal, SIGNAL_FIELD_quantity) ? signal->quantity : 1000000);
+    cr_assert_eq(demand.seller != NULL, signal_has(signal, SIGNAL_FIELD_seller));
+    if (demand.seller != NULL)
+        cr_assert_str_eq(demand.seller, signal->seller);
+    cr_assert_eq(demand.sku_bytes, strlen(signal->sku));
+    return true;
+}
+
+/* Goal: a worker reads demand in a way of its own, and no byte is told otherwise by it. */
+Test(wire, demand_read_where_it_lies_is_what_the_record_says)
+{
+    static const char *const SAID[] = {
+        "{\"type\":\"demand\",\"sku\":\"milk\",\"event\":\"view\"}",
+        "{\"type\":\"demand\",\"sku\":\"milk-1l\",\"event\":\"return\",\"quantity\":2.5,\"zone\":\"de/"
+        "south\",\"seller\":\"farm\"}",
+        "{\"type\":\"demand\",\"sku\":\"m\",\"event\":\"order\",\"amount\":199,\"currency\":\"EUR\",\"zone\":\"\"}",
+    };
+    unsigned taken = 0, refused = 0;
+    uint64_t random = 88172645463325252u;
+    for (size_t s = 0; s < sizeof SAID / sizeof SAID[0]; s++) {
+        struct signal signal = parsed(SAID[s]), got;
+        struct wire_record head;
+        uint8_t bytes[WIRE_RECORD_MAX];
+        size_t size = wire_record_encode(&signal, PART_PRODUCT, 3, 5, 77, 78, bytes), at = 0;
+        cr_assert(wire_record_decode(bytes, size, &at, &head, &got));
+        cr_assert(expect_same_demand(bytes, size, &head, &got));
+        for (int round = 0; round < 30000; round++) {
+            uint8_t *copy = malloc(size); /* of its own: a byte read past the end is seen */
+            memcpy(copy, bytes, size);
+            for (int flips = 0; flips <= round % 3; flips++) {
+                random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+                copy[random % size] ^= (uint8_t)(random >> 32 & (round & 4 ? 0xFF : 0x0F));
+            }
+            at = 0;
+            bool whole = wire_record_decode(copy, size, &at, &head, &got);
+            taken += expect_same_demand(copy, size, &head, whole ? &got : NULL);
+            refused += !whole;
+            free(copy);
+        }
+    }
+    cr_expect(refused > 1000 && taken > 1000, "the test must see both: refused %u, taken %u", refused, taken);
+}
+
 /* Goal: damage is refused, or leaves a signal that is still one. */
 Test(wire, damaged_records_are_refused_or_still_signals)
 {
