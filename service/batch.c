@@ -173,29 +173,28 @@ static void reprice_later(struct worker *worker)
     }
 }
 
-/* Prices of a partition that has this batch already wait for the next one: they are in its lines as of this tick. */
-static void reprice_all(struct worker *worker)
+/* One partition at a time, from its prices to its lines: what the next step looks at is still near. Prices of a partition that has this
+ * batch already wait for the next one: they are in its lines as of this tick. */
+static void partition_finish(struct worker *worker, struct partition *partition, bool price)
 {
-    for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++) {
-        struct partition *partition = &worker->partition[p];
-        if (partition->state != NULL && partition->dirty_count > 0 && partition_begin(worker, partition))
-            reprice_dirty(worker, partition);
-    }
-    worker->priced_ms = worker->tick_ms;
+    if (price && partition->dirty_count > 0 && partition_begin(worker, partition))
+        reprice_dirty(worker, partition);
+    if (!state_is_open(partition->state))
+        return;
+    state_commit(partition->state);
+    lines_publish_changed(worker, partition);
+    persist_changed(worker, partition->number, partition->state);
+    if (worker->erased)
+        state_wipe_journal(partition->state);
 }
 
-static void commit_all(struct worker *worker)
+static void finish_all(struct worker *worker, bool price)
 {
-    for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++) {
-        struct partition *partition = &worker->partition[p];
-        if (partition->state == NULL || !state_is_open(partition->state))
-            continue;
-        state_commit(partition->state);
-        lines_publish_changed(worker, partition);
-        persist_changed(worker, p, partition->state);
-        if (worker->erased)
-            state_wipe_journal(partition->state);
-    }
+    for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++)
+        if (worker->partition[p].state != NULL)
+            partition_finish(worker, &worker->partition[p], price);
+    if (price)
+        worker->priced_ms = worker->tick_ms;
     state_set_tick(worker->common, worker->tick_ms);
     state_commit(worker->common);
     if (worker->zone_lines_stale)
@@ -254,11 +253,10 @@ bool batch_apply(struct worker *worker, const uint8_t *bytes, size_t size)
     if (worker->change_due != 0 && !change_over(worker, worker->change_due))
         abort(); /* the next process says why, or starts with what is in force */
     worker->change_due = 0;
-    if (header->flags & WIRE_MORE && !change && worker->priced_ms == worker->tick_ms)
+    bool later = header->flags & WIRE_MORE && !change && worker->priced_ms == worker->tick_ms;
+    if (later)
         reprice_later(worker);
-    else
-        reprice_all(worker);
-    commit_all(worker);
+    finish_all(worker, !later);
     restart_step(worker);
     metric_add(METRIC_batches_applied_total, 1);
     observe(header, began_us);

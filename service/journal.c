@@ -34,7 +34,7 @@ static struct journal_cell *note_of(struct worker *worker, uint32_t partition, u
 {
     struct journal_cell *note = &worker->journal.cell[partition][cell];
     if (note->noted) {
-        metric_add(METRIC_journal_coalesced_total, 1);
+        metric_count(METRIC_journal_coalesced_total, 1);
         return note;
     }
     if (!list_add(&worker->journal.open, (struct journal_ref){ cell, partition })) {

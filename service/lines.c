@@ -298,9 +298,9 @@ static void count_move(const struct cell_record *old, const struct cell_record *
     if (old->published == 0 || old->published == now->published || old->published_currency != now->published_currency)
         return;
     int64_t moved = llabs(now->published - old->published);
-    metric_add(METRIC_prices_moved_total, 1);
-    metric_add(METRIC_prices_moved_far_total, 10 * moved >= old->published ? 1 : 0);
-    metric_add(METRIC_prices_moved_guarded_total, (line->flags & RIALTO_CELL_GUARDED) != 0 ? 1 : 0);
+    metric_count(METRIC_prices_moved_total, 1);
+    metric_count(METRIC_prices_moved_far_total, 10 * moved >= old->published ? 1 : 0);
+    metric_count(METRIC_prices_moved_guarded_total, (line->flags & RIALTO_CELL_GUARDED) != 0 ? 1 : 0);
 }
 
 static void publish_cell(struct worker *worker, struct partition *partition, uint32_t cell, const struct cell_record *old)
@@ -344,7 +344,7 @@ static void publish_cell(struct worker *worker, struct partition *partition, uin
     before_note(worker, RIALTO_TABLE_CELLS, record->head.key, record->head.key, &before);
     state_set_line_stale(partition->state, cell, false);
     partition->cell[cell].slot = (uint32_t)slot + 1;
-    metric_add(METRIC_cells_changed_total, 1);
+    metric_count(METRIC_cells_changed_total, 1);
     if (old == NULL)
         return; /* a start: nothing changed for anybody */
     count_move(old, record, &line);

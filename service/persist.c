@@ -103,7 +103,7 @@ static void note_record(struct pending *pending, uint32_t number, enum state_poo
 {
     uint64_t *word = &pending->listed[number][pool][index / 64], bit = UINT64_C(1) << index % 64;
     if (*word & bit) {
-        metric_add(METRIC_mirror_coalesced_total, 1);
+        metric_count(METRIC_mirror_coalesced_total, 1);
         return;
     }
     *word |= bit;

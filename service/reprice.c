@@ -54,7 +54,7 @@ static void price_cell(struct worker *worker, struct partition *partition, uint3
 {
     const struct cell_record *before = cell_at(partition, cell);
     uint64_t rule_hash = worker_rule_hash(worker, model, &worker->place[partition->cell[cell].place]);
-    metric_add(METRIC_cells_repriced_total, 1);
+    metric_count(METRIC_cells_repriced_total, 1);
     if (!result_differs(before, rule_hash, g, result))
         return;
     struct cell_record *record = state_touch_price(partition->state, cell);
