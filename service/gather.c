@@ -96,10 +96,10 @@ static unsigned competitor_prices(const struct cell_record *record, const struct
                                   int64_t ret[COMPETITORS_MAX])
 {
     unsigned count = 0;
-    for (unsigned i = 0; i < COMPETITORS_MAX; i++) {
+    for (unsigned i = 0; i < COMPETITORS_MAX && record->competitor[i].name_hash != 0; i++) { /* places are taken in turn, and kept */
         const struct competitor_price *price = &record->competitor[i];
         int64_t end = price->until_ms != 0 ? price->until_ms : price->time_ms + (int64_t)model->competitor_age_s * 1000;
-        if (price->name_hash == 0 || end <= g->in.now_ms || price->amount == 0 || price->currency != g->currency)
+        if (end <= g->in.now_ms || price->amount == 0 || price->currency != g->currency)
             continue;
         expires(g, end);
         if (count == 0 || price->amount < ret[0])

@@ -2,7 +2,8 @@
 #include "service/gather.h"
 #include "service/metrics.h"
 
-#define CACHE_LINE 64u
+#define CELLS_AHEAD 4u  /* whose records are fetched */
+#define LINKS_AHEAD 16u /* whose places in their lists are */
 
 void product_dirty(struct partition *partition, uint32_t product)
 {
@@ -75,13 +76,47 @@ static void price_cell(struct worker *worker, struct partition *partition, uint3
             i < model->factor_count ? (int32_t)clamp_i64(result->factor_micro[i], 0, INT32_MAX) : 0;
 }
 
-/* On its way while another cell is priced. */
+/* On its way while others are priced: what pricing looks at, and no more, for a core waits for few lines at a time. */
 static void fetch_cell(const struct partition *partition, uint32_t cell)
 {
     const struct cell_record *record = cell_at(partition, cell);
-    for (size_t at = 0; at < sizeof *record; at += CACHE_LINE)
-        __builtin_prefetch((const char *)record + at);
+    __builtin_prefetch(record, 1);
+    __builtin_prefetch(&record->list);
+    __builtin_prefetch(&record->event_count);
+    __builtin_prefetch(&record->demand.first_ms);
+    __builtin_prefetch(&record->supply_time_ms);
+    __builtin_prefetch(&record->competitor[0]);
+    __builtin_prefetch(&record->published, 1);
+    __builtin_prefetch(&record->factor_micro[0], 1);
+    __builtin_prefetch(&record->published_currency, 1);
     __builtin_prefetch(&partition->cell[cell]);
+}
+
+/* Most cells of a product were opened one after the other: those that come lie as far apart as the last two. Where they do not, something
+ * else is fetched, and nothing is lost but that. */
+static void fetch_ahead(const struct partition *partition, uint32_t cell, uint32_t next, uint32_t end)
+{
+    uint32_t step = next - cell, record = next + step * CELLS_AHEAD, link = next + step * LINKS_AHEAD;
+    if (record < end)
+        fetch_cell(partition, record);
+    if (link < end)
+        state_fetch_link(partition->state, POOL_CELLS, link);
+}
+
+/* Products are priced in no order of memory: where one's cells begin is fetched two products ahead, and the first of them one ahead. */
+static void fetch_product(const struct partition *partition, uint32_t i)
+{
+    if (i + 2 < partition->dirty_count) {
+        state_fetch_link(partition->state, POOL_PRODUCTS, partition->dirty[i + 2]);
+        __builtin_prefetch(&((const struct product_record *)state_at(partition->state, POOL_PRODUCTS, partition->dirty[i + 2]))->category);
+    }
+    if (i + 1 >= partition->dirty_count)
+        return;
+    uint32_t cell = state_first(partition->state, POOL_CELLS, partition->dirty[i + 1]);
+    if (cell == STATE_NONE)
+        return;
+    fetch_cell(partition, cell);
+    state_fetch_link(partition->state, POOL_CELLS, cell);
 }
 
 /* When this product is to be looked at again: 0 = only when something is heard of it. */
@@ -91,14 +126,13 @@ static int64_t reprice_product(struct worker *worker, struct partition *partitio
     int64_t due = INT64_MAX;
     const char *category = owner->category;
     cells_ready(worker, partition, product);
-    uint32_t next, then;
+    uint32_t next, end = state_end(partition->state, POOL_CELLS);
     for (uint32_t cell = state_first(partition->state, POOL_CELLS, product); cell != STATE_NONE; cell = next) {
         uint32_t priced = cell_priced(partition, cell);
         next = state_next(partition->state, POOL_CELLS, cell);
         int32_t number = partition->cell[cell].model;
-        then = next == STATE_NONE ? STATE_NONE : state_next(partition->state, POOL_CELLS, next);
-        if (then != STATE_NONE)
-            fetch_cell(partition, then); /* the next one is on its way already */
+        if (next != STATE_NONE)
+            fetch_ahead(partition, cell, next, end);
         if (priced == STATE_NONE || number < 0 || !opens(worker, cell_at(partition, cell), &worker->models->model[number]))
             continue;
         const struct model *model = &worker->models->model[number];
@@ -125,6 +159,7 @@ void reprice_dirty(struct worker *worker, struct partition *partition)
     commons_begin(worker);
     for (uint32_t i = 0; i < partition->dirty_count; i++) {
         uint32_t product = partition->dirty[i];
+        fetch_product(partition, i);
         state_set_due(partition->state, POOL_PRODUCTS, product, reprice_product(worker, partition, product));
         state_set_priced(partition->state, product, worker->tick_ms);
         partition->product[product].dirty = false;
