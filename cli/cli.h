@@ -1,6 +1,6 @@
 /* cli.h - what the sub-commands of `rialto` share: options, finding the instance, exit statuses.
  *
- *   main.c --table of commands--> quote.c explain.c signal.c watch.c replay.c check.c status.c rejects.c change.c simulate.c try.c top.c */
+ *   main.c --table of commands--> quote.c explain.c signal.c watch.c replay.c check.c status.c rejects.c change.c simulate.c try.c top.c ... */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
@@ -41,7 +41,7 @@ struct cli_command {
 
 extern const struct cli_command cli_quote, cli_explain, cli_signal, cli_watch, cli_replay, cli_check, cli_status,
     cli_rejects, cli_apply, cli_rollback, cli_pin, cli_freeze, cli_diff, cli_changes, cli_simulate, cli_try,
-    cli_forget, cli_export, cli_inventory, cli_keys, cli_lock, cli_import, cli_notice, cli_top;
+    cli_forget, cli_export, cli_inventory, cli_keys, cli_lock, cli_import, cli_notice, cli_top, cli_catalogue;
 
 /* cli_parse - take options off a command's line; operands stay in order from argv[optind] on.
  *   own   the command's own long options (a zeroed entry at the end); their `val` must be >= CLI_OWN
@@ -53,6 +53,8 @@ int cli_parse(struct cli *cli, int argc, char *argv[], const struct option own[]
 
 /* cli_number - a whole decimal number within bounds, else false after a message that names the option. */
 bool cli_number(const char *option, const char *text, double low, double high, double *ret);
+/* cli_time - a time by RFC 3339 or in Unix milliseconds, after 1970, else false after a message. */
+bool cli_time(const char *option, const char *text, int64_t *ret_ms);
 
 /* cli_open_cache - RIALTO_OK, or says why it cannot be read. */
 enum rialto_status cli_open_cache(const struct cli *cli, struct rialto **ret);

@@ -1,5 +1,6 @@
 /* common.c - options and the way to the instance. */
 #include "cli/cli.h"
+#include "service/signal_rows.h"
 
 #include <errno.h>
 #include <math.h>
@@ -73,6 +74,21 @@ bool cli_number(const char *option, const char *text, double low, double high, d
     }
     *ret = value;
     return true;
+}
+
+bool cli_time(const char *option, const char *text, int64_t *ret_ms)
+{
+    char *end;
+    errno = 0;
+    long long ms = strtoll(text, &end, 10);
+    if (end != text && *end == '\0' && errno == 0 && ms > 0) {
+        *ret_ms = ms;
+        return true;
+    }
+    if (time_parse(text, ret_ms) && *ret_ms > 0)
+        return true;
+    cli_say("%s wants a time like 2026-11-26T14:00:00Z, not \"%s\"", option, text);
+    return false;
 }
 
 static void on_signal(int number)

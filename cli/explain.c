@@ -387,10 +387,7 @@ static bool take(void *user, int option, const char *argument)
         return false;
     case OWN_AT:
         options->past = true;
-        if (time_parse(argument, &options->at_ms) && options->at_ms >= 0)
-            return true;
-        cli_say("--at wants a time like 2026-11-26T14:00:00Z, not \"%s\"", argument);
-        return false;
+        return cli_time("--at", argument, &options->at_ms);
     default: return false;
     }
 }

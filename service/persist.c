@@ -27,16 +27,6 @@ struct stored_head {
     uint32_t bytes;
 };
 
-union any_record {
-    struct state_head head;
-    struct product_record product;
-    struct cell_record cell;
-    struct customer_record customer;
-    struct offer_record offer;
-    struct zone_record zone;
-    struct source_record source;
-};
-
 static void put(struct worker *worker, uint32_t number, enum state_pool pool, const struct state_head *record)
 {
     unsigned char value[sizeof(struct stored_head) + sizeof(union any_record)];
@@ -364,6 +354,22 @@ static void load_ids(struct loading *loading, const void *value, size_t bytes)
     }
 }
 
+bool persist_read(char kind, struct rialto_key key, const void *value, size_t bytes, enum state_pool *ret_pool, union any_record *ret)
+{
+    struct stored_head head = {0};
+    enum state_pool pool = POOL_PRODUCTS;
+    while (pool < POOL_COUNT && STATE_POOL_LETTER[pool] != kind)
+        pool++;
+    if (pool == POOL_COUNT || bytes != sizeof head + state_record_bytes(pool))
+        return false;
+    memset(ret, 0, sizeof *ret);
+    memcpy(&head, value, sizeof head);
+    memcpy(ret, (const char *)value + sizeof head, state_record_bytes(pool));
+    end_texts(pool, ret);
+    *ret_pool = pool;
+    return head.layout == STATE_RECORDS && head.bytes == state_record_bytes(pool) && stored_is_valid(pool, key, ret);
+}
+
 static void load_record(void *user, char kind, struct rialto_key key, const void *value, size_t bytes)
 {
     struct loading *loading = user;
@@ -371,21 +377,9 @@ static void load_record(void *user, char kind, struct rialto_key key, const void
         load_ids(loading, value, bytes);
         return;
     }
-    struct stored_head head = {0};
     union any_record record;
-    memset(&record, 0, sizeof record);
-    enum state_pool pool = POOL_PRODUCTS;
-    while (pool < POOL_COUNT && STATE_POOL_LETTER[pool] != kind)
-        pool++;
-    bool good = pool < POOL_COUNT && bytes == sizeof head + state_record_bytes(pool);
-    if (good) {
-        memcpy(&head, value, sizeof head);
-        memcpy(&record, (const char *)value + sizeof head, state_record_bytes(pool));
-        end_texts(pool, &record);
-        good = head.layout == STATE_RECORDS && head.bytes == state_record_bytes(pool) && stored_is_valid(pool, key, &record) &&
-               state_load(loading->state, pool, &record.head);
-    }
-    if (!good) {
+    enum state_pool pool;
+    if (!persist_read(kind, key, value, bytes, &pool, &record) || !state_load(loading->state, pool, &record.head)) {
         loading->refused++;
         return;
     }

@@ -137,6 +137,16 @@ struct source_record { /* who numbers his signals: what came with this number or
     int64_t  tick_ms;             /* of its batch */
 };
 
+union any_record {
+    struct state_head head;
+    struct product_record product;
+    struct cell_record cell;
+    struct customer_record customer;
+    struct offer_record offer;
+    struct zone_record zone;
+    struct source_record source;
+};
+
 _Static_assert(sizeof(struct source_record) % 8 == 0 && sizeof(struct cell_record) % 8 == 0 && sizeof(struct product_record) % 8 == 0 &&
                sizeof(struct customer_record) % 8 == 0 && sizeof(struct offer_record) % 8 == 0 &&
                sizeof(struct zone_record) % 8 == 0, "records are copied in 8-byte words");

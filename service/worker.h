@@ -318,4 +318,6 @@ void persist_batch_ended(struct worker *worker);
 void persist_send(struct worker *worker, bool now); /* what was noted, if it is time (or now), becomes a transaction */
 bool persist_sweep_slice(struct worker *worker); /* false: nothing is to be caught up */
 enum rialto_status persist_load(struct worker *worker, uint32_t number, struct state *state);
+/* persist_read - one record as mirror_load() hands it out: its pool and image, whose texts end. False: it is none of this layout. */
+bool persist_read(char kind, struct rialto_key key, const void *value, size_t bytes, enum state_pool *ret_pool, union any_record *ret);
 #endif

@@ -25,6 +25,7 @@ NOT_RUN = {  # a line of the block: why
 }
 ELSEWHERE = {  # a line of the block: file, and the words that its check begins with
     "README.md: /* storefront.c": ("tests/e2e/test_readme.py", "the example in the README is the one in the tree"),
+    "docs/changes.md: rialto catalogue --at": ("tests/e2e/test_catalogue.py", "--at another moment"),
     "docs/deployment.md: docker compose up --build": ("tests/compose/run.sh", "docker compose up: all are healthy"),
     "docs/privacy.md: customer id (a pseudonym)": ("tests/e2e/test_docs.py", "docs/privacy.md lists what is stored"),
     "docs/shop.md: build/bin/rialto-shop --cache": ("tests/e2e/test_shop.py", "it shows what is for sale"),
