@@ -156,6 +156,13 @@ struct options {
     double count, max_change_pct;
 };
 
+static bool note_fits(const char *note)
+{
+    if (strlen(note) > CHANGE_NOTE_MAX)
+        cli_say("--note: at most %u bytes", CHANGE_NOTE_MAX);
+    return strlen(note) <= CHANGE_NOTE_MAX;
+}
+
 static bool take(void *user, int option, const char *argument)
 {
     struct options *options = user;
@@ -167,7 +174,7 @@ static bool take(void *user, int option, const char *argument)
     case OWN_SKU: options->sku = argument; return true;
     case OWN_CATEGORY: options->category = argument; return true;
     case OWN_ZONE: options->zone = argument; return true;
-    case OWN_NOTE: options->note = argument; return true;
+    case OWN_NOTE: options->note = argument; return note_fits(argument);
     case OWN_COUNT: return cli_number("--count", argument, 0, 50, &options->count);
     case OWN_MAX_CHANGE: return cli_number("--max-change-pct", argument, 0, 1e6, &options->max_change_pct);
     default: return false;
@@ -314,6 +321,13 @@ static int run_freeze(struct cli *cli, int argc, char *argv[])
 
 /* ---- diff ---------------------------------------------------------------------------------------------------------- */
 
+static void print_tally(const cJSON *tally, const char *name)
+{
+    cli_column(name, 32, false);
+    printf(" %9.0f %8.0f %8.0f %+8.2f %%\n", number_of(tally, "prices"), number_of(tally, "up"), number_of(tally, "down"),
+           number_of(tally, "sum_pct") / fmax(number_of(tally, "prices"), 1));
+}
+
 static void print_tallies(const cJSON *all, const char *name, const char *title)
 {
     const cJSON *tally;
@@ -323,8 +337,7 @@ static void print_tallies(const cJSON *all, const char *name, const char *title)
     {
         const char *word = text_of(tally, "name");
         if (shown++ < GROUPS_SHOWN)
-            printf("%-32s %9.0f %8.0f %8.0f %+8.2f %%\n", word[0] ? word : "world", number_of(tally, "prices"), number_of(tally, "up"),
-                   number_of(tally, "down"), number_of(tally, "sum_pct") / fmax(number_of(tally, "prices"), 1));
+            print_tally(tally, word[0] ? word : "world");
     }
 }
 
@@ -349,7 +362,8 @@ static void print_diff(const cJSON *all)
     cJSON_ArrayForEach(move, member(all, "moves"))
     {
         const char *zone = text_of(move, "zone");
-        printf("%-24s %-16s", text_of(move, "sku"), zone[0] ? zone : "world");
+        cli_column(text_of(move, "sku"), 24, false);
+        printf(" %-16s", zone[0] ? zone : "world");
         print_money(move, "now");
         print_money(move, "stays");
         print_money(move, "at_once");

@@ -84,6 +84,10 @@ void cli_plain_output(void);
 void cli_plain_text(const char *text, FILE *to);
 void cli_line_text(const char *text);
 
+/* cli_column - text on standard output in a column of so many cells of a terminal, filled with blanks. What is longer ends with an
+ * ellipsis if it is to be cut, else it takes what it needs. */
+void cli_column(const char *text, int cells, bool cut);
+
 /* cli_stop - becomes true at SIGINT and SIGTERM after cli_catch_signals(). */
 extern _Atomic bool cli_stop;
 void cli_catch_signals(void);

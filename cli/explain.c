@@ -155,7 +155,11 @@ static void short_number(const char *text, char ret[40])
 static void age_text(double ms, char ret[40])
 {
     double s = ms / 1000;
-    if (s < 120)
+    if (s > -0.5 && s < 0.5)
+        (void)snprintf(ret, 40, "just now");
+    else if (s < 0) /* a source's clock may be ahead */
+        (void)snprintf(ret, 40, "%.0f s ahead", -s);
+    else if (s < 120)
         (void)snprintf(ret, 40, "%.0f s ago", s);
     else if (s < 7200)
         (void)snprintf(ret, 40, "%.0f min ago", s / 60);

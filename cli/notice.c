@@ -16,8 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-#define TITLE     "How your data can move our prices"
-#define LINE_MAX_ 1024 /* bytes of one line of the page */
+#define TITLE "How your data can move our prices"
 
 enum { OWN_HTML = CLI_OWN, OWN_TITLE };
 
@@ -47,6 +46,13 @@ _Static_assert((RIALTO_KIND_LOCATION | RIALTO_KIND_BEHAVIOUR | RIALTO_KIND_PURCH
                 RIALTO_KIND_PARTNER) == ALL_BITS,
                "every kind of data is on the page");
 
+/* Half a page would say something else than the whole. */
+_Noreturn static void no_memory(void)
+{
+    cli_say("out of memory");
+    exit(CLI_NO);
+}
+
 /* ---- a page, as text or HTML ------------------------------------------------------------------------------------------ */
 
 struct page {
@@ -74,10 +80,11 @@ static void put(const struct page *page, const char *text)
 __attribute__((format(printf, 4, 5))) static void line(const struct page *page, const char *tag, const char *indent,
                                                        const char *format, ...)
 {
-    char text[LINE_MAX_];
+    char *text = NULL;
     va_list args;
     va_start(args, format);
-    (void)vsnprintf(text, sizeof text, format, args);
+    if (vasprintf(&text, format, args) == -1)
+        no_memory();
     va_end(args);
     if (page->html)
         (void)fprintf(page->out, "<%s>", tag);
@@ -87,6 +94,7 @@ __attribute__((format(printf, 4, 5))) static void line(const struct page *page, 
     if (page->html)
         (void)fprintf(page->out, "</%s>", tag);
     (void)fputc('\n', page->out);
+    free(text);
 }
 
 static void heading(const struct page *page, const char *text)
@@ -165,10 +173,14 @@ static void reach_text(const struct reach *reach, char *ret)
         (void)snprintf(ret, 96, "moves no price");
 }
 
-static void add(char *text, size_t bytes, const char *separator, const char *word)
+/* One more word of a list, which is NULL at first and the caller's (free). */
+static void add(char **list, const char *separator, const char *word)
 {
-    size_t used = strlen(text);
-    (void)snprintf(text + used, bytes - used, "%s%s", used == 0 ? "" : separator, word);
+    char *longer = NULL;
+    if (asprintf(&longer, "%s%s%s", *list != NULL ? *list : "", *list != NULL ? separator : "", word) == -1)
+        no_memory();
+    free(*list);
+    *list = longer;
 }
 
 static const char *category_text(const char *category, char ret[96])
@@ -183,21 +195,21 @@ static const char *category_text(const char *category, char ret[96])
     return ret;
 }
 
-/* Categories and products, places, currencies. */
-static void scope_text(const struct model *model, char ret[LINE_MAX_])
+/* Categories and products, places, currencies; the caller's. */
+static char *scope_text(const struct model *model)
 {
-    char category[96];
-    ret[0] = '\0';
+    char category[96], *ret = NULL;
     for (uint32_t i = 0; i < model->category_count; i++)
-        add(ret, LINE_MAX_, ", ", category_text(model->category[i], category));
+        add(&ret, ", ", category_text(model->category[i], category));
     for (uint32_t i = 0; i < model->sku_count; i++)
-        add(ret, LINE_MAX_, ", ", model->sku[i]);
-    if (ret[0] == '\0')
-        add(ret, LINE_MAX_, "", "everything");
+        add(&ret, ", ", model->sku[i]);
+    if (ret == NULL)
+        add(&ret, "", "everything");
     for (uint32_t i = 0; i < model->zone_count; i++)
-        add(ret, LINE_MAX_, i == 0 ? ", in " : ", ", model->zone[i]);
+        add(&ret, i == 0 ? ", in " : ", ", model->zone[i]);
     for (uint32_t i = 0; i < model->currency_count; i++)
-        add(ret, LINE_MAX_, i == 0 ? ", priced in " : ", ", model->currency[i]);
+        add(&ret, i == 0 ? ", priced in " : ", ", model->currency[i]);
+    return ret;
 }
 
 static void day_text(int64_t ms, char ret[16])
@@ -207,8 +219,8 @@ static void day_text(int64_t ms, char ret[16])
     (void)snprintf(ret, 16, "%.10s", clock);
 }
 
-/* What moves the price for everybody alike, in words of customers. */
-static void everybody_text(const struct model *model, char ret[LINE_MAX_])
+/* What moves the price for everybody alike, in words of customers; the caller's, NULL for nothing. */
+static char *everybody_text(const struct model *model)
 {
     static const struct {
         const char *text;
@@ -227,14 +239,15 @@ static void everybody_text(const struct model *model, char ret[LINE_MAX_])
         { "its list price and what it costs us", { INPUT_list, INPUT_cost, INPUT_cost_ratio }, 3 },
         { "the place", { INPUT_zone_level, INPUT_distance_km }, 2 },
     };
-    ret[0] = '\0';
+    char *ret = NULL;
     for (size_t w = 0; w < sizeof words / sizeof words[0]; w++) {
         bool read = false;
         for (unsigned i = 0; i < words[w].count; i++)
             read = read || model_reads(model, words[w].input[i]);
         if (read)
-            add(ret, LINE_MAX_, ", ", words[w].text);
+            add(&ret, ", ", words[w].text);
     }
+    return ret;
 }
 
 /* ---- sections ------------------------------------------------------------------------------------------------------------ */
@@ -253,7 +266,7 @@ static bool chooses_place(const struct model *model, uint8_t kind)
 static void write_kind(const struct page *page, const struct notice *notice, const struct model *model,
                        const struct kind *kind)
 {
-    char text[128];
+    char text[96];
     struct reach reach = model_reach(notice->set, model, kind->bit, false, notice->now_ms);
     bool place = chooses_place(model, kind->bit);
     if (reach.kinds == 0)
@@ -262,17 +275,20 @@ static void write_kind(const struct page *page, const struct notice *notice, con
         (void)snprintf(text, sizeof text, "read, moves no price");
     else
         reach_text(&reach, text);
+    char *said = NULL;
+    add(&said, "", text);
     if (reach.kinds != 0 && place)
-        add(text, sizeof text, "; ", "chooses the place");
-    row(page, reach.kinds != 0 || place ? "yes" : "no", kind->name, kind->what, text);
+        add(&said, "; ", "chooses the place");
+    row(page, reach.kinds != 0 || place ? "yes" : "no", kind->name, kind->what, said);
+    free(said);
 }
 
 static void write_model(const struct page *page, const struct notice *notice, const struct model *model)
 {
-    char text[LINE_MAX_], reached[96], low[16], high[16], day[16];
+    char reached[96], low[16], high[16], day[16];
+    char *scope = scope_text(model), *follows = everybody_text(model);
     html_only(page, "<section>");
-    scope_text(model, text);
-    heading(page, text);
+    heading(page, scope);
     if (model->from_ms > notice->now_ms) {
         day_text(model->from_ms, day);
         line(page, "p", "  ", "From %s on.", day);
@@ -286,19 +302,21 @@ static void write_model(const struct page *page, const struct notice *notice, co
     html_only(page, "</table>\n");
     percent((unsigned)((model->guard.floor_micro + 99) / 100), low);
     percent((unsigned)((model->guard.ceiling_micro + 99) / 100), high);
-    everybody_text(model, text);
     line(page, "p", "  ", "The price for everybody lies between %s and %s of the list price%s%s.", low, high,
-         text[0] != '\0' ? ". It follows " : "", text);
+         follows != NULL ? ". It follows " : "", follows != NULL ? follows : "");
     html_only(page, "</section>\n");
+    free(scope);
+    free(follows);
 }
 
 static void write_policy(const struct page *page, const struct policy *policy)
 {
-    char text[LINE_MAX_] = "", day[16];
+    char day[16];
+    char *regions = NULL, *unmoved = NULL, *capped = NULL;
     for (uint32_t i = 0; i < policy->region_count; i++)
-        add(text, sizeof text, ", ", policy->region[i]);
+        add(&regions, ", ", policy->region[i]);
     html_only(page, "<section>");
-    heading(page, text);
+    heading(page, regions != NULL ? regions : "");
     line(page, "p", "  ", "%s (%s)", policy->about, policy->name);
     if (policy->from_ms != INT64_MIN) {
         day_text(policy->from_ms, day);
@@ -313,17 +331,15 @@ static void write_policy(const struct page *page, const struct policy *policy)
     if (policy->disclosure_code != 0)
         line(page, "p", "  ", "Beside every price for which your data were read you see: \"%s\" (%s)",
              policy->disclosure_text, policy->disclosure_citation);
-    text[0] = '\0';
     for (size_t k = 0; k < KINDS; k++)
         if (policy->forbidden & kinds[k].bit)
-            add(text, sizeof text, ", ", kinds[k].name);
-    if (text[0] != '\0')
-        line(page, "p", "  ", "Moves no price there: %s (%s)", text, policy->forbidden_citation);
-    text[0] = '\0';
+            add(&unmoved, ", ", kinds[k].name);
+    if (unmoved != NULL)
+        line(page, "p", "  ", "Moves no price there: %s (%s)", unmoved, policy->forbidden_citation);
     for (uint32_t i = 0; i < policy->never_above_count; i++)
-        add(text, sizeof text, ", ", policy->never_above[i]);
-    if (text[0] != '\0')
-        line(page, "p", "  ", "Your data lift no price of %s above the price for everybody (%s)", text,
+        add(&capped, ", ", policy->never_above[i]);
+    if (capped != NULL)
+        line(page, "p", "  ", "Your data lift no price of %s above the price for everybody (%s)", capped,
              policy->never_above_citation);
     if (policy->rise_micro >= 0) {
         char rise[16];
@@ -335,6 +351,9 @@ static void write_policy(const struct page *page, const struct policy *policy)
         line(page, "p", "  ", "Beside an announced reduction stands the lowest price of the %u days before (%s)",
              policy->prior_days, policy->prior_citation);
     html_only(page, "</section>\n");
+    free(regions);
+    free(unmoved);
+    free(capped);
 }
 
 static bool holds_or_will(const struct notice *notice, const struct policy *policy)
@@ -418,13 +437,13 @@ static void print_json(const struct notice *notice)
         const struct model *model = &notice->set->model[i];
         if (has_ended(notice, model))
             continue;
-        char scope[LINE_MAX_];
+        char *scope = scope_text(model);
         cJSON *item = cJSON_CreateObject();
         cJSON_AddItemToArray(models, item);
-        scope_text(model, scope);
         cJSON_AddStringToObject(item, "model", model->name);
         cJSON_AddStringToObject(item, "version", model->version);
         cJSON_AddStringToObject(item, "prices", scope);
+        free(scope);
         cJSON_AddNumberToObject(item, "floor", (double)model->guard.floor_micro / 1e6);
         cJSON_AddNumberToObject(item, "ceiling", (double)model->guard.ceiling_micro / 1e6);
         for (size_t k = 0; k <= KINDS; k++) {

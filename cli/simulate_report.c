@@ -34,14 +34,20 @@ static const struct tally *listed(const struct simulation *s, bool winners, uint
 
 /* ---- text ----------------------------------------------------------------------------------------------------------- */
 
+static void text_tally(const struct tally *tally)
+{
+    cli_column(zone_name(tally), 28, true);
+    printf(" %10" PRIu64 " %8.2f%% %8.2f%% %8.2f%% %14.2f %14.2f %s\n", tally->looks,
+           mean_of(tally->sum_pct, tally->looks), tally->least_pct, tally->most_pct, tally->turnover[0],
+           tally->turnover[1], tally->currency);
+}
+
 static void text_tallies(const char *title, const struct tally tally[], uint32_t count)
 {
     printf("\n%-28s %10s %9s %9s %9s %14s %14s\n", title, "compared", "mean", "least", "most", "turnover", "would be");
     for (uint32_t i = 0; i <= count && i <= SIMULATE_TALLIES_MAX; i++)
         if (tally[i].looks > 0 || tally[i].units > 0)
-            printf("%-28.28s %10" PRIu64 " %8.2f%% %8.2f%% %8.2f%% %14.2f %14.2f %s\n", zone_name(&tally[i]),
-                   tally[i].looks, mean_of(tally[i].sum_pct, tally[i].looks), tally[i].least_pct, tally[i].most_pct,
-                   tally[i].turnover[0], tally[i].turnover[1], tally[i].currency);
+            text_tally(&tally[i]);
 }
 
 static void text_products(const struct simulation *s, bool winners)
@@ -50,8 +56,10 @@ static void text_products(const struct simulation *s, bool winners)
            winners ? "Products that would have brought most more" : "Products that would have brought most less");
     for (uint32_t i = 0; listed(s, winners, i) != NULL; i++) {
         const struct tally *tally = listed(s, winners, i);
-        printf("  %-24.24s %8.2f%% %12.2f -> %12.2f %s\n", tally->name, mean_of(tally->sum_pct, tally->looks),
-               tally->turnover[0], tally->turnover[1], tally->currency);
+        printf("  ");
+        cli_column(tally->name, 24, true);
+        printf(" %8.2f%% %12.2f -> %12.2f %s\n", mean_of(tally->sum_pct, tally->looks), tally->turnover[0],
+               tally->turnover[1], tally->currency);
     }
     if (listed(s, winners, 0) == NULL)
         printf("  none\n");
@@ -138,8 +146,7 @@ void simulate_json(const struct simulation *s)
            s->orders, s->unpriced, s->missing[0], s->missing[1], s->changes[0], s->changes[1], s->refused[0],
            s->refused[1]);
     for (uint32_t i = 0; i < GUARD_COUNT; i++)
-        printf("%s\"%s\":[%" PRIu64 ",%" PRIu64 "]", i > 0 ? "," : "", guard_names[i], s->guard[0][i],
-               s->guard[1][i]);
+        printf("%s\"%s\":[%" PRIu64 ",%" PRIu64 "]", i > 0 ? "," : "", guard_names[i], s->guard[0][i], s->guard[1][i]);
     printf("}");
     json_tallies("totals", s->total, s->total_count);
     json_tallies("categories", s->category, s->category_count);
@@ -256,8 +263,8 @@ static void html_summary(FILE *out, const struct simulation *s)
         fprintf(out, "<p class='bad'>Not passed: %s</p>\n", s->failed[i]);
     fprintf(out, "<h2>Guardrails</h2><table><tr><th>began to speak</th><th>against</th><th>models</th></tr>\n");
     for (uint32_t i = 0; i < GUARD_COUNT; i++)
-        fprintf(out, "<tr><td>%s</td><td>%" PRIu64 "</td><td>%" PRIu64 "</td></tr>\n", guard_names[i],
-                s->guard[0][i], s->guard[1][i]);
+        fprintf(out, "<tr><td>%s</td><td>%" PRIu64 "</td><td>%" PRIu64 "</td></tr>\n", guard_names[i], s->guard[0][i],
+                s->guard[1][i]);
     fprintf(out, "</table>\n");
 }
 

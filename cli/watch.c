@@ -45,8 +45,9 @@ static void print_text(const struct rialto_change *change)
     if (change->entry.before != 0)
         rialto_money_text(change->entry.before, "", change->decimals, sizeof before, before);
     rialto_money_text(change->entry.after, change->currency, change->decimals, sizeof after, after);
-    printf("%s  %-10s %-10s %10s -> %-14s %s", clock, change->sku, change->zone[0] ? change->zone : "world", before,
-           after, change->entry.reason);
+    printf("%s  ", clock);
+    cli_column(change->sku, 10, false);
+    printf(" %-10s %10s -> %-14s %s", change->zone[0] ? change->zone : "world", before, after, change->entry.reason);
     if (change->entry.reason_ppm != 0 && change->entry.reason_ppm != 1000000)
         printf(" x%.4g", change->entry.reason_ppm / 1e6);
     printf("  %s\n", change->title);

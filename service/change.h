@@ -26,7 +26,8 @@
 #define CHANGE_FREEZES_MAX 64u
 #define CHANGE_MODELS_KEPT 16u
 #define CHANGE_WHO_MAX     64u
-#define CHANGE_WHAT_MAX    192u
+#define CHANGE_WHAT_MAX    320u
+#define CHANGE_NOTE_MAX    120u /* bytes of somebody's own words in it */
 
 enum freeze_by { FREEZE_SKU, FREEZE_CATEGORY, FREEZE_ZONE };
 struct freeze {

@@ -22,7 +22,6 @@
 #define NAME_CHARS_MAX     60
 #define CHANGES_LISTED     50
 #define MOVES_LISTED       50
-#define NOTE_BYTES_MAX     120
 #define HTTP_UNPROCESSABLE 422 /* its name in libmicrohttpd changed */
 
 static const cJSON *member(const cJSON *object, const char *name)
@@ -325,9 +324,9 @@ static bool add_what(cJSON *question, const cJSON *body, const char *what)
     char text[CHANGE_WHAT_MAX];
     const cJSON *note = member(body, "note");
     const char *said = cJSON_IsString(note) ? note->valuestring : "";
-    if ((note != NULL && !cJSON_IsString(note)) || strlen(said) > NOTE_BYTES_MAX)
+    if ((note != NULL && !cJSON_IsString(note)) || strlen(said) > CHANGE_NOTE_MAX)
         return false;
-    (void)snprintf(text, sizeof text, "%.64s%s%s", what, said[0] != '\0' ? ": " : "", said);
+    (void)snprintf(text, sizeof text, "%.180s%s%s", what, said[0] != '\0' ? ": " : "", said);
     for (char *c = text; *c != '\0'; c++)
         if ((unsigned char)*c < 0x20)
             *c = ' ';

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
 """What people type: help, exit statuses, JSON, and that it is said what is wrong, and where."""
+import unicodedata
+
 from rialto_test import *
 
 COMMANDS = ("quote", "explain", "signal", "watch", "replay", "check", "status", "diff", "apply", "rollback", "pin", "freeze", "changes", "simulate", "try", "top")
@@ -195,6 +197,41 @@ with Service() as service:
         equal((watch.returncode, [(r["sku"], r["zone"], r["before"], r["after"]) for r in rows][:1]), (0, [("milk", rows[0]["zone"], 1000, 1440)]))
         require(rows[0]["reason"] in ("list", "scarcity") and rows[0]["currency"] == "EUR", f"{rows[0]}")
         equal(rows[1]["after"], 1200)
+
+    @check("columns are as wide as a terminal shows their names, whatever bytes these take")
+    def _():
+        def cells(text):
+            return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+        names = ["plain", "Gruyère", "bu\u0308rste", "奶酪", "ÄÖÜ" * 3]
+        # 3 becomes 4: the largest moves of all
+        service.accept(*(product(f"wide-{name}", 3, category=f"wide/{name}") for name in names))
+        wide = service.folder / "wide"
+        wide.mkdir()
+        (wide / "shop.json").write_text(json.dumps(simple_model(version="2", factors=[{"name": "all", "input": "weekday", "steps": [[0, 1.2]]}])))
+        status, out, err = rialto("diff", "--count", "50", "--set", f"data_dir={service.data}", wide)
+        equal(status, 0, err)
+        for name in names:
+            row = next(line for line in out.splitlines() if line.startswith(f"wide-{name} "))
+            equal(cells(row[:row.index(" world") + 1]), 25, row)
+            tally = next(line for line in out.splitlines() if line.startswith(f"wide/{name} "))
+            equal(cells(tally[:re.search(r" +1 ", tally).end() - 1]), 42, tally)
+
+    @check("rialto explain: what was seen this moment is just now, not -0 s ago; a clock that is ahead is said to be")
+    def _():
+        service.accept(product("when", 1000), {"type": "supply", "sku": "when", "available": 5})
+        contains(rialto("explain", "when")[1], "just now")
+        service.accept({"type": "supply", "sku": "when", "available": 5, "time": service.now_ms() + 30000})
+        require(re.search(r"(29|30) s ahead", rialto("explain", "when")[1]), rialto("explain", "when"))
+
+    @check("a note that is too long for the record of changes is refused, not cut")
+    def _():
+        status, out, err = rialto("pin", "--note", "x" * 121)
+        equal(status, 2)
+        contains(err, "--note: at most 120 bytes")
+        words = ("--set", f"data_dir={service.data}")
+        equal(rialto("freeze", "--category", "c" * 60, "--note", "y" * 120, *words)[0], 0)
+        contains(rialto("changes", *words)[1], f"freeze category {'c' * 60} to last: {'y' * 120}")
+        equal(rialto("freeze", "--category", "c" * 60, "--off", *words)[0], 0)
 
     @check("rialto watch ends after --seconds, with status 1 when fewer lines came than were asked for; Ctrl-C ends it with 0")
     def _():

@@ -170,6 +170,16 @@ with Service(models=files(), clock_replay=1, stale_after_ms=60000) as service:
         contains(service.cli("notice", *DATA)[1], "at most 5 % lower, never higher; chooses the place")
         equal(service.cli("notice", "--set", f"data_dir={service.folder / 'none'}")[0], 3)
 
+    @check("the notice says the whole scope of a model, however long, and all that a policy names")
+    def _():
+        long = service.folder / "long"
+        long.mkdir()
+        scope = {"categories": [f"{'food-' * 10}{i:02}" for i in range(32)], "skus": [f"{'p' * 55}-{i:02}" for i in range(32)], "currencies": ["EUR"]}
+        (long / "long.json").write_text(json.dumps(simple_model(scope=scope)))
+        told = [service.cli("notice", long)[1], service.cli("notice", long, "--html", "-")[1], json.loads(service.cli("notice", long, "--json")[1])["models"][0]["prices"]]
+        for page in told:
+            contains(page, ", ".join(scope["categories"] + scope["skus"]) + ", priced in EUR")
+
     @check("faults in policies are named with file, line and place, and nothing is changed")
     def _():
         bad = files({"bad": policy("bad", ["US"], forbidden_data={"kinds": ["hair"], "citation": "x"})})
