@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/usage.h"
 #include "service/metrics.h"
+#include "service/progress.h"
 #include "service/redis_link.h"
 
 #include <inttypes.h>
@@ -50,6 +51,7 @@ struct health {
     int64_t oldest_beat_ms; /* -1: there is none */
     uint32_t workers, workers_with_redis;
     uint32_t redis_state[REDIS_STATE_COUNT]; /* workers to which it is so */
+    struct progress starting; /* partitions 0 = none is */
     uint64_t lag_batches;
     uint64_t counter[METRIC_COUNT]; /* summed over processes */
     struct process process[METRICS_BLOCKS_MAX];
@@ -198,6 +200,10 @@ static void gather_processes(struct health *health, const struct metrics_file *m
         health->redis_state[redis_state_of(block, up)]++;
         health->lag_batches = lag > health->lag_batches ? lag : health->lag_batches;
     }
+    char text[128];
+    health->starting = progress_of(metrics);
+    if (progress_text(&health->starting, sizeof text, text))
+        complain(health, "%s", text);
     if (health->workers == 0)
         complain(health, "no worker has started");
     for (uint32_t state = 0; state < REDIS_STATE_COUNT; state++)
@@ -389,6 +395,16 @@ static void print_json_redis(const struct health *health)
     printf("}");
 }
 
+static void print_json_starting(const struct progress *starting)
+{
+    if (starting->partitions == 0)
+        printf(",\"starting\":null");
+    else
+        printf(",\"starting\":{\"partitions\":%" PRIu64 ",\"records\":%" PRIu64 ",\"records_all\":%" PRIu64
+               ",\"redis_loaded\":%.3f}",
+               starting->partitions, starting->records, starting->all, (double)starting->redis_permille / 1000);
+}
+
 static void print_json(const struct cli *cli, const struct health *health, int result)
 {
     printf("{\"status\":\"%s\",\"instance\":", verdict_text(result));
@@ -413,6 +429,7 @@ static void print_json(const struct cli *cli, const struct health *health, int r
     printf(",\"workers\":%u,\"workers_with_redis\":%u,\"redis_lag_batches\":%" PRIu64, health->workers,
            health->workers_with_redis, health->lag_batches);
     print_json_redis(health);
+    print_json_starting(&health->starting);
     print_json_processes(health);
     printf(",\"tables\":{");
     for (uint32_t i = 0; i < RIALTO_TABLE_COUNT; i++)
@@ -461,7 +478,7 @@ const struct cli_command cli_status = {
     .name = "status",
     .usage = "status [OPTIONS]",
     .summary = "is the instance well?",
-    .help = "Processes and their restarts, heartbeats, Redis, tables, signals. Exit status: 0 healthy, 1 degraded "
+    .help = "Processes and their restarts, heartbeats, Redis, tables, signals; while it starts, how far that is. Exit status: 0 healthy, 1 degraded "
             "(prices are\n"
             "served, something is wrong), 3 not running.\n"
             "\n"

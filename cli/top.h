@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 #include "service/metrics.h"
+#include "service/progress.h"
 
 #define TOP_ROWS_MAX     200u /* of a frame; one block of metrics takes one */
 #define TOP_COLUMNS_MAX  160u
@@ -29,6 +30,7 @@ struct top_sample {
     uint32_t partitions_silent;
     uint32_t stale_after_ms;
     uint64_t cache_bytes;
+    struct progress starting; /* partitions 0 = none is */
     uint32_t process_count;
     struct top_process process[METRICS_BLOCKS_MAX]; /* the same process in the same place */
     uint64_t word[METRIC_COUNT];                    /* summed */

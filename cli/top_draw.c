@@ -117,6 +117,13 @@ static struct number share_text(uint64_t part, uint64_t whole)
 
 /* ---- rows ----------------------------------------------------------------------------------------------------------- */
 
+static void draw_starting(struct drawing *drawing)
+{
+    char text[TOP_COLUMNS_MAX];
+    if (progress_text(&drawing->now->starting, sizeof text, text))
+        row(drawing, "%s", text);
+}
+
 static void draw_redis(struct drawing *drawing)
 {
     uint32_t workers = 0, up = 0;
@@ -263,6 +270,7 @@ void top_draw(const char *instance, const struct top_sample *before, const struc
     row(&drawing, "service    %s UTC, mode %s, %u of %u partitions are fresh", clock,
         now->mode < sizeof MODE / sizeof MODE[0] ? MODE[now->mode] : "unknown",
         RIALTO_PARTITIONS - now->partitions_silent, RIALTO_PARTITIONS);
+    draw_starting(&drawing);
     draw_redis(&drawing);
     draw_signals(&drawing);
     draw_prices(&drawing);

@@ -133,6 +133,7 @@ void top_look(const struct cli *cli, struct top_sample *ret)
     ret->metrics = metrics != NULL;
     if (metrics != NULL) {
         look_at_metrics(metrics, ret);
+        ret->starting = progress_of(metrics);
         munmap((void *)(uintptr_t)metrics, sizeof *metrics);
     }
     ret->tables = folder_open(cli->cache, false, &folder) == RIALTO_OK;

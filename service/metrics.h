@@ -121,7 +121,11 @@
     X(redis_scans_endless_total,   COUNTER, "passes", "passes over keys or records in Redis given up after 65,536 pages: their cursor never came to its end") \
     X(requests_limited_total,      COUNTER, "msgs",   "requests with signals refused, in whole or in part, because their producer had used up producer_signals_per_s") \
     X(pushes_limited_total,        COUNTER, "msgs",   "pushed messages that waited, because their producer had used up producer_signals_per_s") \
-    X(producers_crowded_total,     COUNTER, "times",  "times that a producer's share was counted together with another's: too many at once")
+    X(producers_crowded_total,     COUNTER, "times",  "times that a producer's share was counted together with another's: too many at once") \
+    X(restore_partitions,          GAUGE,   "partitions", "partitions that this process's start has still to get back: files of state, or Redis") \
+    X(restore_records,             GAUGE,   "records","records that are back since this process's start, and their prices and terms published") \
+    X(restore_records_all,         GAUGE,   "records","records there were to get back; 0 while Redis does not say how many it holds") \
+    X(redis_loaded_permille,       GAUGE,   "permille","of its data that Redis has read, while it is loading and this process waits for it")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

@@ -65,8 +65,14 @@ size_t   mirror_staged(const struct mirror *mirror);
 bool     mirror_up(const struct mirror *mirror);
 uint64_t mirror_durable(const struct mirror *mirror);
 
+/* mirror_await - at start: until Redis answers, and is not loading any more. Meanwhile the metrics redis_state and redis_loaded_permille
+ * say what it does, and give_up() is asked a few times a second. RIALTO_OK, or SYSTEM when it said so. */
+enum rialto_status mirror_await(const struct config *config, bool (*give_up)(void *user), void *user);
+/* mirror_count - how many records Redis holds of these partitions; an estimate for who waits: 0 when it does not say. */
+uint64_t mirror_count(const struct config *config, uint32_t count, const uint32_t partition[]);
 /* mirror_load - at start, before mirror_start: read a partition's records and mark from Redis, blocking. The hook is
- * called once per record, and with MIRROR_KIND_IDS and no key per generation of ids. RIALTO_OK (also for none: mark 0), or SYSTEM when Redis does not answer within `wait_ms`. */
+ * called once per record, and with MIRROR_KIND_IDS and no key per generation of ids. RIALTO_OK (also for none: mark 0), or SYSTEM when Redis does not answer within `wait_ms`. Several threads may load
+ * different partitions. */
 #define MIRROR_KIND_IDS 'i'
 enum rialto_status mirror_load(const struct config *config, uint32_t partition, uint32_t wait_ms,
                                void (*record)(void *user, char kind, struct rialto_key key, const void *value, size_t bytes),

@@ -389,20 +389,18 @@ static void load_record(void *user, char kind, struct rialto_key key, const void
         loading->newest_ms = tick_ms;
 }
 
-enum rialto_status persist_load(struct worker *worker, uint32_t number, struct state *state)
+enum rialto_status persist_load(const struct worker *worker, uint32_t number, struct state *state, int64_t tick_ms, struct restored *ret)
 {
-    struct loading loading = { .state = state, .number = number };
-    uint64_t mark = 0;
+    struct loading loading = { .state = state, .number = number, .newest_ms = tick_ms };
+    *ret = (struct restored){ .mark = 0 };
     enum rialto_status status = mirror_load(worker->config, number, worker->config->redis_timeout_ms, load_record, &loading,
-                                            &mark);
+                                            &ret->mark);
     if (status != RIALTO_OK)
         return status;
-    if (loading.newest_ms > worker->tick_ms)
-        worker->tick_ms = loading.newest_ms;
-    restart_fill(worker, state);
-    state_set_applied(state, mark);
+    ret->newest_ms = loading.newest_ms;
+    restart_fill(worker, state, loading.newest_ms);
     if (loading.loaded + loading.refused > 0)
         log_line(loading.refused > 0 ? LOG_WARNING : LOG_DEBUG, "STATE-LOADED", "partition=%u records=%llu refused=%llu mark=%llu",
-                 number, (unsigned long long)loading.loaded, (unsigned long long)loading.refused, (unsigned long long)mark);
+                 number, (unsigned long long)loading.loaded, (unsigned long long)loading.refused, (unsigned long long)ret->mark);
     return RIALTO_OK;
 }

@@ -181,12 +181,35 @@ static bool authenticate(struct redis_link *link)
     return good;
 }
 
+/* "loading_loaded_perc:42.17" of INFO, in permille; 0 when it is not there. */
+uint32_t redis_loaded_permille(const char *info)
+{
+    unsigned whole, part = 0;
+    const char *at = strstr(info, "loading_loaded_perc:");
+    if (at == NULL || sscanf(at, "loading_loaded_perc:%3u.%1u", &whole, &part) < 1 || whole > 100)
+        return 0;
+    return whole == 100 ? 1000 : whole * 10 + part;
+}
+
+/* A server that is loading answers INFO all the same. */
+static void ask_how_far(struct redis_link *link)
+{
+    redisReply *reply = redis_link_call(link, (const char *const[]){ "INFO", "persistence", NULL });
+    if (reply == NULL)
+        return;
+    if (reply->type == REDIS_REPLY_STRING)
+        link->loaded_permille = redis_loaded_permille(reply->str);
+    freeReplyObject(reply);
+}
+
 static bool ping(struct redis_link *link)
 {
     redisReply *reply = redis_link_call(link, (const char *const[]){ "PING", NULL });
     if (reply == NULL)
         return false;
     bool good = reply->type == REDIS_REPLY_STATUS && strcmp(reply->str, "PONG") == 0;
+    if (reply->type == REDIS_REPLY_ERROR && redis_state_of_error(reply->str) == REDIS_loading)
+        ask_how_far(link);
     if (!good)
         redis_link_refused(link, "PING", reply);
     freeReplyObject(reply);
@@ -212,6 +235,7 @@ static bool new_enough(struct redis_link *link)
 bool redis_link_open(struct redis_link *link)
 {
     redis_link_close(link);
+    link->loaded_permille = 0;
     errno = 0;
     bool tcp = strncmp(link->config->redis_url, "tcp://", 6) == 0;
     link->context = tcp ? connect_tcp(link->config) : connect_unix(link->config);

@@ -40,11 +40,15 @@ enum redis_state redis_state_of_error(const char *text);
 /* redis_version_old - does the answer to INFO name a version before the first that will do? One that cannot be read is not old. */
 bool redis_version_old(const char *info);
 
+/* redis_loaded_permille - how much of its data a loading server has read, by its answer to INFO; 0 = it does not say. */
+uint32_t redis_loaded_permille(const char *info);
+
 struct redis_link {
     const struct config *config;
     redisContext *context; /* NULL = not connected */
     uint32_t pending;      /* commands appended whose reply was not read */
     enum redis_state state;
+    uint32_t loaded_permille; /* of its data, as a server that is loading last said; 0 = not known */
     uint32_t reports;      /* lines in the log about this outage */
     char reason[64];       /* in the last of them */
     const char *who;       /* for the log: "mirror", "publisher" */

@@ -71,10 +71,10 @@ static void fill_customers(const struct worker *worker, struct state *state)
     }
 }
 
-void restart_fill(struct worker *worker, struct state *state)
+void restart_fill(const struct worker *worker, struct state *state, int64_t tick_ms)
 {
     uint32_t end = state_end(state, POOL_CELLS);
-    state_set_clock(state, worker->tick_ms);
+    state_set_clock(state, tick_ms);
     for (uint32_t i = 0; i < end; i++) {
         const struct cell_record *record = state_at(state, POOL_CELLS, i);
         uint32_t product = state_find(state, POOL_PRODUCTS, record->product);

@@ -30,7 +30,7 @@
 #include <unistd.h>
 
 #define STOP_LIMIT_MS       5000
-#define REDIS_BOOT_LIMIT_MS 60000 /* reading a large append-only file takes its time; after that we start without */
+#define REDIS_BOOT_LIMIT_MS 60000 /* then it is said that it does not answer */
 #define REDIS_BOOT_DEATHS   3u
 #define POLL_MS             20 /* while waiting for something that sends no signal */
 #define IDLE_MS             60000
@@ -48,6 +48,7 @@ struct supervisor {
     const struct metrics_file *metrics;
     int64_t started_ms;
     bool ready, ready_warned;
+    bool redis_awaited; /* our own has not answered yet */
     bool hangup;  /* SIGHUP came: models_dir is to be applied */
     bool staging; /* a child copies and checks it; then the gateway takes it */
 };
@@ -110,26 +111,32 @@ static bool redis_is_missing(struct child *redis)
     return true;
 }
 
-/* Prices do not depend on Redis: when it does not come up, we go on without, and it is tried again. */
+/* Nobody waits for it: prices do not depend on Redis, and who needs its data waits by himself. */
 static void redis_start(struct supervisor *supervisor)
 {
     struct child *redis = &supervisor->child[CHILD_REDIS];
     if (supervisor->given->redis_url[0] != '\0' || !embedded_redis_prepare(redis, &supervisor->config))
         return;
-    int64_t limit = mono_ms() + REDIS_BOOT_LIMIT_MS;
-    while (supervisor->stop_signals == 0 && !redis_is_missing(redis)) {
-        (void)start_due(supervisor);
-        if (redis->pid != 0 && embedded_redis_answers(&supervisor->config)) {
-            log_line(LOG_INFO, "REDIS-READY", "socket=%s/redis.sock after_ms=%lld", supervisor->config.data_dir,
-                     (long long)(mono_ms() - supervisor->started_ms));
-            return;
-        }
-        if (mono_ms() > limit || redis->deaths >= REDIS_BOOT_DEATHS) {
-            log_line(LOG_WARNING, "REDIS-NOT-READY", "deaths=%u log=%s/redis.log: going on without it for now",
-                     redis->deaths, supervisor->config.data_dir);
-            return;
-        }
-        wait_event(supervisor, POLL_MS);
+    supervisor->redis_awaited = true;
+    (void)start_due(supervisor);
+}
+
+/* Reading a large append-only file takes its time. */
+static void redis_check(struct supervisor *supervisor)
+{
+    struct child *redis = &supervisor->child[CHILD_REDIS];
+    int64_t waited = mono_ms() - supervisor->started_ms;
+    if (!supervisor->redis_awaited)
+        return;
+    if (redis->pid != 0 && embedded_redis_answers(&supervisor->config)) {
+        log_line(LOG_INFO, "REDIS-READY", "socket=%s/redis.sock after_ms=%lld", supervisor->config.data_dir, (long long)waited);
+        supervisor->redis_awaited = false;
+    } else if (redis_is_missing(redis)) {
+        supervisor->redis_awaited = false;
+    } else if (waited > REDIS_BOOT_LIMIT_MS || redis->deaths >= REDIS_BOOT_DEATHS) {
+        log_line(LOG_WARNING, "REDIS-NOT-READY", "deaths=%u log=%s/redis.log: going on without it for now", redis->deaths,
+                 supervisor->config.data_dir);
+        supervisor->redis_awaited = false;
     }
 }
 
@@ -248,10 +255,11 @@ static void watch(struct supervisor *supervisor)
         if (now >= old_tables_ms)
             old_tables_ms = now + superseded_watch(&supervisor->config, IDLE_MS);
         next = next < old_tables_ms - now ? next : old_tables_ms - now;
-        if (!supervisor->ready) {
+        redis_check(supervisor);
+        if (!supervisor->ready)
             ready_check(supervisor);
+        if (!supervisor->ready || supervisor->redis_awaited)
             next = next < POLL_MS ? next : POLL_MS;
-        }
         wait_event(supervisor, next);
     }
 }

@@ -5,6 +5,7 @@
 #include "cache/reader.h"
 #include "service/clock.h"
 #include "service/metrics.h"
+#include "service/progress.h"
 #include "service/redis_link.h"
 
 #include <inttypes.h>
@@ -40,6 +41,17 @@ static uint32_t silent_partitions(const struct rialto *prices)
     return silent;
 }
 
+/* What partitions without a worker that beats wait for: a start that is under way, or nothing that is known. */
+static void silence_told(const struct web *web, uint32_t silent, char ret[REASON_MAX])
+{
+    struct progress progress = { .partitions = 0 };
+    if (web->metrics != NULL)
+        progress = progress_of(web->metrics);
+    if (!progress_text(&progress, REASON_MAX, ret))
+        (void)snprintf(ret, REASON_MAX, "%u of %u partitions have no worker that beats: their quotes are stale", silent,
+                       RIALTO_PARTITIONS);
+}
+
 /* Why quotes cannot be trusted to be fresh: false = they can. */
 static bool not_ready(struct web *web, char ret[REASON_MAX])
 {
@@ -50,8 +62,7 @@ static bool not_ready(struct web *web, char ret[REASON_MAX])
     if (prices == NULL || retired)
         (void)snprintf(ret, REASON_MAX, "the tables are not there");
     else if (silent > 0)
-        (void)snprintf(ret, REASON_MAX, "%u of %u partitions have no worker that beats: their quotes are stale", silent,
-                       RIALTO_PARTITIONS);
+        silence_told(web, silent, ret);
     return prices == NULL || retired || silent > 0;
 }
 

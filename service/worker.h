@@ -249,7 +249,7 @@ uint32_t room_insert(struct state *state, enum state_pool pool, struct rialto_ke
 void     room_refused(const struct state *state, enum state_pool pool);
 
 /* restart.c: going on from what is there, and what may follow beside it. */
-void     restart_fill(struct worker *worker, struct state *state); /* a state that was loaded: its lists and deadlines */
+void     restart_fill(const struct worker *worker, struct state *state, int64_t tick_ms); /* a state that was loaded: its lists and deadlines */
 bool     restart_attach(struct worker *worker, struct partition *partition); /* true: all its lines were published anew */
 void     restart_zones(struct worker *worker, bool all);
 void     restart_begin(struct worker *worker);  /* after the last partition */
@@ -317,7 +317,16 @@ void persist_changed(struct worker *worker, uint32_t number, struct state *state
 void persist_batch_ended(struct worker *worker);
 void persist_send(struct worker *worker, bool now); /* what was noted, if it is time (or now), becomes a transaction */
 bool persist_sweep_slice(struct worker *worker); /* false: nothing is to be caught up */
-enum rialto_status persist_load(struct worker *worker, uint32_t number, struct state *state);
 /* persist_read - one record as mirror_load() hands it out: its pool and image, whose texts end. False: it is none of this layout. */
 bool persist_read(char kind, struct rialto_key key, const void *value, size_t bytes, enum state_pool *ret_pool, union any_record *ret);
+/* persist_load - fill a fresh file from Redis. Any thread, one for each partition: of the worker, only config is looked at. state_set_applied() with
+ * the mark is left to the caller. */
+struct restored {
+    uint64_t mark;      /* what is in it goes up to this batch */
+    int64_t  newest_ms; /* time must not go back behind this: tick_ms, or what its records give away */
+};
+enum rialto_status persist_load(const struct worker *worker, uint32_t number, struct state *state, int64_t tick_ms, struct restored *ret);
+
+/* restore.c: all partitions' states and lines, from their files or out of Redis. *ret_took_over: files of a dead process were there. */
+enum rialto_status restore_all(struct worker *worker, bool *ret_took_over);
 #endif

@@ -10,53 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A fresh file is filled from Redis. Without Redis an empty start is not silently taken for the truth: the worker ends, and
- * comes back when the supervisor tries again. */
-static enum rialto_status open_state(struct worker *worker, uint32_t number, struct state **ret, bool *ret_fresh)
-{
-    enum rialto_status status = state_open(worker->config, number, worker->index, ret, ret_fresh);
-    if (status == RIALTO_OK && *ret_fresh && worker->config->alone)
-        state_set_applied(*ret, 0);
-    else if (status == RIALTO_OK && *ret_fresh)
-        status = persist_load(worker, number, *ret);
-    if (status != RIALTO_OK)
-        log_line(LOG_ERROR, "STATE-UNAVAILABLE", "partition=%u reason=%s", number, rialto_status_text(status));
-    return status;
-}
-
-static enum rialto_status setup_partitions(struct worker *worker, bool *ret_took_over)
-{
-    bool fresh, common_fresh, anew = false;
-    enum rialto_status status = open_state(worker, RIALTO_PARTITIONS, &worker->common, &common_fresh);
-    if (status != RIALTO_OK)
-        return status;
-    *ret_took_over = !common_fresh;
-    if (state_tick(worker->common) > worker->tick_ms)
-        worker->tick_ms = state_tick(worker->common);
-    if (place_of(worker, "") == STATE_NONE)
-        return RIALTO_NO_MEMORY;
-    uint64_t newest = 0;
-    for (uint32_t p = worker->index; p < RIALTO_PARTITIONS; p += worker->config->workers) {
-        struct partition *partition = &worker->partition[p];
-        partition->number = p;
-        status = open_state(worker, p, &partition->state, &fresh);
-        if (status != RIALTO_OK)
-            return status;
-        if (state_applied(partition->state) > newest)
-            newest = state_applied(partition->state);
-        if (!cells_setup(partition))
-            return RIALTO_NO_MEMORY;
-        anew |= restart_attach(worker, partition);
-    }
-    restart_zones(worker, anew);
-    restart_begin(worker);
-    state_set_tick(worker->common, worker->tick_ms);
-    /* Filled from Redis: batches up to the newest mark are not coming again. After a mere death they are, and this stays. */
-    if (common_fresh && newest > state_applied(worker->common))
-        state_set_applied(worker->common, newest);
-    return RIALTO_OK;
-}
-
 /* Only an instance whose clock may be moved (clock_replay: recordings, tests; never production) listens to it. */
 static const char *fault_point(const struct config *config)
 {
@@ -86,7 +39,7 @@ enum rialto_status worker_setup(const struct config *config, uint32_t index, str
     metric_set(METRIC_restart_records, 0);
     status = commons_setup(worker) ? change_over_setup(worker) : RIALTO_NO_MEMORY;
     if (status == RIALTO_OK)
-        status = setup_partitions(worker, &took_over);
+        status = restore_all(worker, &took_over);
     if (status == RIALTO_OK && (!persist_setup(worker) || !journal_setup(worker)))
         status = RIALTO_NO_MEMORY;
     if (status == RIALTO_OK)

@@ -47,6 +47,19 @@ Test(redis_link, versions_before_the_first_that_will_do_are_old)
     cr_assert_not(redis_version_old("redis_version:10.0.1\r\n"));
 }
 
+/* Goal: how far a loading server is, by its own words; nothing else is taken for it. */
+Test(redis_link, a_loading_server_says_how_far_it_is)
+{
+    cr_assert_eq(redis_loaded_permille("# Persistence\r\nloading:1\r\nloading_loaded_perc:42.17\r\nloading_eta_seconds:3\r\n"), 421);
+    cr_assert_eq(redis_loaded_permille("loading_loaded_perc:0.50\r\n"), 5);
+    cr_assert_eq(redis_loaded_permille("loading_loaded_perc:100.00\r\n"), 1000);
+    cr_assert_eq(redis_loaded_permille("loading_loaded_perc:7\r\n"), 70);
+    cr_assert_eq(redis_loaded_permille("loading_loaded_perc:101.3\r\n"), 0);
+    cr_assert_eq(redis_loaded_permille("loading_loaded_perc:-3\r\n"), 0);
+    cr_assert_eq(redis_loaded_permille("loading_loaded_perc:"), 0);
+    cr_assert_eq(redis_loaded_permille("loading:0\r\n"), 0);
+}
+
 Test(redis_link, a_version_that_cannot_be_read_is_not_called_old)
 {
     cr_assert_not(redis_version_old(""));
