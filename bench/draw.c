@@ -69,6 +69,7 @@ void drawer_init(struct drawer *d, const struct shop_size *size, double exponent
 
 static void write_down(struct drawer *d, size_t n, struct draw *ret)
 {
+    ret->nobody = false;
     uint64_t first = 0;
     ret->zone = shop_customer_zone(ret->customer_number);
     ret->offers = (uint32_t)shop_offers_of(&d->size, ret->customer_number, &first);

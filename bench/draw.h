@@ -11,6 +11,7 @@ struct draw { /* one request to come */
     uint64_t product_number[DRAW_PAGE];
     uint32_t zone; /* that the customer is at home in */
     uint32_t offers;
+    bool nobody; /* the customer permits nothing: there are no terms, and the shop names the zone */
     char customer[SHOP_ID_BYTES];
     char sku[DRAW_PAGE][SHOP_ID_BYTES];
     const char *sku_list[DRAW_PAGE];

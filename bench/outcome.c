@@ -13,6 +13,7 @@ static const struct {
     const char *key; /* in JSON */
 } WHO[WHO_COUNT] = {
     [WHO_OURS] = { "Rialto", "ours" },
+    [WHO_NOBODY] = { "  customers who permit nothing", "ours_nobody" },
     [WHO_SMALL_PAGES] = { "  in pages of 4 KiB", "ours_small_pages" },
     [WHO_LMDB] = { "LMDB", "lmdb" },
     [WHO_REDIS_GET] = { "Redis, GET and MGET", "redis_get" },

@@ -87,6 +87,9 @@ static void make_draws(struct bench *b, enum who who, size_t n)
             continue;
         }
         drawer_draw(&b->drawer, n, &b->draw[i]);
+        b->draw[i].nobody = who == WHO_NOBODY;
+        if (who == WHO_NOBODY)
+            b->draw[i].customer[0] = 'n'; /* no customer is called so */
         for (size_t k = 0; k < n && (who == WHO_CALM_LINE || who == WHO_HAMMERED); k++) {
             b->draw[i].product_number[k] = PUBLISH_ONE_PRODUCT;
             shop_sku(PUBLISH_ONE_PRODUCT, b->draw[i].sku[k]);
@@ -165,6 +168,7 @@ static void measure_both(struct bench *b, uint64_t round, enum who who)
 static void measure_all(struct bench *b, uint64_t round)
 {
     measure_both(b, round, WHO_OURS);
+    measure_both(b, round, WHO_NOBODY);
     measure_both(b, round, WHO_MEMORY);
     measure_both(b, round, WHO_MEMORY_PLAIN);
     measure_both(b, round, WHO_SMALL_PAGES);

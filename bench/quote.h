@@ -11,6 +11,7 @@
 
 enum who { /* who is asked; rows of the table come in this order */
            WHO_OURS,
+           WHO_NOBODY, /* Rialto, asked for customers of whom it knows nothing */
            WHO_SMALL_PAGES,
            WHO_LMDB,
            WHO_REDIS_GET,
