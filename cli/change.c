@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,18 +39,10 @@ static const char *text_of(const cJSON *object, const char *name)
     return cJSON_IsString(item) ? item->valuestring : "";
 }
 
-static void who_am_i(char ret[CHANGE_WHO_MAX])
-{
-    char host[32] = "";
-    const struct passwd *user = getpwuid(getuid());
-    (void)gethostname(host, sizeof host - 1);
-    (void)snprintf(ret, CHANGE_WHO_MAX, "%.31s@%.31s", user != NULL ? user->pw_name : "?", host);
-}
-
 /* A question that shows the key; NULL after having said why. */
 static cJSON *question_of(const struct cli *cli, const char *control)
 {
-    char key[DATA_KEY_MAX], who[CHANGE_WHO_MAX];
+    char key[DATA_KEY_MAX], who[CLI_WHO_MAX];
     if (!data_key(&cli->config, false, key)) {
         cli_say("%s/key cannot be read: prices are changed by who may write in the service's data folder (--set data_dir=..., "
                 "or --config with its configuration)",
@@ -59,7 +50,7 @@ static cJSON *question_of(const struct cli *cli, const char *control)
         return NULL;
     }
     cJSON *question = cJSON_CreateObject();
-    who_am_i(who);
+    cli_who(who);
     cJSON_AddStringToObject(question, "control", control);
     cJSON_AddStringToObject(question, "key", key);
     cJSON_AddStringToObject(question, "who", who);

@@ -40,7 +40,7 @@ struct cli_command {
 };
 
 extern const struct cli_command cli_quote, cli_explain, cli_signal, cli_watch, cli_replay, cli_check, cli_status,
-    cli_rejects, cli_apply, cli_rollback, cli_pin, cli_freeze, cli_diff, cli_changes, cli_simulate, cli_try,
+    cli_rejects, cli_apply, cli_rollback, cli_pin, cli_freeze, cli_diff, cli_changes, cli_audit, cli_simulate, cli_try,
     cli_forget, cli_export, cli_inventory, cli_keys, cli_lock, cli_import, cli_notice, cli_top, cli_catalogue;
 
 /* cli_parse - take options off a command's line; operands stay in order from argv[optind] on.
@@ -50,6 +50,10 @@ extern const struct cli_command cli_quote, cli_explain, cli_signal, cli_watch, c
 #define CLI_OWN 1000
 int cli_parse(struct cli *cli, int argc, char *argv[], const struct option own[],
               bool (*take)(void *user, int option, const char *argument), void *user);
+
+/* cli_who - whoever runs this, for records: name@host. */
+#define CLI_WHO_MAX 64u
+void cli_who(char ret[CLI_WHO_MAX]);
 
 /* cli_number - a whole decimal number within bounds, else false after a message that names the option. */
 bool cli_number(const char *option, const char *text, double low, double high, double *ret);

@@ -4,12 +4,14 @@
 
 #include <errno.h>
 #include <math.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define OPTIONS_MAX 32
 #define SAY_BYTES   8192u
@@ -110,6 +112,14 @@ void cli_clock_text(int64_t unix_ms, char ret[32])
     struct tm tm;
     gmtime_r(&seconds, &tm);
     strftime(ret, 32, "%Y-%m-%d %H:%M:%S", &tm);
+}
+
+void cli_who(char ret[CLI_WHO_MAX])
+{
+    char host[32] = "";
+    const struct passwd *user = getpwuid(getuid());
+    (void)gethostname(host, sizeof host - 1);
+    (void)snprintf(ret, CLI_WHO_MAX, "%.31s@%.31s", user != NULL ? user->pw_name : "?", host);
 }
 
 /* ---- options ---------------------------------------------------------------------------------------------------- */

@@ -25,10 +25,13 @@ static bool add_key(const struct cli *cli, cJSON *question)
 
 static cJSON *question_of(const char *control, const char *customer)
 {
+    char who[CLI_WHO_MAX];
     cJSON *question = cJSON_CreateObject();
     cJSON_AddStringToObject(question, "control", control);
     if (customer != NULL)
         cJSON_AddStringToObject(question, "customer", customer);
+    cli_who(who);
+    cJSON_AddStringToObject(question, "who", who);
     return question;
 }
 

@@ -1,5 +1,6 @@
 /* rejects.c - `rialto rejects`: the dead letters in Redis: read, counted, sent again. */
 #include "cli/cli.h"
+#include "service/audit.h"
 #include "service/redis_link.h"
 #include "service/reject.h"
 
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PAGE_ENTRIES 500u
 #define ATTEMPTS     3u
@@ -377,6 +379,22 @@ static int resend_all(struct view *view)
 
 /* ---- the command ------------------------------------------------------------------------------------------------------ */
 
+/* Who may write in the service's data folder goes on record; who reads Redis from elsewhere is known to Redis alone. */
+static void on_record(const struct view *view)
+{
+    char who[CLI_WHO_MAX];
+    if (access(view->cli->config.data_dir, W_OK) != 0)
+        return;
+    cli_who(who);
+    (void)audit_add(&view->cli->config, &(struct audit_entry){ .action = "rejects",
+                                                               .who = who,
+                                                               .from = "command line",
+                                                               .what = view->options->resend  ? "sent again"
+                                                                       : view->options->count ? "counted"
+                                                                                              : "read",
+                                                               .outcome = "done" });
+}
+
 static int run(struct cli *cli, int argc, char *argv[])
 {
     static const struct option own[] = { { "reason", required_argument, NULL, OWN_REASON },
@@ -409,6 +427,7 @@ static int run(struct cli *cli, int argc, char *argv[])
     else if (options.count)
         show_counts(&view);
     redis_link_close(&view.link);
+    on_record(&view);
     return status;
 }
 

@@ -94,7 +94,8 @@
     X(journal_day_entries_max,50000, 64,    1000000000,"entries","entries of one day in the journal, an equal share for each partition; past it they are refused") \
     X(record_files_max,     0,        0,     10000,    "files",  "recordings of product signals kept in DATA_DIR/recordings, the oldest dropped for a new one; 0: nothing is recorded") \
     X(record_file_bytes_max,67108864, 65536, 4000000000,"bytes", "a recording of this size is closed, and the next one begun") \
-    X(producer_signals_per_s,0,       0,     10000000,"signals","most signals a second from one producer, in the long run: a token's name or an address over HTTP, an address over TCP, a process on a local socket; 0: no limit")
+    X(producer_signals_per_s,0,       0,     10000000,"signals","most signals a second from one producer, in the long run: a token's name or an address over HTTP, an address over TCP, a process on a local socket; 0: no limit") \
+    X(audit_bytes_max,      16777216, 65536, 268435456,"bytes", "the audit log is put aside at this size, in place of the one before: at most twice as much is kept")
 
 struct config {
 #define CONFIG_TEXT_MEMBER_(key, value, unit, text) char key[CONFIG_TEXT_MAX];

@@ -17,6 +17,7 @@
  *   gateway_recorder.c what goes to workers, in files that can be replayed
  *   gateway_answer.c   requests that wait for their signals to be applied
  *   gateway_control.c  ping, tick, watch, explain
+ *   gateway_audit.c    questions that go on record
  *   gateway_ask.c      questions that workers answer
  *   gateway_change.c   models and frozen prices come into force
  *   gateway_sign.c     the thread that signs
@@ -268,7 +269,21 @@ struct request {
     void (*asked)(struct gateway *gateway, uint32_t slot); /* when all are in */
     cJSON *job; /* a request of several steps: what it knows so far; owned */
     void (*finished)(struct gateway *gateway, uint32_t slot, const char *durable); /* REQUEST_SIGNALS: instead of its answer, or NULL */
+    struct audit_note { /* gateway_audit.c */
+        char action[16];   /* "" = nothing that goes on record */
+        char who[64], from[SENDER_FROM_MAX], what[192], receipt[40];
+    } audit;
 };
+
+/* ---- on record (gateway_audit.c) ----------------------------------------------------------------------------- */
+
+/* audit_note - when this request is answered, it goes on record. audit_note_control - if it is a control of that kind. audit_note_receipt -
+ * an erasure's. audit_answered - it is. */
+void audit_note(struct gateway *gateway, uint32_t slot, const char *action, const char *who, const char *from,
+                const char *what);
+void audit_note_control(struct gateway *gateway, const struct received *received, const cJSON *object);
+void audit_note_receipt(struct gateway *gateway, uint32_t slot, const char *nonce);
+void audit_answered(struct gateway *gateway, uint32_t slot, const char *text, size_t bytes);
 
 bool answers_setup(struct gateway *gateway);
 void answers_teardown(struct gateway *gateway);

@@ -51,6 +51,7 @@ static void say_quoted(const char *text)
 
 void answer_text(struct gateway *gateway, uint32_t slot, const char *text, size_t bytes)
 {
+    audit_answered(gateway, slot, text, bytes);
     if (slot == INTERNAL_SLOT) {
         log_line(LOG_INFO, "ANSWER", "%.*s", (int)(bytes < 600 ? bytes : 600), text);
         gateway->request[slot].phase = REQUEST_IDLE;

@@ -306,6 +306,7 @@ void change_hangup(struct gateway *gateway)
     }
     (void)snprintf(what, sizeof what, "SIGHUP: apply %.150s", gateway->config->models_dir);
     request_begin(gateway, INTERNAL_SLOT, mono_us(), REQUEST_ASK);
+    audit_note(gateway, INTERNAL_SLOT, "apply", "SIGHUP", "", what);
     change_begin(INTERNAL_SLOT, "SIGHUP", what);
     go(gateway, INTERNAL_SLOT, HANGUP_STAGE, 0, false);
 }

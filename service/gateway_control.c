@@ -344,6 +344,8 @@ bool control_take(struct gateway *gateway, const struct received *received, enum
     const cJSON *control = cJSON_GetObjectItemCaseSensitive(object, "control");
     bool is_ping = cJSON_IsString(control) && strcmp(control->valuestring, "ping") == 0;
     bool taken = which != CONTROL_PING || is_ping;
+    if (taken && !is_ping)
+        audit_note_control(gateway, received, object);
     if (which == CONTROL_REFUSE && !is_ping)
         refuse(gateway, (uint32_t)received->slot, REASON_no_answer, "", signal_reason_text(REASON_no_answer));
     else if (taken)

@@ -141,6 +141,7 @@ void forget_begin(struct gateway *gateway, const struct received *received, cons
     (void)snprintf(signal.id, sizeof signal.id, "%s", hex);
     (void)snprintf(id, sizeof id, "%016" PRIx64, batch_id_hash(gateway, &signal));
     request_begin(gateway, slot, received->arrived_us, REQUEST_SIGNALS);
+    audit_note_receipt(gateway, slot, hex);
     request->finished = forgotten;
     request->job = cJSON_CreateObject();
     cJSON_AddStringToObject(request->job, "customer", signal.customer);

@@ -6,6 +6,7 @@
  */
 #include "cache/table.h"
 #include "pricing/model.h"
+#include "service/audit.h"
 #include "service/capacity.h"
 #include "service/change.h"
 #include "service/clock.h"
@@ -84,7 +85,13 @@ static bool change_begin(const struct config *config, uint64_t hash, struct chan
     change->when_ms = unix_ms();
     (void)snprintf(change->who, sizeof change->who, "rialtod");
     (void)snprintf(change->what, sizeof change->what, "start with %.160s", config->models_dir);
-    return change_save(config, change);
+    if (!change_save(config, change))
+        return false;
+    (void)audit_add(
+        config,
+        &(struct audit_entry){
+            .action = "apply", .who = change->who, .what = change->what, .outcome = "done", .change = change->number });
+    return true;
 }
 
 /* A folder that was changed since it was last taken is taken; one that was not says nothing new, so that models that were

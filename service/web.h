@@ -19,6 +19,7 @@
 #include "service/web_tokens.h"
 
 #include <microhttpd.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <rialto/quote.h>
 #include <stdatomic.h>
@@ -155,6 +156,8 @@ void forwarder_close(struct forwarder *forwarder);
 /* forward - send the text to the gateway; when there is an answer, or none in limit_ms, `finish` is called as the handler, and
  * `forwarded` says which. Where too many are under way it answers 503 itself. forward_limit_ms - how long signals may take. */
 enum MHD_Result forward(struct exchange *exchange, const char *text, size_t bytes, uint32_t limit_ms, web_handler finish);
+/* exchange_address - the client's, as text. */
+void exchange_address(const struct exchange *exchange, char ret[INET6_ADDRSTRLEN]);
 uint32_t forward_limit_ms(const struct config *config);
 
 /* ---- web_journal.c: to Redis and back ------------------------------------------------------------------------------- */

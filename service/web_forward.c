@@ -86,22 +86,36 @@ static struct forward *slot_take(struct forwarder *forwarder, struct exchange *e
     return taken;
 }
 
-/* "NAME ADDRESS\n": on whose behalf (gateway_sender.h). */
-static size_t sender_head(const struct exchange *exchange, char ret[SENDER_HEAD_MAX])
+static const uint8_t *client_address(const struct exchange *exchange, sa_family_t *ret_family)
 {
-    char name[RATES_NAME_MAX] = "address:unknown", from[INET6_ADDRSTRLEN] = "unknown";
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     const struct sockaddr *client = info != NULL ? info->client_addr : NULL;
-    const uint8_t *address = NULL;
-    if (client != NULL && client->sa_family == AF_INET)
-        address = (const uint8_t *)&((const struct sockaddr_in *)(const void *)client)->sin_addr;
-    else if (client != NULL && client->sa_family == AF_INET6)
-        address = (const uint8_t *)&((const struct sockaddr_in6 *)(const void *)client)->sin6_addr;
-    if (address != NULL) {
-        sender_address(address, client->sa_family == AF_INET ? 4 : 16, name);
-        (void)inet_ntop(client->sa_family, address, from, sizeof from);
-    }
+    *ret_family = client != NULL ? client->sa_family : AF_UNSPEC;
+    if (*ret_family == AF_INET)
+        return (const uint8_t *)&((const struct sockaddr_in *)(const void *)client)->sin_addr;
+    if (*ret_family == AF_INET6)
+        return (const uint8_t *)&((const struct sockaddr_in6 *)(const void *)client)->sin6_addr;
+    return NULL;
+}
+
+void exchange_address(const struct exchange *exchange, char ret[INET6_ADDRSTRLEN])
+{
+    sa_family_t family;
+    const uint8_t *address = client_address(exchange, &family);
+    if (address == NULL || inet_ntop(family, address, ret, INET6_ADDRSTRLEN) == NULL)
+        (void)snprintf(ret, INET6_ADDRSTRLEN, "unknown");
+}
+
+/* "NAME ADDRESS\n": on whose behalf (gateway_sender.h). */
+static size_t sender_head(const struct exchange *exchange, char ret[SENDER_HEAD_MAX])
+{
+    char name[RATES_NAME_MAX] = "address:unknown", from[INET6_ADDRSTRLEN];
+    sa_family_t family;
+    const uint8_t *address = client_address(exchange, &family);
+    exchange_address(exchange, from);
+    if (address != NULL)
+        sender_address(address, family == AF_INET ? 4 : 16, name);
     if (exchange->token[0] != '\0')
         (void)snprintf(name, sizeof name, "token:%s", exchange->token);
     return (size_t)snprintf(ret, SENDER_HEAD_MAX, "%s %s\n", name, from);
