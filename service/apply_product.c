@@ -334,8 +334,8 @@ enum signal_reason apply_product_part(struct worker *worker, struct partition *p
         return REASON_other_seller;
     if (!same_currency(partition, &subject, signal->currency))
         return REASON_other_currency;
-    uint32_t cell =
-        cell_get(worker, partition, subject.product, subject.place, level_for(worker, &subject), subject.nearest);
+    uint32_t level = level_for(worker, &subject);
+    uint32_t cell = cell_get(worker, partition, subject.product, subject.place, level, subject.nearest);
     if (cell == STATE_NONE)
         return REASON_table_full;
     struct cell_record *record = state_touch(partition->state, POOL_CELLS, cell);
@@ -343,7 +343,8 @@ enum signal_reason apply_product_part(struct worker *worker, struct partition *p
     enum signal_reason reason = signal->type == SIGNAL_supply
                                     ? apply_supply(record, signal)
                                     : apply_competitor(worker, record, priced->currency, signal);
-    if (reason == REASON_none)
-        product_dirty(partition, subject.product);
-    return reason;
+    if (reason != REASON_none)
+        return reason;
+    product_dirty(partition, subject.product);
+    return level > 0 ? REASON_zone_widened : REASON_none; /* one shop's stock has replaced another's: that shall not go unsaid */
 }

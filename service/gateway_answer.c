@@ -212,6 +212,7 @@ const char *answer_pointer_of(enum signal_reason reason)
     case REASON_no_model: return "/category";
     case REASON_no_consent: return "/customer";
     case REASON_duplicate: return "/id";
+    case REASON_zone_widened: return "/zone";
     default: return "";
     }
 }

@@ -180,7 +180,8 @@ static inline bool signal_has(const struct signal *signal, enum signal_field fie
     X(opted_out,          NOTE,   "the customer has opted out of everything: no consent is taken, and personal parts are dropped") \
     X(rate_limited,       REJECT, "this producer has sent as many signals as producer_signals_per_s allows: send it again later") \
     X(sensitive,          REJECT, "a receipt of a sensitive category (sensitive_categories): dropped at the door") \
-    X(no_token,           REJECT, "over HTTP, who speaks for a customer shows a token of the role shop")
+    X(no_token,           REJECT, "over HTTP, who speaks for a customer shows a token of the role shop") \
+    X(zone_widened,       NOTE,   "the product's model keeps this for a wider zone (zone_levels): it holds in all of that, in place of what was said of it before")
 
 #define SIGNAL_REASON_ENUM_(name, class, text) REASON_##name,
 enum signal_reason { SIGNAL_REASONS(SIGNAL_REASON_ENUM_) REASON_COUNT };

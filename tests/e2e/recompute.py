@@ -477,7 +477,7 @@ class World:
                 return "duplicate"
         repeated = row["type"] == "demand" and self.repeated(row)
         reason = getattr(self, "apply_" + row["type"])(row, time, **({"repeated": True} if repeated else {}))
-        if "source" in row and "id" in row and set((reason or "").split("+")) <= {"", "superseded", "no_consent", "repeated"}:
+        if "source" in row and "id" in row and set((reason or "").split("+")) <= {"", "superseded", "no_consent", "repeated", "zone_widened"}:
             self.seen[mark] = self.now
         if row.get("sku") in self.products:
             self.heard.add(row["sku"])
@@ -614,7 +614,7 @@ class World:
             return "superseded"
         capacity = micro(row["capacity"]) if "capacity" in row else (cell.supply[1] if cell.supply else None)
         cell.supply = micro(row["available"]), capacity, time, row.get("expires")
-        return None
+        return self.widened(row, around)
 
     def apply_competitor(self, row, time):
         found, reason = self.known(row)
@@ -628,7 +628,11 @@ class World:
         if self.superseded(cell, ("competitor", row["competitor"]), time):
             return "superseded"
         cell.competitors[row["competitor"]] = row["amount"], time, row.get("until"), facts[2]
-        return None
+        return self.widened(row, around)
+
+    def widened(self, row, around):
+        """Is what holds in one zone kept for a wider one?"""
+        return "zone_widened" if around[0] != self.own_zone(row.get("zone", "")) else None
 
     # -- signals about zones --
 

@@ -237,6 +237,19 @@ with Service(models={"shop.json": (SHOP / "models/shop.json").read_text()}) as s
         status, text, err = service.cli("import", path)
         require(re.search(r"stock\.csv:251", text) is None and "and 150 more" in text, text[-300:])
 
+    @check("a stock by shop that the model keeps for all of them together is said to be, row by row")
+    def _():
+        path = table("stock.csv", "sku,available,zone\ntea-mint-100,7,berlin\ntea-mint-100,9,hamburg\ntea-mint-100,50,\n")
+        status, out, err = load(path)
+        equal((status, out[0]["accepted"], [(f["row"], f["column"], f["text"].split(":")[0]) for f in out[0]["findings"]]), (0, 3, [(2, "C", "zone_widened"), (3, "C", "zone_widened")]), err)
+        by_shop = folder / "by-shop"
+        by_shop.mkdir()
+        (by_shop / "shop.json").write_text((SHOP / "models/shop.json").read_text().replace('"model": "shop",', '"model": "shop", "zone_levels": 1,'))
+        status, out, err = service.cli("apply", by_shop, "--set", f"data_dir={service.data}")
+        equal(status, 0, err)
+        status, out, err = load(path)
+        equal((status, out[0]["findings"]), (0, []), err)
+
     @check("a table of customers says the whole consent: what it no longer names is no longer permitted")
     def _():
         load(table("customers.csv", "customer,consent,tier\nc-9,profile,gold\n"))
