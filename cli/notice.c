@@ -263,14 +263,23 @@ static bool chooses_place(const struct model *model, uint8_t kind)
     return kind == RIALTO_KIND_LOCATION && model->zone_depth_max > 0;
 }
 
+/* What others say of tier, groups and spend counts within what these may do, for who permits both kinds. */
+static bool counts_beside(const struct model *model, uint8_t kind)
+{
+    return kind == RIALTO_KIND_PARTNER && (model->group_reads & RIALTO_KIND_PARTNER) != 0;
+}
+
 static void write_kind(const struct page *page, const struct notice *notice, const struct model *model,
                        const struct kind *kind)
 {
     char text[96];
     struct reach reach = model_reach(notice->set, model, kind->bit, false, notice->now_ms);
-    bool place = chooses_place(model, kind->bit);
+    bool place = chooses_place(model, kind->bit), beside = counts_beside(model, kind->bit);
     if (reach.kinds == 0)
-        (void)snprintf(text, sizeof text, "%s", place ? "chooses the place" : "not used");
+        (void)snprintf(text, sizeof text, "%s",
+                       place    ? "chooses the place"
+                       : beside ? "counts as one of the others, never beyond"
+                                : "not used");
     else if (reach.low == 10000 && reach.high == 10000)
         (void)snprintf(text, sizeof text, "read, moves no price");
     else
@@ -279,7 +288,7 @@ static void write_kind(const struct page *page, const struct notice *notice, con
     add(&said, "", text);
     if (reach.kinds != 0 && place)
         add(&said, "; ", "chooses the place");
-    row(page, reach.kinds != 0 || place ? "yes" : "no", kind->name, kind->what, said);
+    row(page, reach.kinds != 0 || place || beside ? "yes" : "no", kind->name, kind->what, said);
     free(said);
 }
 

@@ -25,7 +25,7 @@ struct attempt {
     struct terms_inputs terms;
     char zone[RIALTO_ZONE_LEVELS - 1][RIALTO_ID_MAX];
     const char *zone_name, *picture, *over;
-    double from, to, spend;
+    double from, to, spend, month_spend;
     int64_t published, published_minutes;
     bool good;
 };
@@ -39,6 +39,7 @@ enum own_option {
     OPTION_TIER,
     OPTION_SEGMENT,
     OPTION_SPEND,
+    OPTION_MONTH_SPEND,
     OPTION_PUBLISHED,
     OPTION_MINUTES,
     OPTION_PICTURE,
@@ -116,6 +117,7 @@ static bool take(void *user, int option, const char *text)
     case OPTION_TIER: return take_name("--tier", text, sizeof a->terms.tier, a->terms.tier);
     case OPTION_SEGMENT: return take_segment(a, text);
     case OPTION_SPEND: return take_real("--spend", text, &a->spend);
+    case OPTION_MONTH_SPEND: return take_real("--month-spend", text, &a->month_spend);
     case OPTION_PUBLISHED: return take_amount("--published", text, &a->published);
     case OPTION_MINUTES:
         if (!cli_number("--minutes", text, 0, 1e6, &minutes))
@@ -250,6 +252,8 @@ static void personal(struct attempt *a, struct answer *answer)
     a->terms.now_ms = a->in.now_ms;
     a->terms.spend_micro = (int64_t)llround(a->spend * (double)MICRO);
     memcpy(a->terms.spend_currency, a->spend > 0 ? model->currency[0] : "", a->spend > 0 ? 4 : 1);
+    a->terms.month_micro = (int64_t)llround(a->month_spend * (double)MICRO);
+    memcpy(a->terms.month_currency, a->month_spend > 0 ? model->currency[0] : "", a->month_spend > 0 ? 4 : 1);
     model_terms_rows(model, &a->terms, row);
     if (model->personal_count > 0)
         product = clamp_i64(row[model->personal_count - 1].product_micro, model->guard.personal_low_micro,
@@ -387,6 +391,7 @@ static int run(struct cli *cli, int argc, char *argv[])
                                          { "tier", required_argument, NULL, OPTION_TIER },
                                          { "segment", required_argument, NULL, OPTION_SEGMENT },
                                          { "spend", required_argument, NULL, OPTION_SPEND },
+                                         { "month-spend", required_argument, NULL, OPTION_MONTH_SPEND },
                                          { "published", required_argument, NULL, OPTION_PUBLISHED },
                                          { "minutes", required_argument, NULL, OPTION_MINUTES },
                                          { "picture", required_argument, NULL, OPTION_PICTURE },
@@ -431,7 +436,8 @@ const struct cli_command cli_try = {
             "  --at TIME           2026-11-28T23:00 on the model's clock; default: noon of a Wednesday in January\n"
             "  --zone ZONE         where, such as c1/s25; default: the world\n"
             "  --category TEXT     of the product\n"
-            "  --tier NAME         of the customer; --segment NAME (may be repeated), --spend MONEY (major units)\n"
+            "  --tier NAME         of the customer; --segment NAME (may be repeated), --spend MONEY (major units),\n"
+            "                      --month-spend MONEY (in the running month)\n"
             "  --published AMOUNT  what stands published: then steps, dwell and dead band count, too\n"
             "  --minutes N         since it last changed, default 1440\n"
             "\n"

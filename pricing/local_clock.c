@@ -10,6 +10,7 @@
 #define FILE_BYTES_MAX 65536u
 #define HEAD_BYTES     44u
 #define DAY_S          86400
+#define DAY_MS         INT64_C(86400000)
 
 /* ---- dates: H. Hinnant, "chrono-compatible low-level date algorithms" ----------------------------------------------- */
 
@@ -257,6 +258,10 @@ bool local_clock_load(const char *name, struct local_clock *ret, const char **re
     *ret_reason = "no such time zone; they are called Europe/Berlin, Asia/Shanghai, UTC";
     if (!is_zone_name(name))
         return false;
+    if (strcmp(name, "UTC") == 0) {
+        *ret = (struct local_clock){ .name = "UTC" };
+        return true;
+    }
     int length =
         snprintf(path, sizeof path, "%s/%s", folder != NULL && folder[0] == '/' ? folder : "/usr/share/zoneinfo", name);
     FILE *file = length > 0 && length < (int)sizeof path ? fopen(path, "re") : NULL;
@@ -295,4 +300,21 @@ int64_t local_clock_utc_ms(const struct local_clock *clock, int64_t local_ms)
     if (local_ms - after >= 0 && (int64_t)local_clock_offset(clock, local_ms - after) * 1000 == after)
         return local_ms - after;
     return local_ms - before;
+}
+
+/* ---- months --------------------------------------------------------------------------------------------------------------- */
+
+int32_t local_clock_month(const struct local_clock *clock, int64_t now_ms)
+{
+    int64_t local_ms = now_ms + (int64_t)local_clock_offset(clock, now_ms) * 1000;
+    int64_t days = (local_ms < 0 ? local_ms - (DAY_MS - 1) : local_ms) / DAY_MS;
+    int year, month, day;
+    date_split((int32_t)days, &year, &month, &day);
+    return year * 12 + month - 1;
+}
+
+int64_t local_clock_month_ms(const struct local_clock *clock, int32_t month)
+{
+    int32_t days = date_days(month / 12, month % 12 + 1, 1);
+    return days == INT32_MIN ? INT64_MAX : local_clock_utc_ms(clock, days * DAY_MS);
 }

@@ -22,7 +22,7 @@ struct local_clock {
     } change[LOCAL_CLOCK_CHANGES_MAX]; /* ascending */
 };
 
-/* local_clock_load - by name. False with *ret_reason (static text). Reads one file below /usr/share/zoneinfo (or $TZDIR). */
+/* local_clock_load - by name; "UTC" needs no file. False with *ret_reason (static text). Reads one file below /usr/share/zoneinfo (or $TZDIR). */
 bool local_clock_load(const char *name, struct local_clock *ret, const char **ret_reason);
 
 /* local_clock_parse - the same out of a file's bytes; ret->name stays as it is. */
@@ -34,6 +34,11 @@ int32_t local_clock_offset(const struct local_clock *clock, int64_t now_ms);
 /* local_clock_utc_ms - the moment at which the clock shows a local time (ms since 1970 on that clock): the later offset where a
  * time comes twice, the earlier where it is skipped. Pure. */
 int64_t local_clock_utc_ms(const struct local_clock *clock, int64_t local_ms);
+
+/* local_clock_month - the calendar month in which a moment lies on the clock, as months since the year 0. local_clock_month_ms - the
+ * moment at which such a month begins on it. Pure. */
+int32_t local_clock_month(const struct local_clock *clock, int64_t now_ms);
+int64_t local_clock_month_ms(const struct local_clock *clock, int32_t month);
 
 /* date_days - days since 1970 of a date of the Gregorian calendar, or INT32_MIN if there is no such day. date_split - its inverse. */
 int32_t date_days(int year, int month, int day);

@@ -88,8 +88,14 @@ struct model_calendar {
     int32_t day[MODEL_CALENDAR_DAYS_MAX]; /* since 1970, ascending */
 };
 
-enum personal_kind { PERSONAL_TIER, PERSONAL_SEGMENT, PERSONAL_SPEND, PERSONAL_ZONE };
-/* consent:           profile        profile           purchases        location */
+enum personal_kind { PERSONAL_TIER, PERSONAL_SEGMENT, PERSONAL_SPEND, PERSONAL_ZONE, PERSONAL_MONTH };
+/* consent:           profile        profile           purchases       location       purchases */
+/* personal_kind_name - as explanations call it. personal_takes_others - may data of this kind be others' word (enum data_party)? */
+const char *personal_kind_name(enum personal_kind kind);
+static inline bool personal_takes_others(enum personal_kind kind)
+{
+    return kind == PERSONAL_TIER || kind == PERSONAL_SEGMENT || kind == PERSONAL_SPEND;
+}
 
 struct model_personal {
     char name[20];
@@ -97,7 +103,7 @@ struct model_personal {
     uint8_t consent;                            /* RIALTO_KIND_* */
     uint32_t point_count;                       /* rows of the table, or points of the spend curve */
     char word[MODEL_POINTS_MAX][RIALTO_ID_MAX]; /* tier, segment or zone (a zone covers what lies inside it) */
-    struct model_point point[MODEL_POINTS_MAX]; /* y: multiplier; x: spend in MAJOR units for PERSONAL_SPEND */
+    struct model_point point[MODEL_POINTS_MAX]; /* y: multiplier; x: spend in MAJOR units for PERSONAL_SPEND and _MONTH */
     enum curve_kind curve;
 };
 
@@ -344,6 +350,13 @@ int64_t model_personal_floor(const struct model *model, int64_t baseline, int64_
 /* model_curve - value of a curve at x: linear interpolation y0 + half_even((y1 - y0) x (x - x0) / (x1 - x0)). */
 int64_t model_curve(enum curve_kind kind, uint32_t count, const struct model_point point[], int64_t x_micro);
 
+/* Whose word a datum about a customer is. What comes from others than the customer and the shop needs consent to partner data too. */
+enum data_party { PARTY_ZERO, PARTY_FIRST, PARTY_SECOND, PARTY_THIRD };
+static inline bool party_is_other(unsigned party)
+{
+    return party >= PARTY_SECOND;
+}
+
 #define TERMS_SEGMENTS_MAX 8u
 struct terms_inputs {
     int64_t now_ms;             /* the tick: which models are in effect */
@@ -351,8 +364,11 @@ struct terms_inputs {
     char tier[RIALTO_NAME_MAX]; /* "" = none */
     uint32_t segment_count;
     char segment[TERMS_SEGMENTS_MAX][RIALTO_NAME_MAX];
+    uint8_t tier_party, spend_party, segment_party[TERMS_SEGMENTS_MAX]; /* enum data_party */
     char spend_currency[4]; /* "" = no spend known; counts for models of that currency only */
     int64_t spend_micro;    /* MAJOR units of that currency, in micro */
+    char month_currency[4]; /* the same of the running month */
+    int64_t month_micro;
     uint32_t zone_count;    /* own zone first, then around it; 0 = not known */
     char zone[RIALTO_ZONE_LEVELS - 1][RIALTO_ID_MAX];
 };
@@ -369,9 +385,13 @@ void model_terms(const struct model_set *set, const struct terms_inputs *in,
 struct terms_row {
     bool permitted;
     bool read; /* permitted, and there were data */
+    uint8_t kinds; /* RIALTO_KIND_* of the data that were read; 0 = none were */
     int64_t value_micro;
     int64_t product_micro;
 };
 void model_terms_rows(const struct model *model, const struct terms_inputs *in,
                       struct terms_row ret[MODEL_PERSONAL_MAX]);
+
+/* model_set_reads_month - does any model look at the spend of the running month? Then terms change where a month begins. */
+bool model_set_reads_month(const struct model_set *set);
 #endif

@@ -49,9 +49,9 @@ static enum rialto_status read_zone(struct reader *reader, const cJSON *value, v
 }
 
 static enum rialto_status read_spend_points(struct reader *reader, const cJSON *value, struct model_personal *personal,
-                                            enum curve_kind kind)
+                                            enum personal_kind what, enum curve_kind kind)
 {
-    enum rialto_status status = claim_kind(reader, personal, PERSONAL_SPEND, RIALTO_KIND_PURCHASES);
+    enum rialto_status status = claim_kind(reader, personal, what, RIALTO_KIND_PURCHASES);
     struct curve_target target = { .kind = &personal->curve,
                                    .count = &personal->point_count,
                                    .point = personal->point };
@@ -60,12 +60,22 @@ static enum rialto_status read_spend_points(struct reader *reader, const cJSON *
 
 static enum rialto_status read_spend(struct reader *reader, const cJSON *value, void *target)
 {
-    return read_spend_points(reader, value, target, CURVE_LINEAR);
+    return read_spend_points(reader, value, target, PERSONAL_SPEND, CURVE_LINEAR);
 }
 
 static enum rialto_status read_spend_steps(struct reader *reader, const cJSON *value, void *target)
 {
-    return read_spend_points(reader, value, target, CURVE_STEPS);
+    return read_spend_points(reader, value, target, PERSONAL_SPEND, CURVE_STEPS);
+}
+
+static enum rialto_status read_month_spend(struct reader *reader, const cJSON *value, void *target)
+{
+    return read_spend_points(reader, value, target, PERSONAL_MONTH, CURVE_LINEAR);
+}
+
+static enum rialto_status read_month_spend_steps(struct reader *reader, const cJSON *value, void *target)
+{
+    return read_spend_points(reader, value, target, PERSONAL_MONTH, CURVE_STEPS);
 }
 
 static const struct field personal_fields[] = {
@@ -101,10 +111,21 @@ static const struct field personal_fields[] = {
       .shape = "\"$ref\":\"#/$defs/points\"",
       .kind = FIELD_PART,
       .part = read_spend_steps },
+    { .key = "month_spend",
+      .text = "Multiplier by money spent in the running calendar month, straight between points. Consent: purchases.",
+      .shape = "\"$ref\":\"#/$defs/points\"",
+      .kind = FIELD_PART,
+      .part = read_month_spend },
+    { .key = "month_spend_steps",
+      .text = "The same in steps: loyalty tiers by progress.",
+      .shape = "\"$ref\":\"#/$defs/points\"",
+      .kind = FIELD_PART,
+      .part = read_month_spend_steps },
 };
 TABLE_WITH(personal, "personal",
            "\"oneOf\":[{\"required\":[\"tier\"]},{\"required\":[\"segment\"]},{\"required\":[\"zone\"]},{\"required\":["
-           "\"spend\"]},{\"required\":[\"spend_steps\"]}]");
+           "\"spend\"]},{\"required\":[\"spend_steps\"]},{\"required\":[\"month_spend\"]},{\"required\":[\"month_spend_"
+           "steps\"]}]");
 
 static enum rialto_status read_personal(struct reader *reader, const cJSON *value, void *target)
 {
@@ -112,8 +133,8 @@ static enum rialto_status read_personal(struct reader *reader, const cJSON *valu
     struct model_personal *row = &model->personal[model->personal_count];
     enum rialto_status status = fields_read(reader, &model_table_personal, value, row);
     if (status == RIALTO_OK && row->consent == 0)
-        status =
-            reader_refuse(reader, "a personal row needs \"tier\", \"segment\", \"zone\", \"spend\" or \"spend_steps\"");
+        status = reader_refuse(reader, "a personal row needs \"tier\", \"segment\", \"zone\", \"spend\", "
+                                       "\"spend_steps\", \"month_spend\" or \"month_spend_steps\"");
     for (uint32_t i = 0; i < model->personal_count; i++)
         if (row->name[0] != '\0' && strcmp(model->personal[i].name, row->name) == 0)
             status = reader_refuse(reader, "another personal row has the name \"%s\" already", row->name);

@@ -164,7 +164,8 @@ static void tell_groups(struct model_set *set)
             const struct model *other = &set->model[i];
             for (uint32_t p = 0; strcmp(other->group_name, model->group_name) == 0 && p < other->personal_count; p++) {
                 const struct model_personal *personal = &other->personal[p];
-                model->group_reads = (uint8_t)(model->group_reads | personal->consent);
+                model->group_reads = (uint8_t)(model->group_reads | personal->consent |
+                                               (personal_takes_others(personal->kind) ? RIALTO_KIND_PARTNER : 0));
                 for (uint32_t w = 0; w < personal->point_count; w++)
                     if (sensitive_word(personal, w) >= 0)
                         model->group_sensitive |= 1u << sensitive_word(personal, w);

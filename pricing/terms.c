@@ -20,60 +20,101 @@ static const struct model_point *row_of(const struct model_personal *personal, c
     return NULL;
 }
 
-/* False: the customer has no such data, so none were read. Otherwise *ret is the multiplier in micro. */
-static bool read_tier(const struct model_personal *personal, const struct terms_inputs *in, int64_t *ret)
+/* What others say counts only where partner data are permitted too. */
+static bool may_read(unsigned party, const struct terms_inputs *in)
 {
-    if (in->tier[0] == '\0')
-        return false;
+    return !party_is_other(party) || (in->consent & RIALTO_KIND_PARTNER) != 0;
+}
+
+static uint8_t kinds_of(const struct model_personal *personal, unsigned party)
+{
+    return (uint8_t)(personal->consent | (party_is_other(party) ? RIALTO_KIND_PARTNER : 0));
+}
+
+/* Each of these: the kinds of data that were read (RIALTO_KIND_*), with *ret the multiplier in micro; 0: the customer has no such data,
+ * so none were read. */
+static uint8_t read_tier(const struct model_personal *personal, const struct terms_inputs *in, int64_t *ret)
+{
+    if (!may_read(in->tier_party, in) || in->tier[0] == '\0')
+        return 0;
     const struct model_point *row = row_of(personal, in->tier);
     *ret = row != NULL ? row->y_micro : MICRO;
-    return true;
+    return kinds_of(personal, in->tier_party);
 }
 
 /* The most favourable of the segments that the table names; a segment that it does not name says nothing. */
-static bool read_segment(const struct model_personal *personal, const struct terms_inputs *in, int64_t *ret)
+static uint8_t read_segment(const struct model_personal *personal, const struct terms_inputs *in, int64_t *ret)
 {
     uint32_t count = in->segment_count < TERMS_SEGMENTS_MAX ? in->segment_count : TERMS_SEGMENTS_MAX;
     const struct model_point *best = NULL;
+    uint8_t kinds = 0;
     for (uint32_t i = 0; i < count; i++) {
+        if (!may_read(in->segment_party[i], in))
+            continue;
+        kinds |= kinds_of(personal, in->segment_party[i]);
         const struct model_point *row = row_of(personal, in->segment[i]);
         if (row != NULL && (best == NULL || row->y_micro < best->y_micro))
             best = row;
     }
     *ret = best != NULL ? best->y_micro : MICRO;
-    return count > 0;
+    return kinds;
 }
 
 /* Pounds spent are no yuan spent: they count where the model prices in pounds. */
-static bool read_spend(const struct model *model, const struct model_personal *personal, const struct terms_inputs *in,
-                       int64_t *ret)
+static uint8_t read_spend(const struct model *model, const struct model_personal *personal,
+                          const struct terms_inputs *in, int64_t *ret)
 {
-    if (!scope_has_currency(model, in->spend_currency))
-        return false;
+    if (!may_read(in->spend_party, in) || !scope_has_currency(model, in->spend_currency))
+        return 0;
     *ret = model_curve(personal->curve, personal->point_count, personal->point, in->spend_micro);
-    return true;
+    return kinds_of(personal, in->spend_party);
+}
+
+static uint8_t read_month(const struct model *model, const struct model_personal *personal,
+                          const struct terms_inputs *in, int64_t *ret)
+{
+    if (!scope_has_currency(model, in->month_currency))
+        return 0;
+    *ret = model_curve(personal->curve, personal->point_count, personal->point, in->month_micro);
+    return personal->consent;
 }
 
 /* The nearest zone around the customer that the table names. */
-static bool read_zone(const struct model_personal *personal, const struct terms_inputs *in, int64_t *ret)
+static uint8_t read_zone(const struct model_personal *personal, const struct terms_inputs *in, int64_t *ret)
 {
     uint32_t count = in->zone_count < RIALTO_ZONE_LEVELS - 1 ? in->zone_count : RIALTO_ZONE_LEVELS - 1;
     const struct model_point *row = NULL;
     for (uint32_t i = 0; i < count && row == NULL; i++)
         row = row_of(personal, in->zone[i]);
     *ret = row != NULL ? row->y_micro : MICRO;
-    return count > 0;
+    return count > 0 ? personal->consent : 0;
 }
 
-static bool read_personal(const struct model *model, const struct model_personal *personal,
-                          const struct terms_inputs *in, int64_t *ret)
+static uint8_t read_personal(const struct model *model, const struct model_personal *personal,
+                             const struct terms_inputs *in, int64_t *ret)
 {
     switch (personal->kind) {
     case PERSONAL_TIER: return read_tier(personal, in, ret);
     case PERSONAL_SEGMENT: return read_segment(personal, in, ret);
     case PERSONAL_SPEND: return read_spend(model, personal, in, ret);
     case PERSONAL_ZONE: return read_zone(personal, in, ret);
+    case PERSONAL_MONTH: return read_month(model, personal, in, ret);
     }
+    return 0;
+}
+
+const char *personal_kind_name(enum personal_kind kind)
+{
+    static const char *const NAME[] = { "tier", "segment", "spend", "zone", "month_spend" };
+    return NAME[kind];
+}
+
+bool model_set_reads_month(const struct model_set *set)
+{
+    for (uint32_t m = 0; m < set->count; m++)
+        for (uint32_t i = 0; i < set->model[m].personal_count; i++)
+            if (set->model[m].personal[i].kind == PERSONAL_MONTH)
+                return true;
     return false;
 }
 
@@ -83,9 +124,10 @@ static uint16_t multiplier_e4(const struct model *model, const struct terms_inpu
     for (uint32_t i = 0; i < model->personal_count; i++) {
         const struct model_personal *personal = &model->personal[i];
         int64_t value;
-        if (!permitted(personal, in) || !read_personal(model, personal, in, &value))
+        uint8_t read = permitted(personal, in) ? read_personal(model, personal, in, &value) : 0;
+        if (read == 0)
             continue;
-        *kinds |= personal->consent;
+        *kinds |= read;
         if (!mul_div_half_even(product, value, MICRO, &product))
             product = INT64_MAX; /* not with a parsed model; the clamp below ends it */
     }
@@ -100,7 +142,8 @@ void model_terms_rows(const struct model *model, const struct terms_inputs *in,
     for (uint32_t i = 0; i < model->personal_count; i++) {
         struct terms_row *row = &ret[i];
         *row = (struct terms_row){ .permitted = permitted(&model->personal[i], in), .value_micro = MICRO };
-        row->read = row->permitted && read_personal(model, &model->personal[i], in, &row->value_micro);
+        row->kinds = row->permitted ? read_personal(model, &model->personal[i], in, &row->value_micro) : 0;
+        row->read = row->kinds != 0;
         if (row->read && !mul_div_half_even(product, row->value_micro, MICRO, &product))
             product = INT64_MAX;
         row->product_micro = product;

@@ -40,11 +40,26 @@ static int64_t customer_refusal_ends_ms(const struct worker *worker, const struc
     return record->consent_time_ms + (int64_t)worker->config->signal_age_max_s * 1000;
 }
 
+static int64_t earlier_ms(int64_t due_ms, int64_t end_ms)
+{
+    return end_ms != 0 && (due_ms == 0 || end_ms < due_ms) ? end_ms : due_ms;
+}
+
+/* When the first of the customer's tier, segments and spend ends; 0 = there are none. */
+static int64_t attributes_end_ms(const struct customer_record *record)
+{
+    int64_t due_ms = earlier_ms((int64_t)record->tier_until_s * 1000, (int64_t)record->spend_until_s * 1000);
+    for (uint32_t i = 0; i < record->segment_count; i++)
+        due_ms = earlier_ms(due_ms, (int64_t)record->segment_until_s[i] * 1000);
+    return due_ms;
+}
+
 int64_t customer_due_ms(const struct worker *worker, const struct customer_record *record)
 {
-    if (record->zone_until_ms != 0)
-        return record->zone_until_ms;
-    return record->consent == 0 && record->offer_count == 0 ? customer_refusal_ends_ms(worker, record) : 0;
+    int64_t due_ms = earlier_ms(record->zone_until_ms, attributes_end_ms(record));
+    if (due_ms == 0 && record->consent == 0 && record->offer_count == 0)
+        return customer_refusal_ends_ms(worker, record);
+    return due_ms;
 }
 
 int64_t offer_due_ms(const struct offer_record *record)
@@ -74,6 +89,56 @@ static void spend_forget(struct customer_record *record)
 {
     record->spend = 0;
     record->spend_currency = 0;
+    record->spend_party = 0;
+}
+
+static void purchases_forget(struct customer_record *record)
+{
+    spend_forget(record);
+    record->spend_until_s = 0;
+    record->month = 0;
+    record->month_currency = 0;
+    memset(record->month_spend, 0, sizeof record->month_spend);
+}
+
+static void tier_forget(struct customer_record *record)
+{
+    memset(record->tier, 0, sizeof record->tier);
+    record->tier_until_s = 0;
+    record->tier_party = 0;
+}
+
+/* Takes one out of the list; the others keep their order. */
+static void segment_forget(struct customer_record *record, uint32_t at)
+{
+    uint32_t last = --record->segment_count;
+    for (uint32_t i = at; i < last; i++) {
+        memcpy(record->segment[i], record->segment[i + 1], sizeof record->segment[i]);
+        record->segment_until_s[i] = record->segment_until_s[i + 1];
+        record->segment_party[i] = record->segment_party[i + 1];
+    }
+    memset(record->segment[last], 0, sizeof record->segment[last]);
+    record->segment_until_s[last] = 0;
+    record->segment_party[last] = 0;
+}
+
+static void profile_forget(struct customer_record *record)
+{
+    tier_forget(record);
+    while (record->segment_count > 0)
+        segment_forget(record, record->segment_count - 1u);
+}
+
+/* What others said. */
+static void others_forget(struct customer_record *record)
+{
+    if (party_is_other(record->tier_party))
+        tier_forget(record);
+    if (party_is_other(record->spend_party))
+        spend_forget(record);
+    for (uint32_t i = record->segment_count; i-- > 0;)
+        if (party_is_other(record->segment_party[i]))
+            segment_forget(record, i);
 }
 
 static void zone_forget(struct customer_record *record)
@@ -90,44 +155,133 @@ static void revoke(struct worker *worker, struct customer_record *record, unsign
         record->zone_time_ms = record->consent_time_ms; /* what was seen before this moment, and arrives late, does not count */
     }
     if (kinds & RIALTO_KIND_PURCHASES)
-        spend_forget(record);
-    if (kinds & RIALTO_KIND_PROFILE) {
-        memset(record->tier, 0, sizeof record->tier);
-        memset(record->segment, 0, sizeof record->segment);
-        record->segment_count = 0;
-    }
+        purchases_forget(record);
+    if (kinds & RIALTO_KIND_PROFILE)
+        profile_forget(record);
+    if (kinds & RIALTO_KIND_PARTNER)
+        others_forget(record);
     if (kinds & (RIALTO_KIND_BEHAVIOUR | RIALTO_KIND_PURCHASES))
         publisher_forget(worker->publisher, record->id);
     past_wipe(worker->past, record->head.key);
     worker->erased = true;
 }
 
-static void segments_set(struct customer_record *record, const struct signal *signal)
+/* Whoever's word it is: others' needs consent to partner data, too. */
+static bool may_keep(const struct customer_record *record, unsigned kind, unsigned party)
 {
-    memset(record->segment, 0, sizeof record->segment);
-    record->segment_count = (uint8_t)signal->segments.count;
-    memcpy(record->segment, signal->segments.word, sizeof record->segment);
+    unsigned kinds = kind | (party_is_other(party) ? RIALTO_KIND_PARTNER : 0);
+    return (record->consent & kinds) == kinds;
 }
 
-static enum signal_reason profile_set(struct customer_record *record, const struct signal *signal)
+/* When a datum of this signal ends: as it says (0 = it does not), at the latest when it is too old to count. Unix time. */
+static uint32_t attribute_until_s(const struct worker *worker, const struct signal *signal, int64_t until_ms)
+{
+    int64_t latest_ms = signal->time_ms + (int64_t)worker->config->attribute_age_max_s * 1000;
+    int64_t end_s = (until_ms == 0 || latest_ms < until_ms ? latest_ms : until_ms) / 1000;
+    return end_s < UINT32_MAX ? (uint32_t)end_s : UINT32_MAX;
+}
+
+static bool is_over(const struct worker *worker, uint32_t until_s)
+{
+    return (int64_t)until_s * 1000 <= worker->tick_ms;
+}
+
+/* The list is the word of the signal's party: without consent to that it replaces nothing. Each in it may be somebody else's. */
+static enum signal_reason segments_set(const struct worker *worker, struct customer_record *record,
+                                       const struct signal *signal, unsigned party)
 {
     enum signal_reason reason = REASON_none;
-    bool profile = signal_has(signal, SIGNAL_FIELD_tier) || signal_has(signal, SIGNAL_FIELD_segments);
-    if (profile && (record->consent & RIALTO_KIND_PROFILE) == 0)
-        reason = REASON_no_consent;
-    if (record->consent & RIALTO_KIND_PROFILE) {
-        if (signal_has(signal, SIGNAL_FIELD_tier))
-            memcpy(record->tier, signal->tier, sizeof record->tier);
-        if (signal_has(signal, SIGNAL_FIELD_segments))
-            segments_set(record, signal);
-    }
-    if (!signal_has(signal, SIGNAL_FIELD_spend))
-        return reason;
-    if ((record->consent & RIALTO_KIND_PURCHASES) == 0)
+    if (!may_keep(record, RIALTO_KIND_PROFILE, party))
         return REASON_no_consent;
+    while (record->segment_count > 0)
+        segment_forget(record, record->segment_count - 1u);
+    for (uint32_t i = 0; i < signal->segments.count; i++) {
+        unsigned own = signal->segments.party[i] == 0 ? party : signal->segments.party[i] - 1u;
+        uint32_t until_s = attribute_until_s(worker, signal, signal->segments.until_ms[i]);
+        if (!may_keep(record, RIALTO_KIND_PROFILE, own)) {
+            reason = REASON_no_consent;
+        } else if (!is_over(worker, until_s)) {
+            uint32_t at = record->segment_count++;
+            memcpy(record->segment[at], signal->segments.word[i], strlen(signal->segments.word[i]) + 1);
+            record->segment_until_s[at] = until_s;
+            record->segment_party[at] = (uint8_t)own;
+        }
+    }
+    return reason;
+}
+
+static enum signal_reason tier_set(const struct worker *worker, struct customer_record *record,
+                                   const struct signal *signal, unsigned party)
+{
+    if (!may_keep(record, RIALTO_KIND_PROFILE, party))
+        return REASON_no_consent;
+    uint32_t until_s = attribute_until_s(worker, signal, signal->tier_until_ms);
+    tier_forget(record);
+    if (signal->tier[0] == '\0' || is_over(worker, until_s))
+        return REASON_none;
+    memcpy(record->tier, signal->tier, strlen(signal->tier) + 1);
+    record->tier_until_s = until_s;
+    record->tier_party = (uint8_t)party;
+    return REASON_none;
+}
+
+/* What was spent counts for so long after it was last heard of. False: that was too long ago. */
+static bool spend_lives(const struct worker *worker, struct customer_record *record, const struct signal *signal)
+{
+    uint32_t until_s = attribute_until_s(worker, signal, 0);
+    if (is_over(worker, until_s))
+        return false;
+    if (record->spend_until_s < until_s)
+        record->spend_until_s = until_s;
+    return true;
+}
+
+/* What the shop says was spent in all replaces what was known; months are counted from purchases alone. */
+static enum signal_reason spend_set(const struct worker *worker, struct customer_record *record,
+                                    const struct signal *signal, unsigned party)
+{
+    if (!may_keep(record, RIALTO_KIND_PURCHASES, party))
+        return REASON_no_consent;
+    if (!spend_lives(worker, record, signal))
+        return REASON_none;
     record->spend = signal->spend;
     record->spend_currency = currency_find(signal->currency)->number;
+    record->spend_party = (uint8_t)party;
+    return REASON_none;
+}
+
+static enum signal_reason attributes_set(const struct worker *worker, struct customer_record *record,
+                                         const struct signal *signal)
+{
+    enum signal_reason reason = REASON_none, each;
+    unsigned party = signal_has(signal, SIGNAL_FIELD_party) ? (unsigned)signal->party : PARTY_FIRST;
+    if (signal_has(signal, SIGNAL_FIELD_tier) && (each = tier_set(worker, record, signal, party)) != REASON_none)
+        reason = each;
+    if (signal_has(signal, SIGNAL_FIELD_segments) &&
+        (each = segments_set(worker, record, signal, party)) != REASON_none)
+        reason = each;
+    if (signal_has(signal, SIGNAL_FIELD_spend) && (each = spend_set(worker, record, signal, party)) != REASON_none)
+        reason = each;
     return reason;
+}
+
+/* Who said what about each kind, when, and on which wording. Who opted out of everything leaves nothing of it. */
+static void notes_set(struct customer_record *record, const struct signal *signal)
+{
+    if (record->consent & CUSTOMER_OPTED_OUT) {
+        memset(record->note, 0, sizeof record->note);
+        return;
+    }
+    for (unsigned kind = 0; kind < CONSENT_KINDS; kind++) {
+        const struct consent_note *said = &signal->consent.note[kind];
+        struct customer_consent *note = &record->note[kind];
+        if ((signal->consent.given & 1u << kind) == 0)
+            continue;
+        memset(note, 0, sizeof *note);
+        note->time_s = (uint32_t)((said->time_ms != 0 ? said->time_ms : signal->time_ms) / 1000);
+        memcpy(note->source, said->source, strlen(said->source) + 1);
+        memcpy(note->text, said->text, strlen(said->text) + 1);
+    }
 }
 
 static bool opts_out(const struct signal *signal)
@@ -167,6 +321,7 @@ static enum signal_reason apply_customer(struct worker *worker, struct partition
     unsigned given = record->consent & CUSTOMER_OPTED_OUT ? CUSTOMER_KINDS : signal->consent.given;
     unsigned revoked = record->consent & given & ~granted;
     record->consent |= (uint8_t)granted;
+    notes_set(record, signal);
     enum signal_reason reason = granted != signal->consent.granted ? REASON_opted_out : REASON_none;
     if (revoked != 0) {
         revoke(worker, record, revoked);
@@ -174,7 +329,8 @@ static enum signal_reason apply_customer(struct worker *worker, struct partition
     }
     if (key_is_none(record->head.key)) /* it went with its last offer */
         return reason;
-    enum signal_reason data = profile_set(record, signal);
+    enum signal_reason data = attributes_set(worker, record, signal);
+    due_at_latest(partition, POOL_CUSTOMERS, customer, attributes_end_ms(record));
     customer_drop_if_empty(worker, partition, customer);
     return reason == REASON_none ? data : reason;
 }
@@ -185,9 +341,11 @@ static void erasure_fill(const struct partition *partition, uint32_t customer, s
     note->record = true;
     note->consent = record->consent;
     note->tier = record->tier[0] != '\0';
-    note->spend = record->spend_currency != 0;
+    note->spend = record->spend_currency != 0 || record->month_currency != 0;
     note->zone = record->zone_until_ms != 0;
     note->segments = record->segment_count;
+    for (unsigned kind = 0; kind < CONSENT_KINDS; kind++)
+        note->consents += record->note[kind].time_s != 0;
     for (uint32_t i = state_first(partition->state, POOL_OFFERS, customer); i != STATE_NONE;
          i = state_next(partition->state, POOL_OFFERS, i)) {
         const struct offer_record *offer = state_at(partition->state, POOL_OFFERS, i);
@@ -238,6 +396,17 @@ static enum signal_reason apply_location(struct worker *worker, struct partition
     return REASON_none;
 }
 
+static void attributes_end(const struct worker *worker, struct customer_record *record)
+{
+    if (record->tier_until_s != 0 && is_over(worker, record->tier_until_s))
+        tier_forget(record);
+    if (record->spend_until_s != 0 && is_over(worker, record->spend_until_s))
+        purchases_forget(record);
+    for (uint32_t i = record->segment_count; i-- > 0;)
+        if (is_over(worker, record->segment_until_s[i]))
+            segment_forget(record, i);
+}
+
 void apply_customer_timer(struct worker *worker, struct partition *partition, uint32_t index)
 {
     const struct customer_record *record = state_at(partition->state, POOL_CUSTOMERS, index);
@@ -245,21 +414,51 @@ void apply_customer_timer(struct worker *worker, struct partition *partition, ui
         return;
     if (record->zone_until_ms != 0 && record->zone_until_ms <= worker->tick_ms)
         zone_forget(customer_touch(partition, index));
+    int64_t end_ms = attributes_end_ms(record);
+    if (end_ms != 0 && end_ms <= worker->tick_ms)
+        attributes_end(worker, customer_touch(partition, index));
     customer_drop_if_empty(worker, partition, index);
     if (!key_is_none(record->head.key))
         due_at_latest(partition, POOL_CUSTOMERS, index, customer_due_ms(worker, record));
 }
 
-/* Spend adds up in the currency that it began in; amounts in another one are not mixed in. */
-static void spend_add(struct customer_record *record, const struct signal *signal, int64_t sign)
+/* What was bought and came back in the month of the signal's time. A newer month begins in the currency of its first purchase; amounts in
+ * another one are not mixed in. What belongs to a month before the last one is of no use to anybody. */
+static void month_add(const struct worker *worker, struct customer_record *record, uint16_t currency, int64_t time_ms,
+                      int64_t amount)
 {
-    uint16_t currency = currency_find(signal->currency)->number;
-    if (record->spend_currency == 0)
-        record->spend_currency = currency;
-    if (record->spend_currency != currency)
+    int32_t month = local_clock_month(&worker->month_clock, time_ms), back = record->month - month;
+    if (record->month_currency == 0 || back < 0) {
+        bool next = record->month_currency == currency && back == -1;
+        record->month_spend[1] = next ? record->month_spend[0] : 0;
+        record->month_spend[0] = 0;
+        record->month = month;
+        record->month_currency = currency;
+        back = 0;
+    }
+    if (back > 1 || record->month_currency != currency)
         return;
-    int64_t spend = record->spend + sign * signal->amount; /* both at most 2^48: no overflow */
-    record->spend = spend < 0 ? 0 : spend > RIALTO_BOUND_MAX ? RIALTO_BOUND_MAX : spend;
+    record->month_spend[back] =
+        clamp_i64(record->month_spend[back] + amount, -RIALTO_BOUND_MAX, RIALTO_BOUND_MAX); /* both at most 2^48 */
+}
+
+/* Spend adds up in the currency that it began in; amounts in another one are not mixed in. */
+static void spend_add(const struct worker *worker, struct partition *partition, uint32_t customer,
+                      const struct signal *signal, int64_t sign)
+{
+    struct customer_record *record = customer_touch(partition, customer);
+    uint16_t currency = currency_find(signal->currency)->number;
+    if (!spend_lives(worker, record, signal))
+        return;
+    month_add(worker, record, currency, signal->time_ms, sign * signal->amount);
+    if (record->spend_currency == 0) {
+        record->spend_currency = currency;
+        record->spend_party = PARTY_FIRST;
+    }
+    due_at_latest(partition, POOL_CUSTOMERS, customer, attributes_end_ms(record));
+    if (record->spend_currency == currency)
+        record->spend =
+            clamp_i64(record->spend + sign * signal->amount, 0, RIALTO_BOUND_MAX); /* both at most 2^48: no overflow */
 }
 
 static enum signal_reason apply_customer_demand(struct worker *worker, struct partition *partition, uint32_t customer,
@@ -269,16 +468,17 @@ static enum signal_reason apply_customer_demand(struct worker *worker, struct pa
     if (!customer_permits(partition, customer, purchase ? RIALTO_KIND_PURCHASES : RIALTO_KIND_BEHAVIOUR))
         return REASON_no_consent;
     if (purchase && signal_has(signal, SIGNAL_FIELD_amount))
-        spend_add(customer_touch(partition, customer), signal, signal->event == DEMAND_ORDER ? 1 : -1);
+        spend_add(worker, partition, customer, signal, signal->event == DEMAND_ORDER ? 1 : -1);
     publisher_watch(worker->publisher, signal->customer, signal->sku, worker->config->watch_ttl_s);
     return REASON_none;
 }
 
-static enum signal_reason apply_receipt(struct partition *partition, uint32_t customer, const struct signal *signal)
+static enum signal_reason apply_receipt(const struct worker *worker, struct partition *partition, uint32_t customer,
+                                        const struct signal *signal)
 {
     if (!customer_permits(partition, customer, RIALTO_KIND_PURCHASES))
         return REASON_no_consent;
-    spend_add(customer_touch(partition, customer), signal, 1);
+    spend_add(worker, partition, customer, signal, 1);
     return REASON_none;
 }
 
@@ -289,7 +489,7 @@ enum signal_reason apply_customer_part(struct worker *worker, struct partition *
     case SIGNAL_customer: return apply_customer(worker, partition, customer, signal);
     case SIGNAL_location: return apply_location(worker, partition, customer, signal);
     case SIGNAL_demand: return apply_customer_demand(worker, partition, customer, signal);
-    case SIGNAL_receipt: return apply_receipt(partition, customer, signal);
+    case SIGNAL_receipt: return apply_receipt(worker, partition, customer, signal);
     case SIGNAL_offer: return apply_offer(worker, partition, customer, signal);
     case WIRE_TYPE_LOCK: return apply_lock(worker, partition, customer, signal);
     case SIGNAL_forget: return apply_forget(worker, partition, customer, signal);

@@ -3,8 +3,10 @@
  *   defaults --> file (JSON with comments) --> --set key=value ... --> config_finish(): what depends on several keys
  *
  * Each value is checked where it is set, so that a fault names the line it stands on. Nothing is read or written here
- * but the configuration file itself: whether folders exist is found out by who uses them. */
+ * but the configuration file itself and time zone data: whether folders exist is found out by who uses them. */
 #include "service/config.h"
+
+#include "pricing/local_clock.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -54,6 +56,13 @@ static enum rialto_status check_none(const char *value, const struct source *sou
 }
 
 /* The instance becomes part of a path and of Redis keys and patterns. */
+static enum rialto_status check_month_zone(const char *value, const struct source *source)
+{
+    struct local_clock clock;
+    const char *reason;
+    return local_clock_load(value, &clock, &reason) ? RIALTO_OK : refuse(source, "%s", reason);
+}
+
 static enum rialto_status check_instance(const char *value, const struct source *source)
 {
     size_t length = strlen(value);

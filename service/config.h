@@ -38,7 +38,8 @@
                                            "the instance rialto, else none")                                        \
     X(http_tokens_file,"",       "file",   "who may do over HTTP what not everybody may: lines of role, name and SHA-256 of a token; empty: nobody") \
     X(sensitive_categories, "adult,health,medicine,pharmacy,politics,religion,union", "words", "a receipt whose category path has one of these steps " \
-                                           "is dropped at the door; words separated by commas, at most 32, in any case; empty: none is")
+                                           "is dropped at the door; words separated by commas, at most 32, in any case; empty: none is") \
+    X(month_zone,      "UTC",    "zone",   "IANA time zone whose calendar months customers' purchases of a month go by (month_spend)")
 
 /*    key                   default   min    max       unit      what it changes                                            */
 #define CONFIG_NUMBERS(X)                                                                                                     \
@@ -95,7 +96,8 @@
     X(record_files_max,     0,        0,     10000,    "files",  "recordings of product signals kept in DATA_DIR/recordings, the oldest dropped for a new one; 0: nothing is recorded") \
     X(record_file_bytes_max,67108864, 65536, 4000000000,"bytes", "a recording of this size is closed, and the next one begun") \
     X(producer_signals_per_s,0,       0,     10000000,"signals","most signals a second from one producer, in the long run: a token's name or an address over HTTP, an address over TCP, a process on a local socket; 0: no limit") \
-    X(audit_bytes_max,      16777216, 65536, 268435456,"bytes", "the audit log is put aside at this size, in place of the one before: at most twice as much is kept")
+    X(audit_bytes_max,      16777216, 65536, 268435456,"bytes", "the audit log is put aside at this size, in place of the one before: at most twice as much is kept") \
+    X(attribute_age_max_s,  63072000, 60,    1000000000,"s",     "how long tier, segments and spend of a customer count at most, unless they are said again; then they are gone")
 
 struct config {
 #define CONFIG_TEXT_MEMBER_(key, value, unit, text) char key[CONFIG_TEXT_MAX];

@@ -192,6 +192,13 @@ cJSON *ask_kinds(unsigned kinds)
     return list;
 }
 
+static void add_money(cJSON *item, int64_t micro, const char *currency)
+{
+    char text[48];
+    (void)snprintf(text, sizeof text, "%" PRId64 ".%06" PRId64 " %.3s", micro / MICRO, micro % MICRO, currency);
+    cJSON_AddStringToObject(item, "data", text);
+}
+
 /* What the row read, in words. Only of data that are permitted. */
 static void add_data(cJSON *item, const struct model_personal *personal, const struct terms_inputs *in)
 {
@@ -203,21 +210,10 @@ static void add_data(cJSON *item, const struct model_personal *personal, const s
             cJSON_AddItemToArray(list, cJSON_CreateString(in->segment[i]));
         break;
     }
-    case PERSONAL_SPEND: {
-        char text[48];
-        (void)snprintf(text, sizeof text, "%" PRId64 ".%06" PRId64 " %.3s", in->spend_micro / MICRO,
-                       in->spend_micro % MICRO, in->spend_currency);
-        cJSON_AddStringToObject(item, "data", text);
-        break;
-    }
+    case PERSONAL_SPEND: add_money(item, in->spend_micro, in->spend_currency); break;
+    case PERSONAL_MONTH: add_money(item, in->month_micro, in->month_currency); break;
     case PERSONAL_ZONE: cJSON_AddStringToObject(item, "data", in->zone[0]); break;
     }
-}
-
-static const char *kind_name(enum personal_kind kind)
-{
-    static const char *const NAME[] = { "tier", "segment", "spend", "zone" };
-    return NAME[kind];
 }
 
 static void add_rows(cJSON *answer, const struct model *model, const struct terms_inputs *in)
@@ -230,8 +226,8 @@ static void add_rows(cJSON *answer, const struct model *model, const struct term
         const struct model_personal *personal = &model->personal[i];
         cJSON *item = cJSON_CreateObject();
         cJSON_AddStringToObject(item, "name", personal->name);
-        cJSON_AddStringToObject(item, "kind", kind_name(personal->kind));
-        cJSON_AddItemToObject(item, "rests_on", ask_kinds(personal->consent));
+        cJSON_AddStringToObject(item, "kind", personal_kind_name(personal->kind));
+        cJSON_AddItemToObject(item, "rests_on", ask_kinds(personal->consent | row[i].kinds));
         cJSON_AddBoolToObject(item, "permitted", row[i].permitted);
         if (row[i].read)
             add_data(item, personal, in);

@@ -6,6 +6,7 @@
 #include "cache/keys.h"
 #include "pricing/money.h"
 #include "service/ask.h"
+#include "service/signal_rows.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -35,35 +36,115 @@ static void add_currency(cJSON *item, uint16_t number)
         cJSON_AddStringToObject(item, "currency", currency->letters);
 }
 
+/* Whose word a datum is. */
+static void add_party(cJSON *item, unsigned party)
+{
+    size_t bytes = 0;
+    const char *word = choice_at(CHOICES_PARTY, (int)(party & 3u), &bytes);
+    char name[RIALTO_NAME_MAX];
+    (void)snprintf(name, sizeof name, "%.*s", (int)bytes, word);
+    cJSON_AddStringToObject(item, "party", name);
+}
+
+static void add_end(cJSON *item, uint32_t until_s)
+{
+    add_number(item, "until_ms", (int64_t)until_s * 1000);
+}
+
+/* What was said of each kind: granted or refused, when, where or by whom, on which wording. */
+static void add_said(cJSON *item, const struct customer_record *record)
+{
+    cJSON *list = cJSON_AddArrayToObject(item, "said");
+    for (int kind = 0; kind < (int)CONSENT_KINDS; kind++) {
+        const struct customer_consent *note = &record->note[kind];
+        if (note->time_s == 0)
+            continue;
+        size_t bytes = 0;
+        char name[RIALTO_NAME_MAX];
+        const char *word = choice_at(CHOICES_BASIS, kind, &bytes);
+        (void)snprintf(name, sizeof name, "%.*s", (int)bytes, word);
+        cJSON *said = cJSON_CreateObject();
+        cJSON_AddStringToObject(said, "kind", name);
+        cJSON_AddBoolToObject(said, "granted", (record->consent & 1u << kind) != 0);
+        add_number(said, "time_ms", (int64_t)note->time_s * 1000);
+        if (note->source[0] != '\0')
+            cJSON_AddStringToObject(said, "source", note->source);
+        if (note->text[0] != '\0')
+            cJSON_AddStringToObject(said, "text", note->text);
+        cJSON_AddItemToArray(list, said);
+    }
+}
+
+static void add_segments(cJSON *data, const struct customer_record *record)
+{
+    cJSON *item = datum(
+        data, "segments", "groups that the shop counts you among, and statuses; may move prices",
+        "the shop: customer signals; party says whose word each is",
+        "until each one's end, or until consent to profile (to partner, for second and third parties) is revoked");
+    cJSON *names = cJSON_AddArrayToObject(item, "value"), *list = cJSON_AddArrayToObject(item, "each");
+    for (uint32_t i = 0; i < record->segment_count && i < TERMS_SEGMENTS_MAX; i++) {
+        cJSON *each = cJSON_CreateObject();
+        cJSON_AddItemToArray(names, cJSON_CreateString(record->segment[i]));
+        cJSON_AddStringToObject(each, "name", record->segment[i]);
+        add_party(each, record->segment_party[i]);
+        add_end(each, record->segment_until_s[i]);
+        cJSON_AddItemToArray(list, each);
+    }
+}
+
+static void add_month(cJSON *data, int32_t month, int64_t spend, const struct customer_record *record)
+{
+    char text[RIALTO_NAME_MAX];
+    cJSON *item =
+        datum(data, "month_spend",
+              "what you bought in a month less what came back, in minor units of the currency; may move prices",
+              "your orders, returns and receipts",
+              "until the end, or until consent to purchases is revoked; two months at most");
+    (void)snprintf(text, sizeof text, "%04d-%02d", month / 12, month % 12 + 1);
+    cJSON_AddStringToObject(item, "month", text);
+    add_number(item, "value", spend);
+    add_currency(item, record->month_currency);
+    add_end(item, record->spend_until_s);
+}
+
 static void add_record(cJSON *data, const struct customer_record *record)
 {
-    cJSON *item = datum(data, "consent", "kinds of personal data that you permitted to move your prices",
-                        "what you told the shop: customer signals", "until you revoke it, or are forgotten");
+    cJSON *item =
+        datum(data, "consent",
+              "kinds of personal data that you permitted to move your prices, and what was said of each last: when, by "
+              "whom or where, on which wording",
+              "what you told the shop: customer signals", "until you opt out of everything, or are forgotten");
     cJSON_AddItemToObject(item, "value", ask_kinds(record->consent));
     add_number(item, "since_ms", record->consent_time_ms);
+    add_said(item, record);
     if (record->consent & CUSTOMER_OPTED_OUT) {
         item = datum(data, "opt_out", "you opted out of everything: none of your data moves a price, and no consent is taken",
                      "what you told the shop, or your browser's Global Privacy Control: customer signals", "until you take it back, or are forgotten");
         cJSON_AddTrueToObject(item, "value");
     }
     if (record->tier[0] != '\0') {
-        item = datum(data, "tier", "your tier in the loyalty programme; may move prices", "the shop: customer signals",
-                     "until consent to profile is revoked");
+        item =
+            datum(data, "tier", "your tier in the loyalty programme; may move prices", "the shop: customer signals",
+                  "until its end, or until consent to profile (to partner, for second and third parties) is revoked");
         cJSON_AddStringToObject(item, "value", record->tier);
+        add_party(item, record->tier_party);
+        add_end(item, record->tier_until_s);
     }
-    if (record->segment_count > 0) {
-        item = datum(data, "segments", "groups that the shop counts you among; may move prices", "the shop: customer signals",
-                     "until consent to profile is revoked");
-        cJSON *list = cJSON_AddArrayToObject(item, "value");
-        for (uint32_t i = 0; i < record->segment_count && i < TERMS_SEGMENTS_MAX; i++)
-            cJSON_AddItemToArray(list, cJSON_CreateString(record->segment[i]));
-    }
+    if (record->segment_count > 0)
+        add_segments(data, record);
     if (record->spend_currency != 0) {
-        item = datum(data, "spend", "what you spent, in minor units of the currency; may move prices",
-                     "your orders, returns and receipts, or the shop", "until consent to purchases is revoked");
+        item =
+            datum(data, "spend", "what you spent, in minor units of the currency; may move prices",
+                  "your orders, returns and receipts, or the shop",
+                  "until its end, or until consent to purchases (to partner, for second and third parties) is revoked");
         add_number(item, "value", record->spend);
         add_currency(item, record->spend_currency);
+        add_party(item, record->spend_party);
+        add_end(item, record->spend_until_s);
     }
+    for (int back = 0; back < 2 && record->month_currency != 0; back++)
+        if (record->month_spend[back] != 0)
+            add_month(data, record->month - back, record->month_spend[back], record);
     if (record->zone_until_ms != 0) {
         item = datum(data, "zone", "the zone you are in; no position is kept; may move prices", "location signals",
                      "until it ends, you leave, or consent to location is revoked");
@@ -139,6 +220,7 @@ static void add_removed(cJSON *answer, const struct erasure *note)
     cJSON *removed = cJSON_AddObjectToObject(answer, "removed"), *state = cJSON_AddObjectToObject(removed, "state");
     add_number(state, "records", note->record);
     cJSON_AddItemToObject(state, "consent", ask_kinds(note->consent));
+    add_number(state, "consent_notes", note->consents);
     add_number(state, "tiers", note->tier);
     add_number(state, "segments", note->segments);
     add_number(state, "spends", note->spend);

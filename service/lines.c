@@ -359,6 +359,27 @@ static void publish_cell(struct worker *worker, struct partition *partition, uin
 
 /* ---- terms and offers ------------------------------------------------------------------------------------------ */
 
+/* Minor units of a currency in micro of the major one. */
+static int64_t major_micro(const struct currency *currency, int64_t minor)
+{
+    int64_t unit = MICRO;
+    for (unsigned i = 0; i < currency->decimals; i++)
+        unit /= 10;
+    return minor > INT64_MAX / MICRO ? INT64_MAX : minor * unit;
+}
+
+/* What was bought in the month that runs at this tick. A purchase a moment ahead may have begun the next one. */
+static void month_fill(const struct worker *worker, const struct customer_record *record, struct terms_inputs *in)
+{
+    const struct currency *currency = currency_by_number(record->month_currency);
+    int32_t back = record->month - local_clock_month(&worker->month_clock, worker->tick_ms);
+    if (currency == NULL || (back != 0 && back != 1))
+        return;
+    memcpy(in->month_currency, currency->letters, sizeof in->month_currency);
+    int64_t spend = record->month_spend[back];
+    in->month_micro = spend < 0 ? 0 : major_micro(currency, spend);
+}
+
 void terms_inputs_fill(struct worker *worker, const struct customer_record *record, struct terms_inputs *in)
 {
     memset(in, 0, sizeof *in);
@@ -367,14 +388,15 @@ void terms_inputs_fill(struct worker *worker, const struct customer_record *reco
     memcpy(in->tier, record->tier, sizeof in->tier);
     in->segment_count = record->segment_count;
     memcpy(in->segment, record->segment, sizeof in->segment);
+    memcpy(in->segment_party, record->segment_party, sizeof in->segment_party);
+    in->tier_party = record->tier_party;
+    in->spend_party = record->spend_party;
     const struct currency *currency = currency_by_number(record->spend_currency);
     if (currency != NULL) {
-        int64_t unit = MICRO;
-        for (unsigned i = 0; i < currency->decimals; i++)
-            unit /= 10;
         memcpy(in->spend_currency, currency->letters, sizeof in->spend_currency);
-        in->spend_micro = record->spend > INT64_MAX / MICRO ? INT64_MAX : record->spend * unit;
+        in->spend_micro = major_micro(currency, record->spend);
     }
+    month_fill(worker, record, in);
     uint32_t at = record->zone[0] == '\0' ? STATE_NONE : place_of(worker, record->zone);
     if (at == STATE_NONE)
         return;

@@ -319,6 +319,8 @@ static void end_texts(enum state_pool pool, union any_record *record)
         END(record->customer.id), END(record->customer.tier), END(record->customer.zone);
         for (unsigned i = 0; i < TERMS_SEGMENTS_MAX; i++)
             END(record->customer.segment[i]);
+        for (unsigned i = 0; i < CONSENT_KINDS; i++)
+            END(record->customer.note[i].source), END(record->customer.note[i].text);
         if (record->customer.segment_count > TERMS_SEGMENTS_MAX)
             record->customer.segment_count = TERMS_SEGMENTS_MAX;
         break;

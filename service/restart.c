@@ -34,6 +34,7 @@ static uint64_t models_hash(const struct worker *worker)
     hash = mixed(hash, RIALTO_VERSION, sizeof RIALTO_VERSION);
     hash = mixed(hash, &worker->levels, sizeof worker->levels);
     hash = mixed(hash, &worker->config->open_min, sizeof worker->config->open_min);
+    hash = mixed(hash, worker->config->month_zone, strlen(worker->config->month_zone));
     hash = mixed(hash, &worker->control->group_map, sizeof worker->control->group_map);
     for (uint32_t i = 0; i < worker->models->count; i++)
         hash = mixed(hash, &worker->models->model[i].text_hash, sizeof worker->models->model[i].text_hash);
@@ -204,10 +205,19 @@ static void step(struct worker *worker)
     }
 }
 
+/* A month that begins moves the terms of everybody, as a model that begins does. */
+static int64_t models_change_after(const struct worker *worker, int64_t now_ms)
+{
+    int64_t models_ms = model_set_changes_ms(worker->models, now_ms), month_ms = INT64_MAX;
+    if (model_set_reads_month(worker->models))
+        month_ms = local_clock_month_ms(&worker->month_clock, local_clock_month(&worker->month_clock, now_ms) + 1);
+    return month_ms < models_ms ? month_ms : models_ms;
+}
+
 static void begin_at(struct worker *worker, uint32_t kind)
 {
     struct restart *restart = &worker->restart;
-    worker->models_change_ms = model_set_changes_ms(worker->models, worker->tick_ms);
+    worker->models_change_ms = models_change_after(worker, worker->tick_ms);
     restart->models = models_hash(worker);
     restart->number = restart->told = worker->index;
     restart->kind = kind;

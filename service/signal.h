@@ -48,8 +48,8 @@ enum field_kind {
     FIELD_SWITCH,   /* true or false, kept as 1 or 0 */
     FIELD_CHOICE,   /* one of the words in the text column's brackets, kept as its index */
     FIELD_CURRENCY, /* ISO 4217 letters */
-    FIELD_CONSENT,  /* object of kind -> true or false; kept as two bit sets */
-    FIELD_WORDS     /* array of at most TERMS_SEGMENTS_MAX texts */
+    FIELD_CONSENT,  /* object of kind -> true, false or an object that says more; kept as two bit sets and notes */
+    FIELD_WORDS     /* array of at most TERMS_SEGMENTS_MAX texts, or objects that say more */
 };
 
 #define CHOICES_EVENT "view|search|cart|order|return"   /* order of enum demand_event */
@@ -57,6 +57,15 @@ enum field_kind {
 #define CHOICES_TAX   "included|excluded"                /* kept as 0, 1; layout.h's tax is this + 1 */
 #define CHOICES_OFFER "withdraw|fixed|percent|amount_off|lock"
 #define CHOICES_BASIS "location|behaviour|purchases|profile|partner"
+#define CHOICES_PARTY "zero|first|second|third"          /* order of enum data_party */
+
+#define CONSENT_KINDS      5u  /* words of CHOICES_BASIS */
+#define CONSENT_SOURCE_MAX 14u /* bytes of who said so, with the terminator; of which wording: */
+#define CONSENT_TEXT_MAX   18u
+struct consent_note { /* of one kind */
+    int64_t time_ms;  /* when it was given or refused; 0 = when the signal says */
+    char source[CONSENT_SOURCE_MAX], text[CONSENT_TEXT_MAX]; /* "" = not said */
+};
 
 /*    field              member            kind            where it may stand                         where it must                        part min           max              unit          what it says (choices after the type) */
 #define SIGNAL_FIELDS(X)                                                                                                                                                             \
@@ -94,10 +103,10 @@ enum field_kind {
     X("utc_offset_min",     utc_offset,       FIELD_INTEGER,  T(zone),                                   0,                                 PART_COMMON, -840, 840,             "min",        "local time minus UTC", "")  \
     X("lease_s",            lease_s,          FIELD_INTEGER,  T(location),                               0,                                 PART_CUSTOMER, 1, 2592000,          "s",          "how long it holds without renewal; left out: 900", "")  \
     X("left",               left,             FIELD_SWITCH,   T(location),                               0,                                 PART_CUSTOMER, 0, 1,                "switch",     "true: the customer is no longer there", "")  \
-    X("consent",            consent,          FIELD_CONSENT,  T(customer),                               0,                                 PART_CUSTOMER, 0, 0,                "object",     "kind of data -> true or false; kinds left out stay as they are; all are off at first", CHOICES_BASIS)  \
+    X("consent",            consent,          FIELD_CONSENT,  T(customer),                               0,                                 PART_CUSTOMER, 0, 0,                "object",     "kind of data -> true or false, or an object (below); kinds left out stay as they are; all are off at first", CHOICES_BASIS)  \
     X("tier",               tier,             FIELD_TEXT,     T(customer),                               0,                                 PART_CUSTOMER, 0, 31,               "text",       "loyalty tier; empty: none (needs consent to profile)", "")  \
     X("spend",              spend,            FIELD_MONEY,    T(customer),                               0,                                 PART_CUSTOMER, 0, RIALTO_BOUND_MAX,  "minor",      "spend that counts for loyalty, replaces what was known (needs consent to purchases, and a currency)", "")  \
-    X("segments",           segments,         FIELD_WORDS,    T(customer),                               0,                                 PART_CUSTOMER, 1, 31,               "words",      "segments, replaces what was known (needs consent to profile)", "")  \
+    X("segments",           segments,         FIELD_WORDS,    T(customer),                               0,                                 PART_CUSTOMER, 1, 31,               "words",      "segments, replaces what was known (needs consent to profile); an object (below) is a status with an end or another party", "")  \
     X("kind",               offer_kind,       FIELD_CHOICE,   T(offer),                                  T(offer),                          PART_CUSTOMER, 0, 0,                "choice",     "what is offered; withdraw takes the offer back, not a lock", CHOICES_OFFER)  \
     X("percent",            percent,          FIELD_NUMBER,   T(offer),                                  0,                                 PART_CUSTOMER, 10000, 100000000,    "%",          "percent off", "")  \
     X("stackable",          stackable,        FIELD_SWITCH,   T(offer),                                  0,                                 PART_CUSTOMER, 0, 1,                "switch",     "true: off the customer's own price instead of the baseline", "")  \
@@ -107,7 +116,9 @@ enum field_kind {
     X("seq",                seq,              FIELD_INTEGER,  T_ALL,                                     0,                                 0, 1,            INT64_C(9007199254740991), "number", "the source's own rising number of this signal, instead of an id: what comes with the newest number or a lower one was counted", "")  \
     X("opt_out",            opt_out,          FIELD_SWITCH,   T(customer),                               0,                                 PART_CUSTOMER, 0, 1,                "switch",     "true: the customer opts out of everything: all consents are revoked, and none is taken until false", "")  \
     X("gpc",                gpc,              FIELD_SWITCH,   T(customer),                               0,                                 PART_CUSTOMER, 0, 1,                "switch",     "Global Privacy Control of the customer's browser: true is an opt-out, false says nothing", "")  \
-    X("repeated",           again,            FIELD_SWITCH,   T(demand),                                 0,                                 0, 0,            1,                "switch",     "true: this visit did so before, as the sender knows; left out or false: the service finds out by the session", "")
+    X("repeated",           again,            FIELD_SWITCH,   T(demand),                                 0,                                 0, 0,            1,                "switch",     "true: this visit did so before, as the sender knows; left out or false: the service finds out by the session", "")  \
+    X("tier_until",         tier_until_ms,    FIELD_TIME,     T(customer),                               0,                                 PART_CUSTOMER, 0, INT64_C(4102444800000), "time", "the tier holds until; left out: attribute_age_max_s", "")  \
+    X("party",              party,            FIELD_CHOICE,   T(customer),                               0,                                 PART_CUSTOMER, 0, 0,                "choice",     "whose word tier, spend and segments are: the customer's own, the shop's, a partner's, others'; the last two need consent to partner too; left out: first", CHOICES_PARTY)
 
 struct signal {
     enum signal_type type;
@@ -120,9 +131,15 @@ struct signal {
     int64_t  list, cost, unit, tax, promotion, event, quantity, amount, available, capacity, expires_ms;
     int64_t  temperature_c, precipitation, wind, humidity, from_ms, until_ms, lat, lon, utc_offset;
     int64_t  lease_s, left, spend, offer_kind, percent, stackable, basis, seq, opt_out, gpc, again;
-    struct { uint8_t given, granted; } consent; /* RIALTO_KIND_* */
+    int64_t  tier_until_ms, party;
+    struct { uint8_t given, granted; struct consent_note note[CONSENT_KINDS]; } consent; /* RIALTO_KIND_*; a note for each kind */
     char     session[RIALTO_ID_MAX], seller[RIALTO_ID_MAX];
-    struct { uint32_t count; char word[TERMS_SEGMENTS_MAX][RIALTO_NAME_MAX]; } segments;
+    struct {
+        uint32_t count;
+        char     word[TERMS_SEGMENTS_MAX][RIALTO_NAME_MAX];
+        int64_t  until_ms[TERMS_SEGMENTS_MAX]; /* 0 = not said */
+        uint8_t  party[TERMS_SEGMENTS_MAX];    /* enum data_party + 1; 0 = as the signal says */
+    } segments;
     const void *lock;          /* nor a field: of a lock that is asked for, a struct wire_lock, as aligned as bytes are (service/wire.h) */
     bool     repeated;         /* not a field: found by the gateway (service/repeats.h), travels in the head of the product part */
 };

@@ -151,8 +151,11 @@ enum signal_reason signal_cross_check(const struct signal_rules *rules, struct s
         if (!HAS(temperature_c) && !HAS(precipitation) && !HAS(wind) && !HAS(humidity))
             return missing(fault, "/temperature_c", "a weather signal needs at least one reading");
         return REASON_none;
-    case SIGNAL_demand:
-    case SIGNAL_customer: return check_amount_currency(signal, fault);
+    case SIGNAL_customer:
+        if (HAS(tier_until_ms) && !HAS(tier))
+            return missing(fault, "/tier", "tier_until is the end of a tier");
+        return check_amount_currency(signal, fault);
+    case SIGNAL_demand: return check_amount_currency(signal, fault);
     case SIGNAL_offer: return check_offer(signal, fault);
     case SIGNAL_receipt: return check_receipt(rules, signal, fault);
     case SIGNAL_supply:

@@ -83,7 +83,7 @@ static void value_write(FILE *out, const struct signal_row *row)
     case FIELD_WORDS:
         (void)fprintf(out, "list of at most %u texts, ", TERMS_SEGMENTS_MAX);
         range_write(out, row);
-        (void)fprintf(out, " bytes each");
+        (void)fprintf(out, " bytes each, or objects");
         break;
     }
 }
@@ -102,6 +102,31 @@ static void type_write(FILE *out, enum signal_type type)
     for (int i = 0; i < SIGNAL_FIELD_COUNT; i++)
         if (signal_rows[i].types != T_ALL && signal_rows[i].types & (1u << type))
             field_write(out, &signal_rows[i], 1u << type);
+}
+
+/* What stands in a list or an object of fields above. */
+static void inner_write(FILE *out)
+{
+    (void)fprintf(
+        out,
+        "\n### a consent\n\nOf one kind in `consent`, instead of true or false.\n\n| field | value | needed | what it "
+        "says |\n|---|---|---|---|\n"
+        "| `granted` | `true` or `false` | yes | whether this kind of data is permitted |\n"
+        "| `source` | text, 1 to %u bytes |  | who said so, or where: a label such as app, web or till-25; nobody's "
+        "e-mail address or phone number |\n"
+        "| `text` | text, 1 to %u bytes |  | version of the wording that the customer saw |\n"
+        "| `time` | time |  | when it was given or refused, however long ago; left out: when the signal says |\n",
+        CONSENT_SOURCE_MAX - 1, CONSENT_TEXT_MAX - 1);
+    (void)fprintf(
+        out,
+        "\n### a segment\n\nIn `segments`, instead of its name alone.\n\n| field | value | needed | what it says "
+        "|\n|---|---|---|---|\n"
+        "| `name` | text, 1 to %u bytes | yes | the segment or status, as models name it |\n"
+        "| `until` | time |  | it holds until; left out, and at the latest: attribute_age_max_s after the signal |\n"
+        "| `party` | ",
+        RIALTO_NAME_MAX - 1);
+    choices_write(out, CHOICES_PARTY);
+    (void)fprintf(out, " |  | whose word it is; left out: as the signal says |\n");
 }
 
 static void common_write(FILE *out)
@@ -131,5 +156,6 @@ void signal_describe(void *out)
     common_write(out);
     for (int i = 0; i < SIGNAL_TYPE_COUNT; i++)
         type_write(out, (enum signal_type)i);
+    inner_write(out);
     reasons_write(out);
 }

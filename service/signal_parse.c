@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define EXACT_MAX                           9007199254740992.0 /* 2^53: from here on a double skips integers */
+#define MOMENT_MAX                          INT64_C(4102444800000) /* as for the field "time" */
 
 /* ---- small helpers ---------------------------------------------------------------------------------------- */
 
@@ -131,20 +132,27 @@ static enum signal_reason take_number(const struct signal_row *row, const cJSON 
     return keep_number(row, llrint(micro), pointer, ret, fault);
 }
 
-static enum signal_reason take_time(const struct signal_row *row, const cJSON *value, const struct signal_rules *rules,
-                                    const char *pointer, struct signal *ret, struct fault *fault)
+static enum signal_reason read_time(const cJSON *value, const char *pointer, int64_t *ret_ms, struct fault *fault)
 {
-    int64_t ms = 0;
     if (cJSON_IsString(value)) {
-        if (!time_parse(value->valuestring, &ms))
+        if (!time_parse(value->valuestring, ret_ms))
             return REFUSE(fault, pointer, wrong_type, "not a time: write it as 2026-01-31T10:00:00Z");
     } else if (!cJSON_IsNumber(value) || !(fabs(value->valuedouble) < EXACT_MAX) ||
                value->valuedouble != trunc(value->valuedouble)) {
         return REFUSE(fault, pointer, wrong_type, "must be RFC 3339 text or an integer of Unix milliseconds");
     } else {
-        ms = (int64_t)value->valuedouble;
+        *ret_ms = (int64_t)value->valuedouble;
     }
-    enum signal_reason reason = keep_number(row, ms, pointer, ret, fault);
+    return REASON_none;
+}
+
+static enum signal_reason take_time(const struct signal_row *row, const cJSON *value, const struct signal_rules *rules,
+                                    const char *pointer, struct signal *ret, struct fault *fault)
+{
+    int64_t ms = 0;
+    enum signal_reason reason = read_time(value, pointer, &ms, fault);
+    if (reason == REASON_none)
+        reason = keep_number(row, ms, pointer, ret, fault);
     if (reason != REASON_none || row->offset != offsetof(struct signal, time_ms))
         return reason;
     if (ms < rules->now_ms - rules->age_max_ms)
@@ -190,8 +198,72 @@ static_assert(RIALTO_KIND_LOCATION == 1u << 0 && RIALTO_KIND_BEHAVIOUR == 1u << 
                   RIALTO_KIND_PROFILE == 1u << 3 && RIALTO_KIND_PARTNER == 1u << 4,
               "a consent's bit is 1 << its word's place");
 
-static enum signal_reason take_consent(const struct signal_row *row, const cJSON *value, const char *pointer,
-                                       struct signal *ret, struct fault *fault)
+static_assert(sizeof(((struct signal *)NULL)->consent.note) == CONSENT_KINDS * sizeof(struct consent_note),
+              "a note for each kind");
+
+/* Who said so, and which wording: labels, nobody's name. */
+static enum signal_reason take_label(const cJSON *value, const char *pointer, size_t room, char *ret,
+                                     struct fault *fault)
+{
+    const struct signal_row label = { .low = 1, .high = (int64_t)room - 1 };
+    enum signal_reason reason = take_text_into(&label, value, pointer, room, ret, fault);
+    if (reason == REASON_none && customer_looks_personal(ret))
+        return REFUSE(fault, pointer, looks_personal,
+                      "must be a label: this looks like an e-mail address or a phone number");
+    return reason;
+}
+
+static enum signal_reason take_moment(const cJSON *value, const char *pointer, int64_t *ret_ms, struct fault *fault)
+{
+    enum signal_reason reason = read_time(value, pointer, ret_ms, fault);
+    if (reason == REASON_none && (*ret_ms < 1 || *ret_ms > MOMENT_MAX))
+        return REFUSE(fault, pointer, out_of_range, "must be from 1 to %" PRId64, MOMENT_MAX);
+    return reason;
+}
+
+/* A consent of long ago may be told today: its time is no older signal. */
+static enum signal_reason take_consent_member(const cJSON *member, const struct signal_rules *rules,
+                                              const char *pointer, struct consent_note *note, bool *ret_granted,
+                                              struct fault *fault)
+{
+    enum signal_reason reason;
+    switch (choice_index("granted|source|text|time", member->string)) {
+    case 0:
+        if (!cJSON_IsBool(member))
+            return REFUSE(fault, pointer, wrong_type, "must be true or false");
+        *ret_granted = cJSON_IsTrue(member);
+        return REASON_none;
+    case 1: return take_label(member, pointer, sizeof note->source, note->source, fault);
+    case 2: return take_label(member, pointer, sizeof note->text, note->text, fault);
+    case 3:
+        reason = take_moment(member, pointer, &note->time_ms, fault);
+        if (reason == REASON_none && note->time_ms > signal_latest_ms(rules))
+            return REFUSE(fault, pointer, from_future, "more than %" PRId64 " s ahead", rules->future_max_ms / 1000);
+        return reason;
+    default: return REFUSE(fault, pointer, unknown_field, "a consent says granted, source, text and time");
+    }
+}
+
+/* {"granted":true,"source":"app","text":"2026-11","time":...} */
+static enum signal_reason take_consent_note(const cJSON *object, const struct signal_rules *rules, const char *pointer,
+                                            struct consent_note *note, bool *ret_granted, struct fault *fault)
+{
+    bool said = false;
+    for (const cJSON *member = object->child; member != NULL; member = member->next) {
+        char place[POINTER_BYTES + FAULT_POINTER_MAX], inner[POINTER_BYTES];
+        pointer_of(member->string, inner);
+        (void)snprintf(place, sizeof place, "%.100s%s", pointer, inner);
+        enum signal_reason reason = take_consent_member(member, rules, place, note, ret_granted, fault);
+        if (reason != REASON_none)
+            return reason;
+        said = said || strcmp(member->string, "granted") == 0;
+    }
+    return said ? REASON_none : REFUSE(fault, pointer, missing_field, "a consent says whether it is granted");
+}
+
+static enum signal_reason take_consent(const struct signal_row *row, const cJSON *value,
+                                       const struct signal_rules *rules, const char *pointer, struct signal *ret,
+                                       struct fault *fault)
 {
     if (!cJSON_IsObject(value))
         return REFUSE(fault, pointer, wrong_type, "must be an object of kinds, each true or false");
@@ -202,14 +274,54 @@ static enum signal_reason take_consent(const struct signal_row *row, const cJSON
         int kind = choice_index(row->choices, child->string);
         if (kind < 0)
             return REFUSE(fault, place, unknown_field, "kinds are %s", row->choices);
-        if (!cJSON_IsBool(child))
-            return REFUSE(fault, place, wrong_type, "must be true or false");
+        if (!cJSON_IsBool(child) && !cJSON_IsObject(child))
+            return REFUSE(fault, place, wrong_type, "must be true or false, or an object that says more");
+        bool granted = cJSON_IsTrue(child);
+        if (cJSON_IsObject(child)) {
+            enum signal_reason reason =
+                take_consent_note(child, rules, place, &ret->consent.note[kind], &granted, fault);
+            if (reason != REASON_none)
+                return reason;
+        }
         uint8_t bit = (uint8_t)(1u << kind);
         ret->consent.given |= bit;
-        if (cJSON_IsTrue(child))
+        if (granted)
             ret->consent.granted |= bit;
     }
     return REASON_none;
+}
+
+/* {"name":"student","until":...,"party":"zero"} */
+static enum signal_reason take_status_member(const struct signal_row *row, const cJSON *member, const char *pointer,
+                                             uint32_t at, struct signal *ret, struct fault *fault)
+{
+    int party;
+    switch (choice_index("name|until|party", member->string)) {
+    case 0: return take_text_into(row, member, pointer, sizeof ret->segments.word[0], ret->segments.word[at], fault);
+    case 1: return take_moment(member, pointer, &ret->segments.until_ms[at], fault);
+    case 2:
+        party = cJSON_IsString(member) ? choice_index(CHOICES_PARTY, member->valuestring) : -1;
+        if (party < 0)
+            return REFUSE(fault, pointer, out_of_range, "must be one of " CHOICES_PARTY);
+        ret->segments.party[at] = (uint8_t)(party + 1);
+        return REASON_none;
+    default: return REFUSE(fault, pointer, unknown_field, "a segment has a name, until and party");
+    }
+}
+
+static enum signal_reason take_status(const struct signal_row *row, const cJSON *object, const char *pointer,
+                                      uint32_t at, struct signal *ret, struct fault *fault)
+{
+    for (const cJSON *member = object->child; member != NULL; member = member->next) {
+        char place[POINTER_BYTES + FAULT_POINTER_MAX], inner[POINTER_BYTES];
+        pointer_of(member->string, inner);
+        (void)snprintf(place, sizeof place, "%.100s%s", pointer, inner);
+        enum signal_reason reason = take_status_member(row, member, place, at, ret, fault);
+        if (reason != REASON_none)
+            return reason;
+    }
+    return ret->segments.word[at][0] != '\0' ? REASON_none
+                                             : REFUSE(fault, pointer, missing_field, "a segment has a name");
 }
 
 static enum signal_reason take_words(const struct signal_row *row, const cJSON *value, const char *pointer,
@@ -224,7 +336,9 @@ static enum signal_reason take_words(const struct signal_row *row, const cJSON *
             return REFUSE(fault, pointer, too_long, "at most %u of them", TERMS_SEGMENTS_MAX);
         (void)snprintf(place, sizeof place, "%.100s/%u", pointer, count);
         enum signal_reason reason =
-            take_text_into(row, child, place, sizeof ret->segments.word[0], ret->segments.word[count], fault);
+            cJSON_IsObject(child)
+                ? take_status(row, child, place, count, ret, fault)
+                : take_text_into(row, child, place, sizeof ret->segments.word[0], ret->segments.word[count], fault);
         if (reason != REASON_none)
             return reason;
     }
@@ -249,7 +363,7 @@ enum signal_reason signal_take(enum signal_field field, const cJSON *value, cons
     case FIELD_SWITCH: reason = take_switch(row, value, pointer, ret, fault); break;
     case FIELD_CHOICE: reason = take_choice(row, value, pointer, ret, fault); break;
     case FIELD_CURRENCY: reason = take_currency(value, pointer, ret, fault); break;
-    case FIELD_CONSENT: reason = take_consent(row, value, pointer, ret, fault); break;
+    case FIELD_CONSENT: reason = take_consent(row, value, rules, pointer, ret, fault); break;
     case FIELD_WORDS: reason = take_words(row, value, pointer, ret, fault); break;
     }
     if (reason == REASON_none)

@@ -2,7 +2,7 @@
  *
  *   begin(batch) -> touch(record) saves its old image, then change it -> commit: applied = batch   (one word)
  *
- * File       DATA_DIR/state/pNN.v8, or common.wK.v8 for the zones that every worker keeps for itself. Mode 0600, never mapped into
+ * File       DATA_DIR/state/pNN.v9, or common.wK.v9 for the zones that every worker keeps for itself. Mode 0600, never mapped into
  *            readers. The kernel keeps the pages when a process dies; the boot id in the header tells when it could not.
  * Invariant  journal.batch == applied + 1: a batch was open, its images undo it. journal.batch == applied: it is whole.
  * Crash      state_open() undoes an open batch. Indexes, free lists, lists of owners and deadlines lie in the file and are journalled like
@@ -14,6 +14,7 @@
 #include "pricing/demand.h"
 #include "pricing/model.h"
 #include "service/config.h"
+#include "service/signal.h"
 
 #include <rialto/layout.h>
 #include <rialto/status.h>
@@ -21,8 +22,8 @@
 #include <stdint.h>
 
 #define STATE_MAGIC  UINT64_C(0x5453544C41495231)
-#define STATE_LAYOUT  8u /* of the files */
-#define STATE_RECORDS 4u /* of the records, as Redis holds them */
+#define STATE_LAYOUT  9u /* of the files */
+#define STATE_RECORDS 5u /* of the records, as Redis holds them */
 #define STATE_NONE   UINT32_MAX
 #define STATE_BLOCK  64u /* records that share one word of "changed since" */
 
@@ -84,6 +85,10 @@ struct cell_record {
 
 #define CUSTOMER_KINDS     0x1Fu /* RIALTO_KIND_* in consent */
 #define CUSTOMER_OPTED_OUT 0x80u /* in consent: no kind is permitted, and none will be until the opt-out is taken back */
+struct customer_consent { /* of one kind: what was said last */
+    uint32_t time_s;              /* Unix time; 0 = nothing was said */
+    char     source[CONSENT_SOURCE_MAX], text[CONSENT_TEXT_MAX];
+};
 struct customer_record {
     struct state_head head;       /* key: customer */
     char     id[RIALTO_ID_MAX];
@@ -94,10 +99,19 @@ struct customer_record {
     int64_t  consent_time_ms;     /* of the newest customer signal */
     char     tier[RIALTO_NAME_MAX];
     char     segment[TERMS_SEGMENTS_MAX][RIALTO_NAME_MAX];
+    uint32_t segment_until_s[TERMS_SEGMENTS_MAX]; /* Unix time, as the next two: each ends by itself */
+    uint32_t tier_until_s, spend_until_s;
+    uint8_t  segment_party[TERMS_SEGMENTS_MAX];   /* enum data_party, as the next two */
+    uint8_t  tier_party, spend_party;
+    uint16_t month_currency;      /* 0 = nothing was bought in these months */
+    int32_t  month;               /* since year 0, in month_zone: of the newest purchase */
+    int64_t  month_spend[2];      /* minor units: in that month, and in the one before; below 0: more came back than was bought */
     int64_t  spend;               /* minor units */
     char     zone[RIALTO_ID_MAX]; /* "" = not known */
     int64_t  zone_time_ms;
     int64_t  zone_until_ms;
+    struct customer_consent note[CONSENT_KINDS]; /* in the order of RIALTO_KIND_* */
+    uint32_t reserved;
 };
 
 struct offer_record {

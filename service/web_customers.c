@@ -28,8 +28,8 @@ static bool has_gpc(const struct exchange *exchange)
     return value != NULL && strcmp(value, "1") == 0;
 }
 
-/* {"profile":true,"location":false} becomes a `customer` signal: kinds left out stay as they are. Which kinds there are the
- * gateway knows. An opt-out stands beside them. */
+/* {"profile":true,"location":false} becomes a `customer` signal: kinds left out stay as they are. Which kinds there are, and what may be
+ * said of one ({"granted":true,"source":"app","text":"2026-11"}), the gateway knows. An opt-out stands beside them. */
 enum MHD_Result web_customer_consent(struct exchange *exchange)
 {
     static const char *const kinds[] = { "location", "behaviour", "purchases", "profile", "partner", "opt_out", NULL };

@@ -1,7 +1,7 @@
 /* wire.c - parts of signals to bytes and back.
  *
  * What a field looks like depends on its kind: numbers are 8 bytes, texts carry their terminator, a consent is two
- * bytes, words are texts one after the other. The encoder writes what the parser checked; the decoder checks again,
+ * bytes and a note (a number, two texts) for each kind that is given, words are { text, number, byte } one after the other. The encoder writes what the parser checked; the decoder checks again,
  * because a worker would rather drop a message than believe it. */
 #include "service/wire.h"
 #include "service/signal_rows.h"
@@ -70,13 +70,38 @@ static uint64_t fields_required(unsigned type, unsigned part)
 
 /* ---- encoding ------------------------------------------------------------------------------------------------ */
 
+static size_t put_text(const char *text, uint8_t *to)
+{
+    size_t bytes = strlen(text) + 1;
+    memcpy(to, text, bytes);
+    return bytes;
+}
+
 static size_t put_words(const struct signal *signal, uint8_t *to)
 {
     size_t bytes = 0;
     for (uint32_t i = 0; i < signal->segments.count; i++) {
-        size_t word = strlen(signal->segments.word[i]) + 1;
-        memcpy(to + bytes, signal->segments.word[i], word);
-        bytes += word;
+        bytes += put_text(signal->segments.word[i], to + bytes);
+        memcpy(to + bytes, &signal->segments.until_ms[i], sizeof signal->segments.until_ms[i]);
+        bytes += sizeof signal->segments.until_ms[i];
+        to[bytes++] = signal->segments.party[i];
+    }
+    return bytes;
+}
+
+static size_t put_consent(const struct signal *signal, uint8_t *to)
+{
+    size_t bytes = 0;
+    to[bytes++] = signal->consent.given;
+    to[bytes++] = signal->consent.granted;
+    for (unsigned kind = 0; kind < CONSENT_KINDS; kind++) {
+        const struct consent_note *note = &signal->consent.note[kind];
+        if ((signal->consent.given & 1u << kind) == 0)
+            continue;
+        memcpy(to + bytes, &note->time_ms, sizeof note->time_ms);
+        bytes += sizeof note->time_ms;
+        bytes += put_text(note->source, to + bytes);
+        bytes += put_text(note->text, to + bytes);
     }
     return bytes;
 }
@@ -97,10 +122,7 @@ static size_t put_value(const struct signal *signal, const struct signal_row *ro
     case FIELD_TIME:
     case FIELD_SWITCH:
     case FIELD_CHOICE: bytes = sizeof(int64_t); break;
-    case FIELD_CONSENT:
-        to[0] = signal->consent.given;
-        to[1] = signal->consent.granted;
-        return 2;
+    case FIELD_CONSENT: return put_consent(signal, to);
     case FIELD_WORDS: return put_words(signal, to);
     }
     memcpy(to, member, bytes);
@@ -198,29 +220,64 @@ static bool get_number(const struct signal_row *row, const uint8_t *from, size_t
     return value >= low && value <= high;
 }
 
+struct bytes_in { /* what is left of a field */
+    const uint8_t *at;
+    size_t left;
+};
+
+static bool unpack(struct bytes_in *in, size_t bytes, void *to)
+{
+    if (in->left < bytes)
+        return false;
+    memcpy(to, in->at, bytes);
+    in->at += bytes;
+    in->left -= bytes;
+    return true;
+}
+
+/* A text of low to room - 1 bytes with its terminator. */
+static bool unpack_text(struct bytes_in *in, size_t low, size_t room, char *to)
+{
+    const uint8_t *end = memchr(in->at, 0, in->left);
+    size_t length = end == NULL ? SIZE_MAX : (size_t)(end - in->at);
+    return length < room && length >= low && unpack(in, length + 1, to) && text_is_plain(to);
+}
+
+static bool time_valid(int64_t time_ms)
+{
+    return time_ms >= 0 && time_ms <= TIME_MS_MAX;
+}
+
 static bool get_consent(const struct signal_row *row, const uint8_t *from, size_t bytes, struct signal *ret)
 {
-    if (bytes != 2)
-        return false;
+    struct bytes_in in = { from, bytes };
     unsigned all = (1u << choice_count(row->choices)) - 1u;
-    ret->consent.given = from[0];
-    ret->consent.granted = from[1];
-    return (from[0] & ~all) == 0 && (from[1] & ~(unsigned)from[0]) == 0;
+    if (!unpack(&in, 1, &ret->consent.given) || !unpack(&in, 1, &ret->consent.granted))
+        return false;
+    unsigned given = ret->consent.given, granted = ret->consent.granted;
+    if ((given & ~all) != 0 || (granted & ~given) != 0)
+        return false;
+    for (unsigned kind = 0; kind < CONSENT_KINDS; kind++) {
+        struct consent_note *note = &ret->consent.note[kind];
+        if ((given & 1u << kind) == 0)
+            continue;
+        if (!unpack(&in, sizeof note->time_ms, &note->time_ms) || !time_valid(note->time_ms) ||
+            !unpack_text(&in, 0, sizeof note->source, note->source) || !unpack_text(&in, 0, sizeof note->text, note->text))
+            return false;
+    }
+    return in.left == 0;
 }
 
 static bool get_words(const struct signal_row *row, const uint8_t *from, size_t bytes, struct signal *ret)
 {
-    ret->segments.count = 0;
-    for (size_t at = 0; at < bytes;) {
-        const uint8_t *end = memchr(from + at, 0, bytes - at);
-        size_t length = end == NULL ? SIZE_MAX : (size_t)(end - (from + at));
-        if (ret->segments.count >= TERMS_SEGMENTS_MAX || length >= RIALTO_NAME_MAX || (int64_t)length < row->low)
+    struct bytes_in in = { from, bytes };
+    while (in.left > 0) {
+        uint32_t i = ret->segments.count++;
+        if (i >= TERMS_SEGMENTS_MAX || !unpack_text(&in, (size_t)row->low, RIALTO_NAME_MAX, ret->segments.word[i]) ||
+            !unpack(&in, sizeof ret->segments.until_ms[i], &ret->segments.until_ms[i]) ||
+            !time_valid(ret->segments.until_ms[i]) || !unpack(&in, 1, &ret->segments.party[i]) ||
+            ret->segments.party[i] > PARTY_THIRD + 1)
             return false;
-        char *to = ret->segments.word[ret->segments.count++];
-        memcpy(to, from + at, length + 1);
-        if (!text_is_plain(to))
-            return false;
-        at += length + 1;
     }
     return true;
 }

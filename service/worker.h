@@ -146,7 +146,8 @@ struct worker {
     uint32_t place_count, place_room;
     uint32_t *place_slot;          /* hash index over place: index + 1 */
     uint32_t  place_mask;
-    int64_t  models_change_ms;     /* when a model begins or ends next; INT64_MAX = never */
+    int64_t  models_change_ms;     /* when a model begins or ends next, or a month that models look at; INT64_MAX = never */
+    struct local_clock month_clock; /* of month_zone */
     bool     terms_stale;          /* lines of terms are to be written anew after this batch's commit */
     bool     zones_changed;        /* places and cell parents are to be built anew at the end of this batch */
     bool     zone_lines_stale;     /* lines of zones are to be written anew after this batch's commit */
@@ -155,7 +156,7 @@ struct worker {
         uint64_t forgets;          /* publisher_forgets_ordered() with it */
         uint8_t  consent;          /* RIALTO_KIND_* that were permitted */
         bool     record, tier, spend, zone;
-        uint32_t segments, offers, locks;
+        uint32_t segments, offers, locks, consents; /* consents: what was said of a kind: granted or refused */
     } erasure[ERASURES_KEPT];      /* ring */
     uint32_t erasures;             /* ever */
     uint64_t id_hash;              /* of the record that is being applied */

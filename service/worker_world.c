@@ -27,6 +27,11 @@ enum rialto_status worker_setup(const struct config *config, uint32_t index, str
     worker->index = index;
     worker->poison_sku = fault_point(config);
     worker->picture = 1;
+    const char *reason;
+    if (!local_clock_load(config->month_zone, &worker->month_clock, &reason)) {
+        log_line(LOG_ERROR, "TIME-ZONE-UNKNOWN", "month_zone=%s reason=\"%s\"", config->month_zone, reason);
+        return RIALTO_SYSTEM;
+    }
     memcpy(worker->levels.geohash_lengths, config->geohash_length, sizeof config->geohash_length);
     memcpy(worker->levels.path_depths, config->path_depth, sizeof config->path_depth);
     enum rialto_status status = cache_open(config->cache_dir, &worker->cache);

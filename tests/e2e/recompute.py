@@ -22,6 +22,7 @@ import json
 import math
 import re
 import sys
+import zoneinfo
 from decimal import ROUND_FLOOR, Context, Decimal, localcontext
 from pathlib import Path
 
@@ -265,19 +266,24 @@ class Model:
         high = baseline if self.never_above_at(baseline, floor, ceiling) else max(baseline, self.highest(baseline, floor, ceiling))
         return clamp(ceil_div(high * (MICRO - self.spread), MICRO), floor, baseline)
 
-    def multiplier(self, customer):
+    def multiplier(self, customer, now):
         """Section 5, in 1e-4."""
         p = MICRO
         for row in self.personal:
-            p = half_even(p * self.personal_value(row, customer), MICRO)
+            p = half_even(p * self.personal_value(row, customer, now), MICRO)
         return half_even(clamp(p, self.personal_low, self.personal_high), 100)
 
-    def personal_value(self, row, customer):
+    def personal_value(self, row, customer, now):
         if "tier" in row and "profile" in customer.consent and customer.tier:
             return micro(row["tier"].get(customer.tier, 1))
         if "segment" in row and "profile" in customer.consent:
-            named = [micro(row["segment"][s]) for s in customer.segments[:8] if s in row["segment"]]
+            named = [micro(row["segment"][s]) for s, _, _ in customer.segments if s in row["segment"]]
             return min(named, default=MICRO)
+        if ("month_spend" in row or "month_spend_steps" in row) and "purchases" in customer.consent:
+            bought = customer.bought(now, self.currencies)
+            if bought is None:
+                return MICRO
+            return curve_at("month_spend_steps" in row, points(row.get("month_spend_steps") or row["month_spend"]), bought)
         if ("spend" in row or "spend_steps" in row) and "purchases" in customer.consent and customer.spend_in(self.currencies):
             return curve_at("spend_steps" in row, points(row.get("spend_steps") or row["spend"]), customer.spend_micro())
         if "zone" in row and "location" in customer.consent:
@@ -374,11 +380,18 @@ class Product:
         return self.cells[zone]
 
 
+OTHERS = ("second", "third")
+
+
 class Customer:
-    def __init__(self):
+    def __init__(self, month_zone="UTC"):
         self.consent = set()
-        self.tier, self.segments = "", []
-        self.spend = None       # minor units, currency
+        self.tier, self.tier_until, self.tier_party = "", None, "first"
+        self.segments = []      # name, until, party
+        self.spend, self.spend_party = None, "first"  # minor units, currency
+        self.spend_until = None  # of what was bought in months, too
+        self.month_zone = zoneinfo.ZoneInfo(month_zone)
+        self.months = None      # currency, newest month, {month: minor units}
         self.place = None       # zone, until
         self.zones = []         # filled in for a moment
         self.times = {}
@@ -392,9 +405,38 @@ class Customer:
 
     def spent(self, amount, currency):
         """Orders and receipts add up, returns are taken off; what is in another currency than what is known counts nothing."""
-        known = self.spend or (0, currency)
-        if known[1] == currency:
-            self.spend = max(known[0] + amount, 0), currency
+        if self.spend is None:
+            self.spend, self.spend_party = (0, currency), "first"
+        if self.spend[1] == currency:
+            self.spend = max(self.spend[0] + amount, 0), currency
+
+    def month_of(self, time):
+        day = datetime.datetime.fromtimestamp(time // 1000, self.month_zone)
+        return day.year * 12 + day.month - 1
+
+    def bought_at(self, amount, currency, time):
+        """Of the newest month and the one before; a newer month begins in the currency of its first purchase."""
+        month = self.month_of(time)
+        if self.months is None or month > self.months[1]:
+            before = {month - 1: self.months[2].get(month - 1, 0)} if self.months and self.months[0] == currency else {}
+            self.months = currency, month, before
+        if self.months[0] == currency and month >= self.months[1] - 1:
+            self.months[2][month] = clamp(self.months[2].get(month, 0) + amount, -BOUND, BOUND)
+
+    def bought(self, now, currencies):
+        """In the running month, micro of the major unit; None without any, or in a currency that is not priced in."""
+        if self.months is None or self.months[0] not in currencies:
+            return None
+        back = self.months[1] - self.month_of(now)
+        return max(self.months[2].get(self.month_of(now), 0), 0) * 10 ** (6 - CURRENCY_DECIMALS.get(self.months[0], 2)) if back in (0, 1) else None
+
+    def end(self, now):
+        """What has come to its end is gone."""
+        if self.tier_until is not None and self.tier_until <= now:
+            self.tier, self.tier_until = "", None
+        self.segments = [s for s in self.segments if s[1] > now]
+        if self.spend_until is not None and self.spend_until <= now:
+            self.spend = self.spend_until = self.months = None
 
 
 class Offer:
@@ -425,6 +467,8 @@ class World:
         self.open_min = int(config.get("open_min", 1))
         self.age_max_ms = 1000 * int(config.get("signal_age_max_s", 604800))
         self.future_max_ms = 1000 * int(config.get("signal_future_max_s", 60))
+        self.attribute_ms = 1000 * int(config.get("attribute_age_max_s", 63072000))
+        self.month_zone = config.get("month_zone", "UTC")
         numbers = {key: [int(n) for n in str(config[key]).split(",") if n] for key in ("geohash_lengths", "path_depths") if key in config}
         self.zones = Zones(**numbers)
         self.products, self.customers, self.offers = {}, {}, {}
@@ -449,6 +493,8 @@ class World:
         self.close_batch()
         self.now = max(self.now, now)
         self.end_offers()
+        for customer in self.customers.values():
+            customer.end(self.now)
         self.heard.update(self.products)
         self.close_batch()
 
@@ -465,7 +511,7 @@ class World:
         return reason
 
     def apply(self, row):
-        row = {**row, **{key: time_ms(row[key]) for key in ("time", "from", "until", "expires") if key in row}}
+        row = {**row, **{key: time_ms(row[key]) for key in ("time", "from", "until", "expires", "tier_until") if key in row}}
         time = row.get("time", self.now + 1)  # of arrival: some time after the tick before it
         if time < self.now - self.age_max_ms:
             return "too_old"
@@ -589,11 +635,11 @@ class World:
             cell.demand.add(row["event"], micro(row.get("quantity", 1)), time)
             cell.rates.add(row["event"], micro(row.get("quantity", 1)), time)
             cell.event_count += 1
-        remarks = ["no_consent"] if "customer" in row and not self.customer_demand(row) else []
+        remarks = ["no_consent"] if "customer" in row and not self.customer_demand(row, time) else []
         remarks += ["repeated"] if repeated and model.min_events > 0 else []
         return "+".join(remarks) or None
 
-    def customer_demand(self, row):
+    def customer_demand(self, row, time):
         """The customer's part of demand; False: it is not permitted."""
         customer = self.customers.get(row["customer"], Customer())
         if row["event"] not in ("order", "return"):
@@ -601,8 +647,21 @@ class World:
         if "purchases" not in customer.consent:
             return False
         if "amount" in row:
-            customer.spent(-row["amount"] if row["event"] == "return" else row["amount"], row["currency"])
+            self.purchase(customer, -row["amount"] if row["event"] == "return" else row["amount"], row["currency"], time)
         return True
+
+    def attribute_end(self, time, until=None):
+        """Whole seconds, as kept."""
+        latest = time + self.attribute_ms
+        return (latest if until is None else min(until, latest)) // 1000 * 1000
+
+    def purchase(self, customer, amount, currency, time):
+        until = self.attribute_end(time)
+        if until <= self.now:
+            return
+        customer.spend_until = max(until, customer.spend_until or 0)
+        customer.bought_at(amount, currency, time)
+        customer.spent(amount, currency)
 
     def apply_supply(self, row, time):
         found, reason = self.known(row)
@@ -660,11 +719,11 @@ class World:
     # -- signals about customers --
 
     def apply_customer(self, row, time):
-        customer = self.customers.get(row["customer"], Customer())
+        customer = self.customers.get(row["customer"], Customer(self.month_zone))
         if self.superseded(customer, "customer", time):
             return "superseded"
         for kind, granted in row.get("consent", {}).items():
-            if granted:
+            if granted["granted"] if isinstance(granted, dict) else granted:
                 customer.consent.add(kind)
             else:
                 if kind == "location" and kind in customer.consent:
@@ -675,22 +734,52 @@ class World:
                     if key[0] == row["customer"] and offer.basis == kind:
                         offer.kind = None
                 self.end_offers()
-        needs = {"tier": "profile", "segments": "profile", "spend": "purchases"}
-        for field, kind in needs.items():
-            if field in row and kind in customer.consent:
-                setattr(customer, field, (row["spend"], row["currency"]) if field == "spend" else row[field])
+        remarks = [self.tell(customer, field, row, time) for field in ("tier", "segments", "spend") if field in row]
+        refused = any(not (c["granted"] if isinstance(c, dict) else c) for c in row.get("consent", {}).values())
         # Of who permits nothing, the time of a refusal is kept; a price lock is kept without any consent.
-        if customer.consent or False in row.get("consent", {}).values() or any(key[0] == row["customer"] for key in self.offers):
+        if customer.consent or refused or any(key[0] == row["customer"] for key in self.offers):
             self.customers[row["customer"]] = customer
-        return "no_consent" if any(field in row and kind not in customer.consent for field, kind in needs.items()) else None
+        return "no_consent" if "no_consent" in remarks else None
+
+    def tell(self, customer, field, row, time):
+        """Tier, segments or spend of a customer; whose word it is decides what it needs."""
+        party = row.get("party", "first")
+
+        def may(kind, whose):
+            return {kind, *(["partner"] if whose in OTHERS else [])} <= customer.consent
+        if field == "tier":
+            if not may("profile", party):
+                return "no_consent"
+            until = self.attribute_end(time, row.get("tier_until"))
+            customer.tier, customer.tier_until, customer.tier_party = (row["tier"], until, party) if row["tier"] and until > self.now else ("", None, "first")
+        elif field == "spend":
+            if not may("purchases", party):
+                return "no_consent"
+            until = self.attribute_end(time)
+            if until > self.now:
+                customer.spend, customer.spend_party, customer.spend_until = (row["spend"], row["currency"]), party, max(until, customer.spend_until or 0)
+        else:
+            if not may("profile", party):
+                return "no_consent"
+            told = [{"name": s} if isinstance(s, str) else s for s in row["segments"]]
+            ends = [(s["name"], self.attribute_end(time, time_ms(s["until"]) if "until" in s else None), s.get("party", party)) for s in told]
+            customer.segments = [s for s in ends if may("profile", s[2]) and s[1] > self.now]
+            return None if all(may("profile", s[2]) for s in ends) else "no_consent"
+        return None
 
     @staticmethod
     def withdraw(customer, kind):
         """What rests on a kind of data goes with its consent."""
         if kind == "profile":
-            customer.tier, customer.segments = "", []
+            customer.tier, customer.tier_until, customer.segments = "", None, []
         elif kind == "purchases":
-            customer.spend = None
+            customer.spend = customer.spend_until = customer.months = None
+        elif kind == "partner":
+            if customer.tier_party in OTHERS:
+                customer.tier, customer.tier_until = "", None
+            if customer.spend_party in OTHERS:
+                customer.spend = None
+            customer.segments = [s for s in customer.segments if s[2] not in OTHERS]
         elif kind == "location":
             customer.place = None
 
@@ -707,11 +796,11 @@ class World:
         customer.place = None if row.get("left") else (zone, until)
         return None
 
-    def apply_receipt(self, row, _time):
+    def apply_receipt(self, row, time):
         customer = self.customers.get(row["customer"], Customer())
         if "purchases" not in customer.consent:
             return "no_consent"
-        customer.spent(row["amount"], row["currency"])
+        self.purchase(customer, row["amount"], row["currency"], time)
         return None
 
     def apply_offer(self, row, time):
@@ -922,7 +1011,7 @@ class World:
         if customer.place and customer.place[1] > now:
             customer.zones = self.zones.around(customer.place[0])[:-1]
         spoken = [m for m in self.models if m.personal and m.schedule.holds(now)]
-        return {m.group: m.multiplier(customer) for m in sorted(spoken, key=lambda m: m.schedule.dated)}
+        return {m.group: m.multiplier(customer, now) for m in sorted(spoken, key=lambda m: m.schedule.dated)}
 
 
 def personal_amount(price, baseline, m, offer, now):

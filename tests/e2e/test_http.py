@@ -344,13 +344,16 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
         told = json.loads(service.cli("export", "bert", "--json", "--set", f"data_dir={service.data}")[1])
         equal({**json.loads(exported), "at_ms": 0}, {**told, "at_ms": 0})  # a tick later
         contains(exported, "gold")
-        equal(http_ask("PUT", "/v1/customers/bert/consent", {"profile": False}, token(SHOP))[0], 200)
+        said = {"granted": False, "source": "web", "text": "2026-11-27/de"}
+        equal(http_ask("PUT", "/v1/customers/bert/consent", {"profile": said}, token(SHOP))[2]["accepted"], 1)
+        data = {item["name"]: item for item in http_ask("GET", "/v1/customers/bert", headers=token(SHOP))[2]["data"]}["consent"]["said"]
+        equal([{key: each[key] for key in said} for each in data if each["kind"] == "profile"], [said])
         for body, more in (({"opt_out": True}, {}), ({"profile": True}, {"Sec-GPC": "1"})):
             equal(http_ask("PUT", "/v1/customers/gustav/consent", body, {**token(SHOP), **more})[2]["accepted"], 1)
             equal(http_ask("PUT", "/v1/customers/gustav/consent", {"profile": True}, token(SHOP))[2]["findings"][0]["reason"], "opted_out")
             equal(http_ask("PUT", "/v1/customers/gustav/consent", {"opt_out": False}, token(SHOP))[2]["accepted"], 1)
         equal((quoted()["amount"], quoted()["flags"]), (before["baseline"], ["ANONYMOUS"]))
-        for wrong in ({"colour": True}, {"profile": 1}, [], "x"):
+        for wrong in ({"colour": True}, {"profile": 1}, {"profile": {"granted": True, "source": "x" * 14}}, [], "x"):
             require(http_ask("PUT", "/v1/customers/bert/consent", wrong, token(SHOP))[0] in (400, 422), wrong)
         receipt = http_ask("DELETE", "/v1/customers/bert", headers=token(SHOP))
         equal((receipt[0], receipt[2]["receipt"]["kind"], receipt[2]["receipt"]["customer"], receipt[2]["receipt"]["held_now"]), (200, "erasure", "bert", False))

@@ -139,7 +139,7 @@ def _():
 def _():
     status, out, err = run(BIN / "rialto", "import", "--columns", "customers")
     equal(status, 0, err)
-    equal({line.split()[0] for line in out.splitlines()}, {"time", "source", "id", "seq", "customer", "currency", "consent", "tier", "spend", "segments", "opt_out", "gpc"})
+    equal({line.split()[0] for line in out.splitlines()}, {"time", "source", "id", "seq", "customer", "currency", "consent", "tier", "spend", "segments", "opt_out", "gpc", "tier_until", "party"})
     for kind, columns in re.findall(r"^\| `(\w+)\.csv` \| [^|]* \| (.*) \|$", PAGE, re.M):
         listed = run(BIN / "rialto", "import", "--columns", kind)[1]
         for name in set(re.findall(r"`(\w+)`", columns)) - {"profile", "none"}:

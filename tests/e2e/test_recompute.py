@@ -29,7 +29,7 @@ class Twice:
 
     def __init__(self, service, walk=True):
         self.service = service
-        config = {k: v for k, v in service.settings.items() if k in ("open_min", "geohash_lengths", "path_depths")}
+        config = {k: v for k, v in service.settings.items() if k in ("open_min", "geohash_lengths", "path_depths", "month_zone", "attribute_age_max_s")}
         self.world = World(load_models(service.models), walk=walk, **config)
         self.library = Library(service.cache)
         self.lines, self.rows = [], []
@@ -630,6 +630,8 @@ def made_up_model(dice, name, currencies, calm, start_ms, **more):
             {"name": "groups", "segment": {"family": 0.97, "student": 0.9, "staff": 0.81}},
             {"name": "spend", "spend": [[0, 1], [50.5, 0.99], [1000, 0.91]]},
             {"name": "steps", "spend_steps": [[10, 1], [100, 0.955], [500, 0.9]]},
+            {"name": "progress", "month_spend_steps": [[0, 1], [200, 0.98], [500, 0.9]]},
+            {"name": "month", "month_spend": [[0, 1], [1000, 0.94]]},
             {"name": "near", "zone": {"de": 0.99, "de/south/s1": 0.93, "gh:u4p": 0.96}}], dice.randrange(1, 5)),
         "rounding": {"step": step, "less": dice.randrange(step)},
         # Not multiples of 12 minutes either.
@@ -771,14 +773,25 @@ class MadeUp:
         dice = self.dice
         row = {"customer": self.customer()}
         if dice.random() < 0.6:
-            row["consent"] = {kind: dice.random() < 0.7 for kind in dice.sample(("location", "purchases", "profile", "behaviour"), 2)}
+            row["consent"] = {kind: dice.random() < 0.7 for kind in dice.sample(("location", "purchases", "profile", "behaviour", "partner"), 2)}
+        if dice.random() < 0.3:
+            row["party"] = dice.choice(("zero", "first", "second", "third"))
         if dice.random() < 0.5:
             row["tier"] = dice.choice(("gold", "silver", "bronze", "wood", ""))
         if dice.random() < 0.5:
-            row["segments"] = dice.sample(("family", "student", "staff", "sports"), dice.randrange(3))
+            row["segments"] = [self.a_status(name) for name in dice.sample(("family", "student", "staff", "sports"), dice.randrange(3))]
+        if "tier" in row and dice.random() < 0.3:
+            row["tier_until"] = self.twice.now + dice.randrange(-HOUR_MS, 2 * DAY_MS)
         if dice.random() < 0.5:
             row["spend"], row["currency"] = dice.randrange(200000), "EUR"
         return row
+
+    def a_status(self, name):
+        dice = self.dice
+        if dice.random() < 0.5:
+            return name
+        ends = {"until": self.twice.now + dice.randrange(-HOUR_MS, 2 * DAY_MS)} if dice.random() < 0.7 else {}
+        return {"name": name, **ends, **({"party": dice.choice(("zero", "first", "second", "third"))} if dice.random() < 0.4 else {})}
 
     def a_location(self):
         dice = self.dice

@@ -50,6 +50,8 @@ static void check_terms(const struct model *model)
                                .segment = { "family" },
                                .spend_currency = "EUR",
                                .spend_micro = 500 * MICRO,
+                               .month_currency = "EUR",
+                               .month_micro = 50000 * MICRO,
                                .zone_count = 1,
                                .zone = { "c1/s25" } };
     uint16_t multipliers[RIALTO_GROUPS_MAX], kinds;

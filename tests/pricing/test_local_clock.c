@@ -18,6 +18,33 @@ static int64_t utc_ms(int year, int month, int day, int hour, int minute)
     return ((int64_t)date_days(year, month, day) * 1440 + hour * 60 + minute) * 60000;
 }
 
+/* Months begin at midnight of the clock, wherever that is in UTC. */
+Test(local_clock, months_begin_at_its_midnight)
+{
+    static const struct {
+        const char *zone;
+        int begins[5]; /* UTC */
+        int year, month;
+    } rows[] = {
+        { "UTC", { 2027, 3, 1, 0, 0 }, 2027, 3 },
+        { "Asia/Shanghai", { 2027, 2, 28, 16, 0 }, 2027, 3 },
+        { "Asia/Kolkata", { 2026, 12, 31, 18, 30 }, 2027, 1 },
+        { "America/New_York", { 2026, 11, 1, 4, 0 }, 2026, 11 }, /* the day on which summer time ends, before it does */
+        { "America/New_York", { 2026, 12, 1, 5, 0 }, 2026, 12 },
+        { "Europe/Berlin", { 2026, 3, 31, 22, 0 }, 2026, 4 },
+        { "Europe/Berlin", { 2028, 2, 29, 23, 0 }, 2028, 3 }, /* behind a leap day */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct local_clock *clock = clock_of(rows[i].zone);
+        const int *at = rows[i].begins;
+        int64_t begins_ms = utc_ms(at[0], at[1], at[2], at[3], at[4]);
+        int32_t month = rows[i].year * 12 + rows[i].month - 1;
+        cr_expect_eq(local_clock_month_ms(clock, month), begins_ms, "%s", rows[i].zone);
+        cr_expect_eq(local_clock_month(clock, begins_ms), month, "%s", rows[i].zone);
+        cr_expect_eq(local_clock_month(clock, begins_ms - 1), month - 1, "%s", rows[i].zone);
+    }
+}
+
 Test(local_clock, knows_when_clocks_change)
 {
     static const struct {

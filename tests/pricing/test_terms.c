@@ -16,7 +16,8 @@ static const char text[] =
     "{\"name\": \"loyalty\", \"tier\": {\"gold\": 0.95, \"silver\": 0.97}},"
     "{\"name\": \"people\", \"segment\": {\"family\": 0.96, \"student\": 0.92, \"press\": 1.05}},"
     "{\"name\": \"spend\", \"spend\": [[100, 1], [500, 0.9]]},"
-    "{\"name\": \"near\", \"zone\": {\"c1\": 0.99, \"c1/s25\": 0.98}}],"
+    "{\"name\": \"near\", \"zone\": {\"c1\": 0.99, \"c1/s25\": 0.98}},"
+    "{\"name\": \"month\", \"month_spend_steps\": [[0, 1], [50000, 0.9]]}],"
     "\"guardrails\": {\"personal\": [0.85, 1.02], \"never_above_baseline\": false}}";
 
 /* One model in a set, with group 3. */
@@ -162,6 +163,48 @@ Test(terms, kinds_say_what_was_read)
     cr_assert_eq(kinds, 0, "permitted, but there was nothing to read");
 }
 
+/* Goal: what others say is read with consent to partner data only, and then the kinds say so. */
+Test(terms, others_word_needs_consent_to_partner_data)
+{
+    const uint8_t own = RIALTO_KIND_PROFILE | RIALTO_KIND_PURCHASES, all = own | RIALTO_KIND_PARTNER;
+    for (uint8_t party = PARTY_ZERO; party <= PARTY_THIRD; party++) {
+        bool other = party == PARTY_SECOND || party == PARTY_THIRD;
+        struct terms_inputs in[3] = {
+            { .tier = "silver", .tier_party = party },
+            { .segment_count = 2, .segment = { "family", "student" }, .segment_party = { PARTY_FIRST, party } },
+            { .spend_currency = "EUR", .spend_micro = 500 * MICRO, .spend_party = party },
+        };
+        const uint16_t with[3] = { 9700, 9200, 9000 }, without[3] = { 10000, 9600, 10000 };
+        for (int i = 0; i < 3; i++) {
+            uint16_t kinds, kind = i < 2 ? RIALTO_KIND_PROFILE : RIALTO_KIND_PURCHASES;
+            in[i].consent = own;
+            cr_expect_eq(multiplier(&in[i], &kinds), other ? without[i] : with[i], "party %u, %d", party, i);
+            cr_expect_eq(kinds, other && i != 1 ? 0 : kind);
+            in[i].consent = all;
+            cr_expect_eq(multiplier(&in[i], &kinds), with[i], "party %u, %d", party, i);
+            cr_expect_eq(kinds, kind | (other ? RIALTO_KIND_PARTNER : 0));
+        }
+    }
+}
+
+/* "10 % from 50,000 a month on", in a currency that the model prices in. */
+Test(terms, spend_of_the_month_steps_down_at_its_points)
+{
+    struct terms_inputs in = { .consent = RIALTO_KIND_PURCHASES, .month_currency = "EUR", .month_micro = 49999990000 };
+    uint16_t kinds;
+    cr_expect_eq(multiplier(&in, &kinds), 10000);
+    cr_expect_eq(kinds, RIALTO_KIND_PURCHASES, "it was read");
+    in.month_micro = 50000 * MICRO;
+    cr_expect_eq(multiplier(&in, &kinds), 9000);
+    memcpy(in.month_currency, "GBP", 4);
+    cr_expect_eq(multiplier(&in, &kinds), 10000);
+    cr_expect_eq(kinds, 0);
+    memcpy(in.month_currency, "EUR", 4);
+    in.consent = (uint8_t)~RIALTO_KIND_PURCHASES;
+    cr_expect_eq(multiplier(&in, &kinds), 10000);
+    cr_expect_eq(kinds, 0);
+}
+
 static void scramble_word(uint64_t *seed, char *word, size_t size)
 {
     static const char *const words[] = { "", "gold", "silver", "family", "student", "press", "c1", "c1/s25", "x" };
@@ -181,6 +224,8 @@ static void scramble_kind(uint64_t *seed, struct terms_inputs *in, uint8_t kind)
         if (random_next(seed) % 4 == 0)
             in->spend_currency[0] = 0;
         in->spend_micro = random_between(seed, -MICRO, 1000 * MICRO);
+        memcpy(in->month_currency, in->spend_currency, sizeof in->month_currency);
+        in->month_micro = random_between(seed, 0, 100000 * MICRO);
     } else {
         in->zone_count = (uint32_t)random_between(seed, 0, RIALTO_ZONE_LEVELS - 1);
         for (uint32_t i = 0; i < RIALTO_ZONE_LEVELS - 1; i++)

@@ -122,6 +122,9 @@ static void customer_of(uint64_t *dice, struct terms_inputs *in)
     (void)snprintf(in->spend_currency, sizeof in->spend_currency, "%s",
                    random_between(dice, 0, 2) == 0 ? "USD" : "EUR");
     in->spend_micro = any_number(dice);
+    memcpy(in->month_currency, in->spend_currency, sizeof in->month_currency);
+    in->month_micro = any_number(dice);
+    in->tier_party = in->spend_party = (uint8_t)random_between(dice, PARTY_ZERO, PARTY_THIRD);
     in->zone_count = (uint32_t)random_between(dice, 0, 1);
     (void)snprintf(in->zone[0], sizeof in->zone[0], "de");
 }

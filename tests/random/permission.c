@@ -44,6 +44,7 @@ static const char *const ZONES[] = { "", "de", "de/s1", "de/s2", "fr", "fr/s9", 
 #define OWN_ZONE    NAMED_ZONES /* a zone of this and few other histories, in which only customers are: nothing else names it */
 static const char *const TIERS[] = { "", "silver", "gold", "none-such" };
 static const char *const SEGMENTS[] = { "family", "student", "other" };
+static const char *const PARTIES[] = { "zero", "first", "second", "third" };
 static const char *const KINDS[] = { "location", "behaviour", "purchases", "profile", "partner" };
 static const char *const ACTIONS[] = { "view", "search", "cart", "order", "return" };
 static const char *const OFFERS[] = { "withdraw", "fixed", "percent", "amount_off", "lock" };
@@ -61,6 +62,7 @@ static const char *const MODELS[] = {
     "\"personal\":[{\"name\":\"loyalty\",\"tier\":{\"silver\":0.97,\"gold\":0.9}},"
     "{\"name\":\"who\",\"segment\":{\"family\":0.95,\"student\":0.93}},"
     "{\"name\":\"spent\",\"spend\":[[0,1],[100,0.98],[1000,0.9]]},"
+    "{\"name\":\"month\",\"month_spend_steps\":[[0,1],[300,0.97],[900,0.94]]},"
     "{\"name\":\"near\",\"zone\":{\"de/s1\":0.96,\"de\":0.98,\"fr\":1.02}}],"
     "\"guardrails\":{\"floor\":0.5,\"ceiling\":1.5,\"personal\":[0.7,1.1]},\"rounding\":{\"step\":1}}",
     "{\"model\":\"gifts\",\"version\":\"1\",\"scope\":{\"categories\":[\"gifts/*\"],\"currencies\":[\"EUR\"]},"
@@ -69,7 +71,8 @@ static const char *const MODELS[] = {
     "\"weights\":{\"view\":0,\"search\":0,\"cart\":1,\"order\":1,\"return\":0}},"
     "\"factors\":[{\"name\":\"demand\",\"input\":\"demand_pressure\",\"curve\":[[0.1,0.9],[1,1],[10,1.1]]}],"
     "\"personal\":[{\"name\":\"loyalty\",\"tier\":{\"gold\":0.8}},{\"name\":\"spent\",\"spend\":[[0,1],[500,0.9]]}],"
-    "\"guardrails\":{\"floor\":0.6,\"ceiling\":1.4,\"personal\":[0.75,1],\"never_above_baseline\":true},\"rounding\":{\"step\":5,\"less\":1}}",
+    "\"guardrails\":{\"floor\":0.6,\"ceiling\":1.4,\"personal\":[0.75,1],\"never_above_baseline\":true},\"rounding\":{"
+    "\"step\":5,\"less\":1}}",
 };
 
 /* ---- a world: one worker, its tables, and a reader of them --------------------------------------------------------- */
@@ -235,6 +238,9 @@ struct event {
     int session; /* 0 = not said */
     int tier, spend; /* -1 = not said */
     int segments;    /* bits; -1 = not said */
+    int party;       /* whose word; -1 = not said */
+    int ends_s;      /* when tier and segments end, behind the tick; 0 = not said */
+    bool noted;      /* who said so stands beside each consent */
     unsigned given, granted;
     int opt_out, gpc; /* -1 = not said */
     int amount, percent, lease_s, until_s, from_s; /* 0 = not said */
@@ -242,6 +248,8 @@ struct event {
 };
 
 static unsigned history_number;
+
+#define EVENT_ROOM 1024 /* bytes of an event's text */
 
 static void name_of(int who, char ret[32])
 {
@@ -255,25 +263,34 @@ static const char *zone_name(int zone)
     return zone == OWN_ZONE ? own : ZONES[zone];
 }
 
-static const char *segments_json(int segments, char ret[96])
+#define SEGMENTS_ROOM 256
+static const char *segments_json(const struct event *e, char ret[SEGMENTS_ROOM])
 {
     ret[0] = '\0';
-    for (int i = 0; i < COUNT(SEGMENTS); i++)
-        if (segments >> i & 1)
-            (void)snprintf(ret + strlen(ret), 96 - strlen(ret), "%s\"%s\"", ret[0] ? "," : "", SEGMENTS[i]);
+    for (int i = 0; i < COUNT(SEGMENTS); i++) {
+        size_t at = strlen(ret);
+        if (!(e->segments >> i & 1))
+            continue;
+        if (e->ends_s != 0)
+            (void)snprintf(ret + at, SEGMENTS_ROOM - at, "%s{\"name\":\"%s\",\"until\":%lld}", ret[0] ? "," : "",
+                           SEGMENTS[i], (long long)(tick_ms + e->ends_s * 1000));
+        else
+            (void)snprintf(ret + at, SEGMENTS_ROOM - at, "%s\"%s\"", ret[0] ? "," : "", SEGMENTS[i]);
+    }
     return ret;
 }
 
 static int customer_json(const struct event *e, char *text, int n)
 {
-    char words[96];
+    char words[SEGMENTS_ROOM];
     int at = 0;
     if (e->given != 0) {
         at += snprintf(text + at, (size_t)(n - at), ",\"consent\":{");
         for (int i = 0, first = 1; i < COUNT(KINDS); i++)
             if (e->given >> i & 1u)
-                at += snprintf(text + at, (size_t)(n - at), "%s\"%s\":%s", first-- > 0 ? "" : ",", KINDS[i],
-                               e->granted >> i & 1u ? "true" : "false");
+                at += snprintf(text + at, (size_t)(n - at),
+                               e->noted ? "%s\"%s\":{\"granted\":%s,\"source\":\"app\"}" : "%s\"%s\":%s",
+                               first-- > 0 ? "" : ",", KINDS[i], e->granted >> i & 1u ? "true" : "false");
         at += snprintf(text + at, (size_t)(n - at), "}");
     }
     if (e->opt_out >= 0)
@@ -282,8 +299,12 @@ static int customer_json(const struct event *e, char *text, int n)
         at += snprintf(text + at, (size_t)(n - at), ",\"gpc\":%s", e->gpc > 0 ? "true" : "false");
     if (e->tier >= 0)
         at += snprintf(text + at, (size_t)(n - at), ",\"tier\":\"%s\"", TIERS[e->tier]);
+    if (e->tier >= 0 && e->ends_s != 0)
+        at += snprintf(text + at, (size_t)(n - at), ",\"tier_until\":%lld", (long long)(tick_ms + e->ends_s * 1000));
+    if (e->party >= 0)
+        at += snprintf(text + at, (size_t)(n - at), ",\"party\":\"%s\"", PARTIES[e->party]);
     if (e->segments >= 0)
-        at += snprintf(text + at, (size_t)(n - at), ",\"segments\":[%s]", segments_json(e->segments, words));
+        at += snprintf(text + at, (size_t)(n - at), ",\"segments\":[%s]", segments_json(e, words));
     if (e->spend >= 0)
         at += snprintf(text + at, (size_t)(n - at), ",\"spend\":%d,\"currency\":\"%s\"", e->spend, CURRENCIES[e->currency]);
     return at;
@@ -308,12 +329,13 @@ static int offer_json(const struct event *e, char *text, int n)
     return at;
 }
 
-static void event_json(const struct event *e, char text[512])
+static void event_json(const struct event *e, char text[EVENT_ROOM])
 {
     static const char *const TYPES[] = { "product", "supply",  "zone",  "demand", "customer",
                                          "location", "receipt", "offer", "forget" };
     char name[32];
-    int n = 512, at = snprintf(text, 512, "{\"type\":\"%s\",\"time\":%lld", TYPES[e->type], (long long)tick_ms);
+    int n = EVENT_ROOM,
+        at = snprintf(text, EVENT_ROOM, "{\"type\":\"%s\",\"time\":%lld", TYPES[e->type], (long long)tick_ms);
     name_of(e->who, name);
     if (e->who >= 0 && e->type >= DEMAND)
         at += snprintf(text + at, (size_t)(n - at), ",\"customer\":\"%s\"", name);
@@ -360,11 +382,28 @@ static struct event event_random(void)
     static const enum type TYPES[] = { PRODUCT, SUPPLY,   ZONE,     DEMAND,   DEMAND,  DEMAND, DEMAND, CUSTOMER, CUSTOMER,
                                        CUSTOMER, CUSTOMER, LOCATION, LOCATION, RECEIPT, OFFER,  OFFER,  OFFER,    FORGET };
     struct event e = {
-        .type = TYPES[pick(COUNT(TYPES))], .who = pick(CUSTOMERS), .sku = pick(PRODUCTS), .zone = pick(NAMED_ZONES),
-        .action = pick(COUNT(ACTIONS)), .currency = pick(8) == 0, .offer = pick(COUNT(OFFERS)), .basis = pick(COUNT(KINDS)),
-        .tier = pick(2) ? pick(COUNT(TIERS)) : -1, .segments = pick(2) ? pick(8) : -1, .spend = pick(2) ? pick(150000) : -1,
-        .amount = 1 + pick(1500), .percent = 1 + pick(60), .lease_s = 1 + pick(7200), .stackable = pick(2), .left = pick(5) == 0,
-        .session = pick(12), .opt_out = pick(6) ? -1 : pick(2), .gpc = pick(8) ? -1 : pick(2),
+        .type = TYPES[pick(COUNT(TYPES))],
+        .who = pick(CUSTOMERS),
+        .sku = pick(PRODUCTS),
+        .zone = pick(NAMED_ZONES),
+        .action = pick(COUNT(ACTIONS)),
+        .currency = pick(8) == 0,
+        .offer = pick(COUNT(OFFERS)),
+        .basis = pick(COUNT(KINDS)),
+        .tier = pick(2) ? pick(COUNT(TIERS)) : -1,
+        .segments = pick(2) ? pick(8) : -1,
+        .spend = pick(2) ? pick(150000) : -1,
+        .amount = 1 + pick(1500),
+        .percent = 1 + pick(60),
+        .lease_s = 1 + pick(7200),
+        .stackable = pick(2),
+        .left = pick(5) == 0,
+        .session = pick(12),
+        .opt_out = pick(6) ? -1 : pick(2),
+        .gpc = pick(8) ? -1 : pick(2),
+        .party = pick(2) ? pick(COUNT(PARTIES)) : -1,
+        .ends_s = pick(3) ? 0 : pick(3600) - 60,
+        .noted = pick(3) == 0,
     };
     if (e.type == LOCATION && pick(3) == 0)
         e.zone = OWN_ZONE;
@@ -395,7 +434,18 @@ static struct event event_random(void)
 
 /* Kinds of data, RIALTO_KIND_*, that a difference between the two events is one of; ALWAYS: it needs no consent, as a lock that is
  * promised to somebody, a consent that is given by somebody else, or who it is that is to be forgotten. */
-#define ALWAYS 0x100u
+#define ALWAYS         0x100u
+#define BESIDE_PARTNER 0x200u /* others' word, whichever way: it needs consent to partner data as well */
+
+static bool is_others(const struct event *e)
+{
+    return e->party >= 2;
+}
+
+static bool ends_differ(const struct event *a, const struct event *b)
+{
+    return (a->tier >= 0 || a->segments > 0) && a->ends_s != b->ends_s;
+}
 
 static unsigned kind_of(const struct event *a, const struct event *b)
 {
@@ -408,8 +458,9 @@ static unsigned kind_of(const struct event *a, const struct event *b)
     case CUSTOMER:
         if (renamed || a->opt_out != b->opt_out || a->gpc != b->gpc)
             return ALWAYS;
-        return (a->tier != b->tier || a->segments != b->segments ? RIALTO_KIND_PROFILE : 0u) |
-               (a->spend != b->spend ? RIALTO_KIND_PURCHASES : 0u);
+        return (a->tier != b->tier || a->segments != b->segments || ends_differ(a, b) ? RIALTO_KIND_PROFILE : 0u) |
+               (a->spend != b->spend ? RIALTO_KIND_PURCHASES : 0u) |
+               (is_others(a) && is_others(b) ? BESIDE_PARTNER : 0u);
     default: return ALWAYS;
     }
 }
@@ -431,7 +482,7 @@ static struct event event_changed(const struct event *e)
         if (pick(8) == 0)
             b.opt_out = other.opt_out, b.gpc = other.gpc;
         else if (pick(2))
-            b.tier = other.tier, b.segments = other.segments;
+            b.tier = other.tier, b.segments = other.segments, b.ends_s = other.ends_s;
         else
             b.spend = other.spend;
         break;
@@ -473,7 +524,10 @@ static void consent_learn(const struct event *e)
 
 static bool permits(int who, unsigned kinds)
 {
-    return who >= 0 && ((kinds & ALWAYS) != 0 || (consent[who] & kinds) != 0);
+    unsigned given = who < 0 ? 0 : consent[who];
+    if (who >= 0 && (kinds & ALWAYS) != 0)
+        return true;
+    return (given & kinds) != 0 && ((kinds & BESIDE_PARTNER) == 0 || (given & RIALTO_KIND_PARTNER) != 0);
 }
 
 /* ---- applying ------------------------------------------------------------------------------------------------------- */
@@ -489,7 +543,7 @@ static void record_add(const struct world *world, const struct signal *signal, e
 
 static void signal_add(struct world *world, const struct event *e, uint8_t *bytes, size_t *size, uint32_t *count)
 {
-    char text[512];
+    char text[EVENT_ROOM];
     if (e->who < 0 && e->type > DEMAND)
         return;
     event_json(e, text);
@@ -590,6 +644,7 @@ struct tally {
     uint64_t histories, quotes;
     uint64_t silent[6]; /* changed without permission, by kind; nothing moved */
     uint64_t barred;    /* silent for an opt-out alone: the kind was permitted else */
+    uint64_t others;    /* silent for it was others' word: the kind was permitted, partner data were not */
     uint64_t moved[6];  /* changed with permission, and that customer's quotes moved; last: what needs no consent */
 };
 
@@ -597,13 +652,13 @@ struct run {
     struct event event[EVENTS_MAX], changed;
     int count, at; /* which one is changed */
     bool may[EVERYBODY];
-    bool moved, barred;
+    bool moved, barred, others;
     unsigned kinds;
 };
 
 static void tell(const struct run *run, const struct quotes *a, const struct quotes *b, int who)
 {
-    char text[512];
+    char text[EVENT_ROOM];
     printf("# history %u, customer %d; times are those of the last tick:\n", history_number, who);
     for (int i = 0; i < run->count; i++) {
         event_json(&run->event[i], text);
@@ -664,6 +719,7 @@ static void judge(struct run *run)
     if (e->who < 0) /* never: run_begin() sees to it */
         return;
     run->may[e->who] = permits(e->who, run->kinds);
+    run->others = permits(e->who, run->kinds & ~BESIDE_PARTNER) && !run->may[e->who];
     run->barred = opted_out[e->who] && (asked[e->who] & run->kinds) != 0;
     if (run->changed.who >= 0 && permits(run->changed.who, run->kinds))
         run->may[run->changed.who] = true;
@@ -713,6 +769,7 @@ static void count(const struct run *run, struct tally *tally)
         tally->moved[i] += run->moved && (run->kinds >> i & 1u);
     }
     tally->barred += silent && run->barred;
+    tally->others += silent && run->others;
     tally->moved[5] += run->moved && (run->kinds & ALWAYS);
 }
 
@@ -745,7 +802,7 @@ static void products_say(void)
 /* Every kind of data was changed both ways; of partner data no row of a model speaks, offers do. */
 static bool is_strong(const struct tally *tally)
 {
-    bool strong = tally->barred > 0;
+    bool strong = tally->barred > 0 && tally->others > 0;
     for (int i = 0; i < 4; i++)
         strong = strong && tally->silent[i] > 0 && tally->moved[i] > 0;
     return strong;
@@ -769,7 +826,8 @@ int main(int argc, char *argv[])
     for (int i = 0; i < COUNT(KINDS); i++)
         printf("# %s: %llu changes without permission, %llu with it moved that customer's quotes\n", KINDS[i],
                (unsigned long long)tally.silent[i], (unsigned long long)tally.moved[i]);
-    printf("# %llu changes without permission for an opt-out alone\n", (unsigned long long)tally.barred);
+    printf("# %llu changes without permission for an opt-out alone, %llu for being others' word alone\n",
+           (unsigned long long)tally.barred, (unsigned long long)tally.others);
     failures += race_report(is_strong(&tally), "every kind of data was changed both ways, and permitted data really moved a price; some only an opt-out forbade");
     worlds_close();
     return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -432,6 +432,54 @@ Test(signal, receipts_of_sensitive_categories_are_dropped_and_others_lose_their_
         "{\"type\":\"product\",\"sku\":\"A\",\"list\":5,\"currency\":\"EUR\",\"category\":\"health\"}"); /* a shop may sell it */
 }
 
+#define CONSENT(value)  "{\"type\":\"customer\",\"customer\":\"C1\",\"consent\":{\"profile\":" value "}}"
+#define SEGMENTS(value) "{\"type\":\"customer\",\"customer\":\"C1\",\"segments\":[" value "]}"
+
+Test(signal, a_consent_may_say_who_said_so_when_and_on_which_wording)
+{
+    struct signal signal = good(CONSENT("{\"granted\":true,\"source\":\"till 25\",\"text\":\"2026-11-27/de-AT\"}"));
+    unsigned profile = 3; /* its place among the kinds */
+    cr_expect(signal.consent.given == RIALTO_KIND_PROFILE && signal.consent.granted == RIALTO_KIND_PROFILE);
+    cr_expect_str_eq(signal.consent.note[profile].source, "till 25");
+    cr_expect_str_eq(signal.consent.note[profile].text, "2026-11-27/de-AT");
+    cr_expect_eq(signal.consent.note[profile].time_ms, 0, "it is not said");
+    struct signal old = good(CONSENT("{\"time\":\"2001-09-09T01:46:40Z\",\"granted\":false}"));
+    cr_expect(old.consent.given == RIALTO_KIND_PROFILE && old.consent.granted == 0);
+    cr_expect_eq(old.consent.note[profile].time_ms, INT64_C(1000000000000), "a consent may be older than any signal");
+    REFUSED(
+        { CONSENT("{}"), REASON_missing_field, "/consent/profile" },
+        { CONSENT("{\"source\":\"app\"}"), REASON_missing_field, "/consent/profile" },
+        { CONSENT("{\"granted\":\"yes\"}"), REASON_wrong_type, "/consent/profile/granted" },
+        { CONSENT("{\"granted\":true,\"source\":7}"), REASON_wrong_type, "/consent/profile/source" },
+        { CONSENT("{\"granted\":true,\"source\":\"\"}"), REASON_bad_text, "/consent/profile/source" },
+        { CONSENT("{\"granted\":true,\"source\":\"0123456789abcdefg\"}"), REASON_too_long, "/consent/profile/source" },
+        { CONSENT("{\"granted\":true,\"text\":\"a@b.cd\"}"), REASON_looks_personal, "/consent/profile/text" },
+        { CONSENT("{\"granted\":true,\"time\":0}"), REASON_out_of_range, "/consent/profile/time" },
+        { CONSENT("{\"granted\":true,\"a/b\":1}"), REASON_unknown_field, "/consent/profile/a~1b" },
+        { CONSENT("[true]"), REASON_wrong_type, "/consent/profile" });
+}
+
+Test(signal, a_segment_may_have_an_end_and_be_somebody_elses_word)
+{
+    struct signal signal =
+        good(SEGMENTS("\"a\",{\"name\":\"student\",\"until\":\"2027-06-30T00:00:00Z\",\"party\":\"third\"}"));
+    cr_expect_eq(signal.segments.count, 2);
+    cr_expect(signal.segments.until_ms[0] == 0 && signal.segments.party[0] == 0);
+    cr_expect_str_eq(signal.segments.word[1], "student");
+    cr_expect_eq(signal.segments.until_ms[1], INT64_C(1814313600000));
+    cr_expect_eq(signal.segments.party[1], PARTY_THIRD + 1);
+    cr_expect_eq(good("{\"type\":\"customer\",\"customer\":\"C1\",\"party\":\"second\"}").party, PARTY_SECOND);
+    REFUSED(
+        { SEGMENTS("{}"), REASON_missing_field, "/segments/0" },
+        { SEGMENTS("\"a\",{\"until\":1}"), REASON_missing_field, "/segments/1" },
+        { SEGMENTS("{\"name\":\"\"}"), REASON_bad_text, "/segments/0/name" },
+        { SEGMENTS("{\"name\":\"a\",\"until\":\"soon\"}"), REASON_wrong_type, "/segments/0/until" },
+        { SEGMENTS("{\"name\":\"a\",\"until\":4102444800001}"), REASON_out_of_range, "/segments/0/until" },
+        { SEGMENTS("{\"name\":\"a\",\"party\":\"fourth\"}"), REASON_out_of_range, "/segments/0/party" },
+        { SEGMENTS("{\"name\":\"a\",\"from\":1}"), REASON_unknown_field, "/segments/0/from" },
+        { "{\"type\":\"customer\",\"customer\":\"C1\",\"tier_until\":1800000000000}", REASON_missing_field, "/tier" });
+}
+
 /* Goal: RFC 3339 as written there, against the C library's calendar. */
 Test(signal, times_are_those_of_the_calendar)
 {

@@ -32,13 +32,18 @@ static const char *const SIGNALS[] = {
     "\"spend\":7,\"currency\":\"EUR\","
     "\"segments\":[\"a\",\"bb\",\"ccc\"]}",
     "{\"type\":\"customer\",\"customer\":\"C1\",\"segments\":[]}",
+    "{\"type\":\"customer\",\"customer\":\"C1\",\"party\":\"second\",\"tier\":\"gold\",\"tier_until\":1800000000000,"
+    "\"consent\":{\"partner\":{\"granted\":true,\"source\":\"app\",\"text\":\"2026-11\",\"time\":1700000000000},"
+    "\"behaviour\":{\"granted\":false,\"source\":\"till\"},\"profile\":true},"
+    "\"segments\":[\"a\",{\"name\":\"student\",\"until\":1800000000000,\"party\":\"zero\"}]}",
     "{\"type\":\"offer\",\"customer\":\"C1\",\"sku\":\"A\",\"kind\":\"lock\",\"amount\":5,\"currency\":\"EUR\","
     "\"basis\":\"behaviour\"}",
     "{\"type\":\"offer\",\"customer\":\"C1\",\"sku\":\"A\",\"kind\":\"percent\",\"percent\":5,\"stackable\":true,"
     "\"from\":1,\"until\":2}",
     "{\"type\":\"receipt\",\"customer\":\"C1\",\"amount\":5,\"currency\":\"EUR\"}",
     "{\"type\":\"forget\",\"customer\":\"C1\"}",
-    "{\"type\":\"demand\",\"sku\":\"A\",\"event\":\"view\",\"customer\":\"SECRET-C1\",\"session\":\"SECRET-VISIT\",\"seller\":\"S\"}",
+    "{\"type\":\"demand\",\"sku\":\"A\",\"event\":\"view\",\"customer\":\"SECRET-C1\",\"session\":\"SECRET-VISIT\","
+    "\"seller\":\"S\"}",
 };
 #define SIGNAL_COUNT (sizeof SIGNALS / sizeof SIGNALS[0])
 
@@ -157,8 +162,16 @@ Test(wire, the_largest_record_fits)
     largest.list = largest.promotion = RIALTO_BOUND_MAX;
     largest.promotion = 1000000;
     largest.segments.count = TERMS_SEGMENTS_MAX;
-    for (uint32_t i = 0; i < TERMS_SEGMENTS_MAX; i++)
+    for (uint32_t i = 0; i < TERMS_SEGMENTS_MAX; i++) {
         memset(largest.segments.word[i], 'y', RIALTO_NAME_MAX - 1);
+        largest.segments.until_ms[i] = 1;
+        largest.segments.party[i] = PARTY_THIRD + 1;
+    }
+    largest.consent.given = (1u << CONSENT_KINDS) - 1u;
+    for (unsigned i = 0; i < CONSENT_KINDS; i++) {
+        memset(largest.consent.note[i].source, 'z', CONSENT_SOURCE_MAX - 1);
+        memset(largest.consent.note[i].text, 'z', CONSENT_TEXT_MAX - 1);
+    }
     size_t at = 0, size = wire_record_encode(&largest, PART_PRODUCT, 0, 0, 0, 0, bytes);
     cr_expect_leq(size, WIRE_RECORD_MAX);
     cr_expect(wire_record_decode(bytes, size, &at, &head, &got));
@@ -230,6 +243,17 @@ static void expect_sane(const struct wire_record *head, const struct signal *sig
             cr_assert(signal_has(signal, (enum signal_field)i), "%s is missing", row->pointer);
     }
     cr_assert_leq(signal->segments.count, TERMS_SEGMENTS_MAX);
+    for (uint32_t i = 0; i < signal->segments.count; i++) {
+        cr_assert_not_null(memchr(signal->segments.word[i], 0, RIALTO_NAME_MAX));
+        cr_assert(signal->segments.party[i] <= PARTY_THIRD + 1 && signal->segments.until_ms[i] >= 0);
+    }
+    for (unsigned i = 0; i < CONSENT_KINDS; i++) {
+        const struct consent_note *note = &signal->consent.note[i];
+        cr_assert(memchr(note->source, 0, sizeof note->source) != NULL &&
+                  memchr(note->text, 0, sizeof note->text) != NULL);
+        cr_assert(note->time_ms >= 0 &&
+                  (signal->consent.given >> i & 1u || (note->source[0] == 0 && note->text[0] == 0)));
+    }
 }
 
 /* What is read where it lies: as the copy says, or refused with it. Returns whether it is demand's product part. */
