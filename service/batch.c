@@ -96,7 +96,8 @@ static enum signal_reason apply_owned(struct worker *worker, const struct wire_r
     }
     if (!partition_begin(worker, partition))
         return REASON_none;
-    enum signal_reason reason = once_check(worker, partition->state, head);
+    uint32_t source;
+    enum signal_reason reason = once_check(worker, partition->state, head, &source);
     if (reason != REASON_none)
         return reason;
     worker->id_hash = head->id_hash;
@@ -106,7 +107,7 @@ static enum signal_reason apply_owned(struct worker *worker, const struct wire_r
         reason = head->part == PART_PRODUCT ? apply_product_part(worker, partition, signal)
                                             : apply_customer_part(worker, partition, signal);
     if (!signal_reason_rejects(reason))
-        once_remember(worker, partition->state, head);
+        once_remember(worker, partition->state, head, source);
     return reason;
 }
 
@@ -116,12 +117,13 @@ static enum signal_reason apply_common(struct worker *worker, const struct wire_
         worker->change_due = head->id_hash;
         return REASON_none;
     }
-    enum signal_reason reason = once_check(worker, worker->common, head);
+    uint32_t source;
+    enum signal_reason reason = once_check(worker, worker->common, head, &source);
     if (reason != REASON_none)
         return reason;
     reason = apply_common_part(worker, signal);
     if (!signal_reason_rejects(reason))
-        once_remember(worker, worker->common, head);
+        once_remember(worker, worker->common, head, source);
     return reason;
 }
 

@@ -37,9 +37,11 @@ static bool forget_silent(const struct worker *worker, struct state *state)
     return oldest != STATE_NONE;
 }
 
-static enum signal_reason check_number(const struct worker *worker, struct state *state, const struct wire_record *head)
+static enum signal_reason check_number(const struct worker *worker, struct state *state, const struct wire_record *head,
+                                       uint32_t *ret_source)
 {
     uint32_t at = state_find(state, POOL_SOURCES, source_key(head));
+    *ret_source = at;
     if (at != STATE_NONE) {
         const struct source_record *record = state_at(state, POOL_SOURCES, at);
         return head->number <= (uint64_t)record->newest ? REASON_duplicate : REASON_none;
@@ -50,25 +52,26 @@ static enum signal_reason check_number(const struct worker *worker, struct state
     return room ? REASON_none : REASON_table_full;
 }
 
-enum signal_reason once_check(const struct worker *worker, struct state *state, const struct wire_record *head)
+enum signal_reason once_check(const struct worker *worker, struct state *state, const struct wire_record *head,
+                              uint32_t *ret_source)
 {
+    *ret_source = STATE_NONE;
     if (head->number != 0)
-        return check_number(worker, state, head);
+        return check_number(worker, state, head, ret_source);
     bool seen = head->id_hash != 0 && state_seen(state, part_id(head), worker->tick_ms);
     return seen ? REASON_duplicate : REASON_none;
 }
 
-void once_remember(const struct worker *worker, struct state *state, const struct wire_record *head)
+void once_remember(const struct worker *worker, struct state *state, const struct wire_record *head, uint32_t source)
 {
     if (head->number == 0) {
         if (head->id_hash != 0)
             state_remember(state, part_id(head), worker->tick_ms);
         return;
     }
-    uint32_t at = state_find(state, POOL_SOURCES, source_key(head));
-    if (at == STATE_NONE)
-        at = state_insert(state, POOL_SOURCES, source_key(head)); /* once_check() made room */
-    struct source_record *record = state_touch(state, POOL_SOURCES, at);
+    if (source == STATE_NONE)
+        source = state_insert(state, POOL_SOURCES, source_key(head)); /* once_check() made room */
+    struct source_record *record = state_touch(state, POOL_SOURCES, source);
     record->newest = (int64_t)head->number;
     record->tick_ms = worker->tick_ms;
 }

@@ -89,17 +89,17 @@ static void *list_room(void *list, uint32_t count, uint32_t *room, size_t bytes)
     return larger;
 }
 
-static void note_record(struct pending *pending, uint32_t number, enum state_pool pool, uint32_t index)
+/* True: it is in the list already. */
+static bool note_record(struct pending *pending, uint32_t number, enum state_pool pool, uint32_t index)
 {
     uint64_t *word = &pending->listed[number][pool][index / 64], bit = UINT64_C(1) << index % 64;
-    if (*word & bit) {
-        metric_count(METRIC_mirror_coalesced_total, 1);
-        return;
-    }
+    if (*word & bit)
+        return true;
     *word |= bit;
     pending->record = list_room(pending->record, pending->records, &pending->record_room, sizeof *pending->record);
     pending->record[pending->records++] =
         (struct pending_record){ .index = index, .number = (uint8_t)number, .pool = (uint8_t)pool };
+    return false;
 }
 
 static void note_deleted(struct pending *pending, uint32_t number, enum state_pool pool, struct rialto_key key)
@@ -121,9 +121,9 @@ static void note_ids(struct pending *pending, uint32_t number, const struct stat
     }
 }
 
-static void note_changed(struct pending *pending, uint32_t number, const struct state *state)
+static uint64_t note_changed(struct pending *pending, uint32_t number, const struct state *state)
 {
-    uint64_t at = 0;
+    uint64_t at = 0, coalesced = 0;
     enum state_pool pool;
     uint32_t index;
     const struct state_head *old;
@@ -133,25 +133,28 @@ static void note_changed(struct pending *pending, uint32_t number, const struct 
         if (!key_is_none(old->key) && !key_equal(old->key, now->key))
             note_deleted(pending, number, pool, old->key);
         if (!key_is_none(now->key) && !again)
-            note_record(pending, number, pool, index);
+            coalesced += note_record(pending, number, pool, index);
     }
+    return coalesced;
 }
 
 /* Whoever deletes a cell touches all of it: then its place is free, or another's and listed for that. */
-static void note_demand(struct pending *pending, uint32_t number, const struct state *state)
+static uint64_t note_demand(struct pending *pending, uint32_t number, const struct state *state)
 {
     uint32_t at = 0, cell;
+    uint64_t coalesced = 0;
     while (state_changed_demand(state, &at, &cell))
         if (!key_is_none(((const struct state_head *)state_at(state, POOL_CELLS, cell))->key))
-            note_record(pending, number, POOL_CELLS, cell);
+            coalesced += note_record(pending, number, POOL_CELLS, cell);
+    return coalesced;
 }
 
 void persist_changed(struct worker *worker, uint32_t number, struct state *state)
 {
     if (worker->config->alone)
         return;
-    note_changed(&worker->pending, number, state);
-    note_demand(&worker->pending, number, state);
+    uint64_t coalesced = note_changed(&worker->pending, number, state);
+    metric_count(METRIC_mirror_coalesced_total, coalesced + note_demand(&worker->pending, number, state));
     note_ids(&worker->pending, number, state);
 }
 

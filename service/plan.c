@@ -12,7 +12,14 @@
 #include <string.h>
 
 /* How many records ahead, one step after the other: each needs what the one before it fetched. */
-enum { AHEAD_BUCKET = 20, AHEAD_PRODUCT = 16, AHEAD_CELL = 12, AHEAD_AROUND = 8, AHEAD_OUTERMOST = 4 };
+enum {
+    AHEAD_BUCKET = 28,
+    AHEAD_PRODUCT = 24,
+    AHEAD_CELL_BUCKET = 20,
+    AHEAD_CELL = 16,
+    AHEAD_AROUND = 10,
+    AHEAD_OUTERMOST = 5
+};
 
 static bool is_ours(const struct worker *worker, const struct wire_record *head)
 {
@@ -25,6 +32,7 @@ static bool plan_record(struct worker *worker, const uint8_t *bytes, size_t size
     struct signal signal;
     ret->at = *at;
     ret->product = ret->cell = ret->around = STATE_NONE;
+    ret->cell_key = (struct rialto_key){ .lo = 0 };
     enum wire_read read = wire_demand_decode(bytes, size, at, &head, &ret->demand);
     if (read == WIRE_OTHER) {
         ret->demand.sku = NULL;
@@ -62,6 +70,7 @@ bool plan_batch(struct worker *worker, const uint8_t *bytes, size_t size, uint32
 
 /* ---- ahead ------------------------------------------------------------------------------------------------------ */
 
+/* The first records of a batch were not ahead of anything: nothing is known of them but their hash. */
 static struct planned *ahead(struct worker *worker, uint32_t i)
 {
     struct planned *planned = i < worker->plan_count ? &worker->plan[i] : NULL;
@@ -74,23 +83,37 @@ static void fetch_cell(const struct partition *partition, uint32_t cell)
     __builtin_prefetch(&partition->cell[cell]);
 }
 
+static void peek_product(const struct worker *worker, const struct planned *planned)
+{
+    const struct partition *partition = &worker->partition[planned->partition];
+    uint32_t product = state_peek(partition->state, POOL_PRODUCTS, planned->sku);
+    if (product == STATE_NONE)
+        return;
+    __builtin_prefetch(state_at(partition->state, POOL_PRODUCTS, product));
+    __builtin_prefetch(&partition->product[product]);
+}
+
 static void find_product(const struct worker *worker, struct planned *planned)
 {
     const struct partition *partition = &worker->partition[planned->partition];
     const struct place *place = &worker->place[planned->place];
+    planned->product = state_find(partition->state, POOL_PRODUCTS, planned->sku);
     planned->cell_key = key_pair(planned->sku, place->chain_count > 0 ? place->chain[0] : worker->place[0].key); /* the world */
     state_fetch_bucket(partition->state, POOL_CELLS, planned->cell_key);
-    planned->product = state_find(partition->state, POOL_PRODUCTS, planned->sku);
-    if (planned->product != STATE_NONE)
-        __builtin_prefetch(&partition->product[planned->product]);
+}
+
+static void peek_cell(const struct worker *worker, const struct planned *planned)
+{
+    const struct partition *partition = &worker->partition[planned->partition];
+    uint32_t cell = state_peek(partition->state, POOL_CELLS, planned->cell_key);
+    if (cell != STATE_NONE)
+        fetch_cell(partition, cell);
 }
 
 static void find_cell(const struct worker *worker, struct planned *planned)
 {
     const struct partition *partition = &worker->partition[planned->partition];
     planned->cell = state_find(partition->state, POOL_CELLS, planned->cell_key);
-    if (planned->cell != STATE_NONE)
-        fetch_cell(partition, planned->cell);
 }
 
 static uint32_t fetch_around(const struct worker *worker, const struct planned *planned, uint32_t cell)
@@ -108,10 +131,14 @@ void plan_fetch(struct worker *worker, uint32_t i)
     if (planned != NULL)
         state_fetch_bucket(worker->partition[planned->partition].state, POOL_PRODUCTS, planned->sku);
     if ((planned = ahead(worker, i + AHEAD_PRODUCT)) != NULL)
+        peek_product(worker, planned);
+    if ((planned = ahead(worker, i + AHEAD_CELL_BUCKET)) != NULL)
         find_product(worker, planned);
     if ((planned = ahead(worker, i + AHEAD_CELL)) != NULL)
-        find_cell(worker, planned);
+        peek_cell(worker, planned);
     if ((planned = ahead(worker, i + AHEAD_AROUND)) != NULL)
+        find_cell(worker, planned);
+    if (planned != NULL)
         planned->around = fetch_around(worker, planned, planned->cell);
     if ((planned = ahead(worker, i + AHEAD_OUTERMOST)) != NULL)
         (void)fetch_around(worker, planned, planned->around);

@@ -310,6 +310,12 @@ void state_fetch_bucket(const struct state *state, enum state_pool pool, struct 
         __builtin_prefetch(&heads[bucket_of(state, pool, key) / STATE_HEADS]);
 }
 
+uint32_t state_peek(const struct state *state, enum state_pool pool, struct rialto_key key)
+{
+    const struct pool_entry *entry = &state->file->pool[pool];
+    return entry->capacity == 0 ? STATE_NONE : head_at(state, entry->buckets, bucket_of(state, pool, key)) - 1u;
+}
+
 void state_fetch_demand(const struct state *state, uint32_t cell)
 {
     const char *record = state_at(state, POOL_CELLS, cell);

@@ -230,8 +230,10 @@ void     state_advance(struct state *state, enum state_pool pool, int64_t now_ms
 /* state_fetch_link - begin to fetch what the file keeps beside a record: its owner, its line's state. */
 void     state_fetch_link(const struct state *state, enum state_pool pool, uint32_t index);
 
-/* state_fetch_bucket - the same of what state_find() of this key reads first. state_fetch_demand - of what demand changes of a cell. */
+/* state_fetch_bucket - the same of what state_find() of this key reads first. state_peek - the record that it compares first, mostly the one
+ * it finds, or STATE_NONE. state_fetch_demand - of what demand changes of a cell. */
 void state_fetch_bucket(const struct state *state, enum state_pool pool, struct rialto_key key);
+uint32_t state_peek(const struct state *state, enum state_pool pool, struct rialto_key key);
 void state_fetch_demand(const struct state *state, uint32_t cell);
 
 /* state_priced_ms - the tick at which a product's prices were last computed, for who explains them; now_ms when it is not known. Outside

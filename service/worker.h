@@ -241,9 +241,11 @@ void apply_customer_timer(struct worker *worker, struct partition *partition, ui
 void apply_offer_timer(struct worker *worker, struct partition *partition, uint32_t index);
 uint32_t locks_count(struct partition *partition); /* looks through the offers once, when it is asked first */
 
-/* once.c: was this part counted before, and it counts now; the state is open. once_check: REASON_none, duplicate, or table_full. */
-enum signal_reason once_check(const struct worker *worker, struct state *state, const struct wire_record *head);
-void               once_remember(const struct worker *worker, struct state *state, const struct wire_record *head);
+/* once.c: was this part counted before, and it counts now; the state is open. once_check: REASON_none, duplicate, or table_full.
+ * *ret_source is for once_remember(): the record of a source that numbers its signals, or STATE_NONE. */
+enum signal_reason once_check(const struct worker *worker, struct state *state, const struct wire_record *head,
+                              uint32_t *ret_source);
+void once_remember(const struct worker *worker, struct state *state, const struct wire_record *head, uint32_t source);
 
 /* room.c: state_insert(), and where there is no room a count and, the first time, a log line that names the setting. */
 uint32_t room_insert(struct state *state, enum state_pool pool, struct rialto_key key);
