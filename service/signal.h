@@ -235,6 +235,8 @@ struct signal_scanner {
     const struct signal_rules *rules;
     uint8_t next[SIGNAL_FIELD_COUNT + 1]; /* which field came behind this one; the last: behind the type */
     uint8_t name_bytes[SIGNAL_FIELD_COUNT];
+    enum signal_type type; /* of the last signal */
+    uint8_t type_bytes;    /* of its name; 0 = there was none */
     struct scanned_zone {
         uint8_t bytes; /* of text, + 1; 0 = none */
         char text[RIALTO_ID_MAX], name[RIALTO_ID_MAX];

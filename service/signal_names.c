@@ -1,6 +1,7 @@
 /* signal_names.c - the tables of signal.h as data, and what can be asked of their words. */
 #include "service/signal_rows.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #define ROW(name_, member_, kind_, types_, must_, parts_, low_, high_, unit_, text_, choices_)                         \
@@ -57,6 +58,20 @@ const char *signal_type_name(enum signal_type type)
     return (unsigned)type < SIGNAL_TYPE_COUNT ? TYPES[type] : "unknown";
 }
 
+/* Worked out when it is asked for first; any thread may, they all find the same. No combination that a signal can have requires nothing. */
+uint64_t signal_fields_required(enum signal_type type, unsigned parts)
+{
+    static _Atomic uint64_t known[SIGNAL_TYPE_COUNT][8];
+    uint64_t required = atomic_load_explicit(&known[type][parts % 8], memory_order_relaxed);
+    if (required != 0)
+        return required;
+    for (unsigned i = 0; i < SIGNAL_FIELD_COUNT; i++)
+        if (signal_rows[i].must & (1u << type) && signal_rows[i].parts & parts)
+            required |= UINT64_C(1) << i;
+    atomic_store_explicit(&known[type][parts % 8], required, memory_order_relaxed);
+    return required;
+}
+
 enum signal_field signal_row_find(const char *name)
 {
     for (int i = 0; i < SIGNAL_FIELD_COUNT; i++)
@@ -88,13 +103,18 @@ int choice_count(const char *choices)
 
 int choice_index(const char *choices, const char *word)
 {
-    size_t bytes = 0, word_bytes = strlen(word);
-    for (int i = 0;; i++) {
-        const char *at = choice_at(choices, i, &bytes);
-        if (at == NULL)
-            return -1;
-        if (bytes == word_bytes && memcmp(at, word, bytes) == 0)
+    if (strchr(word, '|') != NULL)
+        return -1;
+    for (int i = 0;; i++, choices++) {
+        size_t same = 0;
+        while (word[same] != '\0' && choices[same] == word[same])
+            same++;
+        if (word[same] == '\0' && (choices[same] == '|' || choices[same] == '\0'))
             return i;
+        choices += same;
+        while (*choices != '|')
+            if (*choices++ == '\0')
+                return -1;
     }
 }
 

@@ -413,13 +413,12 @@ static enum signal_reason take_member(const cJSON *member, const struct signal_r
 
 static enum signal_reason check_required(const struct signal *signal, struct fault *fault)
 {
-    for (int i = 0; i < SIGNAL_FIELD_COUNT; i++) {
-        if (!(signal_rows[i].must & (1u << signal->type)) || signal_has(signal, (enum signal_field)i))
-            continue;
-        return REFUSE(fault, signal_rows[i].pointer, missing_field, "a %s signal needs it",
-                      signal_type_name(signal->type));
-    }
-    return REASON_none;
+    uint64_t missing =
+        signal_fields_required(signal->type, PART_PRODUCT | PART_CUSTOMER | PART_COMMON) & ~signal->present;
+    if (missing == 0)
+        return REASON_none;
+    return REFUSE(fault, signal_rows[__builtin_ctzll(missing)].pointer, missing_field, "a %s signal needs it",
+                  signal_type_name(signal->type));
 }
 
 enum signal_reason signal_take_members(const cJSON *object, const struct signal_rules *rules, struct signal *ret,

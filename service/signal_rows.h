@@ -29,6 +29,9 @@ static inline const char *signal_row_name(enum signal_field field)
 /* signal_row_find - the field of a name, or SIGNAL_FIELD_COUNT. */
 enum signal_field signal_row_find(const char *name);
 
+/* signal_fields_required - bit per field that a signal of this type must have, of those that travel with any of `parts` (PART_*). */
+uint64_t signal_fields_required(enum signal_type type, unsigned parts);
+
 /* choice_count, choice_index - words between bars: how many, and which one `word` is (-1: none). choice_at - the word's
  * bytes. */
 int choice_count(const char *choices);

@@ -40,11 +40,34 @@ static bool take(struct cursor *cursor, char c)
     return true;
 }
 
+#define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
+
+/* The high bit of each byte that is 0; above the first one also of others. */
+static uint64_t zero_bytes(uint64_t word)
+{
+    return (word - EACH_BYTE(1)) & ~word & EACH_BYTE(0x80);
+}
+
+/* Over what is plain, eight bytes at a time. The lowest bit found is exact: the first byte that ends a text, or is not plain ASCII. */
+static const char *skip_plain(const char *at, const char *end)
+{
+    uint64_t word;
+    for (; (size_t)(end - at) >= sizeof word; at += sizeof word) {
+        memcpy(&word, at, sizeof word); /* little-endian, as all that travels */
+        uint64_t control = (word - EACH_BYTE(0x20)) & ~word & EACH_BYTE(0x80), wide = word & EACH_BYTE(0x80);
+        uint64_t found = control | wide | zero_bytes(word ^ EACH_BYTE('"')) | zero_bytes(word ^ EACH_BYTE('\\')) |
+                         zero_bytes(word ^ EACH_BYTE(0x7F));
+        if (found != 0)
+            return at + __builtin_ctzll(found) / 8;
+    }
+    return at;
+}
+
 static bool take_span(struct cursor *cursor, struct span *ret)
 {
     if (!take(cursor, '"'))
         return false;
-    const char *at = cursor->at;
+    const char *at = skip_plain(cursor->at, cursor->end);
     while (at < cursor->end && *at >= 0x20 && *at < 0x7F && *at != '"' && *at != '\\')
         at++;
     if (at == cursor->end || *at != '"')
@@ -207,15 +230,38 @@ static unsigned find_field(struct signal_scanner *scanner, unsigned behind, cons
     return field;
 }
 
-static bool take_type(struct cursor *cursor, struct signal *ret)
+/* As the one before, most likely. */
+static bool take_type(struct cursor *cursor, struct signal_scanner *scanner, struct signal *ret)
 {
     struct span span;
     char name[RIALTO_NAME_MAX] = "";
     if (!take_span(cursor, &span) || span.bytes != 4 || memcmp(span.text, "type", 4) != 0 || !take(cursor, ':') ||
         !take_span(cursor, &span) || span.bytes >= sizeof name)
         return false;
+    ret->type = scanner->type;
+    if (span.bytes == scanner->type_bytes && memcmp(span.text, signal_type_name(scanner->type), span.bytes) == 0)
+        return true;
     memcpy(name, span.text, span.bytes);
-    return signal_type_find(name, &ret->type);
+    if (!signal_type_find(name, &ret->type))
+        return false;
+    scanner->type = ret->type;
+    scanner->type_bytes = (uint8_t)span.bytes;
+    return true;
+}
+
+/* The next member's name and colon. The one that came behind this one last time is looked for first, as it is written most often: without
+ * blanks. SIGNAL_FIELD_COUNT: a name that no field has, or none. */
+static unsigned take_name(struct cursor *cursor, struct signal_scanner *scanner, unsigned behind)
+{
+    struct span name;
+    unsigned field = scanner->next[behind];
+    size_t bytes = scanner->name_bytes[field];
+    if ((size_t)(cursor->end - cursor->at) >= bytes + 3 && cursor->at[0] == '"' && cursor->at[bytes + 1] == '"' &&
+        cursor->at[bytes + 2] == ':' && memcmp(cursor->at + 1, signal_rows[field].pointer + 1, bytes) == 0) {
+        cursor->at += bytes + 3;
+        return field;
+    }
+    return take_span(cursor, &name) && take(cursor, ':') ? find_field(scanner, behind, &name) : SIGNAL_FIELD_COUNT;
 }
 
 bool signal_scan(struct signal_scanner *scanner, const char *text, size_t bytes, struct signal *ret)
@@ -224,13 +270,10 @@ bool signal_scan(struct signal_scanner *scanner, const char *text, size_t bytes,
     struct fault fault;
     unsigned field = SIGNAL_FIELD_COUNT;
     memset(ret, 0, sizeof *ret);
-    if (!take(&cursor, '{') || !take_type(&cursor, ret))
+    if (!take(&cursor, '{') || !take_type(&cursor, scanner, ret))
         return false;
     while (take(&cursor, ',')) {
-        struct span name;
-        if (!take_span(&cursor, &name) || !take(&cursor, ':'))
-            return false;
-        field = find_field(scanner, field, &name);
+        field = take_name(&cursor, scanner, field);
         if (field == SIGNAL_FIELD_COUNT || !(signal_rows[field].types >> ret->type & 1u) ||
             signal_has(ret, (enum signal_field)field) ||
             !take_value(&cursor, &signal_rows[field], scanner, ret))

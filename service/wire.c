@@ -60,9 +60,7 @@ static uint64_t fields_required(unsigned type, unsigned part)
         return LOCK_FIELDS;
     if (type == WIRE_TYPE_CHANGE)
         return 0;
-    for (unsigned i = 0; i < SIGNAL_FIELD_COUNT; i++)
-        if (signal_rows[i].must & (1u << type) && signal_rows[i].parts & part)
-            required |= UINT64_C(1) << i;
+    required = signal_fields_required((enum signal_type)type, part);
     if (part == PART_CUSTOMER)
         required |= UINT64_C(1) << SIGNAL_FIELD_customer;
     return required;

@@ -1,5 +1,5 @@
 /* Signals of the common shapes are read without a tree, and all others are left alone. That both ways agree, the fuzzer shows. */
-#include "service/signal.h"
+#include "service/signal_rows.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -52,4 +52,68 @@ Test(signal_scan, everything_else_is_left_to_the_strict_reader)
     struct signal signal;
     for (size_t i = 0; i < sizeof LEFT / sizeof LEFT[0]; i++)
         cr_expect_not(scan(LEFT[i], &signal), "%s", LEFT[i]);
+}
+
+/* Goal: texts are looked at eight bytes at a time; every byte that is not plain is seen wherever it stands, and no other is taken for one. */
+Test(signal_scan, every_byte_of_a_text_is_looked_at)
+{
+    enum { BYTES = 21 };
+    for (unsigned byte = 0; byte < 256; byte++) {
+        bool plain = byte >= 0x20 && byte < 0x7F && byte != '"' && byte != '\\';
+        for (unsigned at = 0; at < BYTES; at++) {
+            static const char HEAD[] = "{\"type\":\"demand\",\"sku\":\"", TAIL[] = "\",\"event\":\"view\"}";
+            static struct signal_scanner scanner;
+            char sku[BYTES + 1], text[sizeof HEAD + BYTES + sizeof TAIL];
+            memset(sku, 'a' + (int)(at % 20), BYTES);
+            sku[at] = (char)byte;
+            sku[BYTES] = '\0';
+            size_t bytes = sizeof HEAD - 1;
+            memcpy(text, HEAD, bytes);
+            memcpy(text + bytes, sku, BYTES);
+            memcpy(text + bytes + BYTES, TAIL, sizeof TAIL - 1);
+            struct signal signal;
+            if (scanner.rules == NULL)
+                signal_scanner_init(&scanner, &RULES);
+            bool read = signal_scan(&scanner, text, bytes + BYTES + sizeof TAIL - 1, &signal);
+            cr_assert_eq(read, plain, "byte %u at %u", byte, at);
+            if (plain)
+                cr_assert_str_eq(signal.sku, sku);
+        }
+    }
+}
+
+Test(signal_scan, words_are_found_whole_or_not_at_all)
+{
+    static const char *const NONE[] = {
+        "", "v", "vie", "views", "return|", "|", "view|search", "orders", "rder", "ret"
+    };
+    static const char *const ALL[] = { "view", "search", "cart", "order", "return" };
+    for (int i = 0; i < 5; i++)
+        cr_expect_eq(choice_index(CHOICES_EVENT, ALL[i]), i, "%s", ALL[i]);
+    for (size_t i = 0; i < sizeof NONE / sizeof NONE[0]; i++)
+        cr_expect_eq(choice_index(CHOICES_EVENT, NONE[i]), -1, "\"%s\"", NONE[i]);
+}
+
+/* Goal: what is expected to come next, because it came last time, is only a guess. */
+Test(signal_scan, other_kinds_and_other_orders_are_read_as_well)
+{
+    static const char *const LINES[] = {
+        "{\"type\":\"demand\",\"sku\":\"a\",\"event\":\"view\",\"zone\":\"de\"}",
+        "{\"type\":\"supply\",\"sku\":\"a\",\"available\":3}",
+        "{\"type\":\"demand\",\"zone\":\"de\",\"event\":\"cart\",\"sku\":\"a\"}",
+        "{\"type\":\"demand\",\"sku\":\"a\", \"event\" :\"view\"}",
+        "{\"type\":\"demand\",\"sku\":\"a\",\"event\":\"view\",\"zone\":\"de\"}",
+    };
+    struct signal signal;
+    for (unsigned round = 0; round < 25; round++) {
+        const unsigned i = round * 3 % 5;
+        cr_assert(scan(LINES[i], &signal), "%s", LINES[i]);
+        cr_expect_eq(signal.type, i == 1 ? SIGNAL_supply : SIGNAL_demand);
+        cr_expect_str_eq(signal.sku, "a");
+        cr_expect_str_eq(signal.zone, i == 1 || i == 3 ? "" : "de");
+        cr_expect_eq(signal.available, i == 1 ? 3000000 : 0);
+    }
+    cr_expect_not(scan("{\"type\":\"demand\",\"skx\":\"a\",\"event\":\"view\"}", &signal));
+    cr_expect_not(scan("{\"type\":\"demand\",\"sku\"", &signal));
+    cr_expect_not(scan("{\"type\":\"demandx\",\"sku\":\"a\",\"event\":\"view\"}", &signal));
 }
