@@ -391,6 +391,9 @@ struct ingest {
     bool limited; /* its sender's share is used up: nothing is taken but what takes data away */
     struct signal signal;
     struct signal_scanner scanner;
+    struct ingest_counts { /* since the last step */
+        uint32_t received, accepted, of_kind[SIGNAL_TYPE_COUNT];
+    } counts;
     uint64_t reasons[REASON_COUNT], reasons_told[REASON_COUNT];
     int64_t told_ms;
 };
@@ -405,6 +408,7 @@ struct batch { /* the open one */
     uint16_t source[BATCH_SIGNALS_MAX];
     nng_msg *message[RIALTO_WORKERS_MAX]; /* NULL: nothing for this worker yet */
     uint32_t records[RIALTO_WORKERS_MAX];
+    size_t bytes_before[RIALTO_WORKERS_MAX]; /* of the last message */
 };
 
 /* ingest_step - take at most SIGNALS_PER_STEP signals. Returns true when there is more to take right now. */

@@ -108,8 +108,12 @@ static void message_finish(const struct gateway *gateway, nng_msg *message, uint
 static void put_record(struct gateway *gateway, uint32_t worker, const uint8_t *record, size_t bytes)
 {
     struct batch *batch = &gateway->batch;
-    if (batch->message[worker] == NULL)
+    if (batch->message[worker] == NULL) {
         batch->message[worker] = message_start();
+        /* As long as the one before: NNG would allocate and copy it again and again while it grows. */
+        if (nng_msg_reserve(batch->message[worker], batch->bytes_before[worker] + WIRE_RECORD_MAX) != 0)
+            out_of_memory();
+    }
     nng_msg *message = batch->message[worker];
     size_t length = nng_msg_len(message);
     /* NNG grows a message by what is missing, and copies all of it each time: double it instead. */
@@ -197,6 +201,7 @@ void batch_seal(struct gateway *gateway, bool more)
         if (batch->message[i] == NULL)
             continue;
         message_finish(gateway, batch->message[i], batch->seq, i, batch->records[i], flags);
+        batch->bytes_before[i] = nng_msg_len(batch->message[i]);
         link_put(&gateway->link[i], batch->message[i], batch->seq, false, note);
         batch->message[i] = NULL;
         batch->records[i] = 0;
