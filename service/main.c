@@ -24,7 +24,7 @@
 /* Read by jemalloc where it is linked: without this an idle process never gives memory back. Its thread does not live
  * on in a forked child, but every child of ours is executed anew. */
 __attribute__((visibility("default"))) extern const char *malloc_conf;
-const char *malloc_conf = "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:1000";
+const char *malloc_conf = "background_thread:true,dirty_decay_ms:10000,muzzy_decay_ms:1000";
 
 static const char help_text[] =
     "rialtod - keeps every customer's price ready in shared memory\n"
