@@ -100,11 +100,13 @@ def look_at(service, page):
     def _():
         page.open(url + "#prices")
         has("#prices-said", "0 of 3 prices have moved")
+        equal(len(page.run("return [...document.querySelectorAll('#movers tbody tr')].map((row) => row.innerText)")), 3)  # right after an import, too
         service.accept({"type": "supply", "sku": "tea", "available": 5})  # 10.00 x 1.05
         has("#movers", "▲ +5.0 %")
+        equal(page.run("return document.querySelector('#movers tbody tr').innerText").split()[0], "tea")  # above those that stand still
         page.run("document.querySelector('#movers a').click()")
         has("#product-title", "10.50")
-        has("#steps", "available 5.000000 units")
+        has("#steps", "available 5 units, of the world, seen ")
         page.open(url + "#product/nasty//")
         has("#product-title", NASTY)
         page.open(url + "#product/nobody//")

@@ -319,20 +319,25 @@ function takePrice(row) {
 
 function showPrices() {
     byId("since").textContent = clock(prices.since);
-    const moved = [];
+    const moved = [], others = [];
     for (const [sku, now] of prices.now) {
         const first = prices.first.get(sku);
         if (now.amount !== first.amount)
             moved.push({ sku, first, now, share: now.amount / first.amount - 1 });
+        else
+            others.push({ sku, first, now, share: 0, off: Math.abs(now.amount / now.list - 1) });
     }
     moved.sort((a, b) => Math.abs(b.share) - Math.abs(a.share) || (a.sku < b.sku ? -1 : 1));
-    fillTable(byId("movers"), ["product", "zone of its price", ["list", "number"], ["then", "number"], ["now", "number"], ["moved", "number"], "because of"], moved.slice(0, MOVERS_SHOWN).map(({ sku, first, now, share }) => [
+    if (moved.length < MOVERS_SHOWN) // what stands still can be looked at too: those farthest from their list price first
+        others.sort((a, b) => b.off - a.off || (a.sku < b.sku ? -1 : 1));
+    fillTable(byId("movers"), ["product", "zone of its price", ["list", "number"], ["then", "number"], ["now", "number"], ["moved", "number"], "because of"], [...moved, ...others].slice(0, MOVERS_SHOWN).map(({ sku, first, now, share }) => [
         sku, now.zone, numberCell(money(now.list, now.currency, now.decimals)), numberCell(money(first.amount, first.currency, first.decimals)),
         numberCell(money(now.amount, now.currency, now.decimals)),
-        numberCell(`${share > 0 ? "▲ +" : "▼ "}${(share * 100).toFixed(1)} %`, share > 0 ? "up" : "down"),
+        share === 0 ? numberCell("–") : numberCell(`${share > 0 ? "▲ +" : "▼ "}${(share * 100).toFixed(1)} %`, share > 0 ? "up" : "down"),
         element("a", `Why? ${sku}`, { href: `#product/${encodeURIComponent(sku)}/${encodeURIComponent(prices.zone)}` })]));
     if (!byId("prices-said").textContent)
         byId("prices-said").textContent = `${moved.length.toLocaleString()} of ${prices.now.size.toLocaleString()} prices have moved` +
+            (moved.length < MOVERS_SHOWN && others.length > 0 ? "; the others follow, those farthest from their list price first" : "") +
             (prices.beyond > 0 ? `; ${prices.beyond.toLocaleString()} more are not followed here` : "");
 }
 
@@ -432,11 +437,21 @@ function waterfall(steps) {
     });
 }
 
+function ago(ms) {
+    const s = ms / 1000;
+    if (Math.abs(s) < 0.5)
+        return "just now";
+    if (s < 0)
+        return `${Math.round(-s)} s ahead`;
+    return s < 120 ? `${Math.round(s)} s ago` : s < 7200 ? `${Math.round(s / 60)} min ago` : s < 172800 ? `${Math.round(s / 3600)} h ago` : `${Math.round(s / 86400)} days ago`;
+}
+
+/* Value, whose it is, and when it was seen there: "available 5 units, of berlin, seen 2 s ago". */
 function inputText(input) {
-    const value = input.value === null ? input.state : `${input.value} ${input.unit}`;
-    const age = input.age_ms > 0 ? `, ${Math.round(input.age_ms / 1000)} s old` : "";
-    const from = input.zone ? `, from ${input.zone}` : "";
-    return `${input.name} ${value}${age}${from}`;
+    if (input.value === null)
+        return `${input.name}: ${input.state}, so no opinion`;
+    const seen = input.age_ms ? `, of ${input.zone || "the world"}, seen ${ago(input.age_ms)}` : "";
+    return `${input.name} ${+Number(input.value)} ${input.unit}${seen}`;
 }
 
 function showProduct(told) {
