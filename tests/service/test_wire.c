@@ -291,8 +291,8 @@ Test(wire, demand_read_where_it_lies_is_what_the_record_says)
 {
     static const char *const SAID[] = {
         "{\"type\":\"demand\",\"sku\":\"milk\",\"event\":\"view\"}",
-        "{\"type\":\"demand\",\"sku\":\"milk-1l\",\"event\":\"return\",\"quantity\":2.5,\"zone\":\"de/"
-        "south\",\"seller\":\"farm\"}",
+        ("{\"type\":\"demand\",\"sku\":\"milk-1l\",\"event\":\"return\",\"quantity\":2.5,\"zone\":\"de/"
+         "south\",\"seller\":\"farm\"}"),
         "{\"type\":\"demand\",\"sku\":\"m\",\"event\":\"order\",\"amount\":199,\"currency\":\"EUR\",\"zone\":\"\"}",
     };
     unsigned taken = 0, refused = 0;
