@@ -170,11 +170,28 @@ static void set_currency(struct signal *ret, uint16_t number)
     ret->present |= UINT64_C(1) << SIGNAL_FIELD_currency;
 }
 
-static void write_zone(struct catalogue *catalogue, const struct zone_record *zone)
+/* Names come out of Redis: what no signal could have said is not said again. */
+static void set_attributes(struct signal *ret, const struct attributes_said *said)
 {
-    struct signal signal = { .type = SIGNAL_zone, .time_ms = zone->zone_time_ms };
-    if (zone->zone_time_ms == 0)
+    const char *name;
+    int64_t micro;
+    for (unsigned i = 0; (name = attributes_at(said, i, &micro)) != NULL; i++) {
+        if (attribute_name_fault(name) != NULL)
+            continue;
+        int64_t at = ret->attributes.count++;
+        (void)snprintf(ret->attributes.name[at], sizeof ret->attributes.name[at], "%s", name);
+        ret->attributes.micro[at] = micro;
+    }
+    ret->present |= UINT64_C(1) << SIGNAL_FIELD_attributes;
+}
+
+static void write_zone_at(struct catalogue *catalogue, const struct zone_record *zone, int64_t time_ms)
+{
+    struct signal signal = { .type = SIGNAL_zone, .time_ms = time_ms };
+    if (time_ms == 0)
         return;
+    if (time_ms == zone->attributes.time_ms)
+        set_attributes(&signal, &zone->attributes);
     SET_TEXT(zone, zone->name);
     if (zone->has_parent)
         SET_TEXT(parent, zone->parent);
@@ -188,6 +205,14 @@ static void write_zone(struct catalogue *catalogue, const struct zone_record *zo
         SET(utc_offset, zone->utc_offset_min);
     set_currency(&signal, zone->currency);
     write_signal(catalogue, &signal, PART_COMMON);
+}
+
+/* Attributes age from when they were said, which may have been before the rest was. */
+static void write_zone(struct catalogue *catalogue, const struct zone_record *zone)
+{
+    if (zone->attributes.time_ms != zone->zone_time_ms)
+        write_zone_at(catalogue, zone, zone->attributes.time_ms);
+    write_zone_at(catalogue, zone, zone->zone_time_ms);
 }
 
 static void write_weather(struct catalogue *catalogue, const struct zone_record *zone)
@@ -221,9 +246,11 @@ static struct signal of_cell(enum signal_type type, const struct product_record 
 
 /* What a product is called stands in its first line. */
 static void write_list(struct catalogue *catalogue, const struct product_record *product,
-                       const struct cell_record *cell, bool first)
+                       const struct cell_record *cell, int64_t time_ms, bool first)
 {
-    struct signal signal = of_cell(SIGNAL_product, product, cell, cell->product_time_ms);
+    struct signal signal = of_cell(SIGNAL_product, product, cell, time_ms);
+    if (time_ms == product->attributes.time_ms)
+        set_attributes(&signal, &product->attributes);
     if (first) {
         SET_TEXT(category, product->category);
         if (product->title[0] != '\0')
@@ -280,6 +307,7 @@ static void write_product(struct catalogue *catalogue, const struct product_reco
 {
     static const uint8_t nobody[SELLER_BYTES];
     size_t from = first_cell(&catalogue->cells, product->head.key);
+    int64_t said_ms = product->attributes.time_ms; /* 0 = never, or written already */
     bool first = true;
     catalogue->sellers += memcmp(product->seller, nobody, sizeof nobody) != 0;
     /* All prices before the rest: supply and competitors are of a product that is known. */
@@ -289,7 +317,12 @@ static void write_product(struct catalogue *catalogue, const struct product_reco
             if (!key_equal(cell->product, product->head.key))
                 break;
             if (rest == 0 && cell->list > 0) {
-                write_list(catalogue, product, cell, first);
+                if (said_ms != 0 && said_ms < cell->product_time_ms) { /* they age from when they were said: before the price was */
+                    write_list(catalogue, product, cell, said_ms, first);
+                    first = false;
+                }
+                said_ms = said_ms <= cell->product_time_ms ? 0 : said_ms;
+                write_list(catalogue, product, cell, cell->product_time_ms, first);
                 first = false;
             } else if (rest == 1 && !first) {
                 write_supply(catalogue, product, cell);

@@ -179,11 +179,18 @@ static void print_input(const cJSON *input)
         return;
     }
     short_number(value->valuestring, number);
+    const char *state = text_of(input, "state");
     printf("%s %s %s", text_of(input, "name"), number, text_of(input, "unit"));
+    if (strcmp(state, "current") != 0 && strcmp(state, "always known") != 0) {
+        printf(", %s", state);
+        return;
+    }
     if (!cJSON_HasObjectItem(input, "age_ms") || number_of(input, "age_ms") == 0)
         return;
     age_text(number_of(input, "age_ms"), age);
-    printf(", of %s, %s", zone[0] ? zone : "the world", age);
+    if (cJSON_HasObjectItem(input, "zone"))
+        printf(", of %s", zone[0] ? zone : "the world");
+    printf(", %s", age);
 }
 
 /* A curve looks at one input, a formula at several, a table at none. */

@@ -349,19 +349,21 @@ enum {
     OWN_ENCODING
 };
 
-static bool pair_add(struct import_map *map, const char *name, enum signal_field field, const char *fill)
+static bool pair_add(struct import_map *map, const char *name, enum signal_field field, const char *attribute,
+                     const char *fill)
 {
     if (map->count == sizeof map->pair / sizeof map->pair[0]) {
         cli_say("--map, --ignore and --fill: at most %zu in all", sizeof map->pair / sizeof map->pair[0]);
         return false;
     }
-    map->pair[map->count++] = (struct import_pair){ name, field, fill };
+    map->pair[map->count++] = (struct import_pair){ name, field, attribute, fill };
     return true;
 }
 
-static bool field_find(const char *option, const char *name, enum signal_field *ret)
+/* `ret_attribute`: NULL = none is meant here. */
+static bool field_find(const char *option, const char *name, const char **ret_attribute, enum signal_field *ret)
 {
-    *ret = signal_row_find(name);
+    *ret = ret_attribute != NULL ? import_field_find(name, ret_attribute) : signal_row_find(name);
     if (*ret == SIGNAL_FIELD_COUNT)
         cli_say("%s: there is no field \"%s\"; rialto import --columns KIND lists them", option, name);
     return *ret != SIGNAL_FIELD_COUNT;
@@ -378,11 +380,12 @@ static bool take_pair(struct options *options, int option, char *text)
     }
     *equals = 0;
     const char *field_name = option == OWN_MAP ? equals + 1 : text;
+    const char *attribute = NULL;
     enum signal_field field;
-    if (!field_find(option == OWN_MAP ? "--map" : "--fill", field_name, &field))
+    if (!field_find(option == OWN_MAP ? "--map" : "--fill", field_name, option == OWN_MAP ? &attribute : NULL, &field))
         return false;
-    return option == OWN_MAP ? pair_add(&options->map, text, field, NULL)
-                             : pair_add(&options->map, NULL, field, equals + 1);
+    return option == OWN_MAP ? pair_add(&options->map, text, field, attribute, NULL)
+                             : pair_add(&options->map, NULL, field, NULL, equals + 1);
 }
 
 /* FIELD:TEXT=VALUE: the first colon and the last = count. */
@@ -395,7 +398,7 @@ static bool take_value(struct import_map *map, char *text)
         return false;
     }
     *colon = *equals = 0;
-    if (!field_find("--value", text, &field))
+    if (!field_find("--value", text, NULL, &field))
         return false;
     if (map->value_count == IMPORT_VALUES_MAX) {
         cli_say("--value: at most %u of them", IMPORT_VALUES_MAX);
@@ -411,7 +414,7 @@ static bool take(void *user, int option, const char *argument)
     switch (option) {
     case OWN_DRY_RUN: options->dry_run = true; return true;
     case OWN_SKIP_BAD: options->skip_bad = true; return true;
-    case OWN_IGNORE: return pair_add(&options->map, argument, SIGNAL_FIELD_COUNT, NULL);
+    case OWN_IGNORE: return pair_add(&options->map, argument, SIGNAL_FIELD_COUNT, NULL, NULL);
     case OWN_COLUMNS: options->columns = argument; return true;
     case OWN_ENCODING: options->encoding = argument; return true;
     case OWN_VALUE: return take_value(&options->map, (char *)(uintptr_t)argument); /* as below */

@@ -24,6 +24,7 @@ struct import_map { /* what the command line says of columns */
     struct import_pair {
         const char *name;        /* column to take the field from; for a filled one NULL */
         enum signal_field field; /* SIGNAL_FIELD_COUNT: the column is passed over */
+        const char *attribute;   /* which, where the field is "attributes" */
         const char *fill;        /* what stands in empty cells of the field; NULL: a column's name */
     } pair[2 * IMPORT_COLUMNS_MAX];
     uint32_t value_count;
@@ -38,9 +39,10 @@ struct import_sheet { /* which field stands in which column */
     const struct import_map *map;
     char separator;
     uint32_t columns;
-    enum signal_field field[IMPORT_COLUMNS_MAX]; /* SIGNAL_FIELD_COUNT: passed over */
-    uint32_t column[SIGNAL_FIELD_COUNT];         /* IMPORT_COLUMNS_MAX: in none */
-    const char *fill[SIGNAL_FIELD_COUNT];        /* NULL: nothing */
+    enum signal_field field[IMPORT_COLUMNS_MAX];            /* SIGNAL_FIELD_COUNT: passed over */
+    char attribute[IMPORT_COLUMNS_MAX][ATTRIBUTE_NAME_MAX]; /* which, in a column "attributes.NAME" */
+    uint32_t column[SIGNAL_FIELD_COUNT];                    /* IMPORT_COLUMNS_MAX: in none */
+    const char *fill[SIGNAL_FIELD_COUNT];                   /* NULL: nothing */
 };
 
 /* import_sheet_open - read the header. False after having told `fault` what is wrong, for every column. */
@@ -56,6 +58,8 @@ cJSON *import_row(const struct import_sheet *sheet, const struct signal_rules *r
  * Returns false if there is nothing to tell rows apart by. */
 #define IMPORT_KEY_MAX 512u
 bool import_key(const cJSON *signal, char ret[IMPORT_KEY_MAX], enum signal_field *ret_field);
+/* import_field_find - the field of a column's name, and with "attributes.weight_kg" which attribute (else NULL). SIGNAL_FIELD_COUNT: none. */
+enum signal_field import_field_find(const char *name, const char **ret_attribute);
 
 /* import_column - the column (from 0) that a finding's pointer means; IMPORT_COLUMNS_MAX for none. */
 uint32_t import_column(const struct import_sheet *sheet, const char *pointer);

@@ -49,20 +49,46 @@ static const struct import_pair *pair_find(const struct import_map *map, const c
     return NULL;
 }
 
-static bool column_find(const struct import_sheet *sheet, const struct import_map *map, const char *name, char *ret_why,
-                        size_t n, enum signal_field *ret)
+enum signal_field import_field_find(const char *name, const char **ret_attribute)
+{
+    static const char prefix[] = "attributes.";
+    bool attribute = strncmp(name, prefix, strlen(prefix)) == 0;
+    *ret_attribute = attribute ? name + strlen(prefix) : NULL;
+    return attribute ? SIGNAL_FIELD_attributes : signal_row_find(name);
+}
+
+/* A column for each attribute, each with a name of its own. */
+static bool attribute_column(struct import_sheet *sheet, uint32_t column, const char *attribute, char *ret_why,
+                             size_t n)
+{
+    const char *why =
+        attribute == NULL ? "a column for each attribute is taken: attributes.NAME" : attribute_name_fault(attribute);
+    for (uint32_t i = 0; why == NULL && i < column; i++)
+        if (strcmp(sheet->attribute[i], attribute) == 0)
+            why = "a second column for this attribute";
+    (void)snprintf(ret_why, n, "%s", why != NULL ? why : "");
+    if (why == NULL)
+        memcpy(sheet->attribute[column], attribute, strlen(attribute) + 1);
+    return why == NULL;
+}
+
+static bool column_find(struct import_sheet *sheet, const struct import_map *map, uint32_t column, const char *name,
+                        char *ret_why, size_t n, enum signal_field *ret)
 {
     const struct import_pair *pair = pair_find(map, name);
     char lower[WORD_MAX];
     size_t bytes = strlen(name);
+    const char *attribute = pair != NULL ? pair->attribute : NULL;
     *ret = pair != NULL ? pair->field : SIGNAL_FIELD_COUNT;
     if (pair == NULL && bytes < sizeof lower) {
         for (size_t i = 0; i <= bytes; i++)
             lower[i] = (char)tolower((unsigned char)name[i]);
-        *ret = signal_row_find(lower);
+        *ret = import_field_find(lower, &attribute);
     }
     if (pair != NULL && *ret == SIGNAL_FIELD_COUNT)
         return true; /* passed over */
+    if (*ret == SIGNAL_FIELD_attributes && belongs(*ret, sheet->type))
+        return attribute_column(sheet, column, attribute, ret_why, n);
     if (*ret < SIGNAL_FIELD_COUNT && belongs(*ret, sheet->type) && sheet->column[*ret] == IMPORT_COLUMNS_MAX)
         return true;
     if (*ret < SIGNAL_FIELD_COUNT && belongs(*ret, sheet->type)) {
@@ -101,11 +127,11 @@ bool import_sheet_open(struct import_sheet *sheet, enum signal_type type, const 
         sheet->field[i] = SIGNAL_FIELD_COUNT;
         if (cell[i][0] == 0 && pair_find(map, "") == NULL)
             continue; /* a column without a name is nobody's: faults come from its cells */
-        if (!column_find(sheet, map, cell[i], why, sizeof why, &sheet->field[i])) {
+        if (!column_find(sheet, map, i, cell[i], why, sizeof why, &sheet->field[i])) {
             fault(user, 1, i, cell[i], why);
             sheet->field[i] = SIGNAL_FIELD_COUNT;
             good = false;
-        } else if (sheet->field[i] < SIGNAL_FIELD_COUNT) {
+        } else if (sheet->field[i] < SIGNAL_FIELD_COUNT && sheet->attribute[i][0] == 0) {
             sheet->column[sheet->field[i]] = i;
         }
     }
@@ -133,6 +159,10 @@ static enum signal_field import_field(const char *pointer)
 uint32_t import_column(const struct import_sheet *sheet, const char *pointer)
 {
     enum signal_field field = import_field(pointer);
+    const char *attribute = field == SIGNAL_FIELD_attributes ? strchr(pointer + 1, '/') : NULL;
+    for (uint32_t i = 0; attribute != NULL && i < sheet->columns; i++)
+        if (strcmp(sheet->attribute[i], attribute + 1) == 0)
+            return i;
     return field < SIGNAL_FIELD_COUNT ? sheet->column[field] : IMPORT_COLUMNS_MAX;
 }
 
@@ -345,6 +375,18 @@ static cJSON *cell_value(const struct import_sheet *sheet, enum signal_field fie
     }
 }
 
+/* One attribute's cell: a number, or yes and no. */
+static cJSON *attribute_value(const struct import_sheet *sheet, const char *text, char *ret_why, size_t n)
+{
+    char plain[DECIMAL_MAX + 1];
+    if (decimal_text(text, sheet->separator, plain))
+        return cJSON_CreateNumber(strtod(plain, NULL));
+    cJSON *value = switch_value(text, ret_why, n);
+    if (value == NULL)
+        (void)snprintf(ret_why, n, "a number such as 0.5, or yes or no is taken here");
+    return value;
+}
+
 /* ---- a row -------------------------------------------------------------------------------------------------- */
 
 /* The bounds of an amount, in the table's own terms: the service speaks of minor units. */
@@ -384,6 +426,35 @@ static void take_cell(struct at *at, enum signal_field field, const char *text, 
     cJSON_Delete(value);
 }
 
+/* All attributes of a row in one object; a row that has none says nothing of them. */
+static void take_attributes(struct at *at, uint32_t count, char *const cell[], const struct signal_rules *rules,
+                            struct signal *signal, cJSON *object)
+{
+    cJSON *attributes = cJSON_CreateObject();
+    for (uint32_t i = 0; i < at->sheet->columns && i < count; i++) {
+        char why[FAULT_REASON_MAX];
+        if (at->sheet->attribute[i][0] == 0 || cell[i][0] == 0)
+            continue;
+        cJSON *value = attribute_value(at->sheet, cell[i], why, sizeof why);
+        if (value == NULL) {
+            at->failed = true;
+            at->fault(at->user, at->row, i, at->sheet->attribute[i], why);
+            continue;
+        }
+        cJSON_AddItemToObject(attributes, at->sheet->attribute[i], value);
+    }
+    struct fault fault = { 0 };
+    bool some = attributes->child != NULL;
+    if (some && signal_take(SIGNAL_FIELD_attributes, attributes, rules, "/attributes", signal, &fault) != REASON_none) {
+        at->failed = true;
+        at->fault(at->user, at->row, import_column(at->sheet, fault.pointer), "attributes", fault.reason);
+    }
+    if (some)
+        cJSON_AddItemToObject(object, "attributes", attributes);
+    else
+        cJSON_Delete(attributes);
+}
+
 cJSON *import_row(const struct import_sheet *sheet, const struct signal_rules *rules, uint32_t row, uint32_t count,
                   char *const cell[], import_fault *fault, void *user)
 {
@@ -403,6 +474,8 @@ cJSON *import_row(const struct import_sheet *sheet, const struct signal_rules *r
         if (text != NULL)
             take_cell(&at, field, text, count, cell, rules, &signal, object);
     }
+    if (belongs(SIGNAL_FIELD_attributes, sheet->type))
+        take_attributes(&at, count, cell, rules, &signal, object);
     if (!at.failed && signal_finish(rules, &signal, &found) != REASON_none)
         say_fault(&at, import_field(found.pointer), found.reason);
     if (!at.failed)
@@ -434,17 +507,21 @@ void import_describe(enum signal_type type)
         const struct signal_row *row = &signal_rows[field];
         if (!belongs(field, type))
             continue;
-        const char *how = row->kind == FIELD_MONEY     ? "amount such as 19.99"
-                          : row->kind == FIELD_SWITCH  ? "yes or no"
-                          : row->kind == FIELD_WORDS   ? "words with | between them"
-                          : row->kind == FIELD_CONSENT ? "kinds with | between them, or none"
-                          : row->kind == FIELD_TIME    ? "time such as 2026-01-31T10:00:00Z"
-                          : row->kind == FIELD_NUMBER  ? "number"
-                          : row->kind == FIELD_INTEGER ? "whole number"
-                                                       : "text";
+        const char *how = row->kind == FIELD_MONEY        ? "amount such as 19.99"
+                          : row->kind == FIELD_SWITCH     ? "yes or no"
+                          : row->kind == FIELD_WORDS      ? "words with | between them"
+                          : row->kind == FIELD_CONSENT    ? "kinds with | between them, or none"
+                          : row->kind == FIELD_TIME       ? "time such as 2026-01-31T10:00:00Z"
+                          : row->kind == FIELD_NUMBER     ? "number"
+                          : row->kind == FIELD_INTEGER    ? "whole number"
+                          : row->kind == FIELD_ATTRIBUTES ? "number, yes or no, in a column for each"
+                                                          : "text";
+        char column[32];
+        (void)snprintf(column, sizeof column, "%s%s", signal_row_name(field),
+                       row->kind == FIELD_ATTRIBUTES ? ".NAME" : "");
         const char *text =
             row->kind == FIELD_CONSENT ? "what the customer permits; kinds not named are refused" : row->text;
-        printf("%-14s %-7s %-34s %s%s%s\n", signal_row_name(field), (row->must & 1u << type) != 0 ? "needed" : "", how,
-               text, row->choices[0] != 0 ? ": " : "", row->choices);
+        printf("%-14s %-7s %-34s %s%s%s\n", column, (row->must & 1u << type) != 0 ? "needed" : "", how, text,
+               row->choices[0] != 0 ? ": " : "", row->choices);
     }
 }

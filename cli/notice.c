@@ -219,6 +219,23 @@ static void day_text(int64_t ms, char ret[16])
     (void)snprintf(ret, 16, "%.10s", clock);
 }
 
+/* "zone.size_m2" as "size m2 (of the place)". */
+static void add_attributes(const struct model *model, char **ret)
+{
+    for (uint32_t i = 0; i < model->attributes.count; i++) {
+        const struct model_attribute *row = &model->attributes.row[i];
+        char words[ATTRIBUTE_NAME_MAX + 32];
+        if (!model_reads(model, attribute_input(i)))
+            continue;
+        (void)snprintf(words, sizeof words, "%s (of the %s)", strchr(row->name, '.') + 1,
+                       row->of_zone ? "place" : "product");
+        for (char *c = words; *c != '\0'; c++)
+            if (*c == '_')
+                *c = ' ';
+        add(ret, ", ", words);
+    }
+}
+
 /* What moves the price for everybody alike, in words of customers; the caller's, NULL for nothing. */
 static char *everybody_text(const struct model *model)
 {
@@ -247,6 +264,7 @@ static char *everybody_text(const struct model *model)
         if (read)
             add(&ret, ", ", words[w].text);
     }
+    add_attributes(model, &ret);
     return ret;
 }
 

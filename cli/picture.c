@@ -22,8 +22,8 @@ static double sample(const struct picture *p, double x)
 {
     struct price_inputs in = p->in;
     bool known;
-    in.input_micro[p->over] =
-        clamp_i64((int64_t)llround(x * (double)MICRO), model_inputs[p->over].low, model_inputs[p->over].high);
+    struct model_input_row row = model_input_row(&p->model->attributes, p->over);
+    in.input_micro[p->over] = clamp_i64((int64_t)llround(x * (double)MICRO), row.low, row.high);
     in.present |= UINT64_C(1) << p->over;
     if (p->over == INPUT_hour) /* "when" and clearing look at the clock itself */
         in.local_ms = in.local_ms / 86400000 * 86400000 + llround(x * 3600000);
@@ -87,13 +87,14 @@ static void print_head(const struct picture *p, const struct frame *frame, FILE 
 
 static void print_x_axis(const struct picture *p, FILE *out)
 {
+    struct model_input_row row = model_input_row(&p->model->attributes, p->over);
     double step = grid_of(p->to - p->from), at = ceil(p->from / step - 1e-9) * step;
     for (int i = 0; i < GRID_MAX && at <= p->to + step * 1e-9; i++, at += step)
         fprintf(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\" fill=\"#555555\">%.6g</text>\n",
                 LEFT + (at - p->from) / (p->to - p->from) * (RIGHT - LEFT), BOTTOM + 16,
                 fabs(at) < step / 1e6 ? 0 : at);
     fprintf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\" fill=\"#222222\">%s, %s</text>\n", (LEFT + RIGHT) / 2,
-            BOTTOM + 34, model_inputs[p->over].name, model_inputs[p->over].unit);
+            BOTTOM + 34, row.name, row.unit);
 }
 
 static void print_curve(const struct picture *p, FILE *out)
@@ -137,7 +138,7 @@ static void print_bars(const struct picture *p, FILE *out)
 
 void picture_print(const struct picture *picture, void *stream)
 {
-    if (picture->over == INPUT_COUNT)
+    if (picture->over == INPUT_NONE)
         print_bars(picture, stream);
     else
         print_curve(picture, stream);

@@ -8,7 +8,7 @@ struct picture {
     const struct model *model;
     const struct model_factor *factor;
     struct price_inputs in; /* what else is known */
-    enum model_input over;  /* the input along the bottom; INPUT_COUNT for tables by word, whose rows are drawn */
+    enum model_input over;  /* the input along the bottom; INPUT_NONE for tables by word, whose rows are drawn */
     double from, to;        /* of it, from < to */
 };
 

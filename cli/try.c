@@ -136,7 +136,8 @@ static bool take(void *user, int option, const char *text)
 
 static void say(struct attempt *a, enum model_input input, int64_t micro)
 {
-    a->in.input_micro[input] = clamp_i64(micro, model_inputs[input].low, model_inputs[input].high);
+    struct model_input_row row = model_input_row(&a->model->attributes, input);
+    a->in.input_micro[input] = clamp_i64(micro, row.low, row.high);
     a->in.present |= UINT64_C(1) << input;
 }
 
@@ -148,7 +149,7 @@ static bool has(const struct attempt *a, enum model_input input)
 /* "available=12" */
 static bool take_input(struct attempt *a, const char *text)
 {
-    char name[32];
+    char name[ATTRIBUTE_NAME_MAX + 8];
     const char *equals = strchr(text, '=');
     double value;
     if (equals == NULL || (size_t)(equals - text) >= sizeof name) {
@@ -156,9 +157,9 @@ static bool take_input(struct attempt *a, const char *text)
         return false;
     }
     (void)snprintf(name, sizeof name, "%.*s", (int)(equals - text), text);
-    enum model_input input = model_input_find(name);
-    if (input == INPUT_COUNT) {
-        cli_say("there is no input \"%s\"; `rialto check --inputs` lists them", name);
+    enum model_input input = model_input_find(&a->model->attributes, name);
+    if (input == INPUT_NONE) {
+        cli_say("there is no input \"%s\"; `rialto check --inputs` lists them, and the model its attributes", name);
         return false;
     }
     if (!take_real(name, equals + 1, &value))
@@ -203,6 +204,7 @@ static void say_the_rest(struct attempt *a)
     if (!has(a, INPUT_cover_days) && has(a, INPUT_available) && orders > 0 &&
         mul_div_half_even(a->in.input_micro[INPUT_available], MICRO, orders, &cover))
         say(a, INPUT_cover_days, cover);
+    model_state_attributes(a->model, &a->in);
     a->in.now_ms = a->in.local_ms;
 }
 
@@ -333,14 +335,15 @@ static int draw(const struct attempt *a)
     struct picture picture = { .model = a->model,
                                .factor = factor_named(a->model, a->picture),
                                .in = a->in,
-                               .over = INPUT_COUNT,
+                               .over = INPUT_NONE,
                                .from = a->from,
                                .to = a->to };
     if (picture.factor == NULL)
         return CLI_NO;
     if (picture.factor->form != FACTOR_CATEGORY && picture.factor->form != FACTOR_ZONE) {
-        picture.over = model_input_find(a->over != NULL ? a->over : model_inputs[picture.factor->input].name);
-        if (picture.over == INPUT_COUNT || a->from >= a->to) {
+        const struct model_attributes *own = &a->model->attributes;
+        picture.over = a->over != NULL ? model_input_find(own, a->over) : picture.factor->input;
+        if (picture.over == INPUT_NONE || a->from >= a->to) {
             cli_say("a picture needs --over INPUT --from X --to Y, with X below Y");
             return CLI_USAGE;
         }

@@ -9,8 +9,8 @@
 
 /* ---- units: a product of powers of these ------------------------------------------------------------------------ */
 
-static const char *const bases[] = { "units", "degC",  "mm",    "m",    "s",       "h",    "day",
-                                     "km",    "money", "month", "date", "weekday", "level" };
+static const char *const bases[] = { "units", "degC",  "mm",   "m",       "s",     "h",  "day", "km",
+                                     "money", "month", "date", "weekday", "level", "kg", "l",   "kWh" };
 #define BASES (sizeof bases / sizeof bases[0])
 
 struct unit {
@@ -18,21 +18,43 @@ struct unit {
     int8_t power[BASES];
 };
 
-static void unit_scale(struct unit *unit, const char *name, size_t bytes, int power)
+/* "m", "m^2" or "m^3" of so many bytes. False: no such unit. */
+static bool unit_scale(struct unit *unit, const char *name, size_t bytes, int power)
 {
-    for (size_t i = 0; i < BASES; i++)
-        if (strlen(bases[i]) == bytes && memcmp(bases[i], name, bytes) == 0)
-            unit->power[i] = (int8_t)(unit->power[i] + power);
+    if (bytes > 2 && name[bytes - 2] == '^' && (name[bytes - 1] == '2' || name[bytes - 1] == '3')) {
+        power *= name[bytes - 1] - '0';
+        bytes -= 2;
+    }
+    for (size_t i = 0; i < BASES; i++) {
+        if (strlen(bases[i]) != bytes || memcmp(bases[i], name, bytes) != 0)
+            continue;
+        unit->power[i] = (int8_t)(unit->power[i] + power);
+        return true;
+    }
+    return false;
 }
 
-static struct unit unit_of(const char *text) /* "mm/h"; "ratio" has none */
+static bool unit_parse(const char *text, struct unit *ret) /* "mm/h"; "ratio" has none */
 {
-    struct unit unit = { .any = false };
+    *ret = (struct unit){ .any = false };
     const char *slash = strchr(text, '/');
-    unit_scale(&unit, text, slash != NULL ? (size_t)(slash - text) : strlen(text), 1);
-    if (slash != NULL)
-        unit_scale(&unit, slash + 1, strlen(slash + 1), -1);
+    if (strcmp(text, "ratio") == 0)
+        return true;
+    return unit_scale(ret, text, slash != NULL ? (size_t)(slash - text) : strlen(text), 1) &&
+           (slash == NULL || unit_scale(ret, slash + 1, strlen(slash + 1), -1));
+}
+
+static struct unit unit_of(const char *text)
+{
+    struct unit unit;
+    (void)unit_parse(text, &unit);
     return unit;
+}
+
+bool expression_unit_known(const char *text)
+{
+    struct unit unit;
+    return unit_parse(text, &unit);
 }
 
 static bool unit_equal(const struct unit *a, const struct unit *b)
@@ -65,6 +87,7 @@ struct part { /* what is known of a value before there is one */
 
 struct compiler {
     const char *text, *at;
+    const struct model_attributes *own;
     struct expression *out;
     struct expression_fault *fault;
     unsigned nested;
@@ -280,16 +303,26 @@ _Static_assert(sizeof functions / sizeof functions[0] == FUNCTION_COUNT, "one na
 
 static bool refuse_word(struct compiler *c, size_t at, const char *word)
 {
-    enum { KNOWN_COUNT = (int)INPUT_COUNT + (int)FUNCTION_COUNT };
-    const char *known[KNOWN_COUNT];
-    for (unsigned i = 0; i < INPUT_COUNT; i++)
-        known[i] = model_inputs[i].name;
+    const char *known[INPUT_SLOTS + (unsigned)FUNCTION_COUNT];
+    size_t count = model_input_names(c->own, known);
     for (unsigned i = 0; i < FUNCTION_COUNT; i++)
-        known[(unsigned)INPUT_COUNT + i] = functions[i];
-    const char *near = nearest_name(word, KNOWN_COUNT, known);
+        known[count++] = functions[i];
+    const char *near = nearest_name(word, count, known);
     if (near != NULL)
         return refuse(c, at, "\"%.40s\" is no input and no function; did you mean \"%s\"?", word, near);
+    if (strchr(word, '.') != NULL)
+        return refuse(c, at, "\"%.40s\" is not declared: \"attributes\" says what it is", word);
     return refuse(c, at, "\"%.40s\" is no input and no function; docs/models.md lists them", word);
+}
+
+/* Of an input: a word, or two with a dot between them where the first says that it is an attribute. */
+static size_t input_bytes(const char *at)
+{
+    static const char *const prefix[] = { ATTRIBUTE_OF_PRODUCT, ATTRIBUTE_OF_ZONE };
+    for (size_t i = 0; i < sizeof prefix / sizeof prefix[0]; i++)
+        if (strncmp(at, prefix[i], strlen(prefix[i])) == 0)
+            return strlen(prefix[i]) + word_bytes(at + strlen(prefix[i]));
+    return word_bytes(at);
 }
 
 static bool input_word(struct compiler *c, size_t *ret_at, enum model_input *ret)
@@ -297,21 +330,27 @@ static bool input_word(struct compiler *c, size_t *ret_at, enum model_input *ret
     skip_space(c);
     *ret_at = here(c);
     char word[48];
-    size_t bytes = word_bytes(c->at);
+    size_t bytes = input_bytes(c->at);
     if (bytes == 0)
         return refuse(c, *ret_at, "expected the name of an input here");
     (void)snprintf(word, sizeof word, "%.*s", (int)bytes, c->at);
-    *ret = model_input_find(word);
+    *ret = model_input_find(c->own, word);
     c->at += bytes;
-    return *ret != INPUT_COUNT || refuse_word(c, *ret_at, word);
+    if (*ret == INPUT_NONE)
+        return refuse_word(c, *ret_at, word);
+    if (*ret >= INPUT_COUNT) {
+        struct model_input_row row = model_input_row(c->own, *ret);
+        c->out->own[*ret - INPUT_COUNT] = (struct expression_range){ row.low, row.high };
+    }
+    return true;
 }
 
-static void part_of_input(enum model_input input, size_t at, struct part *ret)
+static void part_of_input(const struct compiler *c, enum model_input input, size_t at, struct part *ret)
 {
-    *ret = (struct part){ .unit = unit_of(model_inputs[input].unit),
-                          .low = nano_of_micro(model_inputs[input].low),
-                          .high = nano_of_micro(model_inputs[input].high),
-                          .at = at };
+    struct model_input_row row = model_input_row(c->own, input);
+    *ret = (struct part){
+        .unit = unit_of(row.unit), .low = nano_of_micro(row.low), .high = nano_of_micro(row.high), .at = at
+    };
 }
 
 static bool parse_known(struct compiler *c, struct part *ret)
@@ -337,7 +376,7 @@ static bool parse_default(struct compiler *c, struct part *ret)
     if (!number_text(c, &value))
         return false;
     value = negative ? -value : value;
-    part_of_input(input, at, ret);
+    part_of_input(c, input, at, ret);
     widen(ret, value);
     c->out->reads |= UINT64_C(1) << input;
     return emit(c, at, (struct expression_step){ .op = OP_DEFAULT, .input = (uint8_t)input, .number = value }, 1) &&
@@ -457,7 +496,7 @@ static bool parse_word(struct compiler *c, struct part *ret)
     enum model_input input;
     if (!input_word(c, &at, &input))
         return false;
-    part_of_input(input, at, ret);
+    part_of_input(c, input, at, ret);
     c->out->reads |= UINT64_C(1) << input;
     c->out->needs |= UINT64_C(1) << input;
     return emit(c, at, (struct expression_step){ .op = OP_INPUT, .input = (uint8_t)input }, 1);
@@ -616,10 +655,10 @@ static bool check_want(struct compiler *c, enum expression_want want, const stru
                                                     unit_text(&part->unit, sizeof text, text));
 }
 
-bool expression_compile(const char *text, enum expression_want want, struct expression *ret,
-                        struct expression_fault *fault)
+bool expression_compile(const char *text, enum expression_want want, const struct model_attributes *own,
+                        struct expression *ret, struct expression_fault *fault)
 {
-    struct compiler c = { .text = text, .at = text, .out = ret, .fault = fault };
+    struct compiler c = { .text = text, .at = text, .own = own, .out = ret, .fault = fault };
     struct part part;
     if (!parse_any(&c, &part))
         return false;
@@ -677,8 +716,12 @@ static int64_t apply_one(enum expression_op op, int64_t a)
     }
 }
 
-static int64_t input_value(unsigned input, const int64_t *input_micro)
+static int64_t input_value(const struct expression *expression, unsigned input, const int64_t *input_micro)
 {
+    if (input >= INPUT_COUNT) {
+        const struct expression_range *own = &expression->own[input - INPUT_COUNT];
+        return nano_of_micro(clamp_i64(input_micro[input], own->low, own->high));
+    }
     return nano_of_micro(clamp_i64(input_micro[input], model_inputs[input].low, model_inputs[input].high));
 }
 
@@ -695,9 +738,9 @@ bool expression_value(const struct expression *expression, const int64_t *input_
         if (op == OP_NUMBER) {
             stack[top++] = step->number;
         } else if (op == OP_INPUT) {
-            stack[top++] = input_value(step->input, input_micro);
+            stack[top++] = input_value(expression, step->input, input_micro);
         } else if (op == OP_DEFAULT) {
-            stack[top++] = known ? input_value(step->input, input_micro) : step->number;
+            stack[top++] = known ? input_value(expression, step->input, input_micro) : step->number;
         } else if (op == OP_KNOWN) {
             stack[top++] = known ? NANO : 0;
         } else if (op == OP_IF) {

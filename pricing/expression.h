@@ -14,7 +14,7 @@
  *   sum       a + b  a - b
  *   product   a * b  a / b
  *   unary     -a
- *   single    1.25   input   (a)   min(a, b...)  max(a, b...)  clamp(x, low, high)  abs(x)  exp(x)  log(x)  pow(x, y)
+ *   single    1.25   input   product.weight_kg   (a)   min(a, b...)  max(a, b...)  clamp(x, low, high)  abs(x)  exp(x)  log(x)  pow(x, y)
  *             if(condition, a, b)   known(input)   default(input, number)  */
 #ifndef PRICING_EXPRESSION_H
 #define PRICING_EXPRESSION_H
@@ -55,6 +55,10 @@ enum expression_op {
     OP_IF   /* condition, a, b off; one on */
 };
 
+struct expression_range {
+    int64_t low, high; /* micro */
+};
+
 struct expression_step {
     uint8_t op;
     uint8_t input;
@@ -62,11 +66,12 @@ struct expression_step {
 };
 
 struct expression {
-    uint32_t count;    /* of steps; 0 = none */
-    uint32_t depth;    /* values that the steps leave on the stack */
-    uint64_t needs;    /* bit i: without input i there is no value */
-    uint64_t reads;    /* bit i: input i is looked at */
-    int64_t low, high; /* nano: every value lies within */
+    uint32_t count;                                    /* of steps; 0 = none */
+    uint32_t depth;                                    /* values that the steps leave on the stack */
+    uint64_t needs;                                    /* bit i: without input i there is no value */
+    uint64_t reads;                                    /* bit i: input i is looked at */
+    int64_t low, high;                                 /* nano: every value lies within */
+    struct expression_range own[MODEL_ATTRIBUTES_MAX]; /* of the attributes that it looks at */
     struct expression_step step[EXPRESSION_STEPS_MAX];
 };
 
@@ -79,16 +84,19 @@ struct expression_fault {
 enum expression_want { WANT_RATIO, WANT_CONDITION, WANT_UNITS_PER_DAY };
 
 /* expression_compile - append to `ret` (zeroed at first): a second text leaves its value above the first one's. False with
- * *fault. */
-bool expression_compile(const char *text, enum expression_want want, struct expression *ret,
-                        struct expression_fault *fault);
+ * *fault. `own`: inputs that the model declares; NULL = none. */
+bool expression_compile(const char *text, enum expression_want want, const struct model_attributes *own,
+                        struct expression *ret, struct expression_fault *fault);
+
+/* expression_unit_known - is this a unit: "ratio", or one of those that docs/models.md lists, or two of them such as "units/m^2"? */
+bool expression_unit_known(const char *unit);
 
 /* expression_number, expression_choose - append a number; append the choice between the last three values (condition, a, b).
  * False if there is no room. */
 bool expression_number(struct expression *ret, int64_t nano);
 bool expression_choose(struct expression *ret);
 
-/* expression_value - of a program that leaves one value. input_micro[INPUT_COUNT], present: bit i. False if an input that is
+/* expression_value - of a program that leaves one value. input_micro[INPUT_SLOTS], present: bit i. False if an input that is
  * needed is missing, and then *ret is untouched. */
 bool expression_value(const struct expression *expression, const int64_t *input_micro, uint64_t present, int64_t *ret);
 #endif

@@ -176,6 +176,18 @@ const char *model_form_key(enum factor_form form)
     return form < FACTOR_FORM_COUNT ? keys[form] : "";
 }
 
+void model_state_attributes(const struct model *model, struct price_inputs *in)
+{
+    for (uint32_t i = 0; i < model->attributes.count; i++) {
+        const struct model_attribute *row = &model->attributes.row[i];
+        enum model_input input = attribute_input(i);
+        if (has(in, input) || row->missing_micro == ATTRIBUTE_NOT_STATED)
+            continue;
+        in->input_micro[input] = row->missing_micro;
+        in->present |= UINT64_C(1) << input;
+    }
+}
+
 bool model_reads_clock(const struct model *model)
 {
     static const uint64_t clocks = UINT64_C(1) << INPUT_hour | UINT64_C(1) << INPUT_weekday |

@@ -5,11 +5,16 @@
  * age limit, is missing: its factor then takes its "missing" value, 1 unless the model says otherwise.
  *
  *   low, high   micro; what is outside is cut to it, so that an expression can be checked once for all values
- *   age         what limits its age: none (always known, or a sum that decays), or the row of the model's age_limits */
+ *   age         what limits its age: none (always known, or a sum that decays), or the row of the model's age_limits
+ *
+ * Behind these rows come the attributes of products and zones that a model declares: it says of each what a row says. */
 #ifndef PRICING_INPUTS_H
 #define PRICING_INPUTS_H
 
+#include "pricing/attributes.h"
 #include "pricing/fixed.h"
+
+#include <stddef.h>
 
 #define INPUT_LARGE                                         INT64_C(1000000000000000) /* 10^9 units */
 
@@ -46,7 +51,11 @@
 #define MODEL_INPUT_ENUM_(name, unit, low, high, age, text) INPUT_##name,
 enum model_input { MODEL_INPUTS(MODEL_INPUT_ENUM_) INPUT_COUNT };
 #undef MODEL_INPUT_ENUM_
-_Static_assert(INPUT_COUNT <= 64, "present is 64 bits");
+
+#define MODEL_ATTRIBUTES_MAX 8u                                            /* that one model declares */
+#define INPUT_SLOTS          ((unsigned)INPUT_COUNT + MODEL_ATTRIBUTES_MAX) /* inputs of one model: rows, then its attributes */
+#define INPUT_NONE           ((enum model_input)INPUT_SLOTS)
+_Static_assert(INPUT_SLOTS <= 64, "present is 64 bits");
 
 struct model_input_row {
     const char *name, *unit, *age, *text;
@@ -54,6 +63,35 @@ struct model_input_row {
 };
 extern const struct model_input_row model_inputs[INPUT_COUNT];
 
-/* model_input_find - by name, or INPUT_COUNT. */
-enum model_input model_input_find(const char *name);
+#define ATTRIBUTE_OF_PRODUCT "product."
+#define ATTRIBUTE_OF_ZONE    "zone."
+#define ATTRIBUTE_NOT_STATED INT64_MIN
+
+struct model_attribute {                    /* an input that a model declares */
+    char name[ATTRIBUTE_NAME_MAX + 8]; /* "product.weight_kg" */
+    char unit[16];
+    char bare[ATTRIBUTE_NAME_MAX]; /* what stands behind the dot, as signals say it */
+    bool of_zone;          /* of the nearest zone around that says it; else of the product */
+    int64_t low, high;     /* micro */
+    int64_t missing_micro; /* its value when it is missing or too old; ATTRIBUTE_NOT_STATED: then it is missing */
+    uint32_t age_s;        /* 0 = it does not age */
+};
+struct model_attributes {
+    uint32_t count;
+    struct model_attribute row[MODEL_ATTRIBUTES_MAX];
+};
+
+/* In all of these `own` is what the model declares; NULL = nothing.
+ *
+ * model_input_find - by name, or INPUT_NONE. model_input_row - what is known of an input; texts live as long as `own`.
+ * model_input_names - the names of all; returns how many. */
+enum model_input model_input_find(const struct model_attributes *own, const char *name);
+struct model_input_row model_input_row(const struct model_attributes *own, enum model_input input);
+size_t model_input_names(const struct model_attributes *own, const char *ret[INPUT_SLOTS]);
+
+/* attribute_input - the input that an attribute of the model is. */
+static inline enum model_input attribute_input(uint32_t attribute)
+{
+    return (enum model_input)((unsigned)INPUT_COUNT + attribute);
+}
 #endif

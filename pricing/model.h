@@ -68,7 +68,7 @@ struct model_factor {
     char name[20];
     enum factor_form form;
     enum curve_kind kind;     /* of a curve */
-    enum model_input input;   /* of a curve; INPUT_COUNT = none named */
+    enum model_input input;   /* of a curve; INPUT_NONE = none named */
     int64_t missing_micro;    /* multiplier when something that it needs is missing or too old, default 1 */
     struct model_window when; /* outside it the multiplier is 1 */
     uint64_t reads;           /* bit i: looks at input i */
@@ -153,6 +153,7 @@ struct model {
     char group_name[RIALTO_NAME_MAX];
     uint8_t group; /* number, set by model_set_number_groups() */
     struct demand_settings demand;
+    struct model_attributes attributes; /* of products and zones that factors may look at */
     uint32_t factor_count;
     uint64_t reads; /* bit per input that some factor looks at */
     bool moves;     /* model_moves() */
@@ -229,7 +230,7 @@ void model_forms_print(void *stream);
 struct price_inputs {
     int64_t list; /* minor units, > 0 */
     int64_t cost; /* minor units, -1 = not known */
-    int64_t input_micro[INPUT_COUNT];
+    int64_t input_micro[INPUT_SLOTS];
     uint64_t present;     /* bit i: input i has a value that is not too old */
     const char *category; /* of the product; NULL = not known */
     uint32_t zone_count;  /* the cell's zone first, then around it; 0 = the world */
@@ -283,7 +284,7 @@ struct price_memory {
     struct zone_memory *zone;  /* NULL, or the one of `in->zone`: whoever sets it vouches that it is of this zone and of this model, or
                                   of none */
     uint64_t present;
-    int64_t input_micro[INPUT_COUNT];
+    int64_t input_micro[INPUT_SLOTS];
     int64_t list, cost, local_ms;
     const char *category;
     int64_t value_micro[MODEL_FACTORS_MAX];
@@ -299,7 +300,7 @@ enum rialto_status model_price_like(const struct model *model, const struct pric
 #define LOOKS_TIME     (UINT64_C(1) << 62) /* the local clock */
 #define LOOKS_CATEGORY (UINT64_C(1) << 61)
 #define LOOKS_ZONE     (UINT64_C(1) << 60) /* the names of the zones */
-_Static_assert(INPUT_COUNT <= 60, "above them are the four");
+_Static_assert(INPUT_SLOTS <= 60, "above them are the four");
 uint64_t model_factor_looks(const struct model_factor *factor);
 
 /* price_memory_differs - what differs from the price before, as such bits; all of them where nothing is remembered. These inputs are
@@ -333,6 +334,9 @@ static inline bool model_reads(const struct model *model, enum model_input input
 {
     return (model->reads >> input) & 1u;
 }
+
+/* model_state_attributes - attributes that are missing get the value that the model states for them, if it does. */
+void model_state_attributes(const struct model *model, struct price_inputs *in);
 
 /* model_moves - does a price of this model change by itself as time passes, with the same signals? model.moves is this. */
 bool model_moves(const struct model *model);

@@ -2,7 +2,7 @@
  *
  *   text --json_parse (comments allowed)--> tree --fields_read by tables--> struct model --check_*--> accepted
  *
- * All faults are found in one go: a broken JSON text is one; else they come in the order of the file, at the end of each object what
+ * All faults are found in one go: a broken JSON text is one; else they come in the order of the file (attributes first), at the end of each object what
  * is missing and what does not agree.
  * Not here: what models must agree about among themselves (model_set.c). */
 #include "pricing/model_parse.h"
@@ -73,6 +73,12 @@ static const struct field model_file_fields[] = {
       .kind = FIELD_PART,
       .offset = offsetof(struct model, demand),
       .part = read_demand },
+    { .key = "attributes",
+      .text = "Attributes of products and zones that factors look at.",
+      .shape = "\"type\":\"object\",\"maxProperties\":8,\"propertyNames\":{\"$ref\":\"#/$defs/attribute_name\"},"
+               "\"additionalProperties\":{\"$ref\":\"#/$defs/attribute\"}",
+      .kind = FIELD_PART,
+      .part = read_attributes },
     { .key = "factors",
       .text = "Multiplied onto the list price in this order.",
       .shape = "\"type\":\"array\",\"maxItems\":12,\"items\":{\"$ref\":\"#/$defs/factor\"}",
@@ -115,7 +121,7 @@ const struct field_table *const model_tables[] = {
     &model_table_weights,      &model_table_factor,    &model_table_case_,        &model_table_markup,
     &model_table_clearing,     &model_table_when,      &model_table_personal,     &model_table_guardrails,
     &model_table_largest_step, &model_table_dead_band, &model_table_largest_rise, &model_table_rounding,
-    &model_table_age_limits,
+    &model_table_age_limits,   &model_table_attribute,
 };
 const uint32_t model_table_count = sizeof model_tables / sizeof model_tables[0];
 
@@ -181,6 +187,14 @@ static enum rialto_status check_competitors(struct reader *reader, const struct 
     return status;
 }
 
+/* Factors are checked by what the model declares, wherever in the file it does. */
+static void attributes_first(cJSON *tree)
+{
+    cJSON *attributes = cJSON_DetachItemFromObjectCaseSensitive(tree, "attributes");
+    if (attributes != NULL && !cJSON_InsertItemInArray(tree, 0, attributes))
+        cJSON_Delete(attributes);
+}
+
 enum rialto_status model_parse_all(const char *text, size_t bytes, const char *file, struct model *ret,
                                    struct fault_list *faults)
 {
@@ -191,6 +205,7 @@ enum rialto_status model_parse_all(const char *text, size_t bytes, const char *f
     cJSON *tree = json_parse(text, bytes, JSON_COMMENTS, &broken);
     if (tree == NULL)
         return fault_add(faults, &broken);
+    attributes_first(tree);
     enum rialto_status status = fields_read(&reader, &model_table_model_file, tree, ret);
     cJSON_Delete(tree);
     if (status == RIALTO_OK)

@@ -3,6 +3,7 @@
  *   model_parse.c            the file: its keys, defaults, what must agree between them
  *   model_parse_scope.c      scope, origin          model_parse_schedule.c    time zone, dates, calendars
  *   model_parse_demand.c     demand                 model_parse_factors.c     factors of every kind, when they speak
+ *   model_parse_attributes.c attributes of products and zones
  *   model_parse_personal.c   personal terms         model_parse_guardrails.c  guardrails, rounding, age limits
  *   model_parse_values.c     lists, points, tables of words, dates and times of day
  *
@@ -27,7 +28,7 @@
 extern const struct field_table model_table_scope, model_table_schedule, model_table_demand, model_table_weights,
     model_table_factor, model_table_case_, model_table_markup, model_table_clearing, model_table_when,
     model_table_personal, model_table_guardrails, model_table_largest_step, model_table_dead_band,
-    model_table_largest_rise, model_table_rounding, model_table_age_limits;
+    model_table_largest_rise, model_table_rounding, model_table_age_limits, model_table_attribute;
 
 /* ---- values ----------------------------------------------------------------------------------------------- */
 
@@ -84,6 +85,7 @@ enum rialto_status read_scope(struct reader *reader, const cJSON *value, void *t
 enum rialto_status read_origin(struct reader *reader, const cJSON *value, void *target);
 enum rialto_status read_schedule(struct reader *reader, const cJSON *value, void *target);
 enum rialto_status read_demand(struct reader *reader, const cJSON *value, void *target);
+enum rialto_status read_attributes(struct reader *reader, const cJSON *value, void *target);
 enum rialto_status read_factors(struct reader *reader, const cJSON *value, void *target);
 enum rialto_status read_personals(struct reader *reader, const cJSON *value, void *target);
 enum rialto_status read_guardrails(struct reader *reader, const cJSON *value, void *target);

@@ -8,24 +8,31 @@
 
 /* What a factor is read into: the calendar that it names is looked up when the whole file is known. */
 struct factor_target {
-    struct model_factor row;
+    struct model_factor row; /* first: its readers find the rest from it */
     char calendar[RIALTO_NAME_MAX];
+    const struct model_attributes *own; /* inputs that the model declares */
 };
+
+static const struct model_attributes *own_of(const struct model_factor *row)
+{
+    return ((const struct factor_target *)row)->own;
+}
 
 static enum rialto_status read_input(struct reader *reader, const cJSON *value, void *target)
 {
     const char *text = cJSON_IsString(value) ? value->valuestring : "";
-    enum model_input input = model_input_find(text);
-    if (input != INPUT_COUNT) {
-        *(enum model_input *)target = input;
+    struct model_factor *factor = target;
+    factor->input = model_input_find(own_of(factor), text);
+    if (factor->input != INPUT_NONE)
         return RIALTO_OK;
-    }
-    const char *names[INPUT_COUNT];
-    for (unsigned i = 0; i < INPUT_COUNT; i++)
-        names[i] = model_inputs[i].name;
-    const char *near = nearest_name(text, INPUT_COUNT, names);
+    const char *names[INPUT_SLOTS];
+    size_t count = model_input_names(own_of(factor), names);
+    const char *near = nearest_name(text, count, names);
     if (near != NULL)
         return reader_refuse(reader, "no such input; did you mean \"%s\"?", near);
+    if (strncmp(text, ATTRIBUTE_OF_PRODUCT, strlen(ATTRIBUTE_OF_PRODUCT)) == 0 ||
+        strncmp(text, ATTRIBUTE_OF_ZONE, strlen(ATTRIBUTE_OF_ZONE)) == 0)
+        return reader_refuse(reader, "not declared: \"attributes\" says what it is");
     return reader_refuse(reader, "no such input; docs/models.md lists them");
 }
 
@@ -82,14 +89,14 @@ static enum rialto_status read_factor_zones(struct reader *reader, const cJSON *
 }
 
 static enum rialto_status compile(struct reader *reader, const cJSON *value, enum expression_want want,
-                                  struct expression *ret)
+                                  const struct model_attributes *own, struct expression *ret)
 {
     struct expression_fault fault;
     if (!cJSON_IsString(value))
         return reader_refuse(reader, "expected an expression in quotes, such as \"1 + 0.01 * (temperature_c - 20)\"");
     if (strlen(value->valuestring) > EXPRESSION_BYTES_MAX)
         return reader_refuse(reader, "expected an expression of at most %u bytes", EXPRESSION_BYTES_MAX);
-    if (!expression_compile(value->valuestring, want, ret, &fault))
+    if (!expression_compile(value->valuestring, want, own, ret, &fault))
         return reader_refuse_at(reader, fault.at, "%s", fault.reason);
     return RIALTO_OK;
 }
@@ -98,19 +105,20 @@ static enum rialto_status read_factor_expression(struct reader *reader, const cJ
 {
     struct model_factor *factor = target;
     enum rialto_status status = claim_form(reader, factor, FACTOR_EXPRESSION);
-    return status != RIALTO_OK ? status : compile(reader, value, WANT_RATIO, &factor->program);
+    return status != RIALTO_OK ? status : compile(reader, value, WANT_RATIO, own_of(factor), &factor->program);
 }
 
 /* ---- cases: "if" and "then" become one expression; "else" ends it */
 
 struct case_target {
-    struct expression *program;
+    struct model_factor *factor;
     int64_t then_micro;
 };
 
 static enum rialto_status read_case_if(struct reader *reader, const cJSON *value, void *target)
 {
-    return compile(reader, value, WANT_CONDITION, ((struct case_target *)target)->program);
+    struct model_factor *factor = ((struct case_target *)target)->factor;
+    return compile(reader, value, WANT_CONDITION, own_of(factor), &factor->program);
 }
 
 static const struct field case_fields[] = {
@@ -130,11 +138,11 @@ static const struct field case_fields[] = {
 };
 const struct field_table model_table_case_ = { "case", case_fields, sizeof case_fields / sizeof case_fields[0], NULL };
 
-static enum rialto_status read_case(struct reader *reader, const cJSON *value, struct expression *program)
+static enum rialto_status read_case(struct reader *reader, const cJSON *value, struct model_factor *factor)
 {
-    struct case_target target = { .program = program };
+    struct case_target target = { .factor = factor };
     enum rialto_status status = fields_read(reader, &model_table_case_, value, &target);
-    if (status == RIALTO_OK && !expression_number(program, nano_of_micro(target.then_micro)))
+    if (status == RIALTO_OK && !expression_number(&factor->program, nano_of_micro(target.then_micro)))
         return reader_refuse(reader, "these cases are too long together: at most %u steps", EXPRESSION_STEPS_MAX);
     return status;
 }
@@ -148,7 +156,7 @@ static enum rialto_status read_factor_cases(struct reader *reader, const cJSON *
     const cJSON *child = status == RIALTO_OK ? value->child : NULL;
     for (uint32_t i = 0; child != NULL; child = child->next, i++) {
         size_t back = reader_enter_index(reader, i);
-        if (read_case(reader, child, &factor->program) != RIALTO_OK)
+        if (read_case(reader, child, factor) != RIALTO_OK)
             status = RIALTO_REFUSED;
         reader_leave(reader, back);
         factor->point_count = i + 1;
@@ -227,7 +235,7 @@ static enum rialto_status read_customers(struct reader *reader, const cJSON *val
     static const struct field number = { .kind = FIELD_MICRO, .low = 1, .high = 1000000 * MICRO };
     int64_t micro;
     if (!cJSON_IsNumber(value))
-        return compile(reader, value, WANT_UNITS_PER_DAY, &factor->program);
+        return compile(reader, value, WANT_UNITS_PER_DAY, own_of(factor), &factor->program);
     enum rialto_status status = value_read(reader, &number, value, &micro);
     if (status == RIALTO_OK)
         (void)expression_number(&factor->program, nano_of_micro(micro));
@@ -345,9 +353,8 @@ static const struct field factor_fields[] = {
       .offset = offsetof(struct model_factor, name) },
     { .key = "input",
       .text = "What a curve or steps look at.",
-      .shape = "\"enum\":[@INPUTS@]",
+      .shape = "\"anyOf\":[{\"enum\":[@INPUTS@]},{\"$ref\":\"#/$defs/attribute_name\"}]",
       .kind = FIELD_PART,
-      .offset = offsetof(struct model_factor, input),
       .part = read_input },
     { .key = "curve",
       .text = "[x, multiplier] points, straight in between, flat outside.",
@@ -437,7 +444,7 @@ static enum rialto_status check_factor(struct reader *reader, const cJSON *value
         return reader_refuse(reader,
                              "a factor needs one of curve, steps, categories, zones, cases, expression, markup, "
                              "clearing");
-    if (curve != (row->input != INPUT_COUNT))
+    if (curve != (row->input != INPUT_NONE))
         return reader_refuse(reader, "%s",
                              curve ? "\"input\" is missing: what does the curve look at?"
                                    : "\"input\" belongs to \"curve\" and \"steps\"");
@@ -465,9 +472,10 @@ static enum rialto_status read_factor(struct reader *reader, const cJSON *value,
 {
     struct model *model = to;
     struct factor_target target = { .row = { .form = FACTOR_FORM_COUNT,
-                                             .input = INPUT_COUNT,
+                                             .input = INPUT_NONE,
                                              .missing_micro = MICRO,
-                                             .point = { { .y_micro = MICRO } } } };
+                                             .point = { { .y_micro = MICRO } } },
+                                    .own = &model->attributes };
     enum rialto_status status = fields_read(reader, &model_table_factor, value, &target.row);
     if (status == RIALTO_OK)
         status = check_factor(reader, value, &target.row);

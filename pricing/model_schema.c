@@ -26,6 +26,7 @@ static const char *const shared[][2] = {
     { "words",
       "\"type\": \"object\", \"minProperties\": 1, \"maxProperties\": 24, \"propertyNames\": { \"minLength\": 1, "
       "\"maxLength\": 31 }, \"additionalProperties\": { \"$ref\": \"#/$defs/multiplier\" }" },
+    { "attribute_name", "\"type\": \"string\", \"pattern\": \"^(product|zone)[.][a-z][a-z0-9_]{0,30}$\"" },
     { "zones", "\"type\": \"object\", \"minProperties\": 1, \"maxProperties\": 24, \"propertyNames\": { \"$ref\": "
                "\"#/$defs/zone\" }, \"additionalProperties\": { \"$ref\": \"#/$defs/multiplier\" }" },
 };

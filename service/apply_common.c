@@ -33,8 +33,18 @@ static enum signal_reason apply_zone(struct worker *worker, struct zone_record *
     record->lat_micro = signal->lat;
     record->lon_micro = signal->lon;
     memcpy(record->region, signal->region, sizeof record->region);
+    attributes_take(&record->attributes, signal);
     worker->zones_changed = true;
     return REASON_none;
+}
+
+void attributes_take(struct attributes_said *said, const struct signal *signal)
+{
+    if (!signal_has(signal, SIGNAL_FIELD_attributes) || said->time_ms > signal->time_ms)
+        return;
+    *said = (struct attributes_said){ .time_ms = signal->time_ms > 0 ? signal->time_ms : 1 };
+    for (int64_t i = 0; i < signal->attributes.count; i++)
+        (void)attributes_add(said, signal->attributes.name[i], signal->attributes.micro[i]); /* parser and decoder made room */
 }
 
 static bool place_lies_in(const struct place *place, struct rialto_key zone, bool zone_is_world)

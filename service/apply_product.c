@@ -110,6 +110,7 @@ static uint32_t product_upsert(struct worker *worker, struct partition *partitio
         record->unit = (uint8_t)signal->unit;
     if (signal_has(signal, SIGNAL_FIELD_tax))
         record->tax = (uint8_t)(signal->tax + 1);
+    attributes_take(&record->attributes, signal);
     return product;
 }
 

@@ -31,25 +31,34 @@ static void add_number(cJSON *object, const char *member, int64_t value)
 
 /* ---- steps ------------------------------------------------------------------------------------------------------- */
 
-static cJSON *input_of(enum model_input number, const struct price_inputs *in, const struct input_origin *origin)
+static cJSON *input_of(const struct model *model, enum model_input number, const struct price_inputs *in,
+                       const struct input_origin *origin)
 {
-    const struct model_input_row *row = &model_inputs[number];
+    const struct model_input_row row = model_input_row(&model->attributes, number);
     cJSON *input = cJSON_CreateObject();
-    bool known = (in->present >> number) & 1u;
-    cJSON_AddStringToObject(input, "name", row->name);
-    cJSON_AddStringToObject(input, "unit", row->unit);
-    cJSON_AddStringToObject(input, "what", row->text);
+    bool known = (in->present >> number) & 1u, own = number >= INPUT_COUNT;
+    cJSON_AddStringToObject(input, "name", row.name);
+    cJSON_AddStringToObject(input, "unit", row.unit);
+    cJSON_AddStringToObject(input, "what", row.text);
     if (known)
         add_micro(input, "value", in->input_micro[number]);
     else
         cJSON_AddNullToObject(input, "value");
     if (origin->zone == NULL) {
-        cJSON_AddStringToObject(input, "state", known ? "always known" : "never heard of");
+        cJSON_AddStringToObject(input, "state",
+                                !known ? "never heard of"
+                                : own  ? "stated by the model"
+                                       : "always known");
         return input;
     }
     bool old = origin->until_ms != 0 && origin->until_ms <= in->now_ms;
-    cJSON_AddStringToObject(input, "state", known ? "current" : old ? "too old" : "too little known");
-    cJSON_AddStringToObject(input, "zone", origin->zone);
+    cJSON_AddStringToObject(input, "state",
+                            known && own && old ? "too old: stated by the model"
+                            : known             ? "current"
+                            : old               ? "too old"
+                                                : "too little known");
+    if (!own || model->attributes.row[number - INPUT_COUNT].of_zone)
+        cJSON_AddStringToObject(input, "zone", origin->zone);
     add_number(input, "observed_ms", origin->time_ms);
     add_number(input, "age_ms", in->now_ms - origin->time_ms);
     if (origin->until_ms != 0)
@@ -58,17 +67,17 @@ static cJSON *input_of(enum model_input number, const struct price_inputs *in, c
 }
 
 /* What a factor looks at: one input of a curve, several of a formula, none of a table. */
-static void add_inputs(cJSON *step, const struct model_factor *factor, const struct price_inputs *in,
-                       const struct input_origin origin[INPUT_COUNT])
+static void add_inputs(cJSON *step, const struct model *model, const struct model_factor *factor,
+                       const struct price_inputs *in, const struct input_origin origin[INPUT_SLOTS])
 {
     cJSON *inputs = cJSON_AddArrayToObject(step, "inputs");
-    for (unsigned i = 0; i < INPUT_COUNT; i++)
+    for (unsigned i = 0; i < INPUT_SLOTS; i++)
         if ((factor->reads >> i) & 1u)
-            cJSON_AddItemToArray(inputs, input_of((enum model_input)i, in, &origin[i]));
+            cJSON_AddItemToArray(inputs, input_of(model, (enum model_input)i, in, &origin[i]));
 }
 
 static cJSON *steps_of(const struct model *model, const struct explain *explain, const struct price_inputs *in,
-                       const struct input_origin origin[INPUT_COUNT])
+                       const struct input_origin origin[INPUT_SLOTS])
 {
     cJSON *steps = cJSON_CreateArray();
     for (uint32_t i = 0; i < explain->count; i++) {
@@ -81,7 +90,7 @@ static cJSON *steps_of(const struct model *model, const struct explain *explain,
             cJSON_AddStringToObject(item, "name", factor->name);
             add_micro(item, "times", step->times_micro);
             cJSON_AddStringToObject(item, "kind", model_form_key(factor->form));
-            add_inputs(item, factor, in, origin);
+            add_inputs(item, model, factor, in, origin);
         }
         (void)snprintf(amount, sizeof amount, "%" PRId64 ".%06d", step->minor, (int)step->micro);
         cJSON_AddStringToObject(item, "amount_minor", amount);
@@ -137,7 +146,7 @@ static cJSON *explain_cell(struct worker *worker, struct partition *partition, u
         return ask_refusal("no_price", "the product has no price of its own in this zone");
     const struct model *model = &worker->models->model[number];
     int64_t as_of = state_priced_ms(partition->state, product, worker->tick_ms);
-    struct input_origin origin[INPUT_COUNT] = { { NULL, 0, 0 } };
+    struct input_origin origin[INPUT_SLOTS] = { { NULL, 0, 0 } };
     struct price_inputs in;
     struct explain explain;
     if (!reprice_look(worker, partition, cell, model, as_of, origin, &in) ||

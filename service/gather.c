@@ -1,6 +1,7 @@
 /* gather.c - the inputs of a cell's price, out of committed records. Time is the batch's tick.
  *
- *   the zone           weather, date, level, distance: the same for all its cells, gathered once
+ *   the zone           weather, date, level, distance, its attributes: the same for all its cells, gathered once
+ *   the product        its attributes: the same for all its cells
  *   the cell around    demand, promotion, competitors where the cell itself has none: the same for all cells directly within it
  *   the cell           supply, its own demand, rates, money */
 #include "service/gather.h"
@@ -170,6 +171,48 @@ static const struct gathering *around_hear(const struct partition *partition, ui
     return around->said;
 }
 
+/* ---- attributes ------------------------------------------------------------------------------------------------------ */
+
+/* False: these do not say it, or said it too long ago. */
+static bool hear_attribute(const struct attributes_said *said, const char *zone, const struct model_attribute *row,
+                           enum model_input input, struct gathering *g)
+{
+    int64_t micro, end = row->age_s > 0 ? said->time_ms + (int64_t)row->age_s * 1000 : 0;
+    if (!attributes_find(said, row->bare, &micro))
+        return false;
+    if (g->origin == NULL || g->origin[input].zone == NULL) /* should all be too old, the nearest is told */
+        origin(g, input, zone, said->time_ms, end);
+    if (end != 0 && end <= g->in.now_ms)
+        return false;
+    origin(g, input, zone, said->time_ms, end);
+    present(g, input, clamp_i64(micro, row->low, row->high));
+    if (end != 0)
+        expires(g, end);
+    return true;
+}
+
+static void hear_product(const struct product_record *record, const struct model *model, struct gathering *g)
+{
+    for (uint32_t i = 0; i < model->attributes.count; i++)
+        if (!model->attributes.row[i].of_zone)
+            (void)hear_attribute(&record->attributes, "", &model->attributes.row[i], attribute_input(i), g);
+}
+
+/* The nearest zone around that says it and is not too old. */
+static void hear_place(const struct worker *worker, const struct place *place, const struct model *model,
+                       struct gathering *g)
+{
+    for (uint32_t i = 0; i < model->attributes.count; i++) {
+        bool heard = !model->attributes.row[i].of_zone;
+        for (uint32_t level = 0; level <= place->chain_count && !heard; level++) {
+            if (place->record[level] == STATE_NONE)
+                continue;
+            const struct zone_record *zone = state_at(worker->common, POOL_ZONES, place->record[level]);
+            heard = hear_attribute(&zone->attributes, zone->name, &model->attributes.row[i], attribute_input(i), g);
+        }
+    }
+}
+
 static void take_said(struct gathering *g, const struct gathering *said)
 {
     for (uint64_t left = said->in.present; left != 0; left &= left - 1) {
@@ -178,6 +221,29 @@ static void take_said(struct gathering *g, const struct gathering *said)
     }
     g->moving = g->moving || said->moving;
     expires(g, said->expires_ms);
+}
+
+/* What the product of a cell says, and last the values that the model states for what nobody said. */
+static void gather_attributes(const struct partition *partition, uint32_t cell, const struct model *model,
+                              struct commons *commons, struct gathering *g)
+{
+    if (model->attributes.count == 0)
+        return;
+    uint32_t product = state_owner(partition->state, POOL_CELLS, cell);
+    const struct product_record *record =
+        product == STATE_NONE ? NULL : state_at(partition->state, POOL_PRODUCTS, product);
+    if (record != NULL && commons == NULL) {
+        hear_product(record, model, g);
+    } else if (record != NULL) {
+        struct commons_product *known = &commons->product;
+        if (known->record != record || known->model != model) {
+            *known = (struct commons_product){ .record = record, .model = model, .said.expires_ms = INT64_MAX };
+            known->said.in.now_ms = g->in.now_ms;
+            hear_product(record, model, &known->said);
+        }
+        take_said(g, &known->said);
+    }
+    model_state_attributes(model, &g->in);
 }
 
 static void gather_heard(const struct partition *partition, uint32_t cell, const struct model *model,
@@ -290,6 +356,7 @@ static void gather_zone(const struct worker *worker, const struct place *place, 
     gather_weather(worker, place, model, g);
     gather_calendar(worker, place, model, g);
     gather_place(worker, place, model, g);
+    hear_place(worker, place, model, g);
 }
 
 /* The same, gathered once for all products. Zones share places in this memory: the last one that came there has it. */
@@ -371,6 +438,7 @@ static void gather_cell(const struct partition *partition, uint32_t cell, uint32
     g->in.reference = record->reference;
     g->in.reference_ms = record->reference_ms;
     gather_heard(partition, cell, model, commons, g);
+    gather_attributes(partition, cell, model, commons, g);
     gather_supply(record, model, g);
     gather_rates(record, model, g);
     gather_money(g, model);
@@ -407,12 +475,13 @@ void commons_begin(struct worker *worker)
     worker->commons->round++;
     worker->commons->memory.model = NULL;
     worker->commons->around.cell = STATE_NONE;
+    worker->commons->product.record = NULL;
 }
 
 /* ---- for somebody who asks ---------------------------------------------------------------------------------------------- */
 
 bool reprice_look(const struct worker *worker, const struct partition *partition, uint32_t cell,
-                  const struct model *model, int64_t now_ms, struct input_origin origins[INPUT_COUNT],
+                  const struct model *model, int64_t now_ms, struct input_origin origins[INPUT_SLOTS],
                   struct price_inputs *ret)
 {
     uint32_t priced = cell_priced(partition, cell);

@@ -14,7 +14,7 @@ struct gathering { /* inputs as they are collected, and until when they stay wha
     bool moving;                 /* something changes by itself with time */
     bool all;                    /* inputs that no factor looks at, too */
     uint16_t currency;           /* ISO number, of the list price: amounts in any other say nothing about it */
-    struct input_origin *origin; /* NULL, or filled for somebody who asks why [INPUT_COUNT] */
+    struct input_origin *origin; /* NULL, or filled for somebody who asks why [INPUT_SLOTS] */
 };
 
 /* What many cells have in common, computed once. It belongs to one round: one tick, and the models and zones in force. Whoever asks why
@@ -29,6 +29,11 @@ struct commons {
         uint16_t currency;
         struct gathering said[HEARD_COUNT];
     } around;
+    struct commons_product {                 /* what is the same in all cells of the product that is being priced */
+        const struct product_record *record; /* NULL = nothing yet */
+        const struct model *model;
+        struct gathering said;
+    } product;
     struct commons_zone {
         uint64_t round; /* in which it was gathered */
         const struct model *model;

@@ -313,7 +313,7 @@ static void end_texts(enum state_pool pool, union any_record *record)
 #define END(text) (text)[sizeof(text) - 1] = '\0'
     switch (pool) {
     case POOL_PRODUCTS:
-        END(record->product.sku), END(record->product.category), END(record->product.title);
+        END(record->product.sku), END(record->product.category), END(record->product.title), END(record->product.attributes.names);
         break;
     case POOL_CELLS:
         END(record->cell.zone);
@@ -333,7 +333,7 @@ static void end_texts(enum state_pool pool, union any_record *record)
     case POOL_SOURCES:
         break;
     default:
-        END(record->zone.name), END(record->zone.parent), END(record->zone.region);
+        END(record->zone.name), END(record->zone.parent), END(record->zone.region), END(record->zone.attributes.names);
         break;
     }
 #undef END

@@ -48,6 +48,16 @@ static void add_micro(struct line *line, int64_t micro)
         add(line, ".%06" PRIu64, size % MICRO);
 }
 
+static void add_attributes(struct line *line, const struct signal *signal)
+{
+    add(line, "{");
+    for (int64_t i = 0; i < signal->attributes.count; i++) {
+        add(line, "%s\"%s\":", i > 0 ? "," : "", signal->attributes.name[i]); /* names hold nothing to escape */
+        add_micro(line, signal->attributes.micro[i]);
+    }
+    add(line, "}");
+}
+
 static void add_value(struct line *line, const struct signal_row *row, const struct signal *signal)
 {
     const char *member = (const char *)signal + row->offset;
@@ -70,6 +80,7 @@ static void add_value(struct line *line, const struct signal_row *row, const str
         word = choice_at(row->choices, (int)number, &bytes);
         add(line, "\"%.*s\"", (int)bytes, word);
         break;
+    case FIELD_ATTRIBUTES: add_attributes(line, signal); break;
     case FIELD_CUSTOMER:
     case FIELD_CONSENT:
     case FIELD_WORDS: assert(false); /* the table gives them to no product or common part */

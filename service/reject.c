@@ -112,6 +112,13 @@ static bool put_value(struct writer *writer, const struct signal *signal, const 
         put(writer, "\"%.*s\"", (int)bytes, word);
         return true;
     }
+    case FIELD_ATTRIBUTES:
+        for (int64_t i = 0; i < signal->attributes.count; i++) {
+            put(writer, "%s\"%s\":", i > 0 ? "," : "{", signal->attributes.name[i]);
+            put_micro(writer, signal->attributes.micro[i]);
+        }
+        put(writer, "%s}", signal->attributes.count > 0 ? "" : "{");
+        return true;
     case FIELD_SWITCH:
     case FIELD_CUSTOMER:
     case FIELD_CONSENT:

@@ -49,7 +49,8 @@ enum field_kind {
     FIELD_CHOICE,   /* one of the words in the text column's brackets, kept as its index */
     FIELD_CURRENCY, /* ISO 4217 letters */
     FIELD_CONSENT,  /* object of kind -> true, false or an object that says more; kept as two bit sets and notes */
-    FIELD_WORDS     /* array of at most TERMS_SEGMENTS_MAX texts, or objects that say more */
+    FIELD_WORDS,    /* array of at most TERMS_SEGMENTS_MAX texts, or objects that say more */
+    FIELD_ATTRIBUTES /* object of at most ATTRIBUTES_MAX names -> number in micro; true and false are 1 and 0 */
 };
 
 #define CHOICES_EVENT "view|search|cart|order|return"   /* order of enum demand_event */
@@ -118,7 +119,8 @@ struct consent_note { /* of one kind */
     X("gpc",                gpc,              FIELD_SWITCH,   T(customer),                               0,                                 PART_CUSTOMER, 0, 1,                "switch",     "Global Privacy Control of the customer's browser: true is an opt-out, false says nothing", "")  \
     X("repeated",           again,            FIELD_SWITCH,   T(demand),                                 0,                                 0, 0,            1,                "switch",     "true: this visit did so before, as the sender knows; left out or false: the service finds out by the session", "")  \
     X("tier_until",         tier_until_ms,    FIELD_TIME,     T(customer),                               0,                                 PART_CUSTOMER, 0, INT64_C(4102444800000), "time", "the tier holds until; left out: attribute_age_max_s", "")  \
-    X("party",              party,            FIELD_CHOICE,   T(customer),                               0,                                 PART_CUSTOMER, 0, 0,                "choice",     "whose word tier, spend and segments are: the customer's own, the shop's, a partner's, others'; the last two need consent to partner too; left out: first", CHOICES_PARTY)
+    X("party",              party,            FIELD_CHOICE,   T(customer),                               0,                                 PART_CUSTOMER, 0, 0,                "choice",     "whose word tier, spend and segments are: the customer's own, the shop's, a partner's, others'; the last two need consent to partner too; left out: first", CHOICES_PARTY)  \
+    X("attributes",         attributes,       FIELD_ATTRIBUTES, T(product)|T(zone),                      0,                                 PART_PRODUCT|PART_COMMON, -INPUT_LARGE, INPUT_LARGE, "numbers",    "numbers by name that models may read, all there are; left out: as before", "")
 
 struct signal {
     enum signal_type type;
@@ -140,6 +142,7 @@ struct signal {
         int64_t  until_ms[TERMS_SEGMENTS_MAX]; /* 0 = not said */
         uint8_t  party[TERMS_SEGMENTS_MAX];    /* enum data_party + 1; 0 = as the signal says */
     } segments;
+    struct { int64_t count, micro[ATTRIBUTES_MAX]; char name[ATTRIBUTES_MAX][ATTRIBUTE_NAME_MAX]; } attributes;
     const void *lock;          /* nor a field: of a lock that is asked for, a struct wire_lock, as aligned as bytes are (service/wire.h) */
     bool     repeated;         /* not a field: found by the gateway (service/repeats.h), travels in the head of the product part */
 };
@@ -198,7 +201,8 @@ static inline bool signal_has(const struct signal *signal, enum signal_field fie
     X(rate_limited,       REJECT, "this producer has sent as many signals as producer_signals_per_s allows: send it again later") \
     X(sensitive,          REJECT, "a receipt of a sensitive category (sensitive_categories): dropped at the door") \
     X(no_token,           REJECT, "over HTTP, who speaks for a customer shows a token of the role shop") \
-    X(zone_widened,       NOTE,   "the product's model keeps this for a wider zone (zone_levels): it holds in all of that, in place of what was said of it before")
+    X(zone_widened,       NOTE,   "the product's model keeps this for a wider zone (zone_levels): it holds in all of that, in place of what was said of it before") \
+    X(bad_attribute,      REJECT, "no name of an attribute, or one that no price may rest on")
 
 #define SIGNAL_REASON_ENUM_(name, class, text) REASON_##name,
 enum signal_reason { SIGNAL_REASONS(SIGNAL_REASON_ENUM_) REASON_COUNT };

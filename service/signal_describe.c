@@ -80,6 +80,12 @@ static void value_write(FILE *out, const struct signal_row *row)
         (void)fprintf(out, "object: ");
         choices_write(out, row->choices);
         break;
+    case FIELD_ATTRIBUTES:
+        (void)fprintf(out, "object of at most %u names, each with a number ", ATTRIBUTES_MAX);
+        micro_write(out, row->low);
+        (void)fprintf(out, " to ");
+        micro_write(out, row->high);
+        break;
     case FIELD_WORDS:
         (void)fprintf(out, "list of at most %u texts, ", TERMS_SEGMENTS_MAX);
         range_write(out, row);

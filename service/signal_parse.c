@@ -346,6 +346,52 @@ static enum signal_reason take_words(const struct signal_row *row, const cJSON *
     return REASON_none;
 }
 
+static enum signal_reason take_attribute(const struct signal_row *row, const cJSON *value, const char *pointer,
+                                         int64_t *ret, struct fault *fault)
+{
+    if (cJSON_IsBool(value)) {
+        *ret = cJSON_IsTrue(value) ? MICRO : 0;
+        return REASON_none;
+    }
+    if (!cJSON_IsNumber(value))
+        return REFUSE(fault, pointer, wrong_type, "must be a number, true or false");
+    double micro = value->valuedouble * (double)MICRO;
+    if (!(micro >= (double)row->low && micro <= (double)row->high))
+        return REFUSE(fault, pointer, out_of_range, "must be from %g to %g", (double)row->low / (double)MICRO,
+                      (double)row->high / (double)MICRO);
+    *ret = llrint(micro);
+    return REASON_none;
+}
+
+static enum signal_reason take_attributes(const struct signal_row *row, const cJSON *value, const char *pointer,
+                                          struct signal *ret, struct fault *fault)
+{
+    if (!cJSON_IsObject(value))
+        return REFUSE(fault, pointer, wrong_type, "must be an object of names, each with a number");
+    int64_t count = 0;
+    size_t bytes = 0;
+    for (const cJSON *child = value->child; child != NULL; child = child->next, count++) {
+        char place[POINTER_BYTES + 32], inner[POINTER_BYTES];
+        if (count >= ATTRIBUTES_MAX)
+            return REFUSE(fault, pointer, too_long, "at most %u of them", ATTRIBUTES_MAX);
+        pointer_of(child->string, inner);
+        (void)snprintf(place, sizeof place, "%.31s%s", pointer, inner);
+        const char *why = attribute_name_fault(child->string);
+        if (why != NULL)
+            return REFUSE(fault, place, bad_attribute, "%s", why);
+        bytes += strlen(child->string) + 1;
+        if (bytes > ATTRIBUTE_NAMES_BYTES)
+            return REFUSE(fault, pointer, too_long, "their names have at most %u bytes together, one more for each counted",
+                          ATTRIBUTE_NAMES_BYTES);
+        memcpy(ret->attributes.name[count], child->string, strlen(child->string) + 1);
+        enum signal_reason reason = take_attribute(row, child, place, &ret->attributes.micro[count], fault);
+        if (reason != REASON_none)
+            return reason;
+    }
+    ret->attributes.count = count;
+    return REASON_none;
+}
+
 enum signal_reason signal_take(enum signal_field field, const cJSON *value, const struct signal_rules *rules,
                                const char *pointer, struct signal *ret, struct fault *fault)
 {
@@ -365,6 +411,7 @@ enum signal_reason signal_take(enum signal_field field, const cJSON *value, cons
     case FIELD_CURRENCY: reason = take_currency(value, pointer, ret, fault); break;
     case FIELD_CONSENT: reason = take_consent(row, value, rules, pointer, ret, fault); break;
     case FIELD_WORDS: reason = take_words(row, value, pointer, ret, fault); break;
+    case FIELD_ATTRIBUTES: reason = take_attributes(row, value, pointer, ret, fault); break;
     }
     if (reason == REASON_none)
         ret->present |= UINT64_C(1) << field;

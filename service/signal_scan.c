@@ -196,7 +196,8 @@ static bool take_value(struct cursor *cursor, const struct signal_row *row, stru
     case FIELD_CHOICE: return take_word(cursor, row, ret);
     case FIELD_SWITCH:
     case FIELD_CONSENT:
-    case FIELD_WORDS: break;
+    case FIELD_WORDS:
+    case FIELD_ATTRIBUTES: break;
     }
     return false;
 }

@@ -2,7 +2,7 @@
  *
  *   begin(batch) -> touch(record) saves its old image, then change it -> commit: applied = batch   (one word)
  *
- * File       DATA_DIR/state/pNN.v9, or common.wK.v9 for the zones that every worker keeps for itself. Mode 0600, never mapped into
+ * File       DATA_DIR/state/pNN.v10, or common.wK.v10 for the zones that every worker keeps for itself. Mode 0600, never mapped into
  *            readers. The kernel keeps the pages when a process dies; the boot id in the header tells when it could not.
  * Invariant  journal.batch == applied + 1: a batch was open, its images undo it. journal.batch == applied: it is whole.
  * Crash      state_open() undoes an open batch. Indexes, free lists, lists of owners and deadlines lie in the file and are journalled like
@@ -22,8 +22,8 @@
 #include <stdint.h>
 
 #define STATE_MAGIC  UINT64_C(0x5453544C41495231)
-#define STATE_LAYOUT  9u /* of the files */
-#define STATE_RECORDS 5u /* of the records, as Redis holds them */
+#define STATE_LAYOUT  10u /* of the files */
+#define STATE_RECORDS 6u /* of the records, as Redis holds them */
 #define STATE_NONE   UINT32_MAX
 #define STATE_BLOCK  64u /* records that share one word of "changed since" */
 
@@ -44,6 +44,7 @@ struct product_record {
     char     title[96];
     uint8_t  unit, tax;           /* as in rialto_product_line */
     uint8_t  seller[SELLER_BYTES];         /* keyed hash of whose product it is, never all zeros; zeros: nobody's in particular */
+    struct attributes_said attributes;
 };
 
 #define COMPETITORS_MAX 4u
@@ -143,6 +144,7 @@ struct zone_record {
     int64_t  zone_time_ms;
     int64_t  weather_time_ms, weather_until_ms; /* until 0 = the model's age limit */
     int64_t  weather_micro[WEATHER_READINGS];
+    struct attributes_said attributes;
 };
 
 struct source_record { /* who numbers his signals: what came with this number or a lower one was counted */

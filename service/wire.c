@@ -1,11 +1,13 @@
 /* wire.c - parts of signals to bytes and back.
  *
  * What a field looks like depends on its kind: numbers are 8 bytes, texts carry their terminator, a consent is two
- * bytes and a note (a number, two texts) for each kind that is given, words are { text, number, byte } one after the other. The encoder writes what the parser checked; the decoder checks again,
+ * bytes and a note (a number, two texts) for each kind that is given, words are { text, number, byte } one after the other, attributes are
+ * { number, text }. The encoder writes what the parser checked; the decoder checks again,
  * because a worker would rather drop a message than believe it. */
 #include "service/wire.h"
 #include "service/signal_rows.h"
 
+#include "pricing/attributes.h"
 #include "pricing/money.h"
 
 #include <assert.h>
@@ -104,6 +106,19 @@ static size_t put_consent(const struct signal *signal, uint8_t *to)
     return bytes;
 }
 
+/* Each: its number, its name with its terminator. */
+static size_t put_attributes(const struct signal *signal, uint8_t *to)
+{
+    size_t bytes = 0;
+    for (int64_t i = 0; i < signal->attributes.count; i++) {
+        size_t name = strlen(signal->attributes.name[i]) + 1;
+        memcpy(to + bytes, &signal->attributes.micro[i], sizeof(int64_t));
+        memcpy(to + bytes + sizeof(int64_t), signal->attributes.name[i], name);
+        bytes += sizeof(int64_t) + name;
+    }
+    return bytes;
+}
+
 static size_t put_value(const struct signal *signal, const struct signal_row *row, uint8_t *to)
 {
     const char *member = (const char *)signal + row->offset;
@@ -122,6 +137,7 @@ static size_t put_value(const struct signal *signal, const struct signal_row *ro
     case FIELD_CHOICE: bytes = sizeof(int64_t); break;
     case FIELD_CONSENT: return put_consent(signal, to);
     case FIELD_WORDS: return put_words(signal, to);
+    case FIELD_ATTRIBUTES: return put_attributes(signal, to);
     }
     memcpy(to, member, bytes);
     return bytes;
@@ -280,6 +296,33 @@ static bool get_words(const struct signal_row *row, const uint8_t *from, size_t 
     return true;
 }
 
+static bool get_attributes(const struct signal_row *row, const uint8_t *from, size_t bytes, struct signal *ret)
+{
+    int64_t count = 0;
+    size_t names = 0;
+    for (size_t at = 0; at < bytes; count++) {
+        if (count >= ATTRIBUTES_MAX || bytes - at <= sizeof(int64_t))
+            return false;
+        memcpy(&ret->attributes.micro[count], from + at, sizeof(int64_t));
+        at += sizeof(int64_t);
+        const uint8_t *end = memchr(from + at, 0, bytes - at);
+        size_t length = end == NULL ? SIZE_MAX : (size_t)(end - (from + at));
+        if (length >= ATTRIBUTE_NAME_MAX)
+            return false;
+        memcpy(ret->attributes.name[count], from + at, length + 1);
+        at += length + 1;
+        names += length + 1;
+        bool known = names > ATTRIBUTE_NAMES_BYTES;
+        for (int64_t i = 0; i < count; i++)
+            known = known || strcmp(ret->attributes.name[i], ret->attributes.name[count]) == 0;
+        int64_t micro = ret->attributes.micro[count];
+        if (known || micro < row->low || micro > row->high || attribute_name_fault(ret->attributes.name[count]) != NULL)
+            return false;
+    }
+    ret->attributes.count = count;
+    return true;
+}
+
 static bool get_value(const struct signal_row *row, const uint8_t *from, size_t bytes, struct signal *ret)
 {
     char *to = (char *)ret + row->offset;
@@ -297,6 +340,7 @@ static bool get_value(const struct signal_row *row, const uint8_t *from, size_t 
     case FIELD_CHOICE: return get_number(row, from, bytes, to);
     case FIELD_CONSENT: return get_consent(row, from, bytes, ret);
     case FIELD_WORDS: return get_words(row, from, bytes, ret);
+    case FIELD_ATTRIBUTES: return get_attributes(row, from, bytes, ret);
     }
     return false;
 }

@@ -235,6 +235,8 @@ enum signal_reason apply_demand_part(struct worker *worker, struct partition *pa
                                      const struct planned *planned);
 enum signal_reason apply_common_part(struct worker *worker, const struct signal *signal);
 enum signal_reason apply_customer_part(struct worker *worker, struct partition *partition, const struct signal *signal);
+/* attributes_take - what a signal says of a product's or zone's attributes, unless something newer is known. apply_common.c */
+void attributes_take(struct attributes_said *said, const struct signal *signal);
 int64_t customer_due_ms(const struct worker *worker, const struct customer_record *record); /* 0 = never */
 int64_t offer_due_ms(const struct offer_record *record);
 void apply_customer_timer(struct worker *worker, struct partition *partition, uint32_t index);
@@ -298,7 +300,7 @@ struct input_origin {      /* where the value of an input comes from */
 /* gather.c: reprice_look - the inputs of a cell as they were at now_ms, for somebody who asks why or what if; changes nothing.
  * `origins` may be NULL. False: it has no list price. */
 bool reprice_look(const struct worker *worker, const struct partition *partition, uint32_t cell,
-                  const struct model *model, int64_t now_ms, struct input_origin origins[INPUT_COUNT],
+                  const struct model *model, int64_t now_ms, struct input_origin origins[INPUT_SLOTS],
                   struct price_inputs *ret);
 
 /* ask.c: the answer to a question of the gateway's, as JSON text to be freed; NULL: it takes longer (diff.h). Changes

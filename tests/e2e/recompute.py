@@ -26,7 +26,7 @@ import zoneinfo
 from decimal import ROUND_FLOOR, Context, Decimal, localcontext
 from pathlib import Path
 
-from recompute_factors import DAY_MS, MICRO, Factor, Place, Schedule, category_rank, clamp, curve_at, half_even, micro, points
+from recompute_factors import DAY_MS, MICRO, RANGES, Factor, Place, Schedule, category_rank, clamp, curve_at, half_even, micro, points
 
 BOUND = 2**48 - 1
 INT64_MAX = 2**63 - 1
@@ -204,7 +204,10 @@ class Model:
         self.min_events = micro(demand.get("min_events", 10))
         usual = dict(zip(EVENTS, (Decimal("0.1"), Decimal("0.1"), Decimal("0.5"), 1, 0)))
         self.weights = {event: micro(w) for event, w in {**usual, **demand.get("weights", {})}.items()}
-        self.factors = [Factor(f, self.schedule.calendars) for f in m["factors"]]
+        self.attributes = {name: {key: span_s(v) * 1000 if key == "age_limit" else v if key == "unit" else micro(v) for key, v in row.items()}
+                           for name, row in m.get("attributes", {}).items()}
+        ranges = {**RANGES, **{name: (row["from"], row["to"]) for name, row in self.attributes.items()}}
+        self.factors = [Factor(f, self.schedule.calendars, ranges) for f in m["factors"]]
         self.personal = m.get("personal", [])
         guard = m.get("guardrails", {})
         self.floor_part = micro(guard.get("floor", Decimal("0.5")))
@@ -301,6 +304,7 @@ class Zones:
     def __init__(self, geohash_lengths=(3, 5), path_depths=(1, 2, 3)):
         self.lengths, self.depths = sorted(geohash_lengths), sorted(path_depths)
         self.parent, self.offset_ms, self.times, self.weather, self.position = {}, {}, {}, {}, {}
+        self.attributes = {}  # zone -> time, {name: micro}
         self.known = {}  # zone -> what is around it, until a parent is declared
 
     def cut(self, name):
@@ -372,6 +376,7 @@ class Cell:
 class Product:
     def __init__(self):
         self.category = None
+        self.attributes = 0, {}  # time, {name: micro}
         self.cells = {}
 
     def cell(self, zone):
@@ -607,10 +612,18 @@ class World:
         if self.superseded(cell, "product", time):
             return "superseded"
         product.category = category
+        product.attributes = self.attributes_said(product.attributes, row, time)
         cell.facts = row["list"], row.get("cost"), row["currency"]
         cell.promotion = (micro(row["promotion"]), row.get("until")) if "promotion" in row else None
         self.open_zones(sku)
         return None
+
+    @staticmethod
+    def attributes_said(known, row, time):
+        """An object says all attributes there are; without one, and late, things stay as they are."""
+        if "attributes" not in row or time < known[0]:
+            return known
+        return time, {name: micro(int(value)) if isinstance(value, bool) else micro(value) for name, value in row["attributes"].items()}
 
     def known(self, row):
         """(product, model, zones from the cell's own outwards) of a signal about a product, or a reason."""
@@ -706,6 +719,7 @@ class World:
             self.zones.offset_ms[zone] = row["utc_offset_min"] * 60000
         if "lat" in row:
             self.zones.position[zone] = row["lat"], row["lon"]
+        self.zones.attributes[zone] = self.attributes_said(self.zones.attributes.get(zone, (0, {})), row, time)
         return None
 
     def apply_weather(self, row, time):
@@ -899,7 +913,18 @@ class World:
         around = self.zones.around(zone)
         found["zone_level"] = (len(around) - 1) * MICRO
         found["distance_km"] = self.distance(model, next((self.zones.position[z] for z in around if z in self.zones.position), None))
+        for name, row in model.attributes.items():
+            found[name] = self.attribute(product, around, name, row, now)
         return {name: value for name, value in found.items() if value is not None}
+
+    def attribute(self, product, around, name, row, now):
+        """Of the product, or of the nearest zone that says it; too old or never said: as the model states, or None."""
+        of, bare = name.split(".")
+        said = [product.attributes] if of == "product" else [self.zones.attributes[z] for z in around if z in self.zones.attributes]
+        for time, values in said:
+            if bare in values and ("age_limit" not in row or time + row["age_limit"] > now):
+                return clamp(values[bare], row["from"], row["to"])
+        return row.get("missing")
 
     def local_ms(self, model, zone, now):
         offset = next((self.zones.offset_ms[z] for z in self.zones.around(zone) if z in self.zones.offset_ms), 0)

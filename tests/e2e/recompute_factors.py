@@ -115,7 +115,7 @@ def clearing_worth(units_nano, customers):
 
 # ---- formulas ----------------------------------------------------------------------------------------------------------------
 
-TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d+)?)|([A-Za-z_]\w*)|(<=|>=|==|!=|[-+*/<>(),]))")
+TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d+)?)|((?:(?:product|zone)\.)?[A-Za-z_]\w*)|(<=|>=|==|!=|[-+*/<>(),]))")
 
 
 class Missing(Exception):
@@ -125,7 +125,9 @@ class Missing(Exception):
 class Formula:
     """Computed while it is read, as a calculator does; once for each set of inputs."""
 
-    def __init__(self, text):
+    def __init__(self, text, ranges):
+        """ranges: of the inputs in the table, and of the attributes that the model declares."""
+        self.ranges = ranges
         self.tokens, at = [], 0
         while text[at:].strip():
             found = TOKEN.match(text, at)
@@ -134,10 +136,10 @@ class Formula:
 
     def value(self, inputs):
         """(nano, rough: exp, log or pow took part)"""
-        names = set(self.tokens) & set(RANGES)
+        names = set(self.tokens) & set(self.ranges)
         spared = {self.tokens[i + 2] for i, t in enumerate(self.tokens) if t in ("default", "known")}
         bare = {t for i, t in enumerate(self.tokens) if t in names and not (i >= 2 and self.tokens[i - 2] in ("default", "known"))}
-        assert spared <= set(RANGES), spared
+        assert spared <= set(self.ranges), spared
         if bare - set(inputs):
             raise Missing
         self.inputs, self.at = inputs, 0
@@ -200,7 +202,7 @@ class Formula:
         return value
 
     def of_input(self, name):
-        return clamp(self.inputs[name], *RANGES[name]) * 1000
+        return clamp(self.inputs[name], *self.ranges[name]) * 1000
 
     def single(self):
         if self.take("-"):
@@ -213,7 +215,7 @@ class Formula:
         self.at += 1
         if word[0].isdigit():
             return int(Decimal(word) * NANO)
-        if word in RANGES:
+        if word in self.ranges:
             return self.of_input(word)
         assert self.take("(")
         if word in ("known", "default"):
@@ -277,7 +279,7 @@ class Place:
 
 
 class Factor:
-    def __init__(self, row, calendars):
+    def __init__(self, row, calendars, ranges):
         self.row, self.name = row, row["name"]
         self.missing = micro(row.get("missing", 1))
         self.form = next(f for f in ("curve", "steps", "categories", "zones", "cases", "expression", "markup", "clearing") if f in row)
@@ -285,12 +287,12 @@ class Factor:
         if self.form in ("curve", "steps"):
             self.points = points(row[self.form])
         elif self.form == "cases":
-            self.conditions = [Formula(case["if"]) for case in row["cases"]]
+            self.conditions = [Formula(case["if"], ranges) for case in row["cases"]]
         elif self.form == "expression":
-            self.formula = Formula(row["expression"])
+            self.formula = Formula(row["expression"], ranges)
         elif self.form == "clearing":
             customers = row["clearing"]["customers_per_day"]
-            self.formula = Formula(customers) if isinstance(customers, str) else None
+            self.formula = Formula(customers, ranges) if isinstance(customers, str) else None
 
     def is_open(self, local_ms):
         day, minute = local_ms // DAY_MS, local_ms % DAY_MS // 60000

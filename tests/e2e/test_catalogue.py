@@ -6,7 +6,9 @@ from rialto_test import *
 
 MODEL = simple_model(
     model="shop", scope={"categories": ["food/*"], "currencies": ["EUR"]}, group="shop", zone_levels=2,
-    factors=[{"name": "stock", "input": "available", "steps": [[0, 1.2], [10, 1.1], [50, 1]]},
+    attributes={"product.weight_kg": {"from": 0, "to": 50, "missing": 1, "age_limit": "3d"}, "zone.size_m2": {"from": 0, "to": 1000, "age_limit": "3d"}},
+    factors=[{"name": "weight", "expression": "1 + 0.01 * product.weight_kg"}, {"name": "size", "input": "zone.size_m2", "curve": [[0, 1.1], [1000, 0.9]]},
+             {"name": "stock", "input": "available", "steps": [[0, 1.2], [10, 1.1], [50, 1]]},
              {"name": "sun", "input": "temperature_c", "curve": [[0, 1], [30, 1.1]]},
              {"name": "promotion", "input": "promotion", "curve": [[0.1, 0.1], [1, 1]]}])
 ZONES = ["", "de", "de/south", "de/north", "fr"]
@@ -18,6 +20,8 @@ def shop(random_):
     now = int(time.time() * 1000)
     said = [{"type": "zone", "zone": "de", "region": "EU", "utc_offset_min": 60, "currency": "EUR", "lat": 48.137154, "lon": 11.576124},
             {"type": "zone", "zone": "fr", "parent": "de"}]
+    said[:0] = [{"type": "zone", "zone": zone, "attributes": {"size_m2": size, "footfall": 3}, "time": now - age}
+                for zone, size, age in (("de", 50, 2 * 86400000), ("fr", 200.5, 4 * 86400000), ("de/south", 900, 86400000))]
     said += [{"type": "weather", "zone": zone, "temperature_c": random_.randrange(-50, 300) / 10, "humidity": 0.5} for zone in ("", "de", "fr")]
     for i in range(60):
         sku = f"sku {i} \"ü\\"
@@ -26,6 +30,8 @@ def shop(random_):
             for field, value in (("title", f"Größe {i}"), ("cost", 50), ("unit", "kg"), ("tax", "excluded"), ("promotion", 0.8)):
                 if random_.random() < 0.5:
                     line[field] = value
+            if random_.random() < 0.4:
+                line["attributes"] = {"weight_kg": random_.randrange(0, 60000) / 1000, "organic": 1} if random_.random() < 0.8 else {}
             if "promotion" in line and random_.random() < 0.5:
                 line["until"] = now + 86400000
             said.append({k: v for k, v in line.items() if v != "" or k != "zone"})

@@ -586,12 +586,29 @@ def made_up_schedule(dice, start_ms):
             **({"time_zone": zone} if zone else {})}
 
 
+def made_up_attributes(dice):
+    """Some of those that streams say; ages are not multiples of 12 minutes."""
+    known = {"product.weight_kg": {"unit": "kg", "from": 0, "to": 20}, "product.organic": {"from": 0, "to": 1},
+             "zone.size_m2": {"unit": "m^2", "from": 10, "to": 5000}, "zone.floors": {"from": -2, "to": 4}}
+    for row in known.values():
+        if dice.random() < 0.5:
+            row["missing"] = dice.choice((row["from"], row["to"]))
+        if dice.random() < 0.5:
+            row["age_limit"] = dice.choice(("31m", "25h"))
+    return {name: known[name] for name in dice.sample(sorted(known), dice.randrange(len(known) + 1))}
+
+
 def made_up_model(dice, name, currencies, calm, start_ms, **more):
-    sources = dice.sample(sorted(INPUT_RANGES), dice.randrange(2, 6))
+    attributes = made_up_attributes(dice)
+    ranges = {**INPUT_RANGES, **{attribute: (row["from"], row["to"]) for attribute, row in attributes.items()}}
+    sources = dice.sample(sorted(ranges), dice.randrange(2, 6))
     if "demand_pressure" not in sources:
         sources.append("demand_pressure")
-    factors = [factor(s, made_up_points(dice, *INPUT_RANGES[s]), dice.choice(("curve", "curve", "steps"))) for s in sources]
+    factors = [factor(s, made_up_points(dice, *ranges[s]), dice.choice(("curve", "curve", "steps"))) for s in sources]
+    factors += [{"name": f"by-{attribute.split('.')[1][:9]}", "expression": f"0.9 + 0.2 / (1 + abs({attribute} / {row['to']} - {dice.choice(('0.1', '0.75'))}))"}
+                for attribute, row in attributes.items() if dice.random() < 0.5]
     factors += [{"name": f"form{i}", **made_up_form(dice, name)} for i in range(dice.randrange(1, 6))]
+    del factors[12:]  # a model has no more
     dice.shuffle(factors)
     for row in factors:
         if dice.random() < 0.3:
@@ -620,7 +637,7 @@ def made_up_model(dice, name, currencies, calm, start_ms, **more):
     return {
         "model": name, "version": "1", "scope": {"categories": [f"{name}/*"], "currencies": currencies}, "group": f"group-{name}",
         "competitors": True, "schedule": made_up_schedule(dice, start_ms),
-        "zone_levels": dice.randrange(4),
+        "zone_levels": dice.randrange(4), "attributes": attributes,
         "demand": {"half_life": f"{half_life}s", "slow_half_life": f"{half_life * dice.choice((2, 7, 28))}s",
                    "prior_events": dice.choice((0.001, 0.5, 5, 20)), "min_events": dice.choice((0.001, 1, 2.5, 6)),
                    "weights": {e: dice.choice((0, 0.1, 0.333333, 1, 2.5)) for e in recompute.EVENTS}},
@@ -709,7 +726,15 @@ class MadeUp:
         if dice.random() < 0.5:
             row["promotion"] = round(dice.uniform(0.4, 1), 3)
             row.update(self.until())
-        return row
+        return {**row, **self.attributes({"weight_kg": (0, 25), "organic": (0, 1), "unread": (-9, 9)})}
+
+    def attributes(self, ranges):
+        """Nothing is said of them, or all there are, or none at all."""
+        if self.dice.random() < 0.5:
+            return {}
+        some = self.dice.sample(sorted(ranges), self.dice.randrange(len(ranges) + 1))
+        return {"attributes": {name: self.dice.random() < 0.5 if name == "organic" else round(self.dice.uniform(*ranges[name]), self.dice.randrange(7))
+                               for name in some}}
 
     def a_demand(self):
         dice = self.dice
@@ -743,7 +768,8 @@ class MadeUp:
                 "currency": self.kinds[self.skus[sku]][0], **self.zone(), **self.until()}
 
     def a_zone(self):
-        return {"zone": self.dice.choice(ZONES[1:-1]), "utc_offset_min": self.dice.choice((-300, 0, 60, 345, 480))}
+        return {"zone": self.dice.choice(ZONES[1:-1]), "utc_offset_min": self.dice.choice((-300, 0, 60, 345, 480)),
+                **self.attributes({"size_m2": (0, 6000), "floors": (-3, 5)})}
 
     def customer(self):
         return f"c{self.dice.randrange(12)}"

@@ -30,12 +30,13 @@ ELSEWHERE = {  # a line of the block: file, and the words that its check begins 
     "docs/privacy.md: customer id (a pseudonym)": ("tests/e2e/test_docs.py", "docs/privacy.md lists what is stored"),
     "docs/shop.md: build/bin/rialto-shop --cache": ("tests/e2e/test_shop.py", "it shows what is for sale"),
     'docs/signals.md: {"type":"product","sku":"milk-1l"': ("tests/e2e/test_docs.py", "every signal that the pages show is accepted"),
+    'docs/signals.md: {"type":"product","sku":"potatoes-5kg"': ("tests/e2e/test_docs.py", "every signal that the pages show is accepted"),
     "docs/your-shop.md: cp -r examples/my-shop": ("tests/e2e/test_import.py", "docs/your-shop.md as printed"),
     "docs/your-shop.md: build/bin/rialto import --dry-run my-shop/products.csv my-shop/stock.csv": ("tests/e2e/test_import.py", "docs/your-shop.md as printed"),
     "docs/your-shop.md: build/bin/rialto check my-shop": ("tests/e2e/test_import.py", "docs/your-shop.md as printed"),
     "docs/your-shop.md: build/bin/rialto quote - tea-mint-100": ("tests/e2e/test_import.py", "docs/your-shop.md as printed"),
     **{f'docs/recipes.md: "model": "{name}",': ("tests/e2e/test_recipes.py", "each model is good, by itself")
-       for name in ("kinds", "surge", "umbrellas", "happy-hour", "clearing", "meeting", "loyalty")},
+       for name in ("kinds", "surge", "umbrellas", "happy-hour", "clearing", "meeting", "loyalty", "heavy")},
 }
 
 

@@ -26,7 +26,7 @@ static void check_prices(const struct model *model)
                                        .published = lists[i],
                                        .published_list = lists[i],
                                        .now_ms = 3600000 };
-            for (int k = 0; k < INPUT_COUNT; k++)
+            for (unsigned k = 0; k < INPUT_SLOTS; k++)
                 in.input_micro[k] = x;
             struct price_result result;
             if (model_price(model, &in, &result) != RIALTO_OK)

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static int64_t input[INPUT_COUNT];
+static int64_t input[INPUT_SLOTS];
 static struct expression program;
 static struct expression_fault fault;
 
@@ -16,7 +16,8 @@ static double value_of(const char *text, uint64_t present)
 {
     int64_t nano = -1;
     memset(&program, 0, sizeof program);
-    cr_assert(expression_compile(text, WANT_RATIO, &program, &fault), "%s: %zu: %s", text, fault.at, fault.reason);
+    cr_assert(expression_compile(text, WANT_RATIO, NULL, &program, &fault), "%s: %zu: %s", text, fault.at,
+              fault.reason);
     if (!expression_value(&program, input, present, &nano))
         return NAN;
     cr_assert(nano >= program.low && nano <= program.high, "%s: %ld is outside its range", text, (long)nano);
@@ -109,7 +110,7 @@ Test(expression, is_refused_with_place_and_reason)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         memset(&program, 0, sizeof program);
-        cr_expect(!expression_compile(rows[i].text, WANT_RATIO, &program, &fault), "accepted: %s", rows[i].text);
+        cr_expect(!expression_compile(rows[i].text, WANT_RATIO, NULL, &program, &fault), "accepted: %s", rows[i].text);
         cr_expect_eq(fault.at, rows[i].at, "%s: %zu: %s", rows[i].text, fault.at, fault.reason);
         cr_expect_eq(strncmp(fault.reason, rows[i].reason, strlen(rows[i].reason)), 0, "%s: %s", rows[i].text,
                      fault.reason);
@@ -122,17 +123,17 @@ Test(expression, has_limits_that_are_said)
     for (int i = 0; i < 40; i++)
         strcat(text, "(");
     strcat(text, "1");
-    cr_expect(!expression_compile(text, WANT_RATIO, &(struct expression){ .count = 0 }, &fault));
+    cr_expect(!expression_compile(text, WANT_RATIO, NULL, &(struct expression){ .count = 0 }, &fault));
     cr_expect_str_eq(fault.reason, "nested more than 32 deep");
     strcpy(text, "1");
     for (int i = 0; i < 60; i++)
         strcat(text, "+1");
-    cr_expect(!expression_compile(text, WANT_RATIO, &(struct expression){ .count = 0 }, &fault));
+    cr_expect(!expression_compile(text, WANT_RATIO, NULL, &(struct expression){ .count = 0 }, &fault));
     cr_expect_str_eq(fault.reason, "too long: at most 96 steps and 24 values at once");
     for (int i = 0; i < 30; i++)
         memcpy(text + 3 * i, "1+(", 4);
     strcat(text, "1");
-    cr_expect(!expression_compile(text, WANT_RATIO, &(struct expression){ .count = 0 }, &fault));
+    cr_expect(!expression_compile(text, WANT_RATIO, NULL, &(struct expression){ .count = 0 }, &fault));
 }
 
 /* Goal: exp and log agree with libm to what nano.h promises, over their whole range. */
@@ -192,7 +193,7 @@ Test(expression, values_stay_within_the_proved_range)
         char text[1024];
         random_formula(&seed, 3, text, sizeof text);
         memset(&program, 0, sizeof program);
-        if (strlen(text) > EXPRESSION_BYTES_MAX || !expression_compile(text, WANT_RATIO, &program, &fault))
+        if (strlen(text) > EXPRESSION_BYTES_MAX || !expression_compile(text, WANT_RATIO, NULL, &program, &fault))
             continue;
         compiled++;
         for (int k = 0; k < 8; k++) {

@@ -182,11 +182,12 @@ static void check_quotes(struct model_set *set, const struct price_result *r, in
 static void hear(const struct model *m, struct price_inputs *in, struct demand *demand, uint64_t *dice)
 {
     in->present = random_next(dice) | random_next(dice);
-    for (unsigned i = 0; i < INPUT_COUNT; i++)
-        in->input_micro[i] =
-            random_between(dice, 0, 15) == 0
-                ? any_number(dice)
-                : random_between(dice, 0, model_inputs[i].high > 100 * MICRO ? 100 * MICRO : model_inputs[i].high);
+    for (unsigned i = 0; i < INPUT_SLOTS; i++) {
+        int64_t high = i < INPUT_COUNT ? model_inputs[i].high : INPUT_LARGE;
+        in->input_micro[i] = random_between(dice, 0, 15) == 0
+                                 ? any_number(dice)
+                                 : random_between(dice, 0, high > 100 * MICRO ? 100 * MICRO : high);
+    }
     for (int64_t events = random_between(dice, 0, 3); events > 0; events--) {
         enum demand_event event = (enum demand_event)random_between(dice, 0, 4);
         int64_t quantity = random_between(dice, 0, 9) == 0 ? any_number(dice) : MICRO;
@@ -220,7 +221,7 @@ static void check_alike(const struct model *m, const struct price_inputs *in, st
                         uint64_t *dice, const struct made_up *text)
 {
     struct price_inputs near = *in;
-    for (unsigned i = 0; i < INPUT_COUNT; i++)
+    for (unsigned i = 0; i < INPUT_SLOTS; i++)
         if (random_between(dice, 0, 7) == 0)
             near.input_micro[i] ^= random_between(dice, 0, 3) * (MICRO / 4);
     if (random_between(dice, 0, 3) == 0)

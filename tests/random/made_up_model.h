@@ -82,6 +82,9 @@ static const char *const MADE_UP_FORMULAS[] = {
     "1 * list * list * list * list / max(cost, 0.000001)",
     "-1 * list * competitor_ratio * distance_km / max(0.000000001, humidity)",
     "log(max(available_ratio, 0.000000001)) / log(A + B)",
+    "1 + A * (product.weight_kg - 20) / 10",
+    "pow(max(product.weight_kg / zone.size_m2, 0.01), B) * if(known(zone.level), 1 + C, 1)",
+    "1 + A * default(zone.level, -3) / zone.size_m2",
 };
 #define MADE_UP_COUNT(array) ((int64_t)(sizeof(array) / sizeof(array)[0]))
 
@@ -114,12 +117,15 @@ static void made_up_points(struct made_up *m, int64_t low, int64_t high)
 
 static void made_up_curve(struct made_up *m)
 {
-    enum model_input input = (enum model_input)made_up_pick(m, 0, INPUT_COUNT - 1);
-    int64_t low = model_inputs[input].low, high = model_inputs[input].high;
+    static const char *const ATTRIBUTES[] = { "product.weight_kg", "zone.size_m2", "zone.level" };
+    int64_t input = made_up_pick(m, 0, INPUT_COUNT + MADE_UP_COUNT(ATTRIBUTES) - 1);
+    bool own = input >= INPUT_COUNT;
+    const char *name = own ? ATTRIBUTES[input - INPUT_COUNT] : model_inputs[input].name;
+    int64_t low = own ? 0 : model_inputs[input].low, high = own ? 100 * MICRO : model_inputs[input].high;
     if (high > 100 * MICRO && !made_up_once_in(m, 10))
         high = 100 * MICRO;
     low = low < -20 * MICRO ? -20 * MICRO : low;
-    made_up_say(m, "\"input\":\"%s\",\"%s\":", model_inputs[input].name, made_up_once_in(m, 3) ? "steps" : "curve");
+    made_up_say(m, "\"input\":\"%s\",\"%s\":", name, made_up_once_in(m, 3) ? "steps" : "curve");
     made_up_points(m, low, high);
 }
 
@@ -282,7 +288,11 @@ static size_t made_up_model(struct made_up *m, uint64_t *dice)
     made_up_say(m, "},\"demand\":{\"half_life\":\"%" PRId64 "s\",\"slow_half_life\":\"%" PRId64 "s\",\"prior_events\":",
                 half_life, half_life * made_up_pick(m, 2, 50));
     made_up_micro(m, made_up_pick(m, 1000, 20 * MICRO));
-    made_up_say(m, ",\"min_events\":%" PRId64 "},\"factors\":[", made_up_pick(m, 0, 5));
+    made_up_say(m,
+                ",\"min_events\":%" PRId64 "},\"attributes\":{\"product.weight_kg\":{\"from\":0,\"to\":1000000000},"
+                "\"zone.size_m2\":{\"from\":0.000001,\"to\":5000,\"missing\":100},"
+                "\"zone.level\":{\"from\":-5,\"to\":5,\"age_limit\":\"1h\"}},\"factors\":[",
+                made_up_pick(m, 0, 5));
     int64_t factors = made_up_once_in(m, 6) ? made_up_pick(m, 0, MODEL_FACTORS_MAX) : made_up_pick(m, 0, 5);
     for (int64_t i = 0; i < factors; i++)
         made_up_factor(m, i);

@@ -31,6 +31,9 @@ static const char *const SIGNALS[] = {
     "mm_h\":0.25,"
     "\"until\":\"2026-01-02T00:00:00Z\"}",
     "{\"type\":\"competitor\",\"sku\":\"A\",\"competitor\":\"X\",\"amount\":1,\"currency\":\"JPY\"}",
+    "{\"type\":\"product\",\"sku\":\"B\",\"list\":1,\"currency\":\"EUR\",\"attributes\":{\"weight_kg\":-0.000001,"
+    "\"a2345678901234567890123456789_1\":1000000000,\"organic\":true}}",
+    "{\"type\":\"zone\",\"zone\":\"w\",\"attributes\":{}}",
 };
 #define SIGNAL_COUNT (sizeof SIGNALS / sizeof SIGNALS[0])
 

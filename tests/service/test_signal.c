@@ -208,6 +208,38 @@ Test(signal, wrong_types_of_values_are_named)
               REASON_too_long, "/segments" });
 }
 
+/* Goal: attributes are numbers under good names, eight at most; a name that stands for people is refused with its place. */
+Test(signal, attributes_are_numbers_with_names)
+{
+#define ZONE   "{\"type\":\"zone\",\"zone\":\"x\",\"attributes\":"
+#define THIRTY "012345678901234567890123456789"
+    REFUSED({ ZONE "5}", REASON_wrong_type, "/attributes" }, { ZONE "[1]}", REASON_wrong_type, "/attributes" },
+            { ZONE "{\"size\":\"5\"}}", REASON_wrong_type, "/attributes/size" },
+            { ZONE "{\"size\":null}}", REASON_wrong_type, "/attributes/size" },
+            { ZONE "{\"size\":1000000000.000001}}", REASON_out_of_range, "/attributes/size" },
+            { ZONE "{\"size\":-1e300}}", REASON_out_of_range, "/attributes/size" },
+            { ZONE "{\"Size\":1}}", REASON_bad_attribute, "/attributes/Size" },
+            { ZONE "{\"2nd\":1}}", REASON_bad_attribute, "/attributes/2nd" },
+            { ZONE "{\"\":1}}", REASON_bad_attribute, "/attributes/" },
+            { ZONE "{\"a/b\":1}}", REASON_bad_attribute, "/attributes/a~1b" },
+            { ZONE "{\"mean_age\":1}}", REASON_bad_attribute, "/attributes/mean_age" },
+            { ZONE "{\"religion\":1}}", REASON_bad_attribute, "/attributes/religion" },
+            { ZONE "{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1}}", REASON_too_long,
+              "/attributes" },
+            { ZONE "{\"a" THIRTY "\":1,\"b" THIRTY "\":1,\"c" THIRTY "\":1,\"d\":1}}", REASON_too_long,
+              "/attributes" });
+    struct signal signal = good(ZONE "{\"size_m2\":0.0000015,\"open\":true,\"shut\":false,\"most\":1e9}}");
+    cr_expect_eq(signal.attributes.count, 4);
+    cr_expect_str_eq(signal.attributes.name[3], "most");
+    cr_expect_eq(signal.attributes.micro[0], 2, "half to even of 1.5");
+    cr_expect(signal.attributes.micro[1] == MICRO && signal.attributes.micro[2] == 0);
+    cr_expect_eq(signal.attributes.micro[3], 1000000000 * MICRO);
+    signal = good(ZONE "{\"a" THIRTY "\":1,\"b" THIRTY "\":1,\"c" THIRTY "\":1}}");
+    cr_expect_eq(signal.attributes.count, 3, "96 bytes with their ends");
+#undef THIRTY
+#undef ZONE
+}
+
 /* Goal: an amount is an exact integer of minor units, or refused; never rounded. */
 Test(signal, amounts_are_integers_of_minor_units)
 {

@@ -42,6 +42,9 @@ static const char *const SIGNALS[] = {
     "\"from\":1,\"until\":2}",
     "{\"type\":\"receipt\",\"customer\":\"C1\",\"amount\":5,\"currency\":\"EUR\"}",
     "{\"type\":\"forget\",\"customer\":\"C1\"}",
+    "{\"type\":\"product\",\"sku\":\"A\",\"list\":1,\"currency\":\"EUR\",\"attributes\":{\"weight_kg\":-0.5,\"organic\":true,\"c\":3}}",
+    "{\"type\":\"zone\",\"zone\":\"x\",\"attributes\":{\"size_m2\":1000000000}}",
+    "{\"type\":\"zone\",\"zone\":\"x\",\"attributes\":{}}",
     "{\"type\":\"demand\",\"sku\":\"A\",\"event\":\"view\",\"customer\":\"SECRET-C1\",\"session\":\"SECRET-VISIT\","
     "\"seller\":\"S\"}",
 };
@@ -172,6 +175,11 @@ Test(wire, the_largest_record_fits)
         memset(largest.consent.note[i].source, 'z', CONSENT_SOURCE_MAX - 1);
         memset(largest.consent.note[i].text, 'z', CONSENT_TEXT_MAX - 1);
     }
+    largest.attributes.count = ATTRIBUTES_MAX;
+    for (uint32_t i = 0; i < ATTRIBUTES_MAX; i++) {
+        memset(largest.attributes.name[i], 'z', ATTRIBUTE_NAMES_BYTES / ATTRIBUTES_MAX - 1);
+        largest.attributes.name[i][1] = (char)('a' + i);
+    }
     size_t at = 0, size = wire_record_encode(&largest, PART_PRODUCT, 0, 0, 0, 0, bytes);
     cr_expect_leq(size, WIRE_RECORD_MAX);
     cr_expect(wire_record_decode(bytes, size, &at, &head, &got));
@@ -243,6 +251,9 @@ static void expect_sane(const struct wire_record *head, const struct signal *sig
             cr_assert(signal_has(signal, (enum signal_field)i), "%s is missing", row->pointer);
     }
     cr_assert_leq(signal->segments.count, TERMS_SEGMENTS_MAX);
+    cr_assert_leq(signal->attributes.count, ATTRIBUTES_MAX);
+    for (int64_t i = 0; i < signal->attributes.count; i++)
+        cr_assert_null(attribute_name_fault(signal->attributes.name[i]));
     for (uint32_t i = 0; i < signal->segments.count; i++) {
         cr_assert_not_null(memchr(signal->segments.word[i], 0, RIALTO_NAME_MAX));
         cr_assert(signal->segments.party[i] <= PARTY_THIRD + 1 && signal->segments.until_ms[i] >= 0);
