@@ -140,6 +140,7 @@ static void note_answer(struct import *import, const cJSON *answer)
 
 struct seen {
     uint32_t row;
+    char *text; /* all that the row says; in the same memory as the key */
     char key[];
 };
 
@@ -154,27 +155,42 @@ static void forget_seen(struct import *import)
     import->seen = NULL;
 }
 
-/* One of two rows about the same thing would silently win: which of them is meant, the table does not say. */
-static bool is_new(struct import *import, uint32_t row, const cJSON *signal)
+static struct seen *seen_make(uint32_t row, const char *key, const cJSON *signal)
+{
+    char *text = cJSON_PrintUnformatted(signal);
+    size_t key_bytes = strlen(key) + 1, text_bytes = text != NULL ? strlen(text) + 1 : 0;
+    struct seen *seen = text != NULL ? malloc(sizeof *seen + key_bytes + text_bytes) : NULL;
+    if (seen != NULL) {
+        seen->row = row;
+        seen->text = seen->key + key_bytes;
+        memcpy(seen->key, key, key_bytes);
+        memcpy(seen->text, text, text_bytes);
+    }
+    free(text);
+    return seen;
+}
+
+/* One of two rows about the same thing would silently win: which of them is meant, the table does not say. Rows that say the same are
+ * fine: an export of articles by shop has one for each shop. */
+static bool is_clear(struct import *import, uint32_t row, const cJSON *signal)
 {
     char key[IMPORT_KEY_MAX], why[FAULT_REASON_MAX];
     enum signal_field field;
     if (!import_key(signal, key, &field))
         return true;
-    struct seen *seen = malloc(sizeof *seen + strlen(key) + 1);
-    struct seen **found = NULL;
-    if (seen != NULL) {
-        seen->row = row;
-        memcpy(seen->key, key, strlen(key) + 1);
-        found = tsearch(seen, &import->seen, by_key);
-    }
+    struct seen *seen = seen_make(row, key, signal);
+    struct seen **found = seen != NULL ? tsearch(seen, &import->seen, by_key) : NULL;
     if (found != NULL && *found == seen)
         return true;
-    (void)snprintf(why, sizeof why, found == NULL ? "out of memory" : "stands in row %" PRIu32 " already: which holds?",
-                   found != NULL ? (*found)->row : 0);
+    bool same = found != NULL && strcmp((*found)->text, seen->text) == 0;
+    if (!same && found != NULL)
+        (void)snprintf(why, sizeof why, "stands in row %" PRIu32 " already, with other values: which hold?",
+                       (*found)->row);
+    if (!same)
+        tell_fault(import, row, import->sheet.column[field], signal_row_name(field),
+                   found != NULL ? why : "out of memory");
     free(seen);
-    tell_fault(import, row, import->sheet.column[field], signal_row_name(field), why);
-    return false;
+    return same;
 }
 
 /* ---- rows ---------------------------------------------------------------------------------------------------- */
@@ -217,7 +233,7 @@ static bool on_row(void *user, uint32_t number, uint32_t count, char *const cell
         return true;
     import->rows++;
     cJSON *signal = import_row(&import->sheet, &import->rules, number, count, cell, tell_fault, import);
-    if (signal != NULL && !is_new(import, number, signal)) {
+    if (signal != NULL && !is_clear(import, number, signal)) {
         cJSON_Delete(signal);
         signal = NULL;
     }
@@ -320,6 +336,8 @@ static void print_result(const struct import *import, const char *outcome)
     if (import->bad_rows > 0)
         printf(" in %" PRIu64 " row%s", import->bad_rows, plural(import->bad_rows));
     if (strcmp(outcome, "sent") != 0) {
+        if (import->header_bad)
+            printf(" (rialto import --columns %s lists the fields)", import->kind->name);
         printf(": %s", outcome);
         if (import->options->skip_bad && import->options->dry_run && !import->header_bad)
             printf(", %" PRIu64 " would be", import->rows - import->bad_rows);

@@ -128,7 +128,7 @@ static void add_price(cJSON *answer, const struct cell_record *record, const str
     cJSON_AddStringToObject(answer, "list_zone", priced->zone);
     if (cost >= 0)
         add_number(answer, "cost", cost);
-    add_number(answer, "floor", record->floor);
+    add_number(answer, "floor", model_personal_floor(model, record->published, record->floor, record->ceiling)); /* as in the line */
     add_number(answer, "ceiling", record->ceiling);
     add_number(answer, "ending_step", model->ending_step > 0 ? model->ending_step : 1);
     add_number(answer, "ending_less", model->ending_less);

@@ -182,6 +182,15 @@ with Service(models=MODELS, products_max=8192, cells_max=32768, customers_max=81
             equal(walk_personal(e, Fraction(walk(e, models))), e["amount"])
             equal((e["amount"], status), (quote.amount, 0), e["sku"])
 
+    @check("a model that caps how far neighbours' prices may lie apart is explained as well: rides")
+    def _():
+        service.accept(product("ride", 210, category="rides/standard"), {"type": "supply", "sku": "ride", "available": 3, "zone": "gh:u281z"})
+        for zone, who in (("", None), ("gh:u281z", None), ("gh:u281z", "anna")):
+            [e] = explained(*([who] if who else ["-"]), "ride", *(("--zone", zone) if zone else ()))
+            status, quote = library.quote("ride", zone=zone or None, customer=who)
+            equal((status, e["zone"], e["amount"], e["floor"], e["ceiling"]), (0, zone, quote.amount, quote.floor, quote.ceiling))
+            require(quote.floor == half_even(Fraction(85, 100) * quote.baseline + Fraction(1, 2)) > 0.8 * 210, f"{quote.floor} {quote.baseline}")  # not the model's own floor
+
     @check("asked between two computations, it explains the price that stands: time moves inputs, not yet prices")
     def _():
         for _ in range(5):
