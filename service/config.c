@@ -226,6 +226,8 @@ static enum rialto_status check_sensitive_categories(const char *value, const st
 #define check_redis_password_file check_none
 #define check_group               check_none
 #define check_http_tokens_file    check_none
+#define check_http_certificate_file check_none
+#define check_http_key_file         check_none
 
 static const struct text_row {
     const char *key, *value, *unit, *text;
@@ -470,6 +472,9 @@ static enum rialto_status relations_check(const struct config *config, struct fa
                              "needs a redis_url: the redis-server that rialtod runs itself is behind a private socket");
     if (config->redis_user[0] != '\0' && config->redis_password_file[0] == '\0')
         return finish_refuse(fault, "redis_user", "needs a redis_password_file");
+    if ((config->http_certificate_file[0] == '\0') != (config->http_key_file[0] == '\0'))
+        return finish_refuse(fault, config->http_key_file[0] == '\0' ? "http_certificate_file" : "http_key_file",
+                             "certificate and key belong together: http_certificate_file and http_key_file");
     if (config->restart_backoff_max_ms < config->restart_backoff_ms)
         return finish_refuse(fault, "restart_backoff_max_ms", "may not be less than restart_backoff_ms");
     if (config->cells_max < config->products_max)

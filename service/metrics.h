@@ -127,7 +127,9 @@
     X(restore_records_all,         GAUGE,   "records","records there were to get back; 0 while Redis does not say how many it holds") \
     X(redis_loaded_permille,       GAUGE,   "permille","of its data that Redis has read, while it is loading and this process waits for it") \
     X(audit_total,                 COUNTER, "lines",  "lines written to the audit log") \
-    X(audit_failed_total,          COUNTER, "lines",  "lines that could not be written to it")
+    X(audit_failed_total,          COUNTER, "lines",  "lines that could not be written to it") \
+    X(http_certificates_total,     COUNTER, "times",  "times that the HTTP door took up its certificate: at its start, and whenever the files had changed") \
+    X(http_certificates_refused_total, COUNTER, "times", "times that changed files of it could not be used: the one before stays")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

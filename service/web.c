@@ -6,7 +6,6 @@
 #include "service/nng_reaper.h"
 #include "service/roles.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,7 +20,8 @@
 #define DRAIN_MS         3000
 #define CLOSE_LIMIT_S    2
 #define HTTP_TOO_LARGE   413 /* its name in libmicrohttpd changed */
-#define ADDRESS_TEXT_MAX 64u
+/* TLS 1.2 and 1.3, no others; GnuTLS's NORMAL has no weak cipher in it. */
+#define TLS_PRIORITIES   "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE"
 
 const struct route web_routes[] = {
     { "GET", "/v1/quotes/*", ROLE_NONE, web_quote_one },
@@ -195,6 +195,7 @@ static enum MHD_Result handle(void *user, struct MHD_Connection *connection, con
 /* libmicrohttpd knows silence, not slowness: a client that sends a byte a second would hold its connection for ever. */
 struct guest {
     int fd;
+    uint32_t certificate;     /* web.certificate when it came */
     _Atomic int64_t since_ms; /* when the connection, or its present request, began */
     struct guest *next, **link;
 };
@@ -205,7 +206,7 @@ static struct guest *guests;
 static void guest_came(void *user, struct MHD_Connection *connection, void **socket_context,
                        enum MHD_ConnectionNotificationCode code)
 {
-    (void)user;
+    const struct web *web = user;
     (void)pthread_mutex_lock(&guests_lock);
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         struct guest *guest = calloc(1, sizeof *guest);
@@ -213,6 +214,7 @@ static void guest_came(void *user, struct MHD_Connection *connection, void **soc
         *socket_context = guest;
         if (guest != NULL && info != NULL) {
             guest->fd = info->connect_fd;
+            guest->certificate = atomic_load(&web->certificate);
             atomic_store(&guest->since_ms, mono_ms());
             guest->next = guests;
             guest->link = &guests;
@@ -233,10 +235,22 @@ static void guest_came(void *user, struct MHD_Connection *connection, void **soc
     (void)pthread_mutex_unlock(&guests_lock);
 }
 
-static void guest_since(struct MHD_Connection *connection, int64_t since_ms)
+static struct guest *guest_of(struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    struct guest *guest = info != NULL ? info->socket_context : NULL;
+    return info != NULL ? info->socket_context : NULL;
+}
+
+bool exchange_is_leaving(const struct exchange *exchange)
+{
+    const struct guest *guest = guest_of(exchange->connection);
+    return atomic_load(&exchange->web->draining) ||
+           (guest != NULL && guest->certificate != atomic_load(&exchange->web->certificate));
+}
+
+static void guest_since(struct MHD_Connection *connection, int64_t since_ms)
+{
+    struct guest *guest = guest_of(connection);
     if (guest != NULL)
         atomic_store(&guest->since_ms, since_ms);
 }
@@ -279,29 +293,6 @@ static void guests_watch(const struct web *web)
 
 /* ---- the daemon ---------------------------------------------------------------------------------------------------------------- */
 
-/* HOST:PORT of http_listen; the host is a literal IPv4 or [IPv6] address. */
-static bool address_parse(const char *listen, struct sockaddr_storage *ret)
-{
-    char host[ADDRESS_TEXT_MAX];
-    const char *colon = strrchr(listen, ':');
-    memset(ret, 0, sizeof *ret);
-    if (colon == NULL || (size_t)(colon - listen) >= sizeof host)
-        return false;
-    bool six = listen[0] == '[' && colon[-1] == ']';
-    (void)snprintf(host, sizeof host, "%.*s", (int)(colon - listen) - (six ? 2 : 0), listen + (six ? 1 : 0));
-    uint16_t port = htons((uint16_t)strtoul(colon + 1, NULL, 10));
-    if (six) {
-        struct sockaddr_in6 *in6 = (void *)ret;
-        in6->sin6_family = AF_INET6;
-        in6->sin6_port = port;
-        return inet_pton(AF_INET6, host, &in6->sin6_addr) == 1;
-    }
-    struct sockaddr_in *in = (void *)ret;
-    in->sin_family = AF_INET;
-    in->sin_port = port;
-    return inet_pton(AF_INET, host, &in->sin_addr) == 1;
-}
-
 static void daemon_said(void *user, const char *format, va_list arguments)
 {
     char text[256];
@@ -311,36 +302,36 @@ static void daemon_said(void *user, const char *format, va_list arguments)
     log_line(LOG_DEBUG, "HTTP", "%s", text);
 }
 
-static bool daemon_start(struct web *web)
+struct MHD_Daemon *web_daemon_start(struct web *web, int listener, const struct certificate *certificate)
 {
     const struct config *config = web->config;
-    struct sockaddr_storage address;
-    if (!address_parse(config->http_listen, &address)) {
-        log_line(LOG_ERROR, "WEB-ADDRESS", "http_listen=%s is not ADDRESS:PORT", config->http_listen);
-        return false;
-    }
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
-    if (address.ss_family == AF_INET6)
-        flags |= MHD_USE_IPv6;
-    web->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, handle, web, MHD_OPTION_EXTERNAL_LOGGER, daemon_said, NULL, MHD_OPTION_SOCK_ADDR,
-        &address, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_LIMIT, config->http_connections_max,
+    struct MHD_OptionItem tls[] = { { MHD_OPTION_HTTPS_MEM_CERT, 0, NULL },
+                                    { MHD_OPTION_HTTPS_MEM_KEY, 0, NULL },
+                                    { MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES },
+                                    { MHD_OPTION_END, 0, NULL } };
+    if (certificate != NULL) {
+        flags |= MHD_USE_TLS;
+        tls[0].ptr_value = certificate->chain;
+        tls[1].ptr_value = certificate->key;
+    } else {
+        tls[0].option = MHD_OPTION_END;
+    }
+    return MHD_start_daemon(
+        flags, 0, NULL, NULL, handle, web, MHD_OPTION_EXTERNAL_LOGGER, daemon_said, NULL, MHD_OPTION_LISTEN_SOCKET,
+        listener, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_LIMIT, config->http_connections_max,
         MHD_OPTION_CONNECTION_TIMEOUT, (config->http_request_timeout_ms + 999) / 1000,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(2 * HEAD_BYTES_MAX), MHD_OPTION_NOTIFY_CONNECTION, guest_came, web,
-        MHD_OPTION_NOTIFY_COMPLETED, exchange_end, web, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
-        config->http_threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, config->http_threads, MHD_OPTION_END);
-    if (web->daemon == NULL)
-        log_line(LOG_ERROR, "WEB-NOT-LISTENING", "http_listen=%s error=\"%s\"", config->http_listen, strerror(errno));
-    return web->daemon != NULL;
+        MHD_OPTION_NOTIFY_COMPLETED, exchange_end, web, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_ARRAY,
+        tls, config->http_threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, config->http_threads,
+        MHD_OPTION_END);
 }
 
 /* No new connections, answers to those that are under way, then the end. */
 static void daemon_drain(struct web *web)
 {
     atomic_store(&web->draining, true);
-    int listener = MHD_quiesce_daemon(web->daemon);
-    if (listener != -1)
-        (void)close(listener);
+    door_shut(web);
     int64_t limit = mono_ms() + DRAIN_MS;
     while (atomic_load(&web->under_way) > 0 && mono_ms() < limit)
         (void)usleep(20000);
@@ -360,7 +351,7 @@ static bool setup(struct web *web, sigset_t *signals)
     (void)prices_replaced(web); /* without tables yet, quotes say so */
     web->forwarder = forwarder_open(web->config);
     web->historian = historian_open(web);
-    return web->forwarder != NULL && web->historian != NULL && daemon_start(web);
+    return web->forwarder != NULL && web->historian != NULL && door_open(web);
 }
 
 int web_main(const struct config *config)
@@ -371,18 +362,20 @@ int web_main(const struct config *config)
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     bool good = setup(&web, &signals);
     if (good) {
-        log_line(LOG_INFO, "WEB-LISTENING", "http_listen=%s threads=%u", config->http_listen, config->http_threads);
+        log_line(LOG_INFO, "WEB-LISTENING", "http_listen=%s threads=%u tls=%s", config->http_listen,
+                 config->http_threads, config->http_certificate_file[0] != '\0' ? "yes" : "no");
         struct timespec step = { .tv_nsec = WATCH_MS * 1000000 };
-        while (sigtimedwait(&signals, NULL, &step) == -1)
+        while (sigtimedwait(&signals, NULL, &step) == -1) {
             guests_watch(&web);
+            door_watch(&web);
+        }
         daemon_drain(&web);
         log_line(LOG_INFO, "WEB-STOPPING", "under_way=%u", atomic_load(&web.under_way));
     }
     nng_reaper_limit(CLOSE_LIMIT_S, good ? EXIT_SUCCESS : EXIT_FAILURE);
     forwarder_close(web.forwarder); /* answers resume connections: before the daemon's end */
     historian_close(web.historian);
-    if (web.daemon != NULL)
-        MHD_stop_daemon(web.daemon);
+    door_stop(&web);
     rialto_close(web.prices);
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

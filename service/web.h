@@ -26,17 +26,37 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
 
 #define WEB_ID_MAX        64u /* bytes of a request id, with the 0 */
 #define WEB_SKUS_MAX      RIALTO_PAGE_MAX
 #define WEB_RETRY_AFTER_S "1"
+#define WEB_LEAVING_MAX   4u
 
 struct forwarder;
 struct historian;
 
+struct file_mark { /* another one: the file may have changed */
+    dev_t device;
+    ino_t inode;
+    off_t bytes;
+    time_t s;
+    long ns;
+};
+
+struct certificate { /* PEM */
+    char *chain, *key;
+};
+
 struct web {
     const struct config *config;
-    struct MHD_Daemon *daemon;
+    struct MHD_Daemon *daemon;                   /* who takes new connections (web_door.c); main thread */
+    struct MHD_Daemon *leaving[WEB_LEAVING_MAX]; /* those with certificates of before */
+    uint32_t leaving_count;
+    int listener;
+    struct file_mark certificate_mark, key_mark; /* of the files in use, or refused */
+    _Atomic uint32_t certificate;                /* how many there were before this one */
     struct forwarder *forwarder;
     struct historian *historian;
     const struct metrics_file *metrics;
@@ -94,6 +114,20 @@ extern const struct route web_routes[];
  * waiting: its time stands still until the exchange ends. */
 void exchange_progress(struct MHD_Connection *connection);
 void exchange_waits(struct MHD_Connection *connection);
+
+/* exchange_is_leaving - its client shall connect again for the next: we end, or the certificate is another one since it came. */
+bool exchange_is_leaving(const struct exchange *exchange);
+
+/* ---- web_door.c, web.c: listening ------------------------------------------------------------------------------------ */
+
+/* door_open - at http_listen, with the certificate if there is one. False after a log line. door_watch - now and then: has the certificate
+ * changed, have the last clients of one from before gone? door_shut - no new connections. door_stop - the end of all. */
+bool door_open(struct web *web);
+void door_watch(struct web *web);
+void door_shut(struct web *web);
+void door_stop(struct web *web);
+/* web_daemon_start - takes connections of the listening socket, which is its own from then on; NULL: it stays the caller's. */
+struct MHD_Daemon *web_daemon_start(struct web *web, int listener, const struct certificate *certificate);
 
 /* ---- web_text.c: writing answers ---------------------------------------------------------------------------------- */
 

@@ -102,7 +102,7 @@ enum MHD_Result respond(struct exchange *exchange, unsigned status, const char *
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
     if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, exchange->allow);
-    if (atomic_load(&exchange->web->draining))
+    if (exchange_is_leaving(exchange))
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     enum MHD_Result result = MHD_queue_response(exchange->connection, status, response);
     MHD_destroy_response(response);
