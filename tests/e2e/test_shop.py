@@ -92,6 +92,9 @@ with service:
         quote = page(customer="C16422")["cake"]
         equal((quote["amount"], quote["baseline"], quote["rests_on"]), (1211, 1275, ["profile"]))  # 1275 x 0.95 = 1211.25: gold
         equal(ask("GET", "/api/customers/C16422/consent")[1]["consent"]["profile"], True)
+        kept = json.loads(service.cli("export", "--set", f"data_dir={service.data}", "--json", "C16422")[1])["data"]
+        equal([(s["kind"], s["granted"], s["source"], s["text"]) for item in kept if item["name"] == "consent" for s in item["said"]],
+              [("profile", True, "sample-shop", "2026-11-27")])
         consent("C16422", purchases=True)
         quote = page(customer="C16422")["cake"]
         # 4251.60 pounds lie 251.60 of 6000 on the way from 0.96 to 0.95: 1275 x 0.95 x 0.959581 = 1162.29

@@ -21,6 +21,8 @@ static const char *const kinds[] = { "location", "behaviour", "purchases", "prof
 #define KINDS   (sizeof kinds / sizeof kinds[0])
 #define OPT_OUT "opt_out"
 
+#define CONSENT_TEXT "2026-11-27" /* version of what the switches say in shop.js: another one for other words */
+
 static char *file_text(const char *path)
 {
     FILE *file = fopen(path, "re");
@@ -140,6 +142,21 @@ static void tell_permitted(cJSON *signals, cJSON *signal, const cJSON *customer,
     }
 }
 
+/* With each answer goes where it was given, and to which wording: that of the switches. */
+static cJSON *consent_with_note(const cJSON *consent)
+{
+    cJSON *noted = cJSON_CreateObject();
+    const cJSON *kind;
+    cJSON_ArrayForEach(kind, consent)
+    {
+        cJSON *one = cJSON_AddObjectToObject(noted, kind->string);
+        (void)cJSON_AddBoolToObject(one, "granted", cJSON_IsTrue(kind));
+        (void)cJSON_AddStringToObject(one, "source", "sample-shop");
+        (void)cJSON_AddStringToObject(one, "text", CONSENT_TEXT);
+    }
+    return noted;
+}
+
 cJSON *shop_consent_signals(const cJSON *customer, const cJSON *wanted, bool gpc)
 {
     if (!is_consent(wanted) || (wanted->child == NULL && !gpc))
@@ -156,9 +173,8 @@ cJSON *shop_consent_signals(const cJSON *customer, const cJSON *wanted, bool gpc
     if (!leaves)
         tell_permitted(signals, signal, customer, consent);
     if (!leaves && consent->child != NULL)
-        (void)cJSON_AddItemToObject(signal, "consent", consent);
-    else
-        cJSON_Delete(consent);
+        (void)cJSON_AddItemToObject(signal, "consent", consent_with_note(consent));
+    cJSON_Delete(consent);
     return signals;
 }
 
