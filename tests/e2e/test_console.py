@@ -95,6 +95,11 @@ def look_at(service, page):
         has("#kinds", "supply")
         wait_until(lambda: re.search(r"supply\s+\S+\s+2$", text("#kinds"), re.M) and re.search(r"product\s+\S+\s+3$", text("#kinds"), re.M), 20, "the counts")
         has("#tiles", "3\nproducts")
+        page.run("location.reload()")
+        # The first look shows what is counted: a rate takes two.
+        wait_until(lambda: "signals taken" in text("#tiles"), 10, "the tiles")
+        require(page.run("return readings.length") > 1 or "–\nsignals taken a second" in text("#tiles"), text("#tiles"))
+        has("#workers", "there")
 
     @check("a price that moves is listed while one looks, with a way to its reason")
     def _():

@@ -201,16 +201,17 @@ const whole = (value) => Math.round(value).toLocaleString();
 
 function showOverview() {
     const now = readings.at(-1), before = readings[0];
-    if (!now || readings.length < 2)
+    if (!now)
         return;
-    const recent = readings.at(-2);
+    const recent = readings.at(-2); // until there are two, what counts is known and what is a rate is not
+    const aSecond = (name) => recent ? whole(rate(now, recent, name)) : "–";
     const redis = status ? status.workers.filter((w) => w.redis).length : null;
     byId("tiles").replaceChildren(
-        tile("signals taken a second", whole(rate(now, recent, "signals_accepted_total"))),
-        tile("prices changed a second", whole(rate(now, recent, "cells_changed_total"))),
+        tile("signals taken a second", aSecond("signals_accepted_total")),
+        tile("prices changed a second", aSecond("cells_changed_total")),
         tile("signal to price, half / 99 %", `${seconds(quantile(now, before, "signal_to_price_seconds", 0.5))} / ${seconds(quantile(now, before, "signal_to_price_seconds", 0.99))}`),
         tile("acknowledged within, 99 %", seconds(quantile(now, before, "acknowledged_signal_seconds", 0.99))),
-        tile("quotes over HTTP a second", whole(rate(now, recent, "http_quotes_total"))),
+        tile("quotes over HTTP a second", aSecond("http_quotes_total")),
         tile("products", whole(now.sum.get("products") ?? 0)),
         tile("baseline prices", whole(now.sum.get("cells") ?? 0)),
         tile("customers with terms", whole(now.sum.get("customers") ?? 0)),
@@ -219,9 +220,9 @@ function showOverview() {
     const came = [...history.kinds].filter(([, values], i) => i < 3 || values.some((value) => value > 0));
     timeChart("chart-signals", history.times, [...came.map(([kind, values], i) => line(kind, values, i % 6 + 1, { borderDash: i < 6 ? [] : [5, 3] })),
                                                line("rejected", history.rejected, 6, { borderDash: [2, 2] })], { y: { beginAtZero: true } });
-    const rates = [...history.kinds].map(([kind]) => [kind, rate(now, recent, `${kind}_signals_total`), now.sum.get(`${kind}_signals_total`) ?? 0]);
+    const rates = [...history.kinds].map(([kind]) => [kind, recent ? rate(now, recent, `${kind}_signals_total`).toFixed(1) : "–", now.sum.get(`${kind}_signals_total`) ?? 0]);
     fillTable(byId("kinds"), ["kind of signal", ["a second", "number"], ["since the gateway's start", "number"]],
-              rates.filter(([, , all]) => all > 0).map(([kind, now, all]) => [kind, numberCell(now.toFixed(1)), numberCell(whole(all))]));
+              rates.filter(([, , all]) => all > 0).map(([kind, now, all]) => [kind, numberCell(now), numberCell(whole(all))]));
     timeChart("chart-prices", history.times, [line("prices changed", history.changed, 1), line("quotes over HTTP", history.quotes, 3)], { y: { beginAtZero: true } });
     if (status)
         fillTable(byId("workers"), ["worker", "connected", "applied", "in Redis", "waiting", "Redis"],
