@@ -17,6 +17,7 @@ static bool partition_begin(struct worker *worker, struct partition *partition)
     if (state_applied(partition->state) >= worker->batch)
         return false;
     state_begin(partition->state, worker->batch);
+    worker->busy |= UINT64_C(1) << partition->number;
     return true;
 }
 
@@ -165,8 +166,8 @@ static void apply_records(struct worker *worker, const uint8_t *bytes, size_t si
  * the first of the next tick. This batch will not come again: that they are due is committed with it. */
 static void reprice_later(struct worker *worker)
 {
-    for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++) {
-        struct partition *partition = &worker->partition[p];
+    for (uint64_t left = worker->busy; left != 0; left &= left - 1) {
+        struct partition *partition = &worker->partition[__builtin_ctzll(left)];
         metric_add(METRIC_prices_coalesced_total, partition->dirty_count);
         if (partition->dirty_due == partition->dirty_count || !partition_begin(worker, partition))
             continue;
@@ -181,6 +182,8 @@ static void partition_finish(struct worker *worker, struct partition *partition,
 {
     if (price && partition->dirty_count > 0 && partition_begin(worker, partition))
         reprice_dirty(worker, partition);
+    if (partition->dirty_count == 0)
+        worker->busy &= ~(UINT64_C(1) << partition->number);
     if (!state_is_open(partition->state))
         return;
     state_commit(partition->state);
@@ -192,9 +195,8 @@ static void partition_finish(struct worker *worker, struct partition *partition,
 
 static void finish_all(struct worker *worker, bool price)
 {
-    for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++)
-        if (worker->partition[p].state != NULL)
-            partition_finish(worker, &worker->partition[p], price);
+    for (uint64_t left = worker->busy; left != 0; left &= left - 1)
+        partition_finish(worker, &worker->partition[__builtin_ctzll(left)], price);
     if (price)
         worker->priced_ms = worker->tick_ms;
     state_set_tick(worker->common, worker->tick_ms);

@@ -147,8 +147,10 @@ void places_rebuild(struct worker *worker)
             memset(partition->zone_slot, 0, partition->zone_slot_room * sizeof partition->zone_slot[0]);
         /* A partition that has this batch already opened them with it. */
         bool opens = worker->models->zoned && state_applied(partition->state) < worker->batch;
-        if (opens)
+        if (opens) {
             state_begin(partition->state, worker->batch);
+            worker->busy |= UINT64_C(1) << p;
+        }
         for (uint32_t i = 0; i < state_end(partition->state, POOL_PRODUCTS); i++) {
             const struct product_record *product = state_at(partition->state, POOL_PRODUCTS, i);
             if (key_is_none(product->head.key))

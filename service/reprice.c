@@ -10,6 +10,7 @@ void product_dirty(struct partition *partition, uint32_t product)
     if (partition->product[product].dirty)
         return;
     partition->product[product].dirty = true;
+    *partition->busy |= UINT64_C(1) << partition->number;
     partition->dirty[partition->dirty_count++] = product;
 }
 

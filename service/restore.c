@@ -71,6 +71,7 @@ static enum rialto_status open_all(struct restore *restore)
         struct partition *partition = &worker->partition[p];
         bool fresh = false;
         partition->number = p;
+        partition->busy = &worker->busy;
         status = open_state(worker, p, &partition->state, &fresh);
         if (status == RIALTO_OK && !cells_setup(partition))
             status = RIALTO_NO_MEMORY;

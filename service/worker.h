@@ -54,6 +54,7 @@ struct product_extra { /* beside each product record */
 
 struct partition {
     uint32_t number;
+    uint64_t *busy;        /* worker.busy */
     struct state *state;
     struct cell_record   *record;  /* all cell records: state_at(), without a call */
     struct cell_extra    *cell;
@@ -137,6 +138,7 @@ struct worker {
     uint64_t change_due;           /* a record of this batch says so; 0 = none */
     struct state *common;
     struct partition partition[RIALTO_PARTITIONS]; /* only the owned ones are open */
+    uint64_t busy;                 /* bit of each that may have something to commit or to price: most batches touch one or two of 64 */
     struct commons *commons;       /* gather.h */
     uint32_t picture;              /* of zones and models; moves on when what follows from them is to be found anew */
     struct timers due;             /* deadlines that this batch comes to */
