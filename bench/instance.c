@@ -39,9 +39,6 @@ static const char MODEL[] =
 static bool write_model(const struct instance *instance, const char *model)
 {
     char path[128];
-    (void)snprintf(path, sizeof path, "%s/models", instance->folder);
-    if (mkdir(path, 0700) != 0)
-        return false;
     (void)snprintf(path, sizeof path, "%s/models/bench.json", instance->folder);
     FILE *file = fopen(path, "we");
     if (file == NULL)
@@ -50,10 +47,17 @@ static bool write_model(const struct instance *instance, const char *model)
     return fclose(file) == 0 && good;
 }
 
+static bool make_models(const struct instance *instance, const char *model)
+{
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/models", instance->folder);
+    return mkdir(path, 0700) == 0 && write_model(instance, model);
+}
+
 static bool make_folders(struct instance *instance, const char *model)
 {
     return bench_folder("/tmp", "rialto-bench", instance->folder) &&
-           bench_folder("/dev/shm", "rialto-bench", instance->cache) && write_model(instance, model);
+           bench_folder("/dev/shm", "rialto-bench", instance->cache) && make_models(instance, model);
 }
 
 /* ---- life --------------------------------------------------------------------------------------------------------- */
@@ -133,6 +137,11 @@ void instance_stop(struct instance *instance)
     bench_folder_remove(instance->cache);
     bench_folder_remove(instance->folder);
     memset(instance, 0, sizeof *instance);
+}
+
+bool instance_apply(const struct instance *instance, const char *model)
+{
+    return write_model(instance, model) && kill(instance->daemon.pid, SIGHUP) == 0;
 }
 
 bool instance_accept(struct instance *instance, const char *signals, size_t bytes)

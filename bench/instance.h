@@ -37,6 +37,9 @@ bool instance_end(struct instance *instance, bool kill_them);
 bool instance_run(struct instance *instance, uint32_t count, const char *const set[]);
 bool instance_enter(struct instance *instance);
 
+/* instance_apply - another text for its model; what SIGHUP does then is for the caller to wait for. */
+bool instance_apply(const struct instance *instance, const char *model);
+
 /* instance_accept - signals on the request endpoint: true when all of them were accepted. */
 bool instance_accept(struct instance *instance, const char *signals, size_t bytes);
 

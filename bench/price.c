@@ -9,28 +9,38 @@
 
 #define AHEAD          16u
 #define ZONE_GOAL_MS   150.0
+#define CHANGE_GOAL_MS 1000.0
 #define CELLS_GOAL     1e7
 #define SIGNAL_GOAL    3.0 /* times two ping-pongs */
 #define LIST_FIRST     2000u
 #define LINES_PART     (2.0 / 3)
 #define WRITES_SECONDS 0.5
 
-const char PRICE_MODEL[] =
-    "{\"model\":\"bench\",\"version\":\"1\",\"scope\":{\"categories\":[\"bench\"],\"currencies\":[\"EUR\"]},"
-    "\"zone_levels\":2,\"stale_limit\":\"1h\",\"competitors\":true,"
-    "\"demand\":{\"half_life\":\"1d\",\"slow_half_life\":\"14d\",\"prior_events\":5,\"min_events\":0.5},"
-    "\"factors\":["
-    "{\"name\":\"demand\",\"input\":\"demand_pressure\",\"steps\":[[0,0.96],[0.5,0.98],[0.9,1],[1.001,1.04],[50,1.08]]}"
-    ","
-    "{\"name\":\"scarcity\",\"input\":\"available_ratio\",\"curve\":[[0,1.05],[0.25,1.03],[0.5,1]]},"
-    "{\"name\":\"heat\",\"input\":\"temperature_c\",\"curve\":[[-5,1.02],[5,1],[28,1],[34,0.94]]},"
-    "{\"name\":\"rain\",\"input\":\"precipitation_mm_h\",\"steps\":[[0,1],[0.6,1.01],[1.5,1.02]]},"
-    "{\"name\":\"competitor\",\"input\":\"competitor_ratio\",\"curve\":[[0.8,0.95],[1,1],[1.25,1.02]]},"
-    "{\"name\":\"promotion\",\"input\":\"promotion\",\"curve\":[[0.1,0.1],[1,1]]},"
-    "{\"name\":\"storm\",\"expression\":\"1 + clamp(0.005 * (wind_m_s - 8), 0, 0.03)\"},"
-    "{\"name\":\"shop\",\"zones\":{\"c1/s0\":1.02,\"c1/s1\":0.99,\"c1\":1.01}}],"
-    "\"guardrails\":{\"floor\":0.5,\"ceiling\":1.5,\"margin\":0.05,\"largest_step\":{\"of\":0.3,\"per\":\"0s\"},"
-    "\"dead_band\":{\"of\":0.0005,\"settle\":\"1m\"}},\"rounding\":{\"step\":1}}\n";
+/* A model, and what its table of zones says of two shops and of all others. */
+#define MODEL_TEXT(first, second, others)                                                                              \
+    "{\"model\":\"bench\",\"version\":\"1\",\"scope\":{\"categories\":[\"bench\"],\"currencies\":[\"EUR\"]},"          \
+    "\"zone_levels\":2,\"stale_limit\":\"1h\",\"competitors\":true,"                                                   \
+    "\"demand\":{\"half_life\":\"1d\",\"slow_half_life\":\"14d\",\"prior_events\":5,\"min_events\":0.5},"              \
+    "\"factors\":["                                                                                                    \
+    "{\"name\":\"demand\",\"input\":\"demand_pressure\",\"steps\":[[0,0.96],[0.5,0.98],[0.9,1],[1.001,1.04],[50,1.08]]}"\
+    ","                                                                                                                \
+    "{\"name\":\"scarcity\",\"input\":\"available_ratio\",\"curve\":[[0,1.05],[0.25,1.03],[0.5,1]]},"                  \
+    "{\"name\":\"heat\",\"input\":\"temperature_c\",\"curve\":[[-5,1.02],[5,1],[28,1],[34,0.94]]},"                    \
+    "{\"name\":\"rain\",\"input\":\"precipitation_mm_h\",\"steps\":[[0,1],[0.6,1.01],[1.5,1.02]]},"                    \
+    "{\"name\":\"competitor\",\"input\":\"competitor_ratio\",\"curve\":[[0.8,0.95],[1,1],[1.25,1.02]]},"               \
+    "{\"name\":\"promotion\",\"input\":\"promotion\",\"curve\":[[0.1,0.1],[1,1]]},"                                    \
+    "{\"name\":\"storm\",\"expression\":\"1 + clamp(0.005 * (wind_m_s - 8), 0, 0.03)\"},"                              \
+    "{\"name\":\"shop\",\"zones\":{\"c1/s0\":" first ",\"c1/s1\":" second ",\"c1\":" others "}}],"                     \
+    "\"guardrails\":{\"floor\":0.5,\"ceiling\":1.5,\"margin\":0.05,\"largest_step\":{\"of\":0.3,\"per\":\"0s\"},"      \
+    "\"dead_band\":{\"of\":0.0005,\"settle\":\"1m\"}},\"rounding\":{\"step\":1}}\n"
+const char PRICE_MODEL[] = MODEL_TEXT("1.02", "0.99", "1.01");
+const char PRICE_MODEL_CHANGED[] = MODEL_TEXT("1.04", "1.01", "1.03");
+
+static double place_factor(uint32_t shop, bool changed)
+{
+    double factor = shop == 0 ? 1.02 : shop == 1 ? 0.99 : 1.01;
+    return changed ? factor + 0.02 : factor;
+}
 
 /* ---- the catalogue ---------------------------------------------------------------------------------------------- */
 
@@ -100,8 +110,12 @@ double price_expected(uint32_t product, uint32_t shop, unsigned weather, bool or
     double rival = floor(list * 9 / 10) / list;
     double competitor = 0.95 + 0.05 * (rival - 0.8) / 0.2;
     double sky = weather & 1u ? 0.94 * 1.02 * 1.03 : 1;
-    double place = shop == 0 ? 1.02 : shop == 1 ? 0.99 : 1.01;
-    return list * (ordered ? 1.04 : 1) * scarcity * sky * competitor * 0.9 * place;
+    return list * (ordered ? 1.04 : 1) * scarcity * sky * competitor * 0.9 * place_factor(shop, false);
+}
+
+double price_expected_changed(uint32_t product, uint32_t shop, unsigned weather)
+{
+    return price_expected(product, shop, weather, false) / place_factor(shop, false) * place_factor(shop, true);
 }
 
 bool price_is(double expected, int64_t amount)
@@ -131,6 +145,9 @@ static void print_table(const struct price_catalogue *catalogue, const struct pr
     printf("%-46s %12.0f lines/s\n", "random line writes of the memory", f->line_writes_per_s);
     printf("%-46s %12.1f ms        goal %.0f%s\n", "one weather signal, visible in every shop", f->zone_ms,
            ZONE_GOAL_MS, met(f->zone_ms <= ZONE_GOAL_MS));
+    printf("%-46s %12.1f ms        goal %.0f%s\n", "the same prices by other models", f->change_over_ms, CHANGE_GOAL_MS,
+           met(f->change_over_ms <= CHANGE_GOAL_MS));
+    printf("%-46s %12.1f ms\n", "  from the order to apply them", f->change_ms);
     printf("%-46s %12.1f us        goal %.1f%s\n", "one demand signal to its visible price, p50", f->signal_p50_us,
            SIGNAL_GOAL * pingpongs, met(f->signal_p50_us <= SIGNAL_GOAL * pingpongs));
     printf("%-46s %12.1f us\n", "  p99", f->signal_p99_us);
@@ -141,11 +158,11 @@ static void print_table(const struct price_catalogue *catalogue, const struct pr
 static void print_json(const struct price_catalogue *catalogue, const struct price_figures *f)
 {
     printf("{\"bench\":\"price\",\"zone_cells\":%" PRIu64 ",\"cells_per_s\":%.0f,\"cells_calm_per_s\":%.0f,"
-           "\"line_writes_per_s\":%.0f,\"zone_1m_ms\":%.1f,\"signal_to_price_p50_us\":%.1f,"
+           "\"line_writes_per_s\":%.0f,\"zone_1m_ms\":%.1f,\"change_over_1m_ms\":%.1f,\"change_1m_ms\":%.1f,\"signal_to_price_p50_us\":%.1f,"
            "\"signal_to_price_p99_us\":%.1f,\"unix_pingpong_p50_us\":%.1f,\"signals\":%" PRIu64 ",\"wrong\":%" PRIu64
            "}\n",
            (uint64_t)catalogue->products * catalogue->shops, f->cells_per_s, f->cells_calm_per_s, f->line_writes_per_s,
-           f->zone_ms, f->signal_p50_us, f->signal_p99_us, f->pingpong_p50_us, f->signals, f->wrong);
+           f->zone_ms, f->change_over_ms, f->change_ms, f->signal_p50_us, f->signal_p99_us, f->pingpong_p50_us, f->signals, f->wrong);
 }
 
 /* As many lines as the zone has cells, in large pages where the kernel gives them. */

@@ -12,7 +12,8 @@
 #define PRICE_ZONE_CELLS 1000000u /* that a weather signal is about, at most */
 #define PRICE_SHOPS      50u
 
-extern const char PRICE_MODEL[]; /* text of a model file */
+extern const char PRICE_MODEL[];         /* text of a model file */
+extern const char PRICE_MODEL_CHANGED[]; /* the same with other factors for shops: every price there is another one */
 
 struct price_catalogue {
     uint32_t products, shops;
@@ -23,6 +24,8 @@ struct price_figures {
     double cells_calm_per_s; /* time passes, and no price changes */
     double line_writes_per_s;
     double zone_ms;
+    double change_over_ms; /* other models for all prices, as the worker counts it; they are ready beforehand */
+    double change_ms;      /* from SIGHUP until the last line is of the new ones: they are checked and made ready, too */
     double signal_p50_us, signal_p99_us, pingpong_p50_us;
     uint64_t signals;
     uint64_t wrong; /* prices that are not what they should be */
@@ -37,6 +40,8 @@ size_t price_weather_line(unsigned weather, char ret[PRICE_LINE_MAX]);
 
 /* price_expected - the price in a shop, in minor units before rounding. `ordered`: somebody has just ordered the product. */
 double price_expected(uint32_t product, uint32_t shop, unsigned weather, bool ordered);
+/* price_expected_changed - by PRICE_MODEL_CHANGED; nobody has ordered. */
+double price_expected_changed(uint32_t product, uint32_t shop, unsigned weather);
 bool price_is(double expected, int64_t amount); /* rounded to the nearest, either way in the middle */
 
 /* price_cells - a worker's own code in this process: cells per second of CPU time. price_service - a whole service: one weather signal

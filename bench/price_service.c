@@ -1,6 +1,7 @@
 /* price_service.c - a whole service: how long signals take from their sender to the price that any reader sees.
  *
  *   zone    weather in c1 --PUSH, ipc--> gateway --> worker --> a line for each product in each shop; until the last one is there
+ *   change  SIGHUP with another model --> checked, made ready, in force: all prices are another model's, and other ones
  *   signal  an order --PUSH, ipc--> gateway --> worker --> a reader in this process sees the new price. One at a time, with pauses in
  *           which everybody falls asleep; in each pause a byte goes to another process over a Unix socket and comes back */
 #include "bench/instance.h"
@@ -167,14 +168,15 @@ static int64_t baseline(struct service *s, uint32_t product, const char *zone)
     return rialto_quote(s->prices, &request, sku, &quote) == RIALTO_OK ? quote.baseline : -1;
 }
 
-static uint64_t count_wrong(struct service *s, unsigned weather)
+static uint64_t count_wrong(struct service *s, unsigned weather, bool changed)
 {
     uint64_t wrong = 0;
     for (uint32_t shop = 0; shop < s->catalogue->shops; shop++) {
         char zone[16];
         (void)snprintf(zone, sizeof zone, "c1/s%u", shop);
         for (uint32_t i = 0; i < s->catalogue->products; i++)
-            wrong += !price_is(price_expected(i, shop, weather, false), baseline(s, i, zone));
+            wrong += !price_is(changed ? price_expected_changed(i, shop, weather) : price_expected(i, shop, weather, false),
+                               baseline(s, i, zone));
     }
     return wrong;
 }
@@ -209,13 +211,33 @@ static bool measure_zone(struct service *s, struct price_figures *ret)
     for (unsigned i = 0; i < ZONE_ROUNDS && good; i++) {
         good = weather(s, (i + 1) & 1u, &ms[i]);
         if (i + 1 == ZONE_ROUNDS || i == 1)
-            ret->wrong += count_wrong(s, (i + 1) & 1u);
+            ret->wrong += count_wrong(s, (i + 1) & 1u, false);
         good = good && rest(s);
     }
     if (good)
         qsort(ms, ZONE_ROUNDS, sizeof ms[0], by_size);
     ret->zone_ms = good ? ms[ZONE_ROUNDS / 2] : 0;
     return good;
+}
+
+/* ---- other models for all prices ------------------------------------------------------------------------------------------ */
+
+/* The only worker says so when the last line is written. */
+static bool measure_change(struct service *s, struct price_figures *ret)
+{
+    const _Atomic uint64_t *worker = s->instance.metrics->block[METRICS_FIRST_WORKER].word;
+    uint64_t before = atomic_load_explicit(&worker[METRIC_change], memory_order_acquire);
+    int64_t until = mono_ms() + SEEN_MS;
+    double from = clock_seconds();
+    if (!instance_apply(&s->instance, PRICE_MODEL_CHANGED))
+        return false;
+    while (atomic_load_explicit(&worker[METRIC_change], memory_order_acquire) == before && mono_ms() < until)
+        (void)nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
+    ret->change_ms = (clock_seconds() - from) * 1e3;
+    (void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL); /* it says both, one behind the other */
+    ret->change_over_ms = (double)atomic_load_explicit(&worker[METRIC_change_us], memory_order_acquire) / 1e3;
+    ret->wrong += count_wrong(s, ZONE_ROUNDS & 1u, true);
+    return mono_ms() < until && rest(s);
 }
 
 /* ---- one signal at a time ------------------------------------------------------------------------------------------------ */
@@ -262,7 +284,7 @@ bool price_service(const struct price_catalogue *catalogue, const struct bench_o
                    struct price_figures *ret)
 {
     struct service s = { .catalogue = catalogue, .pingpong = -1 };
-    bool good = start(&s) && measure_zone(&s, ret) && measure_signals(&s, options, ret);
+    bool good = start(&s) && measure_zone(&s, ret) && measure_change(&s, ret) && measure_signals(&s, options, ret);
     if (!good) {
         fprintf(stderr, "rialto-bench: the service did not follow its signals\n");
         daemon_print_log(&s.instance.daemon, 8);
