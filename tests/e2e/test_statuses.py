@@ -182,7 +182,7 @@ with Service(models={"shop.json": MODEL}, month_zone="Asia/Shanghai", attribute_
         equal(service.stop(), 0)
         shutil.rmtree(service.data / "state")
         service.start()
-        at(ms("2027-04-30T23:59:50+08:00"))
+        at(ms("2027-04-30T23:50:00+08:00"))
         equal(amount("gina"), 855)
         service.kill()
         service.start()
