@@ -47,6 +47,7 @@
     X(RIALTO_BOUND_MAX,           "largest amount of a cell; mask of floor and ceiling") \
     X(RIALTO_CELL_NEVER_ABOVE,    "cell flags: personal data may not lift the price above the baseline") \
     X(RIALTO_CELL_GUARDED,        "cell flags: a guardrail spoke") \
+    X(RIALTO_CELL_STARTING,       "cell flags: a list price that was kept: its worker is not back yet") \
     X(RIALTO_KIND_LOCATION,       "kind of personal data: location") \
     X(RIALTO_KIND_BEHAVIOUR,      "kind of personal data: views, searches, carts") \
     X(RIALTO_KIND_PURCHASES,      "kind of personal data: orders, returns, receipts, spend") \

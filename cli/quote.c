@@ -69,6 +69,7 @@ static void print_flags(uint32_t flags)
         { RIALTO_FLAG_DEMO, "recorded data" },
         { RIALTO_FLAG_NEUTRAL, "personal terms out of date, not used" },
         { RIALTO_FLAG_SUPERSEDED, "SUPERSEDED: another version has taken over" },
+        { RIALTO_FLAG_STARTING, "STARTING: a list price, until its worker is back" },
     };
     print_words(words, sizeof words / sizeof words[0], flags);
 }

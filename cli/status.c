@@ -257,7 +257,9 @@ static void gather(struct health *health, const struct cli *cli)
 
 static int verdict(const struct health *health)
 {
-    if (!health->answers && (!health->cache || health->partitions_fresh == 0))
+    /* Its gateway answers a moment after a start, its heartbeats when it is over. */
+    bool starting = health->cache && health->starting.partitions > 0;
+    if (!health->answers && !starting && (!health->cache || health->partitions_fresh == 0))
         return CLI_UNREACHABLE;
     return health->problem_count == 0 ? CLI_OK : CLI_NO;
 }

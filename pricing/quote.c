@@ -213,7 +213,8 @@ STEP struct draft drafted(const struct quote_inputs *in)
         .ceiling = (int64_t)(cell->hi_place & (uint64_t)RIALTO_BOUND_MAX),
         .valid_until_ms = passed(cell->until_s, in->now_ms) ? 0 : (int64_t)cell->until_s * 1000,
         .age_ms = in->age_ms,
-        .flags = (cell->flags & RIALTO_CELL_GUARDED) != 0 ? RIALTO_FLAG_GUARDED : 0,
+        .flags = ((cell->flags & RIALTO_CELL_GUARDED) != 0 ? RIALTO_FLAG_GUARDED : 0) |
+                 ((cell->flags & RIALTO_CELL_STARTING) != 0 ? RIALTO_FLAG_STARTING : 0),
         .multiplier_e4 = NEUTRAL_E4,
         .used = in->zone_kinds,
     };

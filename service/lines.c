@@ -1,6 +1,7 @@
 /* lines.c - committed records to lines of the cache, and word of each change to the ring. */
 #include "cache/keys.h"
 #include "pricing/money.h"
+#include "service/pricelist.h"
 #include "service/log.h"
 #include "service/metrics.h"
 #include "service/worker.h"
@@ -314,8 +315,10 @@ static void publish_cell(struct worker *worker, struct partition *partition, uin
         cells_ready(worker, partition, product);
     int32_t model = product == STATE_NONE ? -1 : partition->cell[cell].model;
     if (record->published == 0 || model < 0) {
-        if (old != NULL && old->published != 0)
+        if (old != NULL && old->published != 0) {
             drop(worker, RIALTO_TABLE_CELLS, partition->number, record->head.key, record->head.key);
+            partition->pricelist_stale = true;
+        }
         partition->cell[cell].slot = 0;
         if (old != NULL && record->published == 0)
             journal_note(worker, partition, cell, old, record);
@@ -347,6 +350,7 @@ static void publish_cell(struct worker *worker, struct partition *partition, uin
     metric_count(METRIC_cells_changed_total, 1);
     if (old == NULL)
         return; /* a start: nothing changed for anybody */
+    partition->pricelist_stale = partition->pricelist_stale || pricelist_changed(old, record);
     count_move(old, record, &line);
     struct rialto_ring_entry entry = {
         .when_ms = worker->tick_ms, .before = old->published, .after = record->published, .slot = (uint32_t)slot,
@@ -505,6 +509,8 @@ void lines_publish_zones(struct worker *worker)
              slot = table_next(worker->cache, RIALTO_TABLE_ZONES, p, slot + 1))
             if (table_read(worker->cache, RIALTO_TABLE_ZONES, p, slot, &line))
                 (void)zone_slot(worker, p, line.name);
+    for (uint32_t p = worker->index; p < RIALTO_PARTITIONS; p += worker->config->workers)
+        worker->partition[p].pricelist_stale = true;
     worker->zone_lines_stale = false;
 }
 
@@ -522,6 +528,7 @@ static void publish_record(struct worker *worker, struct partition *partition, e
     switch (pool) {
     case POOL_PRODUCTS:
         (void)product_slot(worker, partition, record);
+        partition->pricelist_stale = partition->pricelist_stale || old != NULL;
         break;
     case POOL_CELLS:
         publish_cell(worker, partition, index, (const void *)old);
@@ -609,6 +616,7 @@ void lines_publish_changed(struct worker *worker, struct partition *partition)
         if (pool == POOL_SOURCES) /* has no lines */
             continue;
         const struct state_head *now = state_at(partition->state, pool, index);
+        partition->pricelist_stale = partition->pricelist_stale || (pool == POOL_CELLS && key_is_none(now->key));
         if (!key_is_none(old->key) && !key_equal(old->key, now->key))
             drop(worker, TABLE_OF[pool], partition->number,
                  pool == POOL_OFFERS ? ((const struct offer_record *)(const void *)old)->customer : old->key, old->key);

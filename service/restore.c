@@ -12,6 +12,7 @@
  * Without    Redis an empty start is not silently taken for the truth: the worker waits. When Redis goes away in the middle it ends, and the
  *            supervisor starts the next one.
  * Progress   the gauges restore_*: how much is there to come, and how much is back. */
+#include "service/pricelist.h"
 #include "service/log.h"
 #include "service/metrics.h"
 #include "service/worker.h"
@@ -38,6 +39,7 @@ struct restore {
     uint32_t fresh_count;
     uint64_t newest; /* batch that any partition has */
     uint64_t back;   /* records */
+    uint64_t listed; /* list prices that are there meanwhile */
     int64_t tick_ms; /* of the common state; constant while there are loaders */
     atomic_uint next;
     pthread_mutex_t mutex;
@@ -101,7 +103,11 @@ static uint64_t records_of(const struct state *state)
 
 static void attach(struct restore *restore, struct partition *partition, uint32_t left)
 {
-    restore->anew |= restart_attach(restore->worker, partition);
+    bool anew = restart_attach(restore->worker, partition);
+    restore->anew |= anew;
+    partition->pricelist_stale = partition->pricelist_stale || anew;
+    if (restore->listed > 0)
+        pricelist_leave(restore->worker, partition);
     if (state_applied(partition->state) > restore->newest)
         restore->newest = state_applied(partition->state);
     restore->back += records_of(partition->state);
@@ -121,6 +127,16 @@ static void attach_kept(struct restore *restore)
     for (uint32_t p = worker->index; p < RIALTO_PARTITIONS; p += worker->config->workers)
         if (!is_fresh(restore, p))
             attach(restore, &worker->partition[p], --left);
+}
+
+/* Whoever asks before Redis has answered is told list prices. */
+static void publish_listed(struct restore *restore)
+{
+    for (uint32_t i = 0; i < restore->fresh_count; i++)
+        restore->listed += pricelist_publish(restore->worker, restore->fresh[i].number);
+    if (restore->listed > 0)
+        log_line(LOG_INFO, "LIST-PRICES", "prices=%llu partitions=%u: until their state is back",
+                 (unsigned long long)restore->listed, restore->fresh_count);
 }
 
 /* ---- Redis ------------------------------------------------------------------------------------------------------- */
@@ -241,6 +257,8 @@ static enum rialto_status restore_steps(struct restore *restore)
 {
     struct worker *worker = restore->worker;
     enum rialto_status status = open_all(restore);
+    if (status == RIALTO_OK)
+        publish_listed(restore);
     if (status == RIALTO_OK && restore->common_fresh) /* no line without the zones in it */
         status = mirror_await(worker->config, is_to_end, NULL);
     if (status == RIALTO_OK)

@@ -5,6 +5,7 @@
  * One thread does all of it. NNG's own threads only fill the receive queue; mirror and publisher only set flags and wake it. */
 #include "service/clock.h"
 #include "service/diff.h"
+#include "service/pricelist.h"
 #include "service/log.h"
 #include "service/metrics.h"
 #include "service/nng_reaper.h"
@@ -300,6 +301,7 @@ static void run(struct worker *worker, struct link *link)
         busy |= persist_sweep_slice(worker);
         busy |= answer_step(worker, link);
         busy |= !busy && restart_warm(worker);
+        busy |= !busy && pricelist_step(worker);
         answer(worker, link);
         metric_set(METRIC_redis_up, mirror_up(worker->mirror));
         uint64_t lag = state_applied(worker->common) - mirror_durable(worker->mirror);
@@ -321,6 +323,7 @@ static int serve(struct worker *worker, struct link *link, const struct config *
         run(worker, link);
         persist_send(worker, true);
         journal_finish(worker);
+        pricelist_finish(worker);
         log_line(LOG_INFO, "WORKER-STOPPING", "applied=%llu", (unsigned long long)state_applied(worker->common));
         status = EXIT_SUCCESS;
     }

@@ -65,6 +65,8 @@ struct partition {
     bool      locks_counted;
     uint32_t *dirty;       /* products to price at the end of this batch */
     uint32_t  dirty_count;
+    bool      pricelist_stale;        /* its file of list prices is not what its lines are (pricelist.h) */
+    int64_t   pricelist_ms;           /* when that was last written */
     uint32_t  dirty_due;           /* the first of them have a deadline in the file: they are priced even if we die before */
 };
 
@@ -176,6 +178,7 @@ struct worker {
         uint64_t id;               /* next place for an id, through both generations */
     } sweep;
     struct publisher *publisher;
+    struct listing *listing;       /* a file of list prices that is being written, or NULL */
     struct journal journal;
     struct past *past;             /* NULL until the lines stand as they were left */
     int64_t  moment_us;            /* of the batch that is applied: its tick, and behind it which batch of this tick it is; for `past` */

@@ -3,6 +3,7 @@
 #include "service/clock.h"
 #include "service/diff.h"
 #include "service/gather.h"
+#include "service/pricelist.h"
 #include "service/log.h"
 #include "service/metrics.h"
 #include "service/worker.h"
@@ -70,6 +71,7 @@ void worker_teardown(struct worker *worker)
         free(worker->partition[p].dirty);
         free(worker->partition[p].zone_slot);
     }
+    pricelist_teardown(worker);
     state_close(worker->common);
     past_destroy(worker->past);
     persist_teardown(worker);

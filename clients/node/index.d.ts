@@ -11,7 +11,7 @@ export interface Request {
     currency?: string;
 }
 
-export type Flag = 'ANONYMOUS' | 'PERSONAL' | 'OFFER' | 'LOCK' | 'STALE' | 'WIDER_ZONE' | 'BOUNDED' | 'GUARDED' | 'IGNORED_ZONE' | 'LIST_MODE' | 'DEMO' | 'NEUTRAL' | 'SUPERSEDED';
+export type Flag = 'ANONYMOUS' | 'PERSONAL' | 'OFFER' | 'LOCK' | 'STALE' | 'WIDER_ZONE' | 'BOUNDED' | 'GUARDED' | 'IGNORED_ZONE' | 'LIST_MODE' | 'DEMO' | 'NEUTRAL' | 'SUPERSEDED' | 'STARTING';
 export type Kind = 'location' | 'behaviour' | 'purchases' | 'profile' | 'partner';
 
 /** What a customer pays for one product. Amounts are whole numbers of minor units; times are Unix milliseconds. */

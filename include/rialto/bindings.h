@@ -27,7 +27,8 @@ extern "C" {
     X(LIST_MODE,    RIALTO_FLAG_LIST_MODE)    \
     X(DEMO,         RIALTO_FLAG_DEMO)         \
     X(NEUTRAL,      RIALTO_FLAG_NEUTRAL)      \
-    X(SUPERSEDED,   RIALTO_FLAG_SUPERSEDED)
+    X(SUPERSEDED,   RIALTO_FLAG_SUPERSEDED)   \
+    X(STARTING,     RIALTO_FLAG_STARTING)
 
 #define RIALTO_KINDS(X)                   \
     X(location,  RIALTO_KIND_LOCATION)    \

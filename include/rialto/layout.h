@@ -161,6 +161,7 @@ struct rialto_cell_line {  /* offset; the baseline price of one product in one z
 #define RIALTO_ZONE_SLOTS_MAX    (1u << 14)               /* per partition */
 #define RIALTO_CELL_NEVER_ABOVE  1u                       /* personal terms may not lift the price above the baseline */
 #define RIALTO_CELL_GUARDED      2u                       /* a guardrail spoke */
+#define RIALTO_CELL_STARTING     4u                       /* a list price that was kept: its worker is not back yet */
 
 struct rialto_terms_line {                     /* offset; what one customer's permitted data do to prices */
     uint32_t seq;                              /*   0 */

@@ -53,6 +53,7 @@ struct rialto_request {
 #define RIALTO_FLAG_DEMO         0x0400u /* rests on recorded data */
 #define RIALTO_FLAG_NEUTRAL      0x0800u /* personal terms were there and not used: out of date */
 #define RIALTO_FLAG_SUPERSEDED   0x1000u /* rialto_state() is SUPERSEDED */
+#define RIALTO_FLAG_STARTING     0x2000u /* a list price that was kept, until the product's worker is back after a start */
 
 struct rialto_quote {
     int64_t amount;   /* what the customer pays, minor units of the currency */

@@ -75,7 +75,7 @@ Test(quote_json, every_flag_has_a_name)
 {
     struct rialto_quote quote = quote_example();
     char text[1024];
-    for (unsigned bit = RIALTO_FLAG_ANONYMOUS; bit <= RIALTO_FLAG_SUPERSEDED; bit <<= 1) {
+    for (unsigned bit = RIALTO_FLAG_ANONYMOUS; bit <= RIALTO_FLAG_STARTING; bit <<= 1) {
         quote.flags = bit;
         (void)quote_json(&quote, NULL, sizeof text, text);
         cJSON *json = cJSON_Parse(text);

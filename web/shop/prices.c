@@ -184,7 +184,8 @@ static void add_flags(cJSON *object, uint32_t flags)
                   { RIALTO_FLAG_DEMO, "demo" },
                   { RIALTO_FLAG_BOUNDED, "bounded" },
                   { RIALTO_FLAG_NEUTRAL, "neutral" },
-                  { RIALTO_FLAG_SUPERSEDED, "superseded" } };
+                  { RIALTO_FLAG_SUPERSEDED, "superseded" },
+                  { RIALTO_FLAG_STARTING, "starting" } };
     cJSON *array = cJSON_AddArrayToObject(object, "flags");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (flags & names[i].flag)

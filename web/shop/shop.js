@@ -56,7 +56,7 @@ function disclosure(p) {
 }
 
 const NOTES = { offer: "personal offer", lock: "promised price", stale: "not fresh", list: "list price for everybody", bounded: "at its limit",
-    neutral: "personal terms out of date: not used", superseded: "from a service that was replaced", demo: "demo price" };
+    neutral: "personal terms out of date: not used", superseded: "from a service that was replaced", starting: "list price: the service is starting", demo: "demo price" };
 
 function notes(p) {
     const said = p.flags.filter((flag) => flag in NOTES).map((flag) => NOTES[flag]);
