@@ -191,6 +191,23 @@ with Service(models=MODELS, products_max=8192, cells_max=32768, customers_max=81
             equal((status, e["zone"], e["amount"], e["floor"], e["ceiling"]), (0, zone, quote.amount, quote.floor, quote.ceiling))
             require(quote.floor == half_even(Fraction(85, 100) * quote.baseline + Fraction(1, 2)) > 0.8 * 210, f"{quote.floor} {quote.baseline}")  # not the model's own floor
 
+    @check("zones of the bundled models are zones as signals name them: the airport is dearer")
+    def _():
+        def geohash(lat, lon, length):
+            """G. Niemeyer's, 2008: halves of longitude and latitude in turn, five of them a character."""
+            bits, low, high = "", [-180.0, -90.0], [180.0, 90.0]
+            for i in range(5 * length):
+                side, middle = i % 2, (low[i % 2] + high[i % 2]) / 2
+                upper = (lon, lat)[side] >= middle
+                bits += "01"[upper]
+                (low if upper else high)[side] = middle
+            return "".join("0123456789bcdefghjkmnpqrstuvwxyz"[int(bits[i:i + 5], 2)] for i in range(0, len(bits), 5))
+        airport = f"gh:{geohash(48.3538, 11.7861, 5)}"
+        service.accept({"type": "supply", "sku": "ride", "available": 30, "zone": airport})
+        for zone, times in ((airport, "1.100000"), ("gh:u281z", "1.000000")):
+            [e] = explained("-", "ride", "--zone", zone)
+            equal((e["zone"], [step.get("times", "1.000000") for step in e["steps"] if step.get("name") == "place"]), (zone, [times]))
+
     @check("asked between two computations, it explains the price that stands: time moves inputs, not yet prices")
     def _():
         for _ in range(5):

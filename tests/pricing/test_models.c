@@ -183,7 +183,8 @@ Test(models, rides_cost_more_at_night_far_out_and_at_the_airport)
     cr_expect_eq(ride_at(SATURDAY + 1, 5), 200);
     cr_expect_eq(ride_at(SATURDAY + 1, 23), 200);
     cr_expect_eq(PRICE("rides", 200, { INPUT_distance_km, 20 }), 220, "half way from 10 to 30 km");
-    static const char airport[2][RIALTO_ID_MAX] = { "u287h", "u28" }, other[2][RIALTO_ID_MAX] = { "u281z", "u28" };
+    static const char airport[2][RIALTO_ID_MAX] = { "gh:u287h", "gh:u28" },
+                      other[2][RIALTO_ID_MAX] = { "gh:u281z", "gh:u28" };
     struct price_inputs in = at_list(200);
     in.zone_count = 2;
     in.zone = airport;
