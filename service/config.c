@@ -94,8 +94,8 @@ static enum rialto_status check_urls(const char *value, const struct source *sou
     uint32_t count = 0;
     for (const char *at = config_url(value, url); at != NULL; at = config_url(at, url)) {
         size_t bytes = strlen(url), own = strlen(OWN_DOOR);
-        if (strncmp(url, "tcp://", 6) != 0 && strncmp(url, "ipc://", 6) != 0)
-            return refuse(source, "\"%.60s\" is neither tcp://HOST:PORT nor ipc://PATH", url);
+        if (strncmp(url, "tcp://", 6) != 0 && strncmp(url, "ipc://", 6) != 0 && strncmp(url, "tls+tcp://", 10) != 0)
+            return refuse(source, "\"%.60s\" is neither tcp://HOST:PORT, tls+tcp://HOST:PORT nor ipc://PATH", url);
         if (bytes >= own && strcmp(url + bytes - own, OWN_DOOR) == 0)
             return refuse(source, "\"%.60s\": a socket of this name is our own", url);
         if (++count > CONFIG_URLS_MAX)
@@ -228,6 +228,9 @@ static enum rialto_status check_sensitive_categories(const char *value, const st
 #define check_http_tokens_file    check_none
 #define check_http_certificate_file check_none
 #define check_http_key_file         check_none
+#define check_producer_certificate_file check_none
+#define check_producer_key_file         check_none
+#define check_producer_authority_file   check_none
 
 static const struct text_row {
     const char *key, *value, *unit, *text;
@@ -465,6 +468,47 @@ static enum rialto_status finish_refuse(struct fault *fault, const char *key, co
     return fault_set(fault, NULL, 0, pointer, "%s", reason);
 }
 
+/* HOST of tcp://HOST:PORT: this machine alone? */
+static bool is_loopback(const char *host)
+{
+    char text[INET6_ADDRSTRLEN + 2];
+    struct in_addr four;
+    struct in6_addr six;
+    const char *colon = strrchr(host, ':');
+    size_t bytes = colon != NULL ? (size_t)(colon - host) : strlen(host);
+    if (bytes >= sizeof text)
+        return false;
+    memcpy(text, host, bytes);
+    text[bytes] = '\0';
+    if (strcmp(text, "localhost") == 0)
+        return true;
+    if (text[0] == '[' && bytes > 2 && text[bytes - 1] == ']') {
+        text[bytes - 1] = '\0';
+        return inet_pton(AF_INET6, text + 1, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
+    }
+    return inet_pton(AF_INET, text, &four) == 1 && ntohl(four.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+/* Where others than this machine may come, they show who they are, or somebody has said that they need not. */
+static enum rialto_status endpoints_check(const struct config *config, const char *key, const char *urls,
+                                          struct fault *fault)
+{
+    char url[CONFIG_TEXT_MAX];
+    for (const char *at = config_url(urls, url); at != NULL; at = config_url(at, url)) {
+        if (strncmp(url, "tls+tcp://", 10) == 0 &&
+            (config->producer_certificate_file[0] == '\0' || config->producer_key_file[0] == '\0' ||
+             config->producer_authority_file[0] == '\0'))
+            return finish_refuse(
+                fault, key,
+                "tls+tcp:// needs producer_certificate_file, producer_key_file and producer_authority_file");
+        if (strncmp(url, "tcp://", 6) == 0 && !is_loopback(url + 6) && config->insecure_tcp == 0)
+            return finish_refuse(fault, key,
+                                 "tcp:// on an address that others reach asks nobody who he is: use tls+tcp://, or "
+                                 "insecure_tcp 1 if only machines of yours reach it");
+    }
+    return RIALTO_OK;
+}
+
 static enum rialto_status relations_check(const struct config *config, struct fault *fault)
 {
     if (config->redis_url[0] == '\0' && (config->redis_user[0] != '\0' || config->redis_password_file[0] != '\0'))
@@ -475,6 +519,11 @@ static enum rialto_status relations_check(const struct config *config, struct fa
     if ((config->http_certificate_file[0] == '\0') != (config->http_key_file[0] == '\0'))
         return finish_refuse(fault, config->http_key_file[0] == '\0' ? "http_certificate_file" : "http_key_file",
                              "certificate and key belong together: http_certificate_file and http_key_file");
+    enum rialto_status status = endpoints_check(config, "push_urls", config->push_urls, fault);
+    if (status == RIALTO_OK)
+        status = endpoints_check(config, "request_urls", config->request_urls, fault);
+    if (status != RIALTO_OK)
+        return status;
     if (config->restart_backoff_max_ms < config->restart_backoff_ms)
         return finish_refuse(fault, "restart_backoff_max_ms", "may not be less than restart_backoff_ms");
     if (config->cells_max < config->products_max)

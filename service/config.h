@@ -41,7 +41,10 @@
                                            "is dropped at the door; words separated by commas, at most 32, in any case; empty: none is") \
     X(month_zone,      "UTC",    "zone",   "IANA time zone whose calendar months customers' purchases of a month go by (month_spend)") \
     X(http_certificate_file,"",   "file",   "certificate chain of the HTTP door, PEM, its own first: it then speaks TLS 1.2 and 1.3 alone; empty: it speaks plain HTTP") \
-    X(http_key_file,   "",       "file",   "key of that certificate, PEM, which nobody else may read; both files are read again when they change")
+    X(http_key_file,   "",       "file",   "key of that certificate, PEM, which nobody else may read; both files are read again when they change") \
+    X(producer_certificate_file,"","file", "certificate chain that tls+tcp:// endpoints show, PEM, its own first; needed where push_urls or request_urls have one") \
+    X(producer_key_file,"",      "file",   "key of that certificate, PEM, which nobody else may read")                         \
+    X(producer_authority_file,"","file",   "certificates of the authorities whose certificates producers must show at tls+tcp:// endpoints, PEM")
 
 /*    key                   default   min    max       unit      what it changes                                            */
 #define CONFIG_NUMBERS(X)                                                                                                     \
@@ -99,7 +102,8 @@
     X(record_file_bytes_max,67108864, 65536, 4000000000,"bytes", "a recording of this size is closed, and the next one begun") \
     X(producer_signals_per_s,0,       0,     10000000,"signals","most signals a second from one producer, in the long run: a token's name or an address over HTTP, an address over TCP, a process on a local socket; 0: no limit") \
     X(audit_bytes_max,      16777216, 65536, 268435456,"bytes", "the audit log is put aside at this size, in place of the one before: at most twice as much is kept") \
-    X(attribute_age_max_s,  63072000, 60,    1000000000,"s",     "how long tier, segments and spend of a customer count at most, unless they are said again; then they are gone")
+    X(attribute_age_max_s,  63072000, 60,    1000000000,"s",     "how long tier, segments and spend of a customer count at most, unless they are said again; then they are gone") \
+    X(insecure_tcp,         0,        0,     1,        "switch", "1: tcp:// endpoints may be listened at on addresses that are not this machine's own (loopback), where whoever reaches them may send any signal")
 
 struct config {
 #define CONFIG_TEXT_MEMBER_(key, value, unit, text) char key[CONFIG_TEXT_MAX];

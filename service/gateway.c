@@ -242,6 +242,7 @@ static void teardown(struct gateway *gateway)
     for (uint32_t i = 0; i < gateway->link_count; i++)
         link_teardown(&gateway->link[i]);
     inbox_teardown(&gateway->inbox);
+    tls_close(gateway->listeners.tls);
     signer_teardown(gateway);
     repeats_destroy(gateway->repeats);
     clock_teardown(gateway);
@@ -257,6 +258,9 @@ static bool listen_all(struct gateway *gateway)
     const struct config *config = gateway->config;
     char url[CONFIG_TEXT_MAX];
     uint32_t endpoint = 0;
+    bool tls = strstr(config->push_urls, "tls+tcp://") != NULL || strstr(config->request_urls, "tls+tcp://") != NULL;
+    if (tls && (gateway->listeners.tls = tls_open(config)) == NULL)
+        return false;
     for (const char *at = config_url(config->push_urls, url); at != NULL; at = config_url(at, url))
         if (!listeners_open(&gateway->listeners, gateway->inbox.endpoint[endpoint++].socket, url, NULL))
             return false;

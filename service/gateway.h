@@ -8,6 +8,7 @@
  *   gateway_inbox.c    messages received and not yet taken: the only place where NNG's threads and ours meet
  *   gateway_sender.c   who sent a message, for limits and the audit log
  *   gateway_listen.c   sockets that others dial, and the thread that finds deaf ones
+ *   gateway_tls.c      certificates of producers, and ours for them
  *   gateway_message.c  one message as a row of JSON values
  *   gateway_ingest.c   message after message into signals, and their counting
  *   gateway_batch.c    signals into the open batch: parts, owners, records
@@ -41,6 +42,7 @@
 #include "service/wire.h"
 
 #include <nng/nng.h>
+#include <nng/supplemental/tls/tls.h>
 #include <pthread.h>
 #include <rialto/quote.h>
 #include <stdatomic.h>
@@ -484,16 +486,23 @@ void clock_seen_seq(struct gateway *gateway,
 
 /* ---- listeners (gateway_listen.c) ---------------------------------------------------------------------------- */
 
+/* tls_open - for tls+tcp:// endpoints (gateway_tls.c); NULL after a log line. tls_close - NULL is fine. */
+bool tls_is_url(const char *url);
+nng_tls_config *tls_open(const struct config *config);
+void tls_close(nng_tls_config *tls);
+
 struct listener {
     char url[CONFIG_TEXT_MAX + 32];
     char path[108]; /* of an ipc one */
     nng_socket socket;
     nng_listener id;
+    nng_tls_config *tls; /* NULL: none */
     struct link *link; /* a worker's: looked at only while no pipe is there */
     int permissions;
 };
 
 struct listeners {
+    nng_tls_config *tls; /* opened with the first endpoint that needs it */
     struct listener listener[LISTENERS_MAX];
     uint32_t count;
     pthread_t thread;

@@ -41,6 +41,8 @@ static int start(struct listener *listener)
         return error;
     if (listener->path[0] != '\0')
         error = nng_listener_set_int(listener->id, NNG_OPT_IPC_PERMISSIONS, listener->permissions);
+    if (listener->tls != NULL)
+        error = nng_listener_set_ptr(listener->id, NNG_OPT_TLS_CONFIG, listener->tls);
     if (error == 0)
         error = nng_listener_start(listener->id, 0);
     if (error != 0)
@@ -60,9 +62,15 @@ bool listeners_open(struct listeners *listeners, nng_socket socket, const char *
         log_line(LOG_ERROR, "LISTEN-FAILED", "url=%s reason=\"too many, or too long\"", url);
         return false;
     }
+    if (tls_is_url(url) && listeners->tls == NULL) {
+        log_line(LOG_ERROR, "LISTEN-FAILED", "url=%s reason=\"no certificate\"", url);
+        return false;
+    }
     struct listener *listener = &listeners->listener[listeners->count];
-    *listener =
-        (struct listener){ .socket = socket, .link = link, .permissions = link != NULL || is_own(url) ? 0600 : 0660 };
+    *listener = (struct listener){ .socket = socket,
+                                   .tls = tls_is_url(url) ? listeners->tls : NULL,
+                                   .link = link,
+                                   .permissions = link != NULL || is_own(url) ? 0600 : 0660 };
     (void)snprintf(listener->url, sizeof listener->url, "%s", url);
     int length = 0;
     if (strncmp(url, IPC_PREFIX, strlen(IPC_PREFIX)) == 0)

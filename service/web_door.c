@@ -11,11 +11,11 @@
 #include "service/web.h"
 
 #include "service/log.h"
+#include "service/pem.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,10 +49,8 @@ static bool same(struct file_mark a, struct file_mark b)
 
 static void certificate_free(struct certificate *certificate)
 {
-    if (certificate->key != NULL)
-        sodium_memzero(certificate->key, strlen(certificate->key));
-    free(certificate->key);
-    free(certificate->chain);
+    pem_free(certificate->key);
+    pem_free(certificate->chain);
     *certificate = (struct certificate){ 0 };
 }
 
@@ -60,18 +58,11 @@ static void certificate_free(struct certificate *certificate)
 static bool certificate_read(const struct config *config, struct certificate *ret)
 {
     struct fault fault = { 0 };
-    struct stat info;
     char said[512];
-    size_t bytes;
     *ret = (struct certificate){ 0 };
-    enum rialto_status status = file_read(config->http_certificate_file, &ret->chain, &bytes, &fault);
+    enum rialto_status status = pem_read(config->http_certificate_file, false, &ret->chain, &fault);
     if (status == RIALTO_OK)
-        status = file_read(config->http_key_file, &ret->key, &bytes, &fault);
-    if (status == RIALTO_OK &&
-        (stat(config->http_key_file, &info) == -1 || (info.st_mode & (S_IWGRP | S_IRWXO)) != 0)) {
-        status = fault_set(&fault, NULL, 0, "", "others may read it, or its group write it: chmod o-rwx,g-w");
-        (void)snprintf(fault.file, sizeof fault.file, "%.120s", config->http_key_file);
-    }
+        status = pem_read(config->http_key_file, true, &ret->key, &fault);
     if (status == RIALTO_OK)
         return true;
     (void)fault_text(&fault, sizeof said, said);
