@@ -50,6 +50,12 @@ BAD = {
     "an end too early": (written()[:-1], ""),
     "the products of another model, as precisely": (written(scope=GOOD["scope"]), '/scope: model good claims category "good/*" just as precisely'),
     "the name of another model": (written(model="good"), "/model: "),
+    "an attribute that means a person": (written(attributes={"zone.mean_income": {"from": 0, "to": 1}}), "/attributes/zone.mean_income: no price may rest on this"),
+    "an attribute of nothing": (written(attributes={"weight": {"from": 0, "to": 1}}), "/attributes/weight: expected the name of an attribute"),
+    "an attribute without a range": (written(attributes={"product.weight": {"from": 0}}), '/attributes/product.weight: "to" is missing'),
+    "an attribute in stones": (written(attributes={"product.weight": {"from": 0, "to": 1, "unit": "stone"}}), "/attributes/product.weight/unit: expected a unit"),
+    "nine attributes": (written(attributes={f"product.a{i}": {"from": 0, "to": 1} for i in range(9)}), "/attributes: at most 8"),
+    "an attribute that is not declared": (factor(input="zone.size_m2", curve=[[0, 1]]), "/factors/0/input: not declared"),
 }
 
 # What no schema can say: contradictions between keys and between models, formulas, names of the world outside, and texts of which a
@@ -58,7 +64,7 @@ BEYOND_SCHEMA = {
     "a curve that goes back", "a curve that stands still", "a currency that there is not", "an unknown name in a formula, at its column",
     "a key given twice", "impossible units", "a division by what may be zero", "a logarithm of what may be zero",
     "a condition as a multiplier", "a competitor where none may be looked at", "a time zone that there is not", "a 30 February",
-    "a calendar that there is not", "nested 40 deep", "the products of another model, as precisely", "the name of another model",
+    "a calendar that there is not", "an attribute that means a person", "an attribute in stones", "an attribute that is not declared", "nested 40 deep", "the products of another model, as precisely", "the name of another model",
 }
 
 
