@@ -125,6 +125,7 @@
     X(restore_partitions,          GAUGE,   "partitions", "partitions that this process's start has still to get back: files of state, or Redis") \
     X(restore_records,             GAUGE,   "records","records that are back since this process's start, and their prices and terms published") \
     X(restore_records_all,         GAUGE,   "records","records there were to get back; 0 while Redis does not say how many it holds") \
+    X(restore_refused_total,       COUNTER, "records","records in Redis that a start did not believe: damaged, or of another version; what they said is lost") \
     X(redis_loaded_permille,       GAUGE,   "permille","of its data that Redis has read, while it is loading and this process waits for it") \
     X(audit_total,                 COUNTER, "lines",  "lines written to the audit log") \
     X(audit_failed_total,          COUNTER, "lines",  "lines that could not be written to it") \

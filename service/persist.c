@@ -3,10 +3,11 @@
  *   batch --journal--> lists of records, deletions and ids --every mirror_pace_ms, or at once when somebody waits--> one commit
  *
  * The lists say which records changed; what is in them is read when they are sent, between two batches. However many signals
- * come, Redis is told of each record once in a while. A record's value is its image behind a head of { layout, bytes }: state of
- * another layout is refused, not guessed at. After an outage what is sent follows from each record's own batch number, and all
+ * come, Redis is told of each record once in a while. A record's value is its image behind a head of { layout, checksum }: what is of
+ * another layout or damaged is refused, not guessed at (a damaged time would move the clock for ever). After an outage what is sent follows from each record's own batch number, and all
  * ids are. */
 #include "cache/keys.h"
+#include "service/checksum.h"
 #include "service/clock.h"
 #include "service/log.h"
 #include "service/metrics.h"
@@ -24,13 +25,19 @@
 
 struct stored_head {
     uint32_t layout;
-    uint32_t bytes;
+    uint32_t checksum; /* of the image */
 };
+
+static uint32_t image_checksum(enum state_pool pool, const void *image)
+{
+    uint64_t sum = checksum_add(CHECKSUM_BEGIN, image, state_record_bytes(pool));
+    return (uint32_t)(sum ^ sum >> 32);
+}
 
 static void put(struct worker *worker, uint32_t number, enum state_pool pool, const struct state_head *record)
 {
     unsigned char value[sizeof(struct stored_head) + sizeof(union any_record)];
-    struct stored_head head = { STATE_RECORDS, state_record_bytes(pool) };
+    struct stored_head head = { STATE_RECORDS, image_checksum(pool, record) };
     memcpy(value, &head, sizeof head);
     memcpy(value + sizeof head, record, state_record_bytes(pool));
     mirror_put(worker->mirror, number, STATE_POOL_LETTER[pool], record->key, value, sizeof head + state_record_bytes(pool));
@@ -370,9 +377,11 @@ bool persist_read(char kind, struct rialto_key key, const void *value, size_t by
     memset(ret, 0, sizeof *ret);
     memcpy(&head, value, sizeof head);
     memcpy(ret, (const char *)value + sizeof head, state_record_bytes(pool));
+    if (head.layout != STATE_RECORDS || head.checksum != image_checksum(pool, ret))
+        return false;
     end_texts(pool, ret);
     *ret_pool = pool;
-    return head.layout == STATE_RECORDS && head.bytes == state_record_bytes(pool) && stored_is_valid(pool, key, ret);
+    return stored_is_valid(pool, key, ret);
 }
 
 static void load_record(void *user, char kind, struct rialto_key key, const void *value, size_t bytes)
@@ -404,6 +413,7 @@ enum rialto_status persist_load(const struct worker *worker, uint32_t number, st
         return status;
     ret->newest_ms = loading.newest_ms;
     restart_fill(worker, state, loading.newest_ms);
+    metric_add(METRIC_restore_refused_total, loading.refused);
     if (loading.loaded + loading.refused > 0)
         log_line(loading.refused > 0 ? LOG_WARNING : LOG_DEBUG, "STATE-LOADED", "partition=%u records=%llu refused=%llu mark=%llu",
                  number, (unsigned long long)loading.loaded, (unsigned long long)loading.refused, (unsigned long long)ret->mark);

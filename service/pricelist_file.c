@@ -2,6 +2,7 @@
 #include "service/pricelist_file.h"
 
 #include "cache/keys.h"
+#include "service/checksum.h"
 
 #include <string.h>
 
@@ -12,23 +13,11 @@ uint64_t pricelist_bytes(const struct pricelist_head *head)
            (uint64_t)head->cells * sizeof(struct pricelist_cell);
 }
 
-static uint64_t mixed(uint64_t sum, const void *from, size_t bytes)
-{
-    const unsigned char *at = from;
-    uint64_t word;
-    for (; bytes >= sizeof word; at += sizeof word, bytes -= sizeof word) {
-        memcpy(&word, at, sizeof word);
-        sum = (sum ^ word) * UINT64_C(0x9E3779B97F4A7C15);
-        sum ^= sum >> 32;
-    }
-    return sum;
-}
-
 uint64_t pricelist_checksum(const struct pricelist_head *head, const void *rest, size_t bytes)
 {
     struct pricelist_head bare = *head;
     bare.checksum = 0;
-    return mixed(mixed(UINT64_C(0xCBF29CE484222325), &bare, sizeof bare), rest, bytes);
+    return checksum_add(checksum_add(CHECKSUM_BEGIN, &bare, sizeof bare), rest, bytes);
 }
 
 static bool text_ends(const char *text, size_t room)

@@ -23,7 +23,7 @@
 
 #define STATE_MAGIC  UINT64_C(0x5453544C41495231)
 #define STATE_LAYOUT  10u /* of the files */
-#define STATE_RECORDS 6u /* of the records, as Redis holds them */
+#define STATE_RECORDS 7u /* of the records, as Redis holds them */
 #define STATE_NONE   UINT32_MAX
 #define STATE_BLOCK  64u /* records that share one word of "changed since" */
 

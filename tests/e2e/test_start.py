@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """A machine starts again: shared memory is empty, and state is only in Redis, which is not there yet. How far it is, and what is answered
 meanwhile."""
+import random
+
 from rialto_test import *
 
 PRODUCTS = [f"sku-{i}" for i in range(60)]
@@ -22,7 +24,7 @@ def readyz():
 LISTED = {sku: 1000 + 10 * i for i, sku in enumerate(PRODUCTS)}  # in the world
 LISTED_DE = {sku: 2000 + 10 * i for i, sku in enumerate(PRODUCTS[:20])}
 # A tenth below list; gold pays less.
-MODELS = {"shop.json": simple_model(factors=[{"name": "tenth", "categories": {"food": 0.9}}], personal=[{"name": "loyalty", "tier": {"gold": 0.8}}],
+MODELS = {"shop.json": simple_model(factors=[{"name": "tenth", "categories": {"food/*": 0.9}}], personal=[{"name": "loyalty", "tier": {"gold": 0.8}}],
                                     guardrails={"floor": 0.1, "ceiling": 2, "personal": [0.5, 1]})}
 
 redis = OwnRedis()
@@ -57,6 +59,7 @@ with Service(models=MODELS, redis_url=f"unix:{redis.socket}", http_listen=HTTP, 
         equal((status["starting"], status["metrics"]["restore_partitions"]), (None, 0))
         equal(readyz(), (200, {"ready": True, "reasons": [], "degraded": []}))
         require("STARTING" not in str(before), str(before)[:300])
+        equal([amount for amount, *_ in before[0]], [amount * 9 // 10 for amount in LISTED.values()])
         equal(service.stop(), 0)
         files = sorted((service.data / "list").iterdir())
         require(10 < len(files) <= 64 and all(f.stat().st_mode & 0o777 == 0o600 for f in files), str(files))
@@ -132,6 +135,45 @@ with Service(models=MODELS, redis_url=f"unix:{redis.socket}", http_listen=HTTP, 
         lose_the_machine()
         wait_for_list_prices()
         equal((service.amount("sku-1"), service.amount("sku-2", zone="berlin"), service.amount("sku-2")), (3333, 4444, LISTED["sku-2"]))
+
+    @check("records that were damaged in Redis are noticed and counted, and what others say is as before")
+    def _():
+        equal(service.stop(), 0)
+        redis.start()
+        damaged = 0
+        random.seed(4)
+        for key in Redis(redis.socket).keys("*:state:{p*"):
+            connection = Redis(redis.socket)
+            flat = connection("HGETALL", key)
+            for field, value in zip(flat[::2], flat[1::2]):
+                field, value = (x if isinstance(x, bytes) else x.encode("latin1") for x in (field, value))
+                if field[:1] not in b"pc" or random.random() < 0.7:
+                    continue
+                bad = bytearray(value)
+                bad[random.randrange(len(bad))] ^= 1 << random.randrange(8)
+                if random.random() < 0.3:
+                    del bad[random.randrange(len(bad)):]
+                connection("HSET", key, field, bytes(bad))
+                damaged += 1
+            connection.close()
+        shutil.rmtree(service.data / "list")
+        lose_the_machine()
+        before = service.log().count("CHILD-DIED")
+        service.start()
+        require(damaged > 20, str(damaged))
+        equal(service.status()["metrics"]["restore_refused_total"], damaged)
+        equal(service.log().count("CHILD-DIED"), before)
+        for zone in ({}, {"zone": "de"}):
+            for sku, row in zip(PRODUCTS, service.cli_quote(*PRODUCTS, **zone)[1]):
+                quote = row.get("quote") or {"amount": 0, "list": 0}
+                require(row["status"] == "UNKNOWN_PRODUCT" or quote["list"] in {LISTED[sku], LISTED_DE.get(sku), 3333, 4444}, f"{sku} {row}")
+                require(quote["amount"] == (quote["list"] * 9 + 5) // 10, f"{sku} {row}")
+        found = [row["status"] for row in service.cli_quote(*PRODUCTS)[1]]
+        require(30 < found.count("OK") < 60, str(found))
+        service.kill()
+        redis.kill()
+        lose_the_machine()
+        wait_for_list_prices()
 
     @check("SIGTERM while Redis is waited for ends it at once")
     def _():
