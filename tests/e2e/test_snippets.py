@@ -200,6 +200,9 @@ with Service(models={"shop.json": MODEL}, http_listen=f"127.0.0.1:{PORT}", http_
         event = json.loads(block("docs/signals.md", '{"specversion":"1.0"'))
         event["time"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(service.now_ms() / 1000))
         equal((service.ask(event)["accepted"], service.ask(event)["findings"][0]["reason"]), (1, "duplicate"))
+        for signal in ('{"type":"customer","customer":"C123","consent":{"profile":{', '{"type":"customer","customer":"C123","tier":"gold","tier_unt'):
+            sent = json.loads(block("docs/signals.md", signal))
+            equal((service.ask(sent)["accepted"], service.ask(sent)["rejected"]), (1, 0), signal)
         shown = json.loads(block("docs/signals.md", '{"accepted":2,"rejected":1'))
         equal(service.ask([product("a", 100), product("b", 0), product("c", 100)]), shown)
 
