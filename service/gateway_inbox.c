@@ -289,6 +289,7 @@ int64_t inbox_next_us(struct inbox *inbox)
 
 void inbox_unlimited(struct inbox *inbox)
 {
+    rates_destroy(inbox->rates);
     inbox->rates = NULL;
     for (uint32_t i = 0; i < inbox->endpoint_count; i++)
         inbox->endpoint[i].until_us = 0;
@@ -418,7 +419,6 @@ void inbox_teardown(struct inbox *inbox)
     for (uint32_t i = 0; i < REQUEST_SLOTS; i++)
         if (inbox->slot[i].aio != NULL)
             nng_aio_free(inbox->slot[i].aio);
-    rates_destroy(inbox->rates);
     inbox_unlimited(inbox);
     while (inbox_take(inbox, &left))
         nng_msg_free(left.message);
