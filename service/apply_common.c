@@ -16,7 +16,7 @@ static uint32_t zone_upsert(struct worker *worker, const char *name)
         return STATE_NONE;
     struct zone_record *record = state_touch(worker->common, POOL_ZONES, zone);
     memcpy(record->name, name, strlen(name) + 1);
-    worker->zones_changed = true; /* places remember which zones have a record */
+    places_moved(worker); /* places remember which zones have a record */
     return zone;
 }
 
@@ -34,7 +34,7 @@ static enum signal_reason apply_zone(struct worker *worker, struct zone_record *
     record->lon_micro = signal->lon;
     memcpy(record->region, signal->region, sizeof record->region);
     attributes_take(&record->attributes, signal);
-    worker->zones_changed = true;
+    places_moved(worker);
     return REASON_none;
 }
 

@@ -239,7 +239,7 @@ static enum signal_reason count_demand(struct worker *worker, struct partition *
 static struct subject subject_of_demand(struct worker *worker, struct partition *partition,
                                         const struct planned *planned)
 {
-    struct subject subject = { planned->product, planned->place, STATE_NONE, STATE_NONE, -1 };
+    struct subject subject = { planned->product, place_now(worker, planned->place), STATE_NONE, STATE_NONE, -1 };
     if (!has_key(partition, POOL_PRODUCTS, subject.product, planned->sku))
         subject.product = state_find(partition->state, POOL_PRODUCTS, planned->sku);
     if (subject.product == STATE_NONE || subject.place == STATE_NONE)

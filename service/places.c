@@ -72,6 +72,7 @@ static void place_fill(struct worker *worker, struct place *place)
     struct zone_chain chain;
     if (!places_chain(worker, place->name[0], &chain))
         chain.count = 0;
+    place->picture = worker->picture;
     place->chain_count = chain.count;
     for (uint32_t level = 0; level < chain.count; level++) {
         memcpy(place->name[level], chain.name[level], RIALTO_ID_MAX);
@@ -116,6 +117,19 @@ static bool place_room(struct worker *worker)
     return true;
 }
 
+void places_moved(struct worker *worker)
+{
+    worker->zones_changed = true;
+    worker->picture++;
+}
+
+uint32_t place_now(struct worker *worker, uint32_t place)
+{
+    if (place != STATE_NONE && worker->place[place].picture != worker->picture)
+        place_fill(worker, &worker->place[place]);
+    return place;
+}
+
 uint32_t place_of(struct worker *worker, const char *zone)
 {
     struct rialto_key key = zone_key(worker, zone);
@@ -124,7 +138,7 @@ uint32_t place_of(struct worker *worker, const char *zone)
     uint32_t at = (uint32_t)key.lo & worker->place_mask;
     for (; worker->place_slot[at] != 0; at = (at + 1) & worker->place_mask)
         if (key_equal(worker->place[worker->place_slot[at] - 1].key, key))
-            return worker->place_slot[at] - 1;
+            return place_now(worker, worker->place_slot[at] - 1);
     struct place *place = &worker->place[worker->place_count];
     memset(place, 0, sizeof *place);
     place->key = key;
@@ -136,9 +150,9 @@ uint32_t place_of(struct worker *worker, const char *zone)
 
 void places_rebuild(struct worker *worker)
 {
+    worker->picture++;
     for (uint32_t i = 0; i < worker->place_count; i++)
         place_fill(worker, &worker->place[i]);
-    worker->picture++;
     for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++) {
         struct partition *partition = &worker->partition[p];
         if (partition->state == NULL)

@@ -123,7 +123,7 @@ bool restart_attach(struct worker *worker, struct partition *partition)
 }
 
 /* The last batch's zones are in their records; their lines may not be. Weather has no line. */
-static bool zones_moved(const struct worker *worker)
+static bool places_outdate(const struct worker *worker)
 {
     uint64_t at = 0;
     enum state_pool pool;
@@ -141,7 +141,7 @@ static bool zones_moved(const struct worker *worker)
 
 void restart_zones(struct worker *worker, bool all)
 {
-    if (all || zones_moved(worker))
+    if (all || places_outdate(worker))
         lines_publish_zones(worker);
 }
 

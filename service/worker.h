@@ -25,9 +25,10 @@
 
 #define REPRICE_GRID_MS 1000 /* prices that move with time are computed again this often, in service time */
 
-/* A zone as this worker sees it: names resolved once. Private memory; built anew when a zone signal changes the picture. */
+/* A zone as this worker sees it: names resolved once. Private memory; found anew when a zone signal changes the picture. */
 struct place {
     struct rialto_key key;
+    uint32_t picture;              /* worker.picture that the rest belongs to */
     uint32_t chain_count;          /* own zone first; the world is not listed */
     struct rialto_key chain[RIALTO_ZONE_LEVELS - 1];
     char     name[RIALTO_ZONE_LEVELS - 1][RIALTO_ID_MAX];
@@ -223,6 +224,8 @@ bool batch_apply(struct worker *worker, const uint8_t *bytes, size_t size);
 
 /* places.c */
 uint32_t place_of(struct worker *worker, const char *zone); /* STATE_NONE when memory ran out */
+uint32_t place_now(struct worker *worker, uint32_t place);  /* the same place, as it lies now */
+void     places_moved(struct worker *worker); /* zones changed: places and links are found anew when they are next used */
 void     places_rebuild(struct worker *worker);
 /* places_policies - which policies hold where, anew: after a change of models or in time. */
 void     places_policies(struct worker *worker);

@@ -371,6 +371,18 @@ def found_before():
             service.ask({"type": "competitor", "sku": "rough", "zone": "de/south", "competitor": "a", "amount": 600, "currency": "USD"})
             equal(service.quote("rough", zone="de")["baseline"], 1000)
 
+        @check("where a zone lies holds from its signal on, also for what stands behind it in the same message")
+        def _():
+            twice.say(product("moved", 1000, category="rough/x"), product("moved", 900, "USD", category="rough/x", zone="de"), demand("moved", zone="shop-1", time=twice.now))
+            twice.pass_time(MINUTE_MS)
+            for shop in ("shop-1", "shop-2"):  # one that was heard of, and one that was not
+                competitor = {"type": "competitor", "sku": "moved", "zone": shop, "competitor": "a", "amount": 600, "currency": "USD"}
+                twice.say({"type": "zone", "zone": shop, "parent": "de"}, competitor, demand("moved", zone=shop, time=twice.now))
+                twice.flush()
+                twice.check_prices(("", "de", shop))
+            twice.pass_time(MINUTE_MS)
+            twice.check_prices(("", "de", "shop-1", "shop-2"))
+
         @check("with min_events 0 a price goes on moving as long as usual demand is remembered")
         def _():
             twice.say(product("any", 1000, category="any/x"), *(demand("any", time=twice.now) for _ in range(10)))
