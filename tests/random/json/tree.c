@@ -191,6 +191,33 @@ cJSON *cJSON_GetObjectItemCaseSensitive(const cJSON *const object, const char *c
     return child;
 }
 
+/* Out of its siblings; as in cJSON the list is walked by `next`, and the first child's `prev` is of no use here. */
+cJSON *cJSON_DetachItemFromObjectCaseSensitive(cJSON *object, const char *string)
+{
+    cJSON *child = cJSON_GetObjectItemCaseSensitive(object, string);
+    if (child == NULL)
+        return NULL;
+    if (child == object->child)
+        object->child = child->next;
+    else
+        child->prev->next = child->next;
+    if (child->next != NULL)
+        child->next->prev = child->prev;
+    child->prev = child->next = NULL;
+    return child;
+}
+
+cJSON_bool cJSON_InsertItemInArray(cJSON *array, int which, cJSON *newitem)
+{
+    if (which != 0) /* pricing/ puts nothing elsewhere */
+        return 0;
+    newitem->next = array->child;
+    if (array->child != NULL)
+        array->child->prev = newitem;
+    array->child = newitem;
+    return 1;
+}
+
 #define IS(kind, bits)                                                                                                 \
     cJSON_bool cJSON_Is##kind(const cJSON *const item)                                                                 \
     {                                                                                                                  \
