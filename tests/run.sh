@@ -133,10 +133,10 @@ execute() {
         kill -KILL $pids 2> /dev/null
     fi
     rm -rf "$own"
-    # Two remarks are no findings: Clang 19's runtime on a machine without a symbolizer, and a search for leaks that began while a
-    # thread was still on its way in or out. A leak that is found says so in words of its own.
+    # Three remarks are no findings: Clang 19's runtime on a machine without a symbolizer, and a search for leaks that began while a
+    # thread was still on its way in or out, or that was killed with its process. A leak that is found says so in words of its own.
     if cat "$log".sanitizer.* 2> /dev/null |
-        grep -qvE 'WARNING: .* external symbolizer!$|Running thread [0-9]+ was not suspended\. False leaks are possible\.$' ||
+        grep -qvE 'WARNING: .* external symbolizer!$|Running thread [0-9]+ was not suspended\. False leaks are possible\.$|Unable to get registers from thread [0-9]+\.$' ||
         grep -qE 'LeakSanitizer|AddressSanitizer|ThreadSanitizer|runtime error:' "$log"; then
         echo "a sanitizer spoke: $(cat "$log" "$log".sanitizer.* 2> /dev/null | grep -E -m 1 'Sanitizer|runtime error:')"
     fi
