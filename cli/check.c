@@ -51,7 +51,7 @@ static void report_model(const struct cli *cli, const char *path, const struct m
         cli_json_text(model->version);
         printf(",\"group\":");
         cli_json_text(model->group_name);
-        printf(",\"factors\":%u,\"personal\":%u}\n", model->factor_count, model->personal_count);
+        printf(",\"factors\":%u,\"personal\":%u,\"offers\":%u}\n", model->factor_count, model->personal_count, model->offer_count);
         return;
     }
     printf("%s: ok: %s %s prices ", path, model->name, model->version);
@@ -66,6 +66,9 @@ static void report_model(const struct cli *cli, const char *path, const struct m
            (double)model->guard.floor_micro / 1e6, (double)model->guard.ceiling_micro / 1e6,
            (double)model->guard.personal_low_micro / 1e6, (double)model->guard.personal_high_micro / 1e6,
            model->guard.never_above ? ", never above the baseline" : "");
+    for (uint32_t i = 0; i < model->offer_count; i++)
+        printf("%s %s", i == 0 ? "    offers:" : "", model->offer[i].name);
+    printf("%s", model->offer_count > 0 ? "\n" : "");
 }
 
 static void report_faults(const struct cli *cli, const struct fault_list *faults)

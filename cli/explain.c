@@ -272,6 +272,16 @@ static void print_row(const cJSON *row)
     printf(")\n");
 }
 
+static void print_issuer(const cJSON *issuer)
+{
+    char at[32];
+    if (issuer == NULL)
+        return;
+    cli_clock_text((int64_t)number_of(issuer, "at_ms"), at);
+    printf("        made by the offer \"%s\" of model %s, version %s, on %s UTC\n", text_of(issuer, "offer"), text_of(issuer, "model"),
+           text_of(issuer, "version"), at);
+}
+
 static void print_customer(const struct explained *e)
 {
     if (e->why_not != NULL)
@@ -300,6 +310,7 @@ static void print_customer(const struct explained *e)
                number_of(offer, "value"), number_of(offer, "locked"));
         print_words(cJSON_GetObjectItemCaseSensitive(offer, "rests_on"));
         printf(")\n");
+        print_issuer(cJSON_GetObjectItemCaseSensitive(offer, "issued_by"));
     }
 }
 

@@ -4,10 +4,12 @@
  *   DATA_DIR/models/N, or a folder --model_reach()--> struct page --> text | a page of HTML that needs nothing else | JSON */
 #include "cli/cli.h"
 #include "pricing/model.h"
+#include "pricing/money.h"
 #include "pricing/reach.h"
 #include "service/change.h"
 
 #include <rialto/bindings.h>
+#include <rialto/quote.h>
 
 #include <errno.h>
 #include <stdarg.h>
@@ -287,6 +289,79 @@ static bool counts_beside(const struct model *model, uint8_t kind)
     return kind == RIALTO_KIND_PARTNER && (model->group_reads & RIALTO_KIND_PARTNER) != 0;
 }
 
+/* Something of this kind may lead to an offer that the model makes. */
+static bool leads_to_offers(const struct model *model, uint8_t kind)
+{
+    uint8_t kinds_read = 0;
+    for (uint32_t i = 0; i < model->offer_count; i++)
+        kinds_read = (uint8_t)(kinds_read | model->offer[i].kinds);
+    return (kinds_read & kind) != 0;
+}
+
+/* "3 days", "1 hour": in the largest unit that says it exactly. */
+static const char *span_text(uint32_t seconds, char ret[32])
+{
+    static const struct {
+        uint32_t seconds;
+        const char *name;
+    } units[] = { { 86400, "day" }, { 3600, "hour" }, { 60, "minute" }, { 1, "second" } };
+    size_t u = 0;
+    while (seconds % units[u].seconds != 0)
+        u++;
+    uint32_t count = seconds / units[u].seconds;
+    (void)snprintf(ret, 32, "%u %s%s", count, units[u].name, count == 1 ? "" : "s");
+    return ret;
+}
+
+static void discount_text(const struct model_offer *offer, char ret[96])
+{
+    char number[64];
+    const struct currency *currency = currency_find(offer->currency);
+    if (offer->kind == RIALTO_OFFER_PERCENT) {
+        percent((unsigned)offer->value, number);
+        (void)snprintf(ret, 96, "%.16s off", number);
+        return;
+    }
+    (void)rialto_money_text(offer->value, offer->currency, currency != NULL ? currency->decimals : 0, sizeof number,
+                            number);
+    (void)snprintf(ret, 96, offer->kind == RIALTO_OFFER_FIXED ? "a price of %s" : "%s off", number);
+}
+
+static const char *did_text(unsigned event)
+{
+    return event == DEMAND_VIEW   ? "look at a product"
+           : event == DEMAND_CART ? "put a product into your cart"
+                                  : "order a product";
+}
+
+static const char *did_not_text(unsigned event)
+{
+    return event == DEMAND_VIEW   ? "do not look at it"
+           : event == DEMAND_CART ? "do not put it into your cart"
+                                  : "do not order it";
+}
+
+/* What may lead to an offer that the model makes, what it is, and how many there are at most. */
+static void write_offer(const struct page *page, const struct model_offer *offer)
+{
+    char within[32], discount[96], lives[32], per[32], times[32] = "", *rests = NULL;
+    for (size_t k = 0; k < KINDS; k++)
+        if (offer->kinds & kinds[k].bit)
+            add(&rests, " and ", kinds[k].name);
+    if (offer->times > 1)
+        (void)snprintf(times, sizeof times, " %u times", offer->times);
+    discount_text(offer, discount);
+    line(page, "p", "  ",
+         "If you %s%s within %s%s%s, you may be offered %s for %s%s. It rests on your %s, and only if you permit that. "
+         "At most %u such "
+         "offer%s in %s.",
+         did_text(offer->event), times, span_text(offer->within_s, within), offer->has_unless ? " and " : "",
+         offer->has_unless ? did_not_text(offer->unless) : "", discount, span_text(offer->valid_s, lives),
+         offer->stackable && offer->kind != RIALTO_OFFER_FIXED ? ", off your own price" : "", rests,
+         offer->customer_offers, offer->customer_offers == 1 ? "" : "s", span_text(offer->customer_per_s, per));
+    free(rests);
+}
+
 static void write_kind(const struct page *page, const struct notice *notice, const struct model *model,
                        const struct kind *kind)
 {
@@ -306,7 +381,15 @@ static void write_kind(const struct page *page, const struct notice *notice, con
     add(&said, "", text);
     if (reach.kinds != 0 && place)
         add(&said, "; ", "chooses the place");
-    row(page, reach.kinds != 0 || place || beside ? "yes" : "no", kind->name, kind->what, said);
+    if (leads_to_offers(model, kind->bit) && reach.kinds == 0 && !place && !beside) {
+        free(said);
+        said = NULL;
+        add(&said, "", "may lead to offers, below");
+    } else if (leads_to_offers(model, kind->bit)) {
+        add(&said, "; ", "may lead to offers, below");
+    }
+    row(page, reach.kinds != 0 || place || beside || leads_to_offers(model, kind->bit) ? "yes" : "no", kind->name,
+        kind->what, said);
     free(said);
 }
 
@@ -327,6 +410,8 @@ static void write_model(const struct page *page, const struct notice *notice, co
     reach_text(&all, reached);
     row(page, "all", "together", "everything that you permit", reached);
     html_only(page, "</table>\n");
+    for (uint32_t i = 0; i < model->offer_count; i++)
+        write_offer(page, &model->offer[i]);
     percent((unsigned)((model->guard.floor_micro + 99) / 100), low);
     percent((unsigned)((model->guard.ceiling_micro + 99) / 100), high);
     line(page, "p", "  ", "The price for everybody lies between %s and %s of the list price%s%s.", low, high,
@@ -455,6 +540,32 @@ static void add_reach(cJSON *object, const char *name, const struct reach *reach
     cJSON_AddNumberToObject(item, "highest", reach->high / 1e4);
 }
 
+static void add_offers(cJSON *item, const struct model *model)
+{
+    cJSON *list = cJSON_AddArrayToObject(item, "offers");
+    for (uint32_t i = 0; i < model->offer_count; i++) {
+        const struct model_offer *offer = &model->offer[i];
+        char text[96];
+        cJSON *one = cJSON_CreateObject();
+        discount_text(offer, text);
+        cJSON_AddStringToObject(one, "offer", offer->name);
+        cJSON_AddStringToObject(one, "discount", text);
+        cJSON *rests = cJSON_AddArrayToObject(one, "rests_on");
+        for (size_t k = 0; k < KINDS; k++)
+            if (offer->kinds & kinds[k].bit)
+                cJSON_AddItemToArray(rests, cJSON_CreateString(kinds[k].name));
+        cJSON_AddStringToObject(one, "event", model_offer_event((enum demand_event)offer->event));
+        cJSON_AddNumberToObject(one, "times", offer->times);
+        cJSON_AddNumberToObject(one, "within_s", offer->within_s);
+        if (offer->has_unless)
+            cJSON_AddStringToObject(one, "unless", model_offer_event((enum demand_event)offer->unless));
+        cJSON_AddNumberToObject(one, "valid_for_s", offer->valid_s);
+        cJSON_AddNumberToObject(one, "per_customer", offer->customer_offers);
+        cJSON_AddNumberToObject(one, "per_s", offer->customer_per_s);
+        cJSON_AddItemToArray(list, one);
+    }
+}
+
 static void print_json(const struct notice *notice)
 {
     cJSON *all = cJSON_CreateObject();
@@ -473,6 +584,7 @@ static void print_json(const struct notice *notice)
         free(scope);
         cJSON_AddNumberToObject(item, "floor", (double)model->guard.floor_micro / 1e6);
         cJSON_AddNumberToObject(item, "ceiling", (double)model->guard.ceiling_micro / 1e6);
+        add_offers(item, model);
         for (size_t k = 0; k <= KINDS; k++) {
             struct reach reach =
                 model_reach(notice->set, model, k < KINDS ? kinds[k].bit : ALL_BITS, false, notice->now_ms);

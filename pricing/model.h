@@ -31,6 +31,11 @@
 #define MODEL_CURRENCIES_MAX    8u
 #define MODEL_CALENDARS_MAX     4u
 #define MODEL_CALENDAR_DAYS_MAX 64u
+#define MODEL_OFFERS_MAX        8u  /* of one model */
+#define OFFERS_MAX              64u /* of all models of a set */
+#define OFFER_NAME_MAX          20u
+#define OFFER_TIMES_MAX         8u  /* events of one kind that can be asked for, and are remembered */
+#define OFFER_PRODUCTS_MAX      16u /* products of which it is remembered, for one customer, what may lead to an offer */
 
 struct model_point {
     int64_t x_micro, y_micro;
@@ -107,6 +112,23 @@ struct model_personal {
     enum curve_kind curve;
 };
 
+/* A personal offer that the model makes by itself. Customers and products of offers: service/apply_issue.c. */
+struct model_offer {
+    char name[OFFER_NAME_MAX];
+    uint8_t event;            /* enum demand_event: view, cart or order */
+    uint8_t unless;           /* the same; none where has_unless is false */
+    bool has_unless, stackable;
+    uint8_t kind;             /* RIALTO_OFFER_* */
+    uint8_t kinds;            /* RIALTO_KIND_* of what is counted for it: what it rests on */
+    uint16_t currency_number; /* ISO; 0 = offered whatever the price's is */
+    char currency[4];
+    int64_t value;            /* as in rialto_offer_line */
+    uint32_t times, within_s, apart_s;
+    uint32_t valid_s, cooldown_s;
+    uint32_t customer_offers, customer_per_s;
+    uint32_t budget_offers, budget_amount, budget_per_s; /* amount 0 = any */
+};
+
 struct model_guardrails {
     int64_t floor_micro;         /* of list, default 0.5  */
     int64_t ceiling_micro;       /* of list, default 1.5  */
@@ -162,6 +184,8 @@ struct model {
     uint64_t factor_looks[MODEL_FACTORS_MAX]; /* model_factor_looks() of each */
     uint32_t personal_count;
     struct model_personal personal[MODEL_PERSONAL_MAX];
+    uint32_t offer_count;
+    struct model_offer offer[MODEL_OFFERS_MAX];
     struct model_guardrails guard;
     uint32_t ending_step, ending_less;
     uint32_t stale_limit_s;
@@ -173,6 +197,7 @@ struct model {
 struct model_set {
     uint32_t count;
     bool zoned;           /* some model claims zones: who prices a product depends on where */
+    uint32_t offer_count; /* offers that its models make */
     struct policy_book policies;
     struct model model[]; /* sorted by name */
 };
@@ -395,6 +420,10 @@ struct terms_row {
 };
 void model_terms_rows(const struct model *model, const struct terms_inputs *in,
                       struct terms_row ret[MODEL_PERSONAL_MAX]);
+
+/* model_offer_event - "view", "cart", "order". model_offer_worth - what an offer takes off one unit of this baseline, in minor units. */
+const char *model_offer_event(enum demand_event event);
+int64_t model_offer_worth(const struct model_offer *offer, int64_t baseline);
 
 /* model_set_reads_month - does any model look at the spend of the running month? Then terms change where a month begins. */
 bool model_set_reads_month(const struct model_set *set);

@@ -90,6 +90,11 @@ static const struct field model_file_fields[] = {
       .shape = "\"type\":\"array\",\"maxItems\":8,\"items\":{\"$ref\":\"#/$defs/personal\"}",
       .kind = FIELD_PART,
       .part = read_personals },
+    { .key = "offers",
+      .text = "Personal offers that the model makes by itself, each behind its consent and within its budget.",
+      .shape = "\"type\":\"array\",\"maxItems\":8,\"items\":{\"$ref\":\"#/$defs/offer\"}",
+      .kind = FIELD_PART,
+      .part = read_offers },
     { .key = "guardrails",
       .text = "What no price may do.",
       .shape = "\"$ref\":\"#/$defs/guardrails\"",
@@ -117,11 +122,12 @@ static const struct field model_file_fields[] = {
 static TABLE(model_file, "model");
 
 const struct field_table *const model_tables[] = {
-    &model_table_model_file,   &model_table_scope,     &model_table_schedule,     &model_table_demand,
-    &model_table_weights,      &model_table_factor,    &model_table_case_,        &model_table_markup,
-    &model_table_clearing,     &model_table_when,      &model_table_personal,     &model_table_guardrails,
-    &model_table_largest_step, &model_table_dead_band, &model_table_largest_rise, &model_table_rounding,
-    &model_table_age_limits,   &model_table_attribute,
+    &model_table_model_file,   &model_table_scope,        &model_table_schedule,     &model_table_demand,
+    &model_table_weights,      &model_table_factor,       &model_table_case_,        &model_table_markup,
+    &model_table_clearing,     &model_table_when,         &model_table_personal,     &model_table_guardrails,
+    &model_table_largest_step, &model_table_dead_band,    &model_table_largest_rise, &model_table_rounding,
+    &model_table_age_limits,   &model_table_attribute,    &model_table_offer,        &model_table_trigger,
+    &model_table_discount,     &model_table_per_customer, &model_table_budget,
 };
 const uint32_t model_table_count = sizeof model_tables / sizeof model_tables[0];
 
@@ -210,6 +216,8 @@ enum rialto_status model_parse_all(const char *text, size_t bytes, const char *f
     cJSON_Delete(tree);
     if (status == RIALTO_OK)
         status = check_competitors(&reader, ret);
+    if (status == RIALTO_OK)
+        status = offers_finish(&reader, ret);
     if (status != RIALTO_OK)
         return status;
     if (ret->group_name[0] == '\0')

@@ -5,6 +5,7 @@
  *   model_parse_demand.c     demand                 model_parse_factors.c     factors of every kind, when they speak
  *   model_parse_attributes.c attributes of products and zones
  *   model_parse_personal.c   personal terms         model_parse_guardrails.c  guardrails, rounding, age limits
+ *   model_parse_offers.c     offers that the model makes
  *   model_parse_values.c     lists, points, tables of words, dates and times of day
  *
  * Each reader takes what stands at one key into its target: RIALTO_OK, or REFUSED with at least one fault added. */
@@ -28,7 +29,8 @@
 extern const struct field_table model_table_scope, model_table_schedule, model_table_demand, model_table_weights,
     model_table_factor, model_table_case_, model_table_markup, model_table_clearing, model_table_when,
     model_table_personal, model_table_guardrails, model_table_largest_step, model_table_dead_band,
-    model_table_largest_rise, model_table_rounding, model_table_age_limits, model_table_attribute;
+    model_table_largest_rise, model_table_rounding, model_table_age_limits, model_table_attribute, model_table_offer,
+    model_table_trigger, model_table_discount, model_table_per_customer, model_table_budget;
 
 /* ---- values ----------------------------------------------------------------------------------------------- */
 
@@ -88,6 +90,9 @@ enum rialto_status read_demand(struct reader *reader, const cJSON *value, void *
 enum rialto_status read_attributes(struct reader *reader, const cJSON *value, void *target);
 enum rialto_status read_factors(struct reader *reader, const cJSON *value, void *target);
 enum rialto_status read_personals(struct reader *reader, const cJSON *value, void *target);
+enum rialto_status read_offers(struct reader *reader, const cJSON *value, void *target);
+/* offers_finish - what offers must agree about with the rest of the file, once all of it is read. */
+enum rialto_status offers_finish(struct reader *reader, struct model *model);
 enum rialto_status read_guardrails(struct reader *reader, const cJSON *value, void *target);
 enum rialto_status read_rounding(struct reader *reader, const cJSON *value, void *target);
 enum rialto_status read_age_limits(struct reader *reader, const cJSON *value, void *target);

@@ -197,8 +197,14 @@ static enum rialto_status load_one(const char *folder, const char *name, struct 
         status = check_attributes(&set->policies, model, text, bytes, faults);
     if (status == RIALTO_OK)
         status = check_against_earlier(set, model, text, bytes, faults);
+    if (status == RIALTO_OK && set->offer_count + model->offer_count > OFFERS_MAX) {
+        memcpy(fault.file, model->file, sizeof fault.file);
+        status = fault_set(&fault, text, bytes, "/offers", "more than 64 offers in the models of one folder");
+        (void)fault_add(faults, &fault);
+    }
     if (status == RIALTO_OK) {
         set->zoned = set->zoned || model->zone_count > 0;
+        set->offer_count += model->offer_count;
         set->count++;
     }
     free(text);

@@ -64,9 +64,10 @@ int64_t customer_due_ms(const struct worker *worker, const struct customer_recor
 
 int64_t offer_due_ms(const struct offer_record *record)
 {
-    int64_t until_ms = record->kind == RIALTO_OFFER_NONE ? 0 : record->until_ms;
-    int64_t lock_ms = record->locked == 0 ? 0 : record->lock_until_ms;
-    return until_ms == 0 || (lock_ms != 0 && lock_ms < until_ms) ? lock_ms : until_ms;
+    int64_t due_ms = record->kind == RIALTO_OFFER_NONE ? 0 : record->until_ms;
+    due_ms = earlier_ms(due_ms, record->locked == 0 ? 0 : record->lock_until_ms);
+    due_ms = earlier_ms(due_ms, (int64_t)record->events_until_s * 1000);
+    return earlier_ms(due_ms, (int64_t)record->cooldown_until_s * 1000);
 }
 
 /* A record that permits nothing and owes nothing is not kept, save of who opted out (a yes that comes later must not count), and for the time of a refusal: an older yes that arrives late must
@@ -351,6 +352,7 @@ static void erasure_fill(const struct partition *partition, uint32_t customer, s
         const struct offer_record *offer = state_at(partition->state, POOL_OFFERS, i);
         note->offers += offer->kind != RIALTO_OFFER_NONE;
         note->locks += offer->locked != 0;
+        note->offer_events += offer->events_until_s != 0 || offer->cooldown_until_s != 0;
     }
 }
 
@@ -469,6 +471,8 @@ static enum signal_reason apply_customer_demand(struct worker *worker, struct pa
         return REASON_no_consent;
     if (purchase && signal_has(signal, SIGNAL_FIELD_amount))
         spend_add(worker, partition, customer, signal, signal->event == DEMAND_ORDER ? 1 : -1);
+    if (signal->priced != NULL)
+        offers_heed(worker, partition, customer, signal);
     publisher_watch(worker->publisher, signal->customer, signal->sku, worker->config->watch_ttl_s);
     return REASON_none;
 }

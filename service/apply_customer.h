@@ -1,4 +1,4 @@
-/* apply_customer.h - inside of apply_customer.c, apply_offer.c and apply_lock.c: a customer's record, and the offers and locks that hang
+/* apply_customer.h - inside of apply_customer.c, apply_offer.c, apply_issue.c and apply_lock.c: a customer's record, and the offers and locks that hang
  * on it. Private to service/; within a batch, the state being open. */
 #ifndef SERVICE_APPLY_CUSTOMER_H
 #define SERVICE_APPLY_CUSTOMER_H
@@ -29,6 +29,10 @@ void offers_delete(struct partition *partition, uint32_t customer);
 /* offer_upsert - the record for the signal's customer and sku; STATE_NONE: full. due_at_latest - a deadline of a record, if it has no
  * earlier one. */
 uint32_t offer_upsert(struct worker *worker, struct partition *partition, uint32_t customer, const struct signal *signal);
+/* offer_clear - no offer any more; a lock, and what is remembered for models, stay. offer_settle - behind every change of a record: it gets its
+ * deadline, is deleted when it holds nothing, and the customer's terms say whether there are offers. `was_shown`: before the change. */
+void offer_clear(struct offer_record *record);
+void offer_settle(struct worker *worker, struct partition *partition, uint32_t offer, bool was_shown);
 void due_at_latest(struct partition *partition, enum state_pool pool, uint32_t index, int64_t due_ms);
 
 /* lock_has_room - may this record (or a new one: STATE_NONE) hold a lock? Counted where not. */
@@ -37,6 +41,11 @@ bool lock_has_room(const struct worker *worker, struct partition *partition, uin
 void locks_add(struct partition *partition, int difference);
 int64_t lock_end_ms(const struct offer_record *record, int64_t until_ms);
 void lock_clear(struct partition *partition, struct offer_record *record);
+
+/* apply_issue.c: offers_heed - a view, cart or order that is permitted: counted where a model in force makes an offer of it, and perhaps one is
+ * made. offer_forget - takes away what is remembered for models: of `kinds`, and what is over. */
+void offers_heed(struct worker *worker, struct partition *partition, uint32_t customer, const struct signal *signal);
+void offer_forget(const struct worker *worker, struct offer_record *record, unsigned kinds);
 
 enum signal_reason apply_offer(struct worker *worker, struct partition *partition, uint32_t customer, const struct signal *signal);
 enum signal_reason apply_lock(struct worker *worker, struct partition *partition, uint32_t customer, const struct signal *signal);

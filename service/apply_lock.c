@@ -170,6 +170,7 @@ static void lock_store(struct worker *worker, struct partition *partition, uint3
 {
     struct wire_lock lock;
     struct offer_record *record = state_touch(partition->state, POOL_OFFERS, offer);
+    bool was_shown = offer_is_shown(record);
     wire_lock_of(signal, &lock);
     int64_t until_ms = signal->until_ms;
     if (lives(worker, record) && (record->lock_until_ms == 0 || record->lock_until_ms > until_ms))
@@ -182,7 +183,7 @@ static void lock_store(struct worker *worker, struct partition *partition, uint3
     record->lock_request = lock.request;
     record->currency = currency_find(signal->currency)->number;
     memcpy(record->lock_nonce, lock.nonce, sizeof record->lock_nonce);
-    due_at_latest(partition, POOL_OFFERS, offer, offer_due_ms(record));
+    offer_settle(worker, partition, offer, was_shown);
 }
 
 /* An offer of money is in one currency, and so is a lock: a record has room for one. */

@@ -1,6 +1,6 @@
 /* apply_offer.c - a customer's offers and locks, one record for each product: given, taken back, over.
  *
- * An offer rests on a kind of personal data, and goes with the consent to it. A lock is owed: nothing but its end and `forget` takes
+ * The record remembers, too, what may lead to an offer of a model (apply_issue.c). An offer rests on a kind of personal data, and goes with the consent to it. A lock is owed: nothing but its end and `forget` takes
  * it away. How a customer asks for one stands in apply_lock.c. */
 #include "pricing/money.h"
 #include "service/apply_customer.h"
@@ -69,9 +69,10 @@ static void offer_delete(struct worker *worker, struct partition *partition, uin
     customer_drop_if_empty(worker, partition, customer);
 }
 
-static void offer_clear(struct offer_record *record)
+void offer_clear(struct offer_record *record)
 {
     record->kind = RIALTO_OFFER_NONE;
+    record->is_issued = 0;
     record->flags = 0;
     record->kinds = 0;
     record->value = record->from_ms = record->until_ms = 0;
@@ -79,19 +80,37 @@ static void offer_clear(struct offer_record *record)
         record->currency = 0;
 }
 
+static bool holds_nothing(const struct offer_record *record)
+{
+    return !offer_is_shown(record) && record->events_until_s == 0 && record->cooldown_until_s == 0;
+}
+
+void offer_settle(struct worker *worker, struct partition *partition, uint32_t offer, bool was_shown)
+{
+    const struct offer_record *record = state_at(partition->state, POOL_OFFERS, offer);
+    if (holds_nothing(record)) {
+        offer_delete(worker, partition, offer);
+        return;
+    }
+    due_at_latest(partition, POOL_OFFERS, offer, offer_due_ms(record));
+    uint32_t customer = offer_is_shown(record) == was_shown ? STATE_NONE
+                                                            : state_find(partition->state, POOL_CUSTOMERS, record->customer);
+    if (customer != STATE_NONE)
+        (void)customer_touch(partition, customer);
+}
+
 /* Takes away what is over, or all offers that rest on any of `kinds`; locks are owed and stay. */
 static void offer_prune(struct worker *worker, struct partition *partition, uint32_t offer, unsigned kinds)
 {
     struct offer_record *record = state_touch(partition->state, POOL_OFFERS, offer);
+    bool was_shown = offer_is_shown(record);
     bool over = record->until_ms != 0 && record->until_ms <= worker->tick_ms;
     if (record->kind != RIALTO_OFFER_NONE && (over || (record->kinds & kinds) != 0))
         offer_clear(record);
     if (record->locked != 0 && record->lock_until_ms != 0 && record->lock_until_ms <= worker->tick_ms)
         lock_clear(partition, record);
-    if (record->kind == RIALTO_OFFER_NONE && record->locked == 0)
-        offer_delete(worker, partition, offer);
-    else
-        due_at_latest(partition, POOL_OFFERS, offer, offer_due_ms(record));
+    offer_forget(worker, record, kinds);
+    offer_settle(worker, partition, offer, was_shown);
 }
 
 void apply_offer_timer(struct worker *worker, struct partition *partition, uint32_t index)
@@ -137,6 +156,7 @@ static void offer_fill(struct partition *partition, struct offer_record *record,
         record->lock_until_ms = until_ms;
         return;
     }
+    record->is_issued = 0;
     record->kind = (uint8_t)signal->offer_kind; /* CHOICES_OFFER stands in the order of RIALTO_OFFER_* */
     record->value = signal->offer_kind == PERCENT ? signal->percent / 10000 : signal->amount;
     record->flags = signal->stackable ? RIALTO_OFFER_STACKABLE : 0;
@@ -193,14 +213,13 @@ enum signal_reason apply_offer(struct worker *worker, struct partition *partitio
     struct offer_record *record = state_touch(partition->state, POOL_OFFERS, offer);
     if (record->time_ms > signal->time_ms)
         return REASON_superseded;
+    bool was_shown = offer_is_shown(record);
     record->time_ms = signal->time_ms;
     if (withdraw)
         offer_clear(record);
     else
         offer_fill(partition, record, signal, basis);
-    due_at_latest(partition, POOL_OFFERS, offer, offer_due_ms(record));
-    if (record->kind == RIALTO_OFFER_NONE && record->locked == 0)
-        offer_delete(worker, partition, offer);
+    offer_settle(worker, partition, offer, was_shown);
     return REASON_none;
 }
 

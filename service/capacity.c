@@ -36,6 +36,7 @@ uint32_t capacity_of(const struct config *config, enum state_pool pool)
     case POOL_CUSTOMERS: return (uint32_t)cache_share(config->customers_max, 1);
     case POOL_OFFERS: return (uint32_t)cache_share(config->offers_max, offers_of_a_customer(config));
     case POOL_SOURCES: return config->sources_max;
+    case POOL_BUDGETS: return BUDGETS_MAX;
     default: return config->zones_max;
     }
 }

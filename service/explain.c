@@ -252,6 +252,16 @@ static void add_rows(cJSON *answer, const struct model *model, const struct term
     add_number(answer, "multiplier_e4", (int64_t)div_half_even(kept, MICRO / 10000));
 }
 
+/* Which model made it, and by which of its offers: as it was then. */
+static void add_issuer(cJSON *offer, const struct offer_record *record)
+{
+    cJSON *issuer = cJSON_AddObjectToObject(offer, "issued_by");
+    cJSON_AddStringToObject(issuer, "model", record->issued_model);
+    cJSON_AddStringToObject(issuer, "version", record->issued_version);
+    cJSON_AddStringToObject(issuer, "offer", record->issued_name);
+    add_number(issuer, "at_ms", (int64_t)record->issued_s * 1000);
+}
+
 static void add_offer(cJSON *answer, const struct worker *worker, const struct partition *partition,
                       struct rialto_key customer, const char *sku)
 {
@@ -261,6 +271,8 @@ static void add_offer(cJSON *answer, const struct worker *worker, const struct p
     if (at == STATE_NONE)
         return;
     const struct offer_record *record = state_at(partition->state, POOL_OFFERS, at);
+    if (!offer_is_shown(record)) /* only counted */
+        return;
     cJSON *offer = cJSON_AddObjectToObject(answer, "offer");
     cJSON_AddStringToObject(offer, "kind", KIND_NAME[record->kind & 3u]);
     add_number(offer, "value", record->value);
@@ -270,6 +282,8 @@ static void add_offer(cJSON *answer, const struct worker *worker, const struct p
     add_number(offer, "lock_until_ms", record->lock_until_ms);
     cJSON_AddBoolToObject(offer, "stackable", (record->flags & RIALTO_OFFER_STACKABLE) != 0);
     cJSON_AddItemToObject(offer, "rests_on", ask_kinds(record->kinds));
+    if (record->is_issued)
+        add_issuer(offer, record);
 }
 
 static const struct model *model_of_group(const struct worker *worker, uint32_t group)

@@ -158,11 +158,46 @@ static void add_record(cJSON *data, const struct customer_record *record)
     }
 }
 
+static void add_times(cJSON *item, const char *name, const uint32_t times[OFFER_TIMES_MAX])
+{
+    cJSON *list = times[0] != 0 ? cJSON_AddArrayToObject(item, name) : NULL;
+    for (uint32_t i = 0; i < OFFER_TIMES_MAX && times[i] != 0; i++)
+        cJSON_AddItemToArray(list, cJSON_CreateNumber((double)times[i] * 1000));
+}
+
+/* What may lead to an offer of a model. */
+static void add_events(cJSON *data, const struct offer_record *offer)
+{
+    static const char *const NAME[OFFER_EVENTS] = { "views_ms", "carts_ms", "orders_ms" };
+    cJSON *item = datum(data, "offer_events", "when you looked at a product, put it into your cart or ordered it; may lead to a personal offer",
+                        "your visits and orders: demand signals",
+                        "until the end, until it has led to an offer, or until consent to behaviour (of orders: to purchases) is revoked");
+    cJSON_AddStringToObject(item, "sku", offer->sku);
+    for (unsigned i = 0; i < OFFER_EVENTS; i++)
+        add_times(item, NAME[i], offer->event_s[i]);
+    add_end(item, offer->events_until_s);
+}
+
+static void add_issued(cJSON *data, const struct offer_record *offer)
+{
+    cJSON *item = datum(data, "offer_made", "that a model made you a personal offer for a product, so that the next one waits",
+                        "made by a model, from what you did with the product",
+                        "until the end, or until consent to what it rests on is revoked");
+    cJSON_AddStringToObject(item, "sku", offer->sku);
+    cJSON_AddStringToObject(item, "model", offer->issued_model);
+    cJSON_AddStringToObject(item, "version", offer->issued_version);
+    cJSON_AddStringToObject(item, "offer", offer->issued_name);
+    cJSON_AddItemToObject(item, "rests_on", ask_kinds(offer->issued_kinds));
+    add_number(item, "at_ms", (int64_t)offer->issued_s * 1000);
+    add_end(item, offer->cooldown_until_s);
+}
+
 static void add_offer(cJSON *data, const struct offer_record *offer)
 {
     static const char *const KIND_NAME[] = { "none", "fixed", "percent", "amount_off" };
     if (offer->kind != RIALTO_OFFER_NONE) {
-        cJSON *item = datum(data, "offer", "a personal offer; value in minor units, or 1e-4 for percent", "the shop: offer signals",
+        cJSON *item = datum(data, "offer", "a personal offer; value in minor units, or 1e-4 for percent",
+                            offer->is_issued ? "made by a model, from what you did with the product" : "the shop: offer signals",
                             "until it ends, is withdrawn, or consent to what it rests on is revoked");
         cJSON_AddStringToObject(item, "sku", offer->sku);
         cJSON_AddStringToObject(item, "offer", KIND_NAME[offer->kind & 3u]);
@@ -171,6 +206,10 @@ static void add_offer(cJSON *data, const struct offer_record *offer)
         add_number(item, "from_ms", offer->from_ms);
         add_number(item, "until_ms", offer->until_ms);
     }
+    if (offer->events_until_s != 0)
+        add_events(data, offer);
+    if (offer->cooldown_until_s != 0)
+        add_issued(data, offer);
     if (offer->locked != 0) {
         cJSON *item = datum(data, "lock", "a price that was promised to you, in minor units; it holds without any consent",
                             "the shop, or your own request", "until it ends, or you are forgotten");
@@ -227,6 +266,7 @@ static void add_removed(cJSON *answer, const struct erasure *note)
     add_number(state, "zones", note->zone);
     add_number(state, "offers", note->offers);
     add_number(state, "locks", note->locks);
+    add_number(state, "offer_events", note->offer_events);
     cJSON_AddStringToObject(removed, "shared_memory", "lines of terms and offers, and their side copies");
 }
 

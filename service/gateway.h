@@ -24,6 +24,7 @@
  *   gateway_sign.c     the thread that signs
  *   gateway_lock.c     prices that are promised, and signed
  *   gateway_record.c   quotes that are signed
+ *   gateway_offer.c    what a product cost when a customer looked at it, for models that make offers
  *   gateway_forget.c   erasure with a receipt, and what is known of a customer
  *
  * Threads    everything is the main thread's, except struct inbox and the locked part of struct link.
@@ -356,6 +357,16 @@ enum signal_reason gateway_quote(struct gateway *gateway, const struct rialto_re
 enum signal_reason control_members(const cJSON *object, const char *const known[], size_t count, struct fault *fault);
 enum signal_reason control_basis(const cJSON *object, enum rialto_zone_basis *ret, struct fault *fault);
 
+/* ---- offers (gateway_offer.c) ------------------------------------------------------------------------------------- */
+
+struct offering { /* which models make offers, and of which events; nobody else's signals are priced on their way */
+    uint32_t count, events; /* models; a bit for each enum demand_event */
+    char model[MODELS_MAX][RIALTO_NAME_MAX];
+};
+void offering_of(const struct model_set *set, struct offering *ret);
+/* offering_price - what a demand signal that names a customer carries; NULL: nothing. Good until the next call. */
+const struct wire_priced *offering_price(struct gateway *gateway, const struct signal *signal);
+
 /* ---- erasure (gateway_forget.c) ----------------------------------------------------------------------------------- */
 
 void forget_begin(struct gateway *gateway, const struct received *received, const struct signal *signal);
@@ -538,6 +549,8 @@ struct gateway {
     struct ingest ingest;
     struct batch batch;
     struct repeats *repeats;
+    struct offering offering;
+    struct wire_priced priced; /* offering_price()'s */
     struct signer *signer;
     struct link link[RIALTO_WORKERS_MAX];
     uint32_t link_count;

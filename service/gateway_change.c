@@ -22,6 +22,7 @@
 
 static struct { /* one main thread, one change at a time */
     struct change now, next;
+    struct offering offering; /* of the next */
     bool busy;
     uint32_t slot;
     uint64_t seq; /* of the last change's batch */
@@ -59,6 +60,7 @@ static void commit(struct gateway *gateway, uint32_t slot)
         return;
     }
     change.now = change.next;
+    gateway->offering = change.offering;
     change.busy = false;
     atomic_store(&gateway->control->mode, (uint32_t)change.now.mode);
     metric_set(METRIC_change, change.now.number);
@@ -106,6 +108,8 @@ static bool enter(struct gateway *gateway, const char *folder, char *why, size_t
     enum rialto_status status = model_set_load(folder, &set, &fault);
     if (status == RIALTO_OK)
         status = models_enter(gateway->config, gateway->cache, set, &fault);
+    if (status == RIALTO_OK)
+        offering_of(set, &change.offering);
     model_set_free(set);
     if (status == RIALTO_OK)
         return true;
@@ -313,10 +317,23 @@ void change_hangup(struct gateway *gateway)
 
 /* ---- start, answers ------------------------------------------------------------------------------------------------ */
 
+/* Which of the models in force make offers. Workers refuse to start with models that cannot be read. */
+static void offering_start(struct gateway *gateway)
+{
+    char folder[DATA_PATH_MAX];
+    struct model_set *set = NULL;
+    struct fault fault = { 0 };
+    change_models_path(gateway->config, change.now.models, folder);
+    if (model_set_load(folder, &set, &fault) == RIALTO_OK)
+        offering_of(set, &gateway->offering);
+    model_set_free(set);
+}
+
 bool change_start(struct gateway *gateway)
 {
     if (change_load(gateway->config, &change.now) != RIALTO_OK)
         return false;
+    offering_start(gateway);
     metric_set(METRIC_change, change.now.number);
     /* Should the gateway have died between the file and the batch: who has the number already passes it over. */
     change.seq = batch_change(gateway, change.now.number);

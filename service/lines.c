@@ -408,6 +408,18 @@ void terms_inputs_fill(struct worker *worker, const struct customer_record *reco
     memcpy(in->zone, worker->place[at].name, sizeof in->zone);
 }
 
+/* Records without an offer or a lock are few: what may lead to an offer of a model (OFFER_PRODUCTS_MAX). */
+static bool has_offers(const struct partition *partition, const struct customer_record *record)
+{
+    if (record->offer_count > OFFER_PRODUCTS_MAX)
+        return true;
+    uint32_t customer = record->offer_count > 0 ? state_find(partition->state, POOL_CUSTOMERS, record->head.key) : STATE_NONE;
+    uint32_t offer = customer == STATE_NONE ? STATE_NONE : state_first(partition->state, POOL_OFFERS, customer);
+    while (offer != STATE_NONE && !offer_is_shown(state_at(partition->state, POOL_OFFERS, offer)))
+        offer = state_next(partition->state, POOL_OFFERS, offer);
+    return offer != STATE_NONE;
+}
+
 static void publish_terms(struct worker *worker, const struct partition *partition, const struct customer_record *record)
 {
     if ((record->consent & CUSTOMER_KINDS) == 0 && record->offer_count == 0) { /* kept for the time of a refusal: no line means neutral */
@@ -422,7 +434,7 @@ static void publish_terms(struct worker *worker, const struct partition *partiti
     terms_inputs_fill(worker, record, &in);
     model_terms(worker->models, &in, line.multiplier_e4, &kinds);
     line.kinds = kinds;
-    if (record->offer_count > 0)
+    if (has_offers(partition, record))
         line.kinds |= RIALTO_TERMS_HAS_OFFERS;
     if (record->zone[0] != '\0') {
         zone = zone_slot(worker, partition->number, record->zone);
@@ -455,6 +467,10 @@ static void publish_offer(struct worker *worker, const struct partition *partiti
         .flags = record->flags, .kinds = record->kinds,
     };
     uint64_t slot;
+    if (!offer_is_shown(record)) {
+        drop(worker, RIALTO_TABLE_OFFERS, partition->number, record->customer, record->head.key);
+        return;
+    }
     if (!claim(worker, RIALTO_TABLE_OFFERS, partition->number, record->head.key, &slot))
         return;
     struct before before;
@@ -613,7 +629,7 @@ void lines_publish_changed(struct worker *worker, struct partition *partition)
     fetch_first(worker, partition, &ahead);
     while (state_changed(partition->state, &at, &pool, &index, &old)) {
         fetch_next(worker, partition, &ahead);
-        if (pool == POOL_SOURCES) /* has no lines */
+        if (pool == POOL_SOURCES || pool == POOL_BUDGETS) /* have no lines */
             continue;
         const struct state_head *now = state_at(partition->state, pool, index);
         partition->pricelist_stale = partition->pricelist_stale || (pool == POOL_CELLS && key_is_none(now->key));

@@ -130,7 +130,10 @@
     X(audit_total,                 COUNTER, "lines",  "lines written to the audit log") \
     X(audit_failed_total,          COUNTER, "lines",  "lines that could not be written to it") \
     X(http_certificates_total,     COUNTER, "times",  "times that the HTTP door took up its certificate: at its start, and whenever the files had changed") \
-    X(http_certificates_refused_total, COUNTER, "times", "times that changed files of it could not be used: the one before stays")
+    X(http_certificates_refused_total, COUNTER, "times", "times that changed files of it could not be used: the one before stays") \
+    X(offers_issued_total,          COUNTER, "offers", "personal offers that models made") \
+    X(offers_over_budget_total,     COUNTER, "offers", "not made: this partition's share of the offer's budget was used up") \
+    X(offer_events_dropped_total,   COUNTER, "events", "customers' views, carts and orders that no model's offer counts, or counts no more: no room (of a customer 16 products, of offers_max half)")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };
@@ -161,7 +164,7 @@ struct metrics_histogram {
 #define METRICS_FIRST_WORKER 2u /* 0 supervisor, 1 gateway, 2.. workers, last web */
 #define METRICS_WEB          (METRICS_FIRST_WORKER + RIALTO_WORKERS_MAX)
 #define METRICS_BLOCKS_MAX   (METRICS_WEB + 1u)
-#define METRICS_WORDS      128u
+#define METRICS_WORDS      160u
 _Static_assert(METRIC_COUNT <= METRICS_WORDS - 8, "block is full");
 
 struct metrics_block {

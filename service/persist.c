@@ -335,9 +335,10 @@ static void end_texts(enum state_pool pool, union any_record *record)
             record->customer.segment_count = TERMS_SEGMENTS_MAX;
         break;
     case POOL_OFFERS:
-        END(record->offer.sku);
+        END(record->offer.sku), END(record->offer.issued_model), END(record->offer.issued_version), END(record->offer.issued_name);
         break;
     case POOL_SOURCES:
+    case POOL_BUDGETS:
         break;
     default:
         END(record->zone.name), END(record->zone.parent), END(record->zone.region), END(record->zone.attributes.names);

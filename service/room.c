@@ -4,8 +4,13 @@
 #include "service/worker.h"
 
 static const char *const SETTING[POOL_COUNT] = {
-    [POOL_PRODUCTS] = "products_max", [POOL_CELLS] = "cells_max", [POOL_CUSTOMERS] = "customers_max",
-    [POOL_OFFERS] = "offers_max",     [POOL_ZONES] = "zones_max", [POOL_SOURCES] = "sources_max",
+    [POOL_PRODUCTS] = "products_max",
+    [POOL_CELLS] = "cells_max",
+    [POOL_CUSTOMERS] = "customers_max",
+    [POOL_OFFERS] = "offers_max",
+    [POOL_ZONES] = "zones_max",
+    [POOL_SOURCES] = "sources_max",
+    [POOL_BUDGETS] = "nothing: BUDGETS_MAX is a constant",
 };
 
 void room_refused(const struct state *state, enum state_pool pool)

@@ -144,6 +144,7 @@ struct signal {
     } segments;
     struct { int64_t count, micro[ATTRIBUTES_MAX]; char name[ATTRIBUTES_MAX][ATTRIBUTE_NAME_MAX]; } attributes;
     const void *lock;          /* nor a field: of a lock that is asked for, a struct wire_lock, as aligned as bytes are (service/wire.h) */
+    const void *priced;        /* nor a field: of demand that names a customer, a struct wire_priced or NULL, as aligned as bytes are */
     bool     repeated;         /* not a field: found by the gateway (service/repeats.h), travels in the head of the product part */
 };
 

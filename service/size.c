@@ -55,6 +55,7 @@ static uint64_t redis_bytes(const struct config *config)
         [POOL_PRODUCTS] = config->products_max,   [POOL_CELLS] = config->cells_max,
         [POOL_CUSTOMERS] = config->customers_max, [POOL_OFFERS] = config->offers_max,
         [POOL_ZONES] = config->zones_max,         [POOL_SOURCES] = (uint64_t)config->sources_max * RIALTO_PARTITIONS,
+        [POOL_BUDGETS] = (uint64_t)BUDGETS_MAX * RIALTO_PARTITIONS,
     };
     uint64_t bytes = 0, fields = 0;
     for (int pool = 0; pool < POOL_COUNT; pool++) {

@@ -2,7 +2,7 @@
  *
  *   begin(batch) -> touch(record) saves its old image, then change it -> commit: applied = batch   (one word)
  *
- * File       DATA_DIR/state/pNN.v10, or common.wK.v10 for the zones that every worker keeps for itself. Mode 0600, never mapped into
+ * File       DATA_DIR/state/pNN.v11, or common.wK.v11 for the zones that every worker keeps for itself. Mode 0600, never mapped into
  *            readers. The kernel keeps the pages when a process dies; the boot id in the header tells when it could not.
  * Invariant  journal.batch == applied + 1: a batch was open, its images undo it. journal.batch == applied: it is whole.
  * Crash      state_open() undoes an open batch. Indexes, free lists, lists of owners and deadlines lie in the file and are journalled like
@@ -22,13 +22,13 @@
 #include <stdint.h>
 
 #define STATE_MAGIC  UINT64_C(0x5453544C41495231)
-#define STATE_LAYOUT  10u /* of the files */
-#define STATE_RECORDS 7u /* of the records, as Redis holds them */
+#define STATE_LAYOUT  11u /* of the files */
+#define STATE_RECORDS 8u /* of the records, as Redis holds them */
 #define STATE_NONE   UINT32_MAX
 #define STATE_BLOCK  64u /* records that share one word of "changed since" */
 
-enum state_pool { POOL_PRODUCTS, POOL_CELLS, POOL_CUSTOMERS, POOL_OFFERS, POOL_ZONES, POOL_SOURCES, POOL_COUNT };
-extern const char STATE_POOL_LETTER[POOL_COUNT]; /* 'p', 'c', 'u', 'o', 'z', 's': kinds in Redis */
+enum state_pool { POOL_PRODUCTS, POOL_CELLS, POOL_CUSTOMERS, POOL_OFFERS, POOL_ZONES, POOL_SOURCES, POOL_BUDGETS, POOL_COUNT };
+extern const char STATE_POOL_LETTER[POOL_COUNT]; /* 'p', 'c', 'u', 'o', 'z', 's', 'b': kinds in Redis */
 
 /* Every record begins with this. A zero key is a free record. */
 struct state_head {
@@ -115,6 +115,7 @@ struct customer_record {
     uint32_t reserved;
 };
 
+#define OFFER_EVENTS 3u /* kinds of events that models' offers count: view, cart, order */
 struct offer_record {
     struct state_head head;       /* key: customer (+) sku */
     struct rialto_key customer;
@@ -123,10 +124,22 @@ struct offer_record {
     int64_t  time_ms, from_ms, until_ms, lock_until_ms;
     uint16_t currency;
     uint8_t  kind, flags, kinds;
-    uint8_t  reserved[3];
+    uint8_t  is_issued;           /* the offer is the one that a model made last */
+    uint8_t  reserved[2];
     int64_t  lock_from_ms;
     uint64_t lock_request;        /* keyed hash of who asked for the lock how; 0 = the shop gave it by a signal */
     uint8_t  lock_nonce[16];      /* of its signed text */
+    /* what may lead to an offer of a model (apply_issue.c): only where a model in force counts it, and the customer permits it */
+    uint32_t event_s[OFFER_EVENTS][OFFER_TIMES_MAX]; /* Unix time, the newest first; 0 = none */
+    uint32_t events_until_s;      /* all of them are forgotten then; 0 = there are none */
+    /* the last offer that a model made, until its cooldown is over */
+    uint32_t issued_s, cooldown_until_s; /* Unix time; 0 = none was */
+    uint8_t  issued_kinds;        /* RIALTO_KIND_* that it rests on */
+    uint8_t  issued_unless;       /* enum demand_event that ends it, + 1; 0 = none does */
+    uint8_t  reserved1[2];
+    uint64_t issued_rule;         /* offer_rule_key() */
+    char     issued_model[RIALTO_NAME_MAX], issued_version[RIALTO_NAME_MAX], issued_name[OFFER_NAME_MAX];
+    uint8_t  reserved2[4];
 };
 
 #define WEATHER_READINGS 4u /* temperature, precipitation, wind, humidity */
@@ -153,6 +166,15 @@ struct source_record { /* who numbers his signals: what came with this number or
     int64_t  tick_ms;             /* of its batch */
 };
 
+#define BUDGETS_MAX (2 * OFFERS_MAX) /* of a partition: those of rules that are no more give way */
+struct budget_record { /* what a rule has given away, of this partition's share */
+    struct state_head head;       /* key: the rule, by the names of its model and itself */
+    int64_t  window_ms;           /* when its window began */
+    int64_t  amount;              /* minor units */
+    uint32_t offers;
+    uint32_t reserved;
+};
+
 union any_record {
     struct state_head head;
     struct product_record product;
@@ -161,11 +183,12 @@ union any_record {
     struct offer_record offer;
     struct zone_record zone;
     struct source_record source;
+    struct budget_record budget;
 };
 
 _Static_assert(sizeof(struct source_record) % 8 == 0 && sizeof(struct cell_record) % 8 == 0 && sizeof(struct product_record) % 8 == 0 &&
                sizeof(struct customer_record) % 8 == 0 && sizeof(struct offer_record) % 8 == 0 &&
-               sizeof(struct zone_record) % 8 == 0, "records are copied in 8-byte words");
+               sizeof(struct zone_record) % 8 == 0 && sizeof(struct budget_record) % 8 == 0, "records are copied in 8-byte words");
 
 /* state_record_bytes - of one record. state_bytes_a_record - of a file for each record that there is room for: it and what finds it, and their old images.
  * state_file_bytes - of a partition's file, or with RIALTO_PARTITIONS of a worker's common one. */

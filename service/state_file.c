@@ -11,11 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-const char STATE_POOL_LETTER[POOL_COUNT] = { 'p', 'c', 'u', 'o', 'z', 's' };
+const char STATE_POOL_LETTER[POOL_COUNT] = { 'p', 'c', 'u', 'o', 'z', 's', 'b' };
 
 static const uint32_t RECORD_BYTES[POOL_COUNT] = {
     sizeof(struct product_record), sizeof(struct cell_record), sizeof(struct customer_record),
     sizeof(struct offer_record),   sizeof(struct zone_record), sizeof(struct source_record),
+    sizeof(struct budget_record),
 };
 
 static const bool HAS_DEADLINES[POOL_COUNT] = { [POOL_PRODUCTS] = true, [POOL_CUSTOMERS] = true, [POOL_OFFERS] = true };
@@ -63,6 +64,7 @@ static void plan_file(const struct config *config, uint32_t number, struct state
         common ? 0 : capacity_of(config, POOL_OFFERS),
         common ? capacity_of(config, POOL_ZONES) : 0,
         capacity_of(config, POOL_SOURCES),
+        common ? 0 : capacity_of(config, POOL_BUDGETS),
     };
     memset(ret, 0, sizeof *ret);
     ret->magic = STATE_MAGIC;

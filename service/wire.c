@@ -159,6 +159,16 @@ static size_t put_lock(const struct wire_lock *lock, uint8_t *to)
     return FIELD_HEAD_BYTES + length;
 }
 
+static size_t put_priced(const struct wire_priced *priced, uint8_t *to)
+{
+    const uint16_t length = sizeof *priced;
+    to[0] = WIRE_FIELD_PRICED;
+    to[1] = 0;
+    memcpy(to + 2, &length, sizeof length);
+    memcpy(to + FIELD_HEAD_BYTES, priced, length);
+    return FIELD_HEAD_BYTES + length;
+}
+
 size_t wire_record_encode(const struct signal *signal, enum signal_part part, uint32_t partition, uint32_t ref,
                           uint64_t id_hash, uint64_t number, uint8_t *ret)
 {
@@ -187,6 +197,10 @@ size_t wire_record_encode(const struct signal *signal, enum signal_part part, ui
     }
     if ((unsigned)signal->type == WIRE_TYPE_LOCK) {
         at += put_lock(signal->lock, ret + at);
+        head.field_count++;
+    }
+    if (signal->type == SIGNAL_demand && part == PART_CUSTOMER && signal->priced != NULL) {
+        at += put_priced(signal->priced, ret + at);
         head.field_count++;
     }
     size_t padded = (at + 7) & ~(size_t)7;
@@ -356,6 +370,39 @@ static bool get_lock(const struct wire_record *head, const uint8_t *from, size_t
     return lock.count <= WIRE_PRICES_MAX && bytes == lock_bytes(lock.count) && lock.reserved == 0;
 }
 
+static bool get_priced(const struct wire_record *head, const uint8_t *from, size_t bytes, struct signal *ret)
+{
+    struct wire_priced priced;
+    if (head->type != SIGNAL_demand || head->part != PART_CUSTOMER || ret->priced != NULL || bytes != sizeof priced)
+        return false;
+    static const uint8_t zeros[sizeof priced.reserved] = { 0 };
+    memcpy(&priced, from, sizeof priced);
+    ret->priced = from;
+    return priced.baseline >= 1 && priced.baseline <= RIALTO_BOUND_MAX && currency_by_number(priced.currency) != NULL &&
+           memcmp(priced.reserved, zeros, sizeof zeros) == 0 && memchr(priced.model, 0, sizeof priced.model) != NULL;
+}
+
+bool wire_priced_of(const struct signal *signal, struct wire_priced *ret)
+{
+    if (signal->priced == NULL)
+        return false;
+    memcpy(ret, signal->priced, sizeof *ret);
+    return true;
+}
+
+static bool get_field(const struct wire_record *head, unsigned field, const uint8_t *from, size_t bytes, struct signal *ret)
+{
+    switch (field) {
+    case WIRE_FIELD_LOCK: return get_lock(head, from, bytes, ret);
+    case WIRE_FIELD_PRICED: return get_priced(head, from, bytes, ret);
+    default: break;
+    }
+    if (field >= SIGNAL_FIELD_COUNT || ret->present >> field & 1u || !field_allowed(head->type, head->part, field))
+        return false;
+    ret->present |= UINT64_C(1) << field;
+    return get_value(&signal_rows[field], from, bytes, ret);
+}
+
 static bool get_fields(const struct wire_record *head, const uint8_t *bytes, struct signal *ret)
 {
     uint64_t required = fields_required(head->type, head->part);
@@ -366,16 +413,11 @@ static bool get_fields(const struct wire_record *head, const uint8_t *bytes, str
         unsigned field = bytes[at];
         uint16_t length;
         memcpy(&length, bytes + at + 2, sizeof length);
-        bool lock = field == WIRE_FIELD_LOCK;
-        if (bytes[at + 1] != 0 || (!lock && (field >= SIGNAL_FIELD_COUNT || ret->present >> field & 1u ||
-                                             !field_allowed(head->type, head->part, field))))
+        if (bytes[at + 1] != 0)
             return false;
         at += FIELD_HEAD_BYTES;
-        if (head->bytes - at < length || !(lock ? get_lock(head, bytes + at, length, ret)
-                                                : get_value(&signal_rows[field], bytes + at, length, ret)))
+        if (head->bytes - at < length || !get_field(head, field, bytes + at, length, ret))
             return false;
-        if (!lock)
-            ret->present |= UINT64_C(1) << field;
         at += length;
     }
     bool whole = (head->type == WIRE_TYPE_LOCK) == (ret->lock != NULL);

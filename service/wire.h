@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC   UINT32_C(0x52494C57)
-#define WIRE_VERSION 6u
+#define WIRE_VERSION 7u
 #define WIRE_SEQ_STRIDE UINT64_C(32768) /* more than there are signals in a batch */
 
 enum wire_kind { WIRE_BATCH = 1, WIRE_HELLO = 2, WIRE_ACK = 3, WIRE_ASK = 4, WIRE_REPLY = 5 };
@@ -52,6 +52,7 @@ _Static_assert(sizeof(struct wire_header) == 48, "wire format");
 
 #define WIRE_TYPE_LOCK 202u /* not a signal: this price is promised, if it was the customer's; PART_CUSTOMER, with a WIRE_FIELD_LOCK */
 #define WIRE_FIELD_LOCK 255u
+#define WIRE_FIELD_PRICED 254u /* of demand's customer part: a struct wire_priced */
 #define WIRE_PRICES_MAX 8u  /* changes of one product's price that a lock can look back over */
 
 struct wire_price {             /* offset; what a product cost from here on, up to the next one */
@@ -66,6 +67,17 @@ struct wire_lock {              /* offset */
     struct wire_price price[WIRE_PRICES_MAX]; /* 32  newest first; `count` of them travel */
 };
 _Static_assert(sizeof(struct wire_price) == 72 && sizeof(struct wire_lock) == 32 + 72 * WIRE_PRICES_MAX, "wire format");
+
+/* What the product of a demand signal cost everybody where and when it arrived, and which model said so. The customer's owner does not know
+ * products: this travels with the signal, so that what it decides rests on the batch alone. */
+struct wire_priced {             /* offset */
+    int64_t  baseline;           /*  0  minor units, at least 1 */
+    uint16_t currency;           /*  8  ISO number */
+    uint8_t  forbidden;          /* 10  RIALTO_KIND_* that may move no price there */
+    uint8_t  reserved[5];        /* 11  0 */
+    char     model[RIALTO_NAME_MAX]; /* 16  with its 0 */
+};
+_Static_assert(sizeof(struct wire_priced) == 48, "wire format");
 
 #define WIRE_TYPE_CHANGE 201u /* not a signal: the change whose number stands in id_hash is in force from here on; PART_COMMON */
 
@@ -135,6 +147,9 @@ enum wire_read wire_demand_decode(const uint8_t *bytes, size_t size, size_t *at,
 
 /* wire_lock_of - what a lock was asked for with, as it travelled. */
 void wire_lock_of(const struct signal *signal, struct wire_lock *ret);
+
+/* wire_priced_of - what travelled with a demand signal. False: nothing did. */
+bool wire_priced_of(const struct signal *signal, struct wire_priced *ret);
 
 /* wire_header_check - a message's head, if it is one of ours and `size` is possible. NULL otherwise. */
 const struct wire_header *wire_header_check(const void *bytes, size_t size);

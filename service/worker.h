@@ -161,7 +161,8 @@ struct worker {
         uint64_t forgets;          /* publisher_forgets_ordered() with it */
         uint8_t  consent;          /* RIALTO_KIND_* that were permitted */
         bool     record, tier, spend, zone;
-        uint32_t segments, offers, locks, consents; /* consents: what was said of a kind: granted or refused */
+        uint32_t segments, offers, locks, offer_events, consents; /* offer_events: products of which something was counted for models' offers, or
+                                      of which one was made; consents: what was said of a kind: granted or refused */
     } erasure[ERASURES_KEPT];      /* ring */
     uint32_t erasures;             /* ever */
     uint64_t id_hash;              /* of the record that is being applied */
@@ -247,6 +248,11 @@ enum signal_reason apply_customer_part(struct worker *worker, struct partition *
 void attributes_take(struct attributes_said *said, const struct signal *signal);
 int64_t customer_due_ms(const struct worker *worker, const struct customer_record *record); /* 0 = never */
 int64_t offer_due_ms(const struct offer_record *record);
+/* offer_is_shown - does it have a line? Else it only remembers what may lead to an offer of a model, or that there was one. */
+static inline bool offer_is_shown(const struct offer_record *record)
+{
+    return record->kind != RIALTO_OFFER_NONE || record->locked != 0;
+}
 void apply_customer_timer(struct worker *worker, struct partition *partition, uint32_t index);
 void apply_offer_timer(struct worker *worker, struct partition *partition, uint32_t index);
 uint32_t locks_count(struct partition *partition); /* looks through the offers once, when it is asked first */

@@ -18,6 +18,12 @@ def scope(**row):
     return written(scope={"categories": ["bad/*"], "currencies": ["EUR"], **row})
 
 
+def offer(discount=None, budget=None, **trigger):
+    return written(offers=[{"name": "o", "trigger": {"event": "cart", "times": 3, "within": "7d", **trigger}, "discount": discount or {"percent": 10},
+                            "valid_for": "1d", "cooldown": "30d", "per_customer": {"offers": 1, "per": "7d"},
+                            "budget": budget or {"offers": 1000, "per": "7d"}}])
+
+
 # What is wrong, the text of bad.json, and what the answer must say of it (":" stands where line and column come before).
 BAD = {
     "NaN is no number of JSON": (factor(input="available", curve=[[0, 1]]).replace("[[0, 1]]", "[[0, NaN]]"), ""),
@@ -37,6 +43,12 @@ BAD = {
     "a logarithm of what may be zero": (factor(expression="log(available / 2)"), "/factors/0/expression: log of what may be 0"),
     "a condition as a multiplier": (factor(expression="hour > 12"), "/factors/0/expression: expected a number"),
     "two ways to compute one factor": (factor(input="available", curve=[[0, 1]], expression="1"), "/factors/0/expression: one way"),
+    "an offer of a search": (offer(event="search"), '/offers/0/trigger/event: expected "view", "cart" or "order"'),
+    "an offer that needs more events than are remembered": (offer(times=9), "/offers/0/trigger/times: expected a whole number from 1 to 8"),
+    "an offer without a budget": (offer().replace('"budget"', '"badget"'), '/offers/0/badget: unknown key; did you mean "budget"?'),
+    "an offer of two discounts": (offer({"percent": 10, "fixed": 100}), "/offers/0/discount/fixed: one offer is one of"),
+    "a budget too small for a share each": (offer(budget={"offers": 63, "per": "7d"}), "/offers/0/budget/offers: expected a whole number from 64"),
+    "an offer unless what leads to it": (offer(unless="cart"), '/offers/0/trigger: "unless" must be another event'),
     "a multiplier of 0": (factor(input="available", curve=[[0, 0]]), "/factors/0/curve/0/1"),
     "an elasticity without an optimum": (factor(markup={"elasticity": -0.9}), "/factors/0/markup/elasticity"),
     "a competitor where none may be looked at": (factor(input="competitor_ratio", curve=[[1, 1]]), '"competitors": true'),
@@ -64,7 +76,7 @@ BEYOND_SCHEMA = {
     "a curve that goes back", "a curve that stands still", "a currency that there is not", "an unknown name in a formula, at its column",
     "a key given twice", "impossible units", "a division by what may be zero", "a logarithm of what may be zero",
     "a condition as a multiplier", "a competitor where none may be looked at", "a time zone that there is not", "a 30 February",
-    "a calendar that there is not", "an attribute that means a person", "an attribute in stones", "an attribute that is not declared", "nested 40 deep", "the products of another model, as precisely", "the name of another model",
+    "a calendar that there is not", "an attribute that means a person", "an attribute in stones", "an attribute that is not declared", "nested 40 deep", "an offer unless what leads to it", "the products of another model, as precisely", "the name of another model",
 }
 
 

@@ -33,7 +33,7 @@ if sys.argv[1:] == ["--draw"]:
 @check(f"the page has its recipes: {len(models)} models, {len(rows)} prices, {len(pictures)} pictures")
 def _():
     names = [model["model"] for model in models]
-    equal(names, ["kinds", "surge", "umbrellas", "happy-hour", "clearing", "meeting", "loyalty", "heavy"])
+    equal(names, ["kinds", "surge", "umbrellas", "happy-hour", "clearing", "meeting", "loyalty", "heavy", "reminders"])
     for name in names:
         require(sum(row[0] == name for row in rows) >= 5, f"{name} has hardly a price")
     status, out, err = run(BIN / "rialto", "check", "--factors")
@@ -63,5 +63,22 @@ def _():
         equal(status, 0, f"{picture}: {err}")
         require((PAGE.parent / picture).read_text() == out, f"{picture} is out of date: tests/e2e/test_recipes.py --draw")
         require(out.startswith("<svg ") and ("<polyline" in out or out.count("<rect") > 2), picture)
+
+with Service(models={"reminders.json": models[-1]}) as service:
+    @check("offers that the model makes are those of the page's table")
+    def _():
+        wanted = [int(price) for price in re.findall(r"^\| [^`|]+ \| [^|]+ \| (\d+) \|", PAGE.read_text(), re.M)]
+        both, found = ["behaviour", "purchases"], []
+        service.accept(*(product(sku, 1000, category="gifts/mugs") for sku in ("mug", "tea")))
+        service.accept(customer("a", both), customer("b", ["behaviour"]), customer("c", ["purchases"]))
+        now = service.now_ms()
+        service.accept(*(demand("mug", "cart", customer=who, time=now - half * 1800000) for who in ("a", "b") for half in (2, 1, 0)))
+        found.append(service.amount("mug", customer="a"))
+        service.accept(demand("mug", "order", customer="a", amount=900, currency="EUR"))
+        found += [service.amount("mug", customer="a"), service.amount("mug", customer="b")]
+        for days in (31, 30, 0):  # from 1 January on
+            service.accept(demand("tea", "order", customer="c", amount=1000, currency="EUR"))
+            service.pass_time(days * 86400)
+        equal(found + [service.amount("tea", customer="c")], wanted)
 
 finish()

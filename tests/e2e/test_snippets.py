@@ -39,7 +39,7 @@ ELSEWHERE = {  # a line of the block: file, and the words that its check begins 
     "docs/your-shop.md: build/bin/rialto check my-shop": ("tests/e2e/test_import.py", "docs/your-shop.md as printed"),
     "docs/your-shop.md: build/bin/rialto quote - tea-mint-100": ("tests/e2e/test_import.py", "docs/your-shop.md as printed"),
     **{f'docs/recipes.md: "model": "{name}",': ("tests/e2e/test_recipes.py", "each model is good, by itself")
-       for name in ("kinds", "surge", "umbrellas", "happy-hour", "clearing", "meeting", "loyalty", "heavy")},
+       for name in ("kinds", "surge", "umbrellas", "happy-hour", "clearing", "meeting", "loyalty", "heavy", "reminders")},
 }
 
 

@@ -63,6 +63,23 @@ static void check_terms(const struct model *model)
     free(set);
 }
 
+static void check_offers(const struct model *model)
+{
+    const int64_t baselines[] = { 1, 499, 123456789, RIALTO_BOUND_MAX };
+    for (uint32_t i = 0; i < model->offer_count; i++) {
+        const struct model_offer *offer = &model->offer[i];
+        require(offer->kinds != 0 && offer->budget_offers >= RIALTO_PARTITIONS,
+                "an offer without a consent or a budget");
+        require(offer->cooldown_s >= offer->valid_s && offer->cooldown_s >= offer->customer_per_s,
+                "a cooldown that is over too early");
+        require(offer->kind == RIALTO_OFFER_PERCENT || offer->currency_number != 0, "an amount of no currency");
+        for (size_t b = 0; b < sizeof baselines / sizeof baselines[0]; b++) {
+            int64_t worth = model_offer_worth(offer, baselines[b]);
+            require(worth >= 0 && worth <= baselines[b], "an offer takes off more than there is");
+        }
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct model model;
@@ -76,6 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         check_prices(&model);
         check_terms(&model);
+        check_offers(&model);
         (void)model_for_cell(&(struct model_set){ .count = 0 },
                              &(struct model_claim){ .category = "fresh/x", .sku = "sku", .currency = "CNY" });
     }

@@ -3,6 +3,9 @@
  *   history of events --JSON, signal_parse(), wire--> world A: as it is           both worlds: a worker's own batch path
  *                  \--one event changed-------------> world B: and else the same  (batch_apply), librialto's own quotes
  *
+ * Models make offers by themselves, of what customers look at, put into carts and order; a budget that is used up is no part of this: it is so
+ * large that it never is.
+ *
  * Changed is one event that names a customer: the customer is renamed or taken off it, or its data are others. After every batch the
  * quotes of everybody are compared bit by bit: all customers, somebody unknown and nobody, for all products and ways to ask. They may
  * differ for a customer only who is named in the event (or is the new name) and permits its kind of data; that is judged here, by a
@@ -16,6 +19,7 @@
 #include "pricing/json_text.h"
 #include "service/data_dir.h"
 #include "service/log.h"
+#include "service/metrics.h"
 #include "service/repeats.h"
 #include "service/roles.h"
 #include "service/worker.h"
@@ -52,6 +56,12 @@ static const char *const CURRENCIES[] = { "EUR", "CNY" };
 enum { WITHDRAW, FIXED, PERCENT, AMOUNT_OFF, LOCK };
 #define PRODUCTS     COUNT(SKUS)
 
+#define OFFER_UNLESS(name, event, times, discount, unless)                                                                             \
+    "{\"name\":\"" name "\",\"trigger\":{\"event\":\"" event "\",\"times\":" #times ",\"within\":\"6h\",\"apart\":\"0s\"" unless "},"       \
+    "\"discount\":{" discount "},\"valid_for\":\"20m\",\"cooldown\":\"1h\",\"per_customer\":{\"offers\":3,\"per\":\"1h\"},"                \
+    "\"budget\":{\"offers\":4000000000,\"per\":\"365d\"}}"
+#define OFFER_(name, event, times, discount) OFFER_UNLESS(name, event, times, discount, "")
+
 static const char *const MODELS[] = {
     "{\"model\":\"food\",\"version\":\"1\",\"scope\":{\"categories\":[\"food/*\"],\"currencies\":[\"EUR\",\"CNY\"]},"
     "\"zone_levels\":2,\"group\":\"food\","
@@ -64,6 +74,8 @@ static const char *const MODELS[] = {
     "{\"name\":\"spent\",\"spend\":[[0,1],[100,0.98],[1000,0.9]]},"
     "{\"name\":\"month\",\"month_spend_steps\":[[0,1],[300,0.97],[900,0.94]]},"
     "{\"name\":\"near\",\"zone\":{\"de/s1\":0.96,\"de\":0.98,\"fr\":1.02}}],"
+    "\"offers\":[" OFFER_("again", "cart", 2, "\"percent\":15") "," OFFER_("look", "view", 1, "\"percent\":3,\"stackable\":true") ","
+    OFFER_("regular", "order", 1, "\"amount_off\":40,\"currency\":\"EUR\"") "],"
     "\"guardrails\":{\"floor\":0.5,\"ceiling\":1.5,\"personal\":[0.7,1.1]},\"rounding\":{\"step\":1}}",
     "{\"model\":\"gifts\",\"version\":\"1\",\"scope\":{\"categories\":[\"gifts/*\"],\"currencies\":[\"EUR\"]},"
     "\"zone_levels\":1,\"group\":\"gifts\","
@@ -71,6 +83,7 @@ static const char *const MODELS[] = {
     "\"weights\":{\"view\":0,\"search\":0,\"cart\":1,\"order\":1,\"return\":0}},"
     "\"factors\":[{\"name\":\"demand\",\"input\":\"demand_pressure\",\"curve\":[[0.1,0.9],[1,1],[10,1.1]]}],"
     "\"personal\":[{\"name\":\"loyalty\",\"tier\":{\"gold\":0.8}},{\"name\":\"spent\",\"spend\":[[0,1],[500,0.9]]}],"
+    "\"offers\":[" OFFER_UNLESS("not-bought", "view", 1, "\"amount_off\":75", ",\"unless\":\"order\"") "],"
     "\"guardrails\":{\"floor\":0.6,\"ceiling\":1.4,\"personal\":[0.75,1],\"never_above_baseline\":true},\"rounding\":{"
     "\"step\":5,\"less\":1}}",
 };
@@ -135,7 +148,7 @@ static void set(struct config *config, const char *format, const char *value)
 static void configure(struct config *config, int number)
 {
     static const char *const SETTINGS[] = { "products_max=64",     "cells_max=4096", "customers_max=64",
-                                            "offers_max=512",      "zones_max=8192",  "worker_count=1",
+                                            "offers_max=4096",      "zones_max=8192",  "worker_count=1",
                                             "batch_signals_max=64", "ids_max=64",     "signal_age_max_s=600",
                                             "stale_after_ms=3600000", "personal_stale_ms=3600000" };
     char own[192];
@@ -541,6 +554,20 @@ static void record_add(const struct world *world, const struct signal *signal, e
     (*count)++;
 }
 
+/* As the gateway does it, for demand that names a customer. */
+static bool priced_take(const struct world *world, const struct signal *signal, struct wire_priced *ret)
+{
+    const struct rialto_request nobody = { .zone = signal->zone, .currency = signal->currency };
+    struct rialto_quote quote;
+    struct rialto_rule_row rule;
+    if (signal->type != SIGNAL_demand || signal->customer[0] == '\0' ||
+        rialto_quote(world->prices, &nobody, signal->sku, &quote) != RIALTO_OK || rialto_rule(world->prices, quote.rule, &rule) != RIALTO_OK)
+        return false;
+    *ret = (struct wire_priced){ .baseline = quote.baseline, .currency = rule.currency_number, .forbidden = rule.forbidden };
+    memcpy(ret->model, rule.model, sizeof ret->model);
+    return true;
+}
+
 static void signal_add(struct world *world, const struct event *e, uint8_t *bytes, size_t *size, uint32_t *count)
 {
     char text[EVENT_ROOM];
@@ -555,7 +582,9 @@ static void signal_add(struct world *world, const struct event *e, uint8_t *byte
     must(signal_parse(json, &rules, &signal, &fault) == REASON_none, text);
     cJSON_Delete(json);
     unsigned parts = signal_parts(&signal);
+    struct wire_priced priced;
     signal.repeated = repeats_take(world->repeats, &signal, tick_ms);
+    signal.priced = priced_take(world, &signal, &priced) ? &priced : NULL;
     for (unsigned part = PART_PRODUCT; part <= PART_COMMON; part <<= 1)
         if (parts & part)
             record_add(world, &signal, (enum signal_part)part, bytes, size, count);
@@ -802,7 +831,7 @@ static void products_say(void)
 /* Every kind of data was changed both ways; of partner data no row of a model speaks, offers do. */
 static bool is_strong(const struct tally *tally)
 {
-    bool strong = tally->barred > 0 && tally->others > 0;
+    bool strong = tally->barred > 0 && tally->others > 0 && metrics_own->word[METRIC_offers_issued_total] > 0;
     for (int i = 0; i < 4; i++)
         strong = strong && tally->silent[i] > 0 && tally->moved[i] > 0;
     return strong;
@@ -828,6 +857,7 @@ int main(int argc, char *argv[])
                (unsigned long long)tally.silent[i], (unsigned long long)tally.moved[i]);
     printf("# %llu changes without permission for an opt-out alone, %llu for being others' word alone\n",
            (unsigned long long)tally.barred, (unsigned long long)tally.others);
+    printf("# %llu offers made by models\n", (unsigned long long)metrics_own->word[METRIC_offers_issued_total]);
     failures += race_report(is_strong(&tally), "every kind of data was changed both ways, and permitted data really moved a price; some only an opt-out forbade");
     worlds_close();
     return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -395,6 +395,62 @@ Test(wire, heads_of_other_messages_are_refused)
     cr_expect_null(wire_header_check(bytes, sizeof batch + 79));
 }
 
+/* ---- what a product cost when a customer looked at it ------------------------------------------------------------------ */
+
+static size_t priced_record(const struct wire_priced *priced, enum signal_part part, uint8_t bytes[WIRE_RECORD_MAX])
+{
+    struct signal signal = { .type = SIGNAL_demand, .time_ms = 1767225600000, .event = DEMAND_CART, .sku = "tea", .customer = "ann", .priced = priced };
+    signal.present = UINT64_C(1) << SIGNAL_FIELD_sku | UINT64_C(1) << SIGNAL_FIELD_event | UINT64_C(1) << SIGNAL_FIELD_customer;
+    return wire_record_encode(&signal, part, 5, 3, 0, 0, bytes);
+}
+
+Test(wire, what_a_product_cost_travels_with_the_customers_part_alone)
+{
+    const struct wire_priced sent = { .baseline = 1234, .currency = 978, .forbidden = RIALTO_KIND_LOCATION, .model = "a-model-of-thirty-one-letters-x" };
+    uint8_t bytes[WIRE_RECORD_MAX];
+    struct wire_record head;
+    struct wire_priced got;
+    struct signal signal;
+    size_t at = 0, size = priced_record(&sent, PART_CUSTOMER, bytes);
+    cr_assert(wire_record_decode(bytes, size, &at, &head, &signal) && at == size);
+    cr_assert(wire_priced_of(&signal, &got));
+    cr_expect_arr_eq(&got, &sent, sizeof got);
+
+    at = 0;
+    size = priced_record(&sent, PART_PRODUCT, bytes);
+    cr_assert(wire_record_decode(bytes, size, &at, &head, &signal) && !wire_priced_of(&signal, &got), "the product part is as ever");
+    at = 0;
+    size = priced_record(NULL, PART_CUSTOMER, bytes);
+    cr_assert(wire_record_decode(bytes, size, &at, &head, &signal) && !wire_priced_of(&signal, &got), "without it, too");
+}
+
+/* Goal: a worker believes nothing that a gateway would not say. */
+Test(wire, a_price_that_cannot_be_is_refused)
+{
+    static const struct wire_priced good = { .baseline = 1, .currency = 978, .model = "m" };
+    struct wire_priced bad[6] = { good, good, good, good, good, good };
+    bad[1].baseline = 0;
+    bad[2].baseline = RIALTO_BOUND_MAX + 1;
+    bad[3].currency = 1;
+    bad[4].reserved[4] = 1;
+    memset(bad[5].model, 'x', sizeof bad[5].model);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        uint8_t bytes[WIRE_RECORD_MAX];
+        struct wire_record head;
+        struct signal signal;
+        size_t at = 0, size = priced_record(&bad[i], PART_CUSTOMER, bytes);
+        cr_expect_eq(wire_record_decode(bytes, size, &at, &head, &signal), i == 0, "row %zu", i);
+    }
+    uint8_t bytes[WIRE_RECORD_MAX];
+    struct wire_record head;
+    struct signal signal;
+    size_t at = 0, size = priced_record(&good, PART_CUSTOMER, bytes);
+    memcpy(&head, bytes, sizeof head);
+    head.type = SIGNAL_receipt; /* what is of demand is of nothing else */
+    memcpy(bytes, &head, sizeof head);
+    cr_expect(!wire_record_decode(bytes, size, &at, &head, &signal));
+}
+
 /* ---- locks ------------------------------------------------------------------------------------------------------------- */
 
 static size_t lock_record(uint32_t prices, uint8_t bytes[WIRE_RECORD_MAX], struct wire_lock *lock)

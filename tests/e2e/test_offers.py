@@ -1,0 +1,260 @@
+#!/usr/bin/env python3
+"""Offers that models make by themselves: three times in the cart and not bought, bought again and again; behind consents, within budgets,
+once whatever dies, gone with the consent or the customer. Prices are worked by hand: 1000 less ten percent, or less 50 cents."""
+from rialto_test import *
+
+DAY, DAY_MS, WORDS = 86400, 86400000, "THIS PRICE WAS SET BY AN ALGORITHM USING YOUR PERSONAL DATA."
+
+
+def rule(name, event, times, discount, kinds=None, **more):
+    made = {"name": name, "trigger": {"event": event, "times": times, "within": "7d", "apart": "0s"}, "discount": discount, "valid_for": "2d",
+            "cooldown": "30d", "per_customer": {"offers": 16, "per": "30d"}, "budget": {"offers": 6400, "per": "365d"}}
+    for key, value in more.items():
+        made[key] = {**made[key], **value} if isinstance(value, dict) else value
+    return made
+
+
+MODEL = simple_model(offers=[
+    rule("cart-reminder", "cart", 3, {"percent": 10}, trigger={"unless": "order"}),
+    rule("regular", "order", 2, {"amount_off": 50, "stackable": True}, trigger={"apart": "1d"}, valid_for="20d"),
+])
+SMALL_BUDGET = simple_model(model="small", scope={"categories": ["small"], "currencies": ["EUR"]}, group="small", personal=[],
+                            offers=[rule("few", "view", 1, {"percent": 10}, budget={"offers": 64, "per": "1d"})])
+# A model of one product by itself, with bounds: the guardrails speak last.
+BOUND = simple_model(model="bound", scope={"categories": ["bound"], "currencies": ["EUR"]}, group="bound", personal=[],
+                     offers=[rule("deep", "view", 1, {"percent": 60})])
+NY = {"policy": "ny", "version": "1", "about": "ny", "status": "in_force", "regions": ["US-NY"],
+      "disclosure": {"code": 1, "text": WORDS, "citation": "GBL 349-a"}}
+FILES = {"shop.json": MODEL, "small.json": SMALL_BUDGET, "bound.json": BOUND, "policies/ny.json": NY}
+BOTH = ["behaviour", "purchases"]
+
+with Service(models=FILES) as service:
+    service.accept({"type": "zone", "zone": "ny", "region": "US-NY"})
+    service.accept(*(product(sku, 1000) for sku in ("tea", "milk", "jam", "rare-zq9", "plum", "kill", "late")),
+                   product("drop", 1000, category="small"), product("low", 1000, category="bound"), product("tea", 1000, zone="ny"))
+
+    def carts(who, sku, times=3, **more):
+        for _ in range(times):
+            service.accept(demand(sku, "cart", customer=who, **more))
+
+    def order(who, sku, **more):
+        service.accept(demand(sku, customer=who, amount=1000, currency="EUR", **more))
+
+    def told(who):
+        status, out, err = service.cli("export", "--set", f"data_dir={service.data}", "--json", who)
+        return json.loads(out)["data"] if status == 0 else None
+
+    def stored(*words):
+        """Which words stand in state files or in Redis."""
+        service.wait_durable()
+        redis = service.redis()
+        state = b"".join(file.read_bytes() for file in sorted((service.data / "state").iterdir()))
+        found = b"".join(value for key in redis.keys(f"{service.instance}:state:*") for value in redis.hash(key).values())
+        return [word for word in words if word.encode() in state + found]
+
+    def metric(name):
+        return service.status()["metrics"][name]
+
+    def budgeted():
+        """Offers that budgets have paid for, as Redis knows it: behind a head and the record's own stand window, amount and the number."""
+        service.wait_durable()
+        redis = service.redis()
+        return sum(struct.unpack_from("<I", value, 8 + 24 + 16)[0] for key in redis.keys(f"{service.instance}:state:*")
+                   for field, value in redis.hash(key).items() if field.startswith("b:"))
+
+    @check("three times in the cart and not bought: a tenth less, said to be an offer, with the data that it rests on; nobody else's price moves")
+    def _():
+        service.accept(customer("ann", BOTH), customer("bea", BOTH))
+        carts("ann", "tea", 2)
+        equal((service.amount("tea", customer="ann"), service.quote("tea", customer="ann")["data_used"]), (1000, []))
+        carts("ann", "tea", 1)
+        quote = service.quote("tea", customer="ann")
+        equal((quote["amount"], quote["baseline"], sorted(quote["rests_on"]), sorted(quote["data_used"])), (900, 1000, BOTH, BOTH))
+        require("OFFER" in quote["flags"], quote["flags"])
+        equal((service.amount("tea"), service.amount("tea", customer="bea"), service.amount("milk", customer="ann")), (1000, 1000, 1000))
+
+    @check("the words that the law asks for stand beside it where a policy asks, and not without it")
+    def _():
+        quote = service.quote("tea", customer="ann", zone="ny")
+        equal((quote["amount"], quote["disclosure"], quote["disclosure_text"]), (900, 1, WORDS))
+        equal(service.quote("tea", customer="bea", zone="ny")["disclosure"], 0)
+
+    @check("an explanation says which model made it, by which version and rule, and on which consents it rests")
+    def _():
+        status, out, err = service.cli("explain", "--set", f"data_dir={service.data}", "ann", "tea")
+        equal(status, 0, err)
+        contains(out, 'made by the offer "cart-reminder" of model shop, version 1, on ')
+        contains(out, "percent 1000, locked 0 (consent to behaviour")
+        answer = json.loads(service.cli("explain", "--set", f"data_dir={service.data}", "--json", "ann", "tea")[1])
+        issuer = answer["personal"]["offer"]["issued_by"]
+        equal((issuer["model"], issuer["version"], issuer["offer"]), ("shop", "1", "cart-reminder"))
+        require(0 <= service.now_ms() - issuer["at_ms"] < 60000 * SLOW, issuer)
+
+    @check("without one of the consents nothing is counted, and nothing of it is stored")
+    def _():
+        carts_of = [demand("rare-zq9", "cart", customer="cleo") for _ in range(4)]
+        equal([f["reason"] for f in service.ask(carts_of)["findings"]], ["no_consent"] * 4)
+        service.accept(customer("cleo", ["behaviour"]))
+        carts("cleo", "rare-zq9", 4)
+        equal([d["name"] for d in told("cleo")], ["consent"], "what leads to it includes that nothing was ordered")
+        service.accept(customer("cleo", BOTH))
+        equal((service.amount("rare-zq9", customer="cleo"), [d["name"] for d in told("cleo")]), (1000, ["consent"]))
+        carts("cleo", "rare-zq9", 1)
+        events = {d["name"]: d for d in told("cleo")}["offer_events"]
+        equal((events["sku"], len(events["carts_ms"])), ("rare-zq9", 1))
+
+    @check("bought again and again: half a euro less, off the customer's own price; an order ends the offer that was for who did not buy")
+    def _():
+        now = service.now_ms()
+        service.accept(customer("dora", [*BOTH, "profile"], tier="gold"))
+        order("dora", "milk", time=now - 2 * DAY_MS)
+        order("dora", "milk", time=now)
+        quote = service.quote("milk", customer="dora")
+        equal((quote["amount"], sorted(quote["rests_on"])), (850, ["profile", "purchases"]))  # 1000 x 0.9 - 50
+        carts("dora", "jam")
+        equal(service.amount("jam", customer="dora"), 900)
+        order("dora", "jam")
+        equal((service.amount("jam", customer="dora"), "OFFER" in service.quote("jam", customer="dora")["flags"]), (900, False), "gold pays as much without")
+
+    @check("guardrails speak last: sixty percent off end at the floor")
+    def _():
+        service.accept(customer("emma", ["behaviour"]), demand("low", "view", customer="emma"))
+        quote = service.quote("low", customer="emma")
+        equal(quote["amount"], 500)
+        require({"OFFER", "BOUNDED"} <= set(quote["flags"]), quote["flags"])
+
+    @check("taking a consent back ends the offer with the acknowledgement, and all that led to it; the quote says so")
+    def _():
+        service.accept(customer("fay", BOTH))
+        carts("fay", "rare-zq9")
+        equal(service.amount("rare-zq9", customer="fay"), 900)
+        service.accept({"type": "customer", "customer": "fay", "consent": {"behaviour": False}})
+        quote = service.quote("rare-zq9", customer="fay")
+        equal((quote["amount"], quote["data_used"], [d["name"] for d in told("fay")]), (1000, [], ["consent"]))
+        service.accept(customer("fay", BOTH))
+        equal(service.amount("rare-zq9", customer="fay"), 1000, "it does not come back")
+
+    @check("forget takes it all, and the receipt counts it; neither state nor Redis knows the customer's products any more")
+    def _():
+        service.accept(customer("gus-zq8", BOTH))
+        carts("gus-zq8", "plum")
+        equal(service.amount("plum", customer="gus-zq8"), 900)
+        carts("gus-zq8", "milk", 1)
+        equal(stored("gus-zq8"), ["gus-zq8"])
+        receipt = json.loads(service.cli("forget", "--json", "gus-zq8")[1])["receipt"]
+        equal((receipt["removed"]["state"]["offers"], receipt["removed"]["state"]["offer_events"], receipt["held_now"]), (1, 2, False))
+        equal((service.amount("plum", customer="gus-zq8"), told("gus-zq8"), stored("gus-zq8")), (1000, None, []))
+
+    @check("what is sent again counts once: three carts of one id are one, over the death of the worker in between")
+    def _():
+        service.accept(customer("ida", BOTH))
+        for turn in range(3):
+            answer = service.ask({**demand("kill", "cart", customer="ida"), "source": "shop", "id": "cart-1"})
+            equal(answer["accepted"], 1, answer)
+            if turn == 0:
+                for name, pid in service.children().items():
+                    if name.startswith("worker"):
+                        os.kill(pid, signal.SIGKILL)
+        events = {d["name"]: d for d in told("ida")}["offer_events"]
+        equal((len(events["carts_ms"]), service.amount("kill", customer="ida")), (1, 1000))
+
+    @check("workers killed between the carts, and again right behind the third, change nothing: one offer, made once, and its budget counted once")
+    def _():
+        def kill_workers():
+            for name, pid in service.children().items():
+                if name.startswith("worker"):
+                    os.kill(pid, signal.SIGKILL)
+        service.accept(customer("jo", BOTH))
+        before = budgeted()
+        carts("jo", "kill", 2)
+        kill_workers()
+        carts("jo", "kill", 1)
+        made = {d["name"]: d for d in told("jo")}["offer_made"]
+        kill_workers()
+        service.accept(customer("nobody", BOTH))  # answered, so they are back
+        wait_until(lambda: service.amount("kill", customer="jo") == 900, 10, "the offer")
+        equal({d["name"]: d for d in told("jo")}["offer_made"], made)
+        carts("jo", "kill", 4)
+        equal({d["name"]: d for d in told("jo")}["offer_made"], made, "its cooldown holds")
+        equal(budgeted(), before + 1)
+
+    @check("state files that are lost come back out of Redis: offers, cooldowns, what was counted, budgets")
+    def _():
+        service.accept(customer("kim", BOTH))
+        carts("kim", "late", 2)
+        before = {who: told(who) for who in ("ann", "jo", "kim", "cleo")}
+        budgets = sum(key.startswith("b:") for name in service.redis().keys(f"{service.instance}:state:*") for key in service.redis().hash(name))
+        require(budgets >= 3, budgets)
+        service.wait_durable()
+        equal(service.stop(), 0)
+        shutil.rmtree(service.data / "state")
+        service.start()
+        equal({who: told(who) for who in before}, before)
+        equal((service.amount("tea", customer="ann"), service.amount("kill", customer="jo")), (900, 900))
+        carts("kim", "late", 1)
+        equal(service.amount("late", customer="kim"), 900)
+
+    @check("a budget that is used up: as many as it says and no more, a metric and one line in the log for each worker; the next window gives again")
+    def _():
+        who, before = [f"budget-{i}" for i in range(200)], metric("offers_over_budget_total")
+        service.accept(*(customer(c, ["behaviour"]) for c in who))
+        service.accept(*(demand("drop", "view", customer=c) for c in who))
+        amounts = [service.amount("drop", customer=c) for c in who]
+        given = amounts.count(900)
+        require(40 <= given <= 64, f"{given} of 64")  # 200 customers leave about 3 of 64 partitions without any: e^(-200/64) of them
+        equal((given + amounts.count(1000), metric("offers_over_budget_total") - before), (200, 200 - given))
+        lines = [line for line in service.log().splitlines() if " OFFER-BUDGET " in line]
+        require(1 <= len(lines) <= 2 and "model=small offer=few" in lines[0], lines)
+        service.pass_time(DAY)
+        service.accept(*(demand("drop", "view", customer=c) for c, amount in zip(who, amounts) if amount == 1000))
+        require(sum(service.amount("drop", customer=c) == 900 for c, amount in zip(who, amounts) if amount == 1000) >= 30, "no more in the next window")
+
+    @check("an offer ends by its time, and after its cooldown it is counted anew")
+    def _():
+        service.accept(customer("lea", BOTH))
+        carts("lea", "jam")
+        equal(service.amount("jam", customer="lea"), 900)
+        service.pass_time(2 * DAY)
+        equal(service.amount("jam", customer="lea"), 1000)
+        carts("lea", "jam")
+        equal(service.amount("jam", customer="lea"), 1000, "its cooldown holds")
+        service.pass_time(28 * DAY)
+        equal([d["name"] for d in told("lea")], ["consent"])
+        carts("lea", "jam")
+        equal(service.amount("jam", customer="lea"), 900)
+
+    @check("other models in force from one signal to the next: their offers count, and those that were made stay until they end")
+    def _():
+        service.accept(customer("max", BOTH))
+        folder = service.folder / "next"
+        folder.mkdir()
+        (folder / "shop.json").write_text(json.dumps({**MODEL, "version": "2", "offers": [rule("look", "view", 2, {"fixed": 777})]}))
+        status, out, err = service.cli("apply", str(folder), "--set", f"data_dir={service.data}", "--timeout", str(10000 * SLOW), timeout=60)
+        equal(status, 0, out + err)
+        equal(service.amount("jam", customer="lea"), 900, "version 1 made it")
+        carts("max", "milk")
+        equal((service.amount("milk", customer="max"), [d["name"] for d in told("max")]), (1000, ["consent"]), "nobody counts carts any more")
+        service.accept(*(demand("milk", "view", customer="max") for _ in range(2)))
+        equal(service.amount("milk", customer="max"), 777)
+
+@check("rialto check names the offers of a model")
+def _():
+    folder = temporary_folder()
+    (folder / "shop.json").write_text(json.dumps(MODEL))
+    status, out, err = run(BIN / "rialto", "check", folder / "shop.json")
+    equal((status, "    offers: cart-reminder regular\n" in out), (0, True), out)
+    equal(json.loads(run(BIN / "rialto", "check", "--json", folder / "shop.json")[1])["offers"], 2)
+
+@check("the notice for customers names what may lead to which offer, on which data, and how many there are at most")
+def _():
+    folder = temporary_folder()
+    (folder / "shop.json").write_text(json.dumps({**MODEL, "offers": [{**MODEL["offers"][0], "per_customer": {"offers": 2, "per": "30d"}}]}))
+    status, out, err = run(BIN / "rialto", "notice", folder)
+    equal(status, 0, err)
+    contains(out, "If you put a product into your cart 3 times within 7 days and do not order it, you may be offered 10 % off for 2 days. It rests on your "
+                  "behaviour and purchases, and only if you permit that. At most 2 such offers in 30 days.")
+    contains(out, "may lead to offers, below")
+    offer = json.loads(run(BIN / "rialto", "notice", "--json", folder)[1])["models"][0]["offers"][0]
+    equal((offer["offer"], offer["discount"], offer["rests_on"], offer["unless"], offer["per_customer"]), ("cart-reminder", "10 % off", BOTH, "order", 2))
+
+finish()

@@ -1,0 +1,523 @@
+/* test_issue.c - offers that models make: what leads to one, what stands against it, what is kept and for how long. */
+#include "cache/keys.h"
+#include "cli/replica.h"
+#include "service/apply_customer.h"
+#include "service/log.h"
+#include "service/metrics.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define START_MS  INT64_C(1760000000000)
+#define MINUTE    INT64_C(60000)
+#define HOUR      (60 * MINUTE)
+#define DAY_MS    (24 * HOUR)
+#define BASELINE  1000
+#define BEHAVIOUR RIALTO_KIND_BEHAVIOUR
+#define PURCHASES RIALTO_KIND_PURCHASES
+
+/* Three carts an hour apart within a day, and not bought: 10 % off for two days. Two orders a day apart within ten: 50 cents. */
+static const char model[] =
+    "{\"model\":\"shop\",\"version\":\"7\",\"scope\":{\"categories\":[\"*\"],\"currencies\":[\"EUR\"]},\"factors\":[],"
+    "\"offers\":[{\"name\":\"cart\",\"trigger\":{\"event\":\"cart\",\"times\":3,\"within\":\"1d\",\"apart\":\"1h\","
+    "\"unless\":\"order\"},"
+    "\"discount\":{\"percent\":10},\"valid_for\":\"2d\",\"cooldown\":\"30d\",\"per_customer\":{\"offers\":2,\"per\":"
+    "\"30d\"},"
+    "\"budget\":{\"offers\":130,\"amount\":1000000,\"per\":\"30d\"}},"
+    "{\"name\":\"again\",\"trigger\":{\"event\":\"order\",\"times\":2,\"within\":\"10d\",\"apart\":\"1d\"},"
+    "\"discount\":{\"amount_off\":50,\"stackable\":true},\"valid_for\":\"5d\",\"cooldown\":\"5d\",\"per_customer\":{"
+    "\"offers\":16,\"per\":\"5d\"},"
+    "\"budget\":{\"offers\":64000,\"amount\":6400,\"per\":\"1h\"}}]}";
+
+static struct replica replica;
+static int64_t now_ms;
+
+static void ignore_durable(void *user, uint64_t seq, bool disk)
+{
+    (void)user, (void)seq, (void)disk;
+}
+
+static void ignore(void *user)
+{
+    (void)user;
+}
+
+static void open_world(void)
+{
+    static const struct mirror_hooks hooks = { .durable = ignore_durable, .wake = ignore };
+    char folder[] = "/tmp/rialto-issue.XXXXXX", path[64];
+    struct config config;
+    struct fault fault;
+    log_setup("issue", "error", "text");
+    cr_assert_not_null(mkdtemp(folder));
+    (void)snprintf(path, sizeof path, "%s/shop.json", folder);
+    FILE *file = fopen(path, "we");
+    cr_assert(file != NULL && fputs(model, file) >= 0 && fclose(file) == 0);
+    config_defaults(&config);
+    (void)snprintf(config.instance, sizeof config.instance, "issue%d", (int)getpid());
+    cr_assert_eq(config_finish(&config, &fault), RIALTO_OK);
+    cr_assert(replica_open(&replica, &config, folder));
+    cr_assert_eq(mirror_start(&replica.config, 0, &hooks, &replica.worker->mirror), RIALTO_OK);
+    (void)unlink(path);
+    (void)rmdir(folder);
+    now_ms = START_MS;
+}
+
+static void close_world(void)
+{
+    mirror_stop(replica.worker->mirror);
+    replica_close(&replica);
+}
+
+TestSuite(issue, .init = open_world, .fini = close_world);
+
+/* ---- what is sent ------------------------------------------------------------------------------------------------- */
+
+static struct partition *home_of(const char *customer)
+{
+    return &replica.worker->partition[key_partition(id_key(replica.worker, customer))];
+}
+
+/* A customer part by itself: a batch at the present tick. */
+static enum signal_reason send(struct signal *signal)
+{
+    _Alignas(8) static uint8_t message[sizeof(struct wire_header) + WIRE_RECORD_MAX];
+    struct wire_header *header = (void *)message;
+    signal->present |= UINT64_C(1) << SIGNAL_FIELD_customer;
+    size_t bytes =
+        wire_record_encode(signal, PART_CUSTOMER, home_of(signal->customer)->number, 0, 0, 0, message + sizeof *header);
+    replica.seq = wire_batch_after(replica.seq);
+    *header = (struct wire_header){ .magic = WIRE_MAGIC,
+                                    .version = WIRE_VERSION,
+                                    .kind = WIRE_BATCH,
+                                    .seq = replica.seq,
+                                    .tick_ms = now_ms,
+                                    .count = 1 };
+    cr_assert(batch_apply(replica.worker, message, sizeof *header + bytes));
+    enum signal_reason reason = replica.worker->finding_count > 0 ? replica.worker->finding[0].reason : REASON_none;
+    replica.worker->finding_count = 0;
+    return reason;
+}
+
+static void pass(int64_t ms)
+{
+    now_ms += ms;
+    cr_assert(replica_apply(&replica, now_ms));
+}
+
+static void permit(const char *customer, unsigned given, unsigned granted)
+{
+    struct signal signal = { .type = SIGNAL_customer,
+                             .time_ms = now_ms,
+                             .present = UINT64_C(1) << SIGNAL_FIELD_consent };
+    (void)snprintf(signal.customer, sizeof signal.customer, "%s", customer);
+    signal.consent.given = (uint8_t)given;
+    signal.consent.granted = (uint8_t)granted;
+    cr_assert_eq(send(&signal), REASON_none);
+}
+
+static enum signal_reason does_at(const char *customer, enum demand_event event, const char *sku, int64_t time_ms)
+{
+    struct wire_priced priced = { .baseline = BASELINE, .currency = 978, .model = "shop" };
+    struct signal signal = { .type = SIGNAL_demand, .time_ms = time_ms, .event = event, .priced = &priced };
+    signal.present = UINT64_C(1) << SIGNAL_FIELD_sku | UINT64_C(1) << SIGNAL_FIELD_event;
+    (void)snprintf(signal.customer, sizeof signal.customer, "%s", customer);
+    (void)snprintf(signal.sku, sizeof signal.sku, "%s", sku);
+    return send(&signal);
+}
+
+static void does(const char *customer, enum demand_event event, const char *sku)
+{
+    cr_assert_eq(does_at(customer, event, sku, now_ms), REASON_none);
+}
+
+/* Three carts, an hour apart. */
+static void carts(const char *customer, const char *sku)
+{
+    for (int i = 0; i < 3; i++) {
+        does(customer, DEMAND_CART, sku);
+        pass(HOUR);
+    }
+}
+
+static void forget(const char *customer)
+{
+    struct signal signal = { .type = SIGNAL_forget, .time_ms = now_ms };
+    (void)snprintf(signal.customer, sizeof signal.customer, "%s", customer);
+    cr_assert_eq(send(&signal), REASON_none);
+}
+
+/* ---- what is there ------------------------------------------------------------------------------------------------ */
+
+static const struct offer_record *kept(const char *customer, const char *sku)
+{
+    const struct state *state = home_of(customer)->state;
+    uint32_t at =
+        state_find(state, POOL_OFFERS, key_pair(id_key(replica.worker, customer), id_key(replica.worker, sku)));
+    return at == STATE_NONE ? NULL : state_at(state, POOL_OFFERS, at);
+}
+
+static bool offered(const char *customer, const char *sku)
+{
+    const struct offer_record *record = kept(customer, sku);
+    return record != NULL && record->kind != RIALTO_OFFER_NONE;
+}
+
+static bool has_line(const char *customer, const char *sku)
+{
+    struct rialto_key key = key_pair(id_key(replica.worker, customer), id_key(replica.worker, sku));
+    return table_find(replica.worker->cache, RIALTO_TABLE_OFFERS, home_of(customer)->number, key) != SLOT_NONE;
+}
+
+static bool terms_say_offers(const char *customer)
+{
+    struct rialto_terms_line line;
+    uint32_t home = home_of(customer)->number;
+    uint64_t slot = table_find(replica.worker->cache, RIALTO_TABLE_TERMS, home, id_key(replica.worker, customer));
+    return slot != SLOT_NONE && table_read(replica.worker->cache, RIALTO_TABLE_TERMS, home, slot, &line) &&
+           (line.kinds & RIALTO_TERMS_HAS_OFFERS) != 0;
+}
+
+static uint32_t held(enum state_pool pool)
+{
+    uint32_t count = 0;
+    for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++)
+        count += state_used(replica.worker->partition[p].state, pool);
+    return count;
+}
+
+static uint64_t metric(enum metric metric)
+{
+    return metrics_own->word[metric];
+}
+
+/* ---- what leads to one ---------------------------------------------------------------------------------------------- */
+
+Test(issue, the_third_cart_makes_the_offer_that_the_model_states)
+{
+    permit("ann", BEHAVIOUR | PURCHASES, BEHAVIOUR | PURCHASES);
+    does("ann", DEMAND_CART, "tea");
+    pass(HOUR);
+    does("ann", DEMAND_CART, "tea");
+    cr_assert(!offered("ann", "tea") && !has_line("ann", "tea") && !terms_say_offers("ann"), "two are not three");
+    pass(HOUR);
+    does("ann", DEMAND_CART, "tea");
+    const struct offer_record *record = kept("ann", "tea");
+    cr_assert(record->kind == RIALTO_OFFER_PERCENT && record->value == 1000 && record->flags == 0);
+    cr_assert_eq(record->kinds, BEHAVIOUR | PURCHASES, "it rests on carts, and on that nothing was ordered");
+    cr_assert_eq(record->until_ms, now_ms + 2 * DAY_MS);
+    cr_assert_str_eq(record->issued_model, "shop");
+    cr_assert_str_eq(record->issued_version, "7");
+    cr_assert_str_eq(record->issued_name, "cart");
+    cr_assert(record->is_issued && record->events_until_s == 0 && record->event_s[1][0] == 0,
+              "what led to it is used up");
+    cr_assert(has_line("ann", "tea") && terms_say_offers("ann"));
+    cr_assert_eq(metric(METRIC_offers_issued_total), 1);
+
+    pass(2 * DAY_MS);
+    cr_assert(!offered("ann", "tea") && !has_line("ann", "tea") && !terms_say_offers("ann"), "it is over");
+    cr_assert_not_null(kept("ann", "tea"), "its cooldown is not");
+}
+
+Test(issue, events_that_are_too_close_too_old_or_of_another_product_do_not_count)
+{
+    permit("bob", BEHAVIOUR | PURCHASES, BEHAVIOUR | PURCHASES);
+    for (int i = 0; i < 5; i++)
+        does("bob", DEMAND_CART, "tea"); /* at once: one act */
+    pass(59 * MINUTE);
+    does("bob", DEMAND_CART, "tea");
+    pass(MINUTE);
+    does("bob", DEMAND_CART, "tea");
+    cr_assert(!offered("bob", "tea"), "two acts");
+    does("bob", DEMAND_CART, "milk");
+    cr_assert(!offered("bob", "milk"));
+    pass(23 * HOUR); /* a day after the first: it is out of the window */
+    does("bob", DEMAND_CART, "tea");
+    cr_assert(!offered("bob", "tea"));
+    pass(HOUR - MINUTE);
+    does("bob", DEMAND_CART, "tea");
+    cr_assert(!offered("bob", "tea"), "one, and one too close");
+    pass(MINUTE);
+    does("bob", DEMAND_CART, "tea");
+    cr_assert(!offered("bob", "tea"), "two: the older ones are out of the window");
+    pass(HOUR);
+    does("bob", DEMAND_CART, "tea");
+    cr_assert(offered("bob", "tea"));
+}
+
+/* Goal: the window is one of event time, whatever comes when. */
+Test(issue, events_that_arrive_late_count_when_they_happened)
+{
+    permit("cleo", BEHAVIOUR | PURCHASES, BEHAVIOUR | PURCHASES);
+    pass(DAY_MS);
+    cr_assert_eq(does_at("cleo", DEMAND_CART, "tea", now_ms), REASON_none);
+    cr_assert_eq(does_at("cleo", DEMAND_CART, "tea", now_ms - 3 * HOUR), REASON_none);
+    cr_assert_eq(does_at("cleo", DEMAND_CART, "tea", now_ms - 2 * DAY_MS), REASON_none);
+    cr_assert(!offered("cleo", "tea"), "the third is too old");
+    cr_assert_eq(does_at("cleo", DEMAND_CART, "tea", now_ms - 90 * MINUTE), REASON_none);
+    cr_assert(offered("cleo", "tea"));
+}
+
+Test(issue, an_order_in_the_window_stands_against_it_and_a_later_one_ends_it)
+{
+    permit("dora", BEHAVIOUR | PURCHASES, BEHAVIOUR | PURCHASES);
+    does("dora", DEMAND_ORDER, "tea");
+    carts("dora", "tea");
+    cr_assert(!offered("dora", "tea"), "it was bought");
+    carts("dora", "milk");
+    cr_assert(offered("dora", "milk"));
+    does("dora", DEMAND_ORDER, "milk");
+    cr_assert(!offered("dora", "milk") && !has_line("dora", "milk"), "it was bought after all");
+    carts("dora", "milk");
+    cr_assert(!offered("dora", "milk"), "its cooldown goes on");
+}
+
+Test(issue, orders_again_and_again_lead_to_the_other_offer)
+{
+    permit("emma", PURCHASES, PURCHASES);
+    does("emma", DEMAND_ORDER, "tea");
+    pass(23 * HOUR);
+    does("emma", DEMAND_ORDER, "tea");
+    cr_assert(!offered("emma", "tea"));
+    pass(HOUR);
+    does("emma", DEMAND_ORDER, "tea");
+    const struct offer_record *record = kept("emma", "tea");
+    cr_assert(record != NULL && record->kind == RIALTO_OFFER_AMOUNT_OFF && record->value == 50 &&
+              record->currency == 978);
+    cr_assert(record->flags == RIALTO_OFFER_STACKABLE && record->kinds == PURCHASES &&
+              strcmp(record->issued_name, "again") == 0);
+}
+
+/* ---- consent ---------------------------------------------------------------------------------------------------------- */
+
+/* Goal: who permits less than the rule rests on leaves nothing, whatever they do. */
+Test(issue, without_all_of_the_consents_nothing_is_kept)
+{
+    cr_assert_eq(does_at("nobody", DEMAND_CART, "tea", now_ms), REASON_no_consent);
+    permit("finn", BEHAVIOUR, BEHAVIOUR);
+    for (int i = 0; i < 5; i++) {
+        does("finn", DEMAND_CART, "tea");
+        does("finn", DEMAND_VIEW, "tea");
+        cr_assert_eq(does_at("finn", DEMAND_ORDER, "tea", now_ms), REASON_no_consent);
+        pass(HOUR);
+    }
+    cr_assert_eq(held(POOL_OFFERS), 0, "nothing");
+    cr_assert_eq(held(POOL_BUDGETS), 0);
+}
+
+Test(issue, taking_a_consent_back_ends_the_offer_and_what_was_counted_at_once)
+{
+    permit("gina", BEHAVIOUR | PURCHASES, BEHAVIOUR | PURCHASES);
+    carts("gina", "tea");
+    does("gina", DEMAND_CART, "milk");
+    does("gina", DEMAND_ORDER, "jam");
+    cr_assert(offered("gina", "tea") && has_line("gina", "tea"));
+    permit("gina", BEHAVIOUR, 0);
+    cr_assert(kept("gina", "tea") == NULL && !has_line("gina", "tea") && kept("gina", "milk") == NULL,
+              "gone, with its cooldown");
+    const struct offer_record *jam = kept("gina", "jam");
+    cr_assert(jam != NULL && jam->event_s[2][0] != 0, "orders are still permitted");
+    permit("gina", PURCHASES, 0);
+    cr_assert_eq(held(POOL_OFFERS), 0);
+}
+
+Test(issue, forget_takes_all_of_it)
+{
+    permit("hugo", BEHAVIOUR | PURCHASES, BEHAVIOUR | PURCHASES);
+    carts("hugo", "tea");
+    does("hugo", DEMAND_CART, "milk");
+    forget("hugo");
+    cr_assert(held(POOL_OFFERS) == 0 && held(POOL_CUSTOMERS) == 0 && !has_line("hugo", "tea"));
+    cr_assert_eq(replica.worker->erasure[(replica.worker->erasures - 1) % ERASURES_KEPT].offer_events, 2);
+}
+
+Test(issue, what_was_counted_is_forgotten_when_no_rule_can_look_at_it)
+{
+    permit("ida", BEHAVIOUR | PURCHASES, BEHAVIOUR | PURCHASES);
+    does("ida", DEMAND_CART, "tea");
+    pass(10 * DAY_MS - 1000); /* the longest window of a rule that applies to her is ten days */
+    cr_assert_not_null(kept("ida", "tea"));
+    pass(1000);
+    cr_assert_null(kept("ida", "tea"));
+}
+
+/* ---- how many ----------------------------------------------------------------------------------------------------------- */
+
+Test(issue, after_the_cooldown_it_is_counted_anew)
+{
+    permit("jane", BEHAVIOUR | PURCHASES, BEHAVIOUR | PURCHASES);
+    carts("jane", "tea");
+    pass(29 * DAY_MS);
+    carts("jane", "tea");
+    cr_assert(!offered("jane", "tea") && kept("jane", "tea")->event_s[1][0] == 0,
+              "nothing is counted while it cools down");
+    pass(DAY_MS - 4 * HOUR); /* thirty days after the offer, which came with the third cart */
+    cr_assert_null(kept("jane", "tea"));
+    carts("jane", "tea");
+    cr_assert(offered("jane", "tea"));
+}
+
+Test(issue, a_customer_gets_so_many_of_all_products)
+{
+    permit("kim", BEHAVIOUR | PURCHASES, BEHAVIOUR | PURCHASES);
+    carts("kim", "a");
+    carts("kim", "b");
+    carts("kim", "c");
+    cr_assert(offered("kim", "a") && offered("kim", "b") && !offered("kim", "c"));
+    pass(30 * DAY_MS);
+    carts("kim", "c");
+    cr_assert(offered("kim", "c"));
+}
+
+/* Names of customers of one partition. */
+static void name_customers(uint32_t partition, int count, char (*ret)[RIALTO_ID_MAX])
+{
+    for (int i = 0, found = 0; found < count; i++) {
+        (void)snprintf(ret[found], RIALTO_ID_MAX, "c-%d", i);
+        found += home_of(ret[found])->number == partition;
+    }
+}
+
+/* Goal: 130 in all are two for each partition, and three for the first two. */
+Test(issue, each_partition_gives_away_its_share_of_the_budget)
+{
+    static const struct {
+        uint32_t partition;
+        int share;
+    } rows[] = { { 0, 3 }, { 1, 3 }, { 2, 2 }, { 63, 2 } };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char who[5][RIALTO_ID_MAX];
+        int given = 0;
+        uint64_t refused = metric(METRIC_offers_over_budget_total);
+        name_customers(rows[i].partition, 5, who);
+        for (int c = 0; c < 5; c++) {
+            permit(who[c], BEHAVIOUR | PURCHASES, BEHAVIOUR | PURCHASES);
+            carts(who[c], "tea");
+            given += offered(who[c], "tea");
+        }
+        cr_assert_eq(given, rows[i].share, "partition %u gave %d", rows[i].partition, given);
+        cr_assert_eq(metric(METRIC_offers_over_budget_total), refused + 5 - (uint64_t)given);
+    }
+}
+
+/* Goal: 6400 in all are 100 for each partition: two offers of 50 in a window of an hour, and two more in the next. */
+Test(issue, a_budget_of_money_ends_and_begins_again_with_its_window)
+{
+    char who[5][RIALTO_ID_MAX];
+    int given = 0;
+    name_customers(9, 5, who);
+    now_ms = START_MS / HOUR * HOUR + 2 * HOUR; /* so that nothing below crosses an hour by accident */
+    for (int c = 0; c < 5; c++) {
+        permit(who[c], PURCHASES, PURCHASES);
+        does(who[c], DEMAND_ORDER, "tea");
+    }
+    pass(DAY_MS);
+    for (int c = 0; c < 5; c++) {
+        does(who[c], DEMAND_ORDER, "tea");
+        given += offered(who[c], "tea");
+    }
+    cr_assert_eq(given, 2);
+    pass(HOUR - 1000);
+    does(who[4], DEMAND_ORDER, "tea");
+    cr_assert(!offered(who[4], "tea"), "the same hour");
+    pass(1000);
+    does(who[4], DEMAND_ORDER, "tea");
+    cr_assert(offered(who[4], "tea"), "the next");
+}
+
+/* Goal: whatever a customer does, no more than this is kept of them; what would be forgotten first gives way. */
+Test(issue, sixteen_products_of_a_customer_are_remembered)
+{
+    char sku[RIALTO_ID_MAX];
+    permit("lea", BEHAVIOUR | PURCHASES, BEHAVIOUR | PURCHASES);
+    uint32_t room = state_capacity(home_of("lea")->state, POOL_OFFERS) / 2;
+    uint32_t most = room < OFFER_PRODUCTS_MAX ? room : OFFER_PRODUCTS_MAX;
+    for (uint32_t i = 0; i < most + 3; i++) {
+        (void)snprintf(sku, sizeof sku, "p%u", i);
+        does("lea", DEMAND_CART, sku);
+        pass(1000);
+    }
+    cr_assert_eq(held(POOL_OFFERS), most);
+    cr_assert_eq(metric(METRIC_offer_events_dropped_total), 3);
+    if (most == OFFER_PRODUCTS_MAX)
+        cr_assert(kept("lea", "p0") == NULL && kept("lea", "p2") == NULL && kept("lea", "p3") != NULL &&
+                  kept("lea", "p18") != NULL);
+}
+
+/* ---- beside the shop's own ---------------------------------------------------------------------------------------------- */
+
+static enum signal_reason shop_offers(const char *customer, const char *sku, int64_t kind, int64_t percent)
+{
+    struct signal signal = {
+        .type = SIGNAL_offer, .time_ms = now_ms, .offer_kind = kind, .percent = percent * MICRO, .basis = 1
+    };
+    signal.present = UINT64_C(1) << SIGNAL_FIELD_sku | UINT64_C(1) << SIGNAL_FIELD_offer_kind |
+                     UINT64_C(1) << SIGNAL_FIELD_basis | (percent != 0 ? UINT64_C(1) << SIGNAL_FIELD_percent : 0);
+    (void)snprintf(signal.customer, sizeof signal.customer, "%s", customer);
+    (void)snprintf(signal.sku, sizeof signal.sku, "%s", sku);
+    return send(&signal);
+}
+
+Test(issue, an_offer_of_the_shop_stays_and_takes_the_place_of_a_models)
+{
+    enum { WITHDRAW = 0, PERCENT = 2 };
+    permit("max", BEHAVIOUR | PURCHASES, BEHAVIOUR | PURCHASES);
+    cr_assert_eq(shop_offers("max", "tea", PERCENT, 5), REASON_none);
+    carts("max", "tea");
+    cr_assert(kept("max", "tea")->value == 500 && !kept("max", "tea")->is_issued, "the shop's stays");
+    carts("max", "milk");
+    cr_assert(kept("max", "milk")->value == 1000 && kept("max", "milk")->is_issued);
+    cr_assert_eq(shop_offers("max", "milk", PERCENT, 20), REASON_none);
+    cr_assert(kept("max", "milk")->value == 2000 && !kept("max", "milk")->is_issued && has_line("max", "milk"),
+              "the shop's takes its place");
+    cr_assert_eq(shop_offers("max", "milk", WITHDRAW, 0), REASON_none);
+    cr_assert(!offered("max", "milk") && !has_line("max", "milk") && kept("max", "milk")->cooldown_until_s != 0);
+}
+
+/* Goal: an offer of the shop for a product that was only counted so far is seen by readers, who look at the terms first. */
+Test(issue, terms_say_offers_when_the_shop_gives_one_for_a_counted_product)
+{
+    enum { PERCENT = 2 };
+    permit("nia", BEHAVIOUR | PURCHASES, BEHAVIOUR | PURCHASES);
+    does("nia", DEMAND_CART, "tea");
+    cr_assert(!terms_say_offers("nia"));
+    cr_assert_eq(shop_offers("nia", "tea", PERCENT, 5), REASON_none);
+    cr_assert(terms_say_offers("nia") && has_line("nia", "tea"));
+}
+
+/* Goal: what no model in force says leads to nothing; nor does what may move no price there. */
+Test(issue, another_model_a_forbidden_kind_or_another_currency_lead_to_nothing)
+{
+    static const struct wire_priced wrong[] = {
+        { .baseline = BASELINE, .currency = 978, .model = "gone" },
+        { .baseline = BASELINE, .currency = 978, .model = "shop", .forbidden = BEHAVIOUR },
+        { .baseline = BASELINE, .currency = 840, .model = "shop" },
+    };
+    permit("oda", BEHAVIOUR, BEHAVIOUR);
+    permit("oda", PURCHASES, PURCHASES);
+    for (size_t i = 0; i < 2; i++) {
+        struct signal signal = { .type = SIGNAL_demand,
+                                 .time_ms = now_ms,
+                                 .event = DEMAND_CART,
+                                 .priced = &wrong[i],
+                                 .sku = "tea",
+                                 .customer = "oda" };
+        signal.present = UINT64_C(1) << SIGNAL_FIELD_sku | UINT64_C(1) << SIGNAL_FIELD_event;
+        cr_assert_eq(send(&signal), REASON_none);
+        cr_assert_eq(held(POOL_OFFERS), 0, "row %zu", i);
+    }
+    for (int day = 0; day < 3; day++, pass(DAY_MS)) { /* two orders: an amount in euros, where prices are dollars */
+        struct signal signal = { .type = SIGNAL_demand,
+                                 .time_ms = now_ms,
+                                 .event = DEMAND_ORDER,
+                                 .priced = &wrong[2],
+                                 .sku = "tea",
+                                 .customer = "oda" };
+        signal.present = UINT64_C(1) << SIGNAL_FIELD_sku | UINT64_C(1) << SIGNAL_FIELD_event;
+        cr_assert_eq(send(&signal), REASON_none);
+    }
+    cr_assert_eq(held(POOL_OFFERS), 0);
+}
