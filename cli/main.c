@@ -1,15 +1,17 @@
 /* main.c - `rialto`: ask, tell, follow and check a running instance from a terminal or a script. */
 #include "cli/cli.h"
 
+#include "pricing/nearest.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const struct cli_command *const commands[] = {
-    &cli_quote,  &cli_explain, &cli_signal,    &cli_watch, &cli_replay, &cli_check,   &cli_status,   &cli_rejects,
-    &cli_diff,   &cli_apply,   &cli_rollback,  &cli_pin,   &cli_freeze, &cli_changes, &cli_audit,    &cli_simulate, &cli_try,
-    &cli_forget, &cli_export,  &cli_inventory, &cli_keys,  &cli_lock,   &cli_import,  &cli_notice,   &cli_top,
-    &cli_catalogue
+    &cli_quote,   &cli_explain,  &cli_signal, &cli_watch,    &cli_replay,   &cli_check,     &cli_status,
+    &cli_rejects, &cli_diff,     &cli_apply,  &cli_rollback, &cli_pin,      &cli_freeze,    &cli_changes,
+    &cli_audit,   &cli_simulate, &cli_try,    &cli_forget,   &cli_export,   &cli_inventory, &cli_keys,
+    &cli_lock,    &cli_import,   &cli_notice, &cli_top,      &cli_catalogue
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
@@ -36,6 +38,21 @@ static void print_overview(FILE *out)
     fprintf(out,
             "\n`rialto COMMAND --help` explains a command and gives examples. The service itself is rialtod.\n\n%s",
             common_help);
+}
+
+/* Two lines: the overview would scroll what is wrong out of sight. */
+static int no_command(const char *word)
+{
+    const char *name[COMMAND_COUNT];
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        name[i] = commands[i]->name;
+    const char *meant = nearest_name(word, COMMAND_COUNT, name);
+    if (meant != NULL)
+        cli_say("there is no command \"%s\"; did you mean \"%s\"?", word, meant);
+    else
+        cli_say("there is no command \"%s\"", word);
+    fprintf(stderr, "       rialto --help lists them\n");
+    return CLI_USAGE;
 }
 
 static void print_help(const struct cli_command *command)
@@ -74,7 +91,5 @@ int main(int argc, char *argv[])
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         if (strcmp(argv[1], commands[i]->name) == 0)
             return run(commands[i], argc - 1, argv + 1);
-    cli_say("there is no command \"%s\"", argv[1]);
-    print_overview(stderr);
-    return CLI_USAGE;
+    return no_command(argv[1]);
 }

@@ -104,6 +104,14 @@ def _():
     named = {(name, name_of(page)) for page in PAGES for name in re.findall(r"`(\w+_total)`", page.read_text())}
     equal(sorted((name, page) for name, page in named if name not in METRIC_NAMES), [])
 
+@check("every event of the log that pages, manual pages and alerts name is written somewhere")
+def _():
+    source = "".join(path.read_text() for folder in ("service", "cache", "pricing", "demo") for path in (ROOT / folder).glob("*.c"))
+    named = {(name.replace("\\", ""), path.name) for path in [*PAGES, *(ROOT / "docs/man").glob("*.[1-8]"), *(ROOT / "docker/prometheus").glob("*.yml")]
+             for name in re.findall(r"\b[A-Z]{3,}(?:\\?-[A-Z]{2,})+\b", path.read_text())}
+    require(len(named) > 15, named)
+    equal(sorted((name, page) for name, page in named if f'"{name}"' not in source), [])
+
 @check("tables that a program describes stand in the pages exactly as it describes them")
 def _():
     wrong, found = [], 0
@@ -143,6 +151,29 @@ def _():
         path.write_text(wanted)
     else:
         equal(text, wanted)
+
+def options_of(text):
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
+
+@check("the manual pages of both programs have every command and option of their help, and none that is not there")
+def _():
+    for program in ("rialto", "rialtod"):
+        page = (ROOT / "docs/man" / f"{program}.{1 if program == 'rialto' else 8}").read_text().replace("\\-", "-").replace("\\f", " \\f")
+        commands = re.findall(r"^  rialto (\w+)", help_of("rialto"), re.M) if program == "rialto" else []
+        equal([name for name in commands if not re.search(rf"^\.B rialto {name}\b", page, re.M)], [], "commands in the synopsis")
+        helps = help_of(program) + "".join(help_of(program, (name,)) for name in commands)
+        require(len(options_of(helps)) > (50 if commands else 8), helps)
+        other = set() if commands else {"--json-text"}  # rialtod's help shows a first signal
+        equal(sorted(options_of(helps) - other - options_of(page)), [], f"{program}: in its help, not in its manual page")
+        equal(sorted(options_of(page) - options_of(helps)), [], f"{program}: in its manual page, not in its help")
+
+@check("mandoc has nothing to say of the manual pages")
+def _():
+    pages = sorted((ROOT / "docs/man").glob("*.[1-8]"))
+    require(len(pages) >= 4, pages)
+    for page in pages:
+        equal(run("mandoc", "-T", "lint", "-W", "warning", page)[:2], (0, ""), page.name)
+        require(len(run("mandoc", "-T", "utf8", page)[1].splitlines()) > 60, page.name)
 
 @check("each claim about security and privacy names a check that exists, in that file")
 def _():
