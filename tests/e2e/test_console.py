@@ -187,6 +187,77 @@ def look_at(service, page):
         wait_until(lambda: page.run("const x = Chart.getChart('chart-history')?.options.scales.x; return x ? Math.round((x.max - x.min) / 60000) : 0") == 60, 10, "an hour")
         has("#past", "11.50")
 
+    @check("all of it goes by keyboard alone: in, to the models, a fault at its line, into force, back, a freeze; a key that is held answers no question")
+    def _():
+        def at(selector):
+            return page.run("return document.activeElement.matches(arguments[0])", selector)
+
+        def tab_to(selector):
+            for _ in range(80):
+                if at(selector):
+                    return
+                page.keys("\ue004")
+            raise Failed(f"no way to {selector} by keyboard")
+
+        def answer_by_keys(words):
+            wait_until(lambda: page.run("return document.getElementById('sure').open"), 10, "the question")
+            tab_to("#sure-note")
+            page.keys(words + "\ue007")
+            require(page.run("return document.getElementById('sure').open") and at("#sure button[value=yes]"), "Enter in a field has answered")
+            page.keys("\ue007")
+
+        page.run("sessionStorage.clear()")
+        page.open("about:blank")
+        page.open(url)
+        has("#enter", "Who are you?")
+        page.keys("\ue004\ue007")  # the first stop leads past what stands on each page
+        equal(page.run("return location.hash"), "#main")
+        tab_to("#token")
+        page.keys(TOKEN + "\ue007")
+        has("#health", "healthy")
+        page.run("document.activeElement.blur()")
+        tab_to("nav a[href='#models']")
+        page.keys("\ue007")
+        has("#curves", "scarcity")
+        tab_to("#editor")
+        page.keys("x")
+        tab_to("#do-check")
+        page.keys("\ue007")
+        has("#faults", "something follows after the end")
+        tab_to("#faults button")
+        page.keys("\ue007")
+        require(at("#editor"), "not at the fault")
+        value("editor", MODEL.replace("1.1\n", "1.2\n"))
+        tab_to("#do-apply")
+        held = {"type": "keyDown", "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}
+        for repeated in (False, True, True):
+            page.devtools("Input.dispatchKeyEvent", **held, autoRepeat=repeated)
+        page.devtools("Input.dispatchKeyEvent", type="keyUp", key="Enter", code="Enter", windowsVirtualKeyCode=13)
+        answer_by_keys("by keyboard")
+        has("#changes", "by keyboard")
+        tab_to("#changes button")
+        page.keys("\ue007")
+        answer_by_keys("back")
+        has("#changes", "back")
+        page.run("document.activeElement.blur()")
+        tab_to("#do-freeze")
+        page.keys("\ue007")
+        wait_until(lambda: page.run("return document.getElementById('sure').open"), 10, "the question")
+        page.keys("\ue00c")
+        equal(page.run("return document.getElementById('sure').open"), False)
+        require(at("#do-freeze"), "the question that was left leads back to where it came from")
+        page.keys("\ue007")
+        tab_to("#freeze-what")
+        page.keys("\ue015")  # a product
+        tab_to("#freeze-which")
+        page.keys("tea")
+        answer_by_keys("held")
+        has("#in-force", "Frozen: sku tea at its last price")
+        tab_to("#do-thaw")
+        page.keys("\ue007")
+        answer_by_keys("let go")
+        wait_until(lambda: "Frozen" not in text("#in-force"), 20, "no freeze")
+
     @check("on a phone, light and dark, no view is wider than the screen; every field and button has a name; the browser complains of nothing")
     def _():
         complaints = page.complaints()  # those of the wrong token and of the product that nobody knows are the service's refusals

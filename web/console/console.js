@@ -695,6 +695,15 @@ function sure(what, text, freeze) {
     return new Promise((resolve) => byId("sure").addEventListener("close", () => resolve(byId("sure").returnValue === "yes" ? byId("sure-note").value.trim() : null), { once: true }));
 }
 
+/* A key that is still down from the question's own button answers nothing, and Enter in a field goes to the button, not through it. */
+byId("sure").addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || (!event.repeat && event.target.localName === "button"))
+        return;
+    event.preventDefault();
+    if (!event.repeat && event.target.localName === "input")
+        byId("sure").querySelector("button[value=yes]").focus();
+});
+
 async function change(what, text, path, body, freeze = false) {
     const note = await sure(what, text, freeze);
     if (note === null)
@@ -736,6 +745,7 @@ byId("upload").addEventListener("change", async (event) => {
         byId("file").value = event.target.files[0].name;
         showFile();
     }
+    event.target.value = ""; // or the same file, mended, would be no change
 });
 
 /* ---- which view ---------------------------------------------------------------------------------------------------- */
