@@ -329,6 +329,8 @@ static void draw_picture(struct board *board, enum board_phase phase, const stru
     draw_people(board);
     line(board, DIM "%s", board->found);
     line(board, DIM "%s", board->instance_note);
+    if (board->console_note[0] != 0)
+        line(board, DIM "%s", board->console_note);
     put(board, "\033[J", 3);
     (void)!write(STDOUT_FILENO, board->text, board->used);
 }

@@ -23,6 +23,7 @@ struct board {
     struct movers movers;
     const char *found;         /* what an earlier run left, or what has gone wrong */
     const char *instance_note; /* how to ask from another terminal */
+    const char *console_note;  /* where it is; "" = nowhere */
     bool terminal, colours;
     /* drawing */
     int width, height, row;

@@ -9,6 +9,7 @@
  * Ends with nothing left behind but DIR: no process, no table. A second run on the same DIR finds everything again. */
 #include "demo/board.h"
 #include "demo/daemon.h"
+#include "demo/keys.h"
 #include "demo/replay.h"
 #include "demo/sample.h"
 #include "demo/storefront.h"
@@ -33,7 +34,8 @@
 #define SETTLE_LIMIT_MS 20000
 #define STOP_LIMIT_MS   20000
 #define FRAME_MS        200
-#define SETS_MAX        (DAEMON_SETS_MAX - 4)
+#define OWN_SETS        6
+#define SETS_MAX        (DAEMON_SETS_MAX - OWN_SETS)
 
 struct demo {
     /* options */
@@ -42,7 +44,7 @@ struct demo {
     bool once;
     const char *set[DAEMON_SETS_MAX];
     uint32_t set_count;
-    char own_set[4][4200];
+    char own_set[OWN_SETS][4200];
     struct tape_source source;
 
     struct config config;
@@ -59,7 +61,8 @@ struct demo {
     struct board board;
     bool is_settled;
     char found[256]; /* what an earlier run left */
-    char why[512];   /* the first thing that went wrong */
+    char console[256];
+    char why[512]; /* the first thing that went wrong */
 };
 
 static _Atomic bool stop_wanted;
@@ -107,7 +110,8 @@ static const char help[] =
     "                   other recordings, as for `rialto replay`\n"
     "  --set KEY=VALUE  a setting of rialtod, such as instance=demo2 (needed when another instance runs here)\n"
     "\n"
-    "From a second terminal: rialto quote C17850 F45, rialto watch, rialto status.\n"
+    "From a second terminal: rialto quote C17850 F45, rialto watch, rialto status. The console is at\n"
+    "http://127.0.0.1:7480/console/, its token in DIR/console.token; DIR/shop.token is for rialto-shop.\n"
     "NO_COLOR is respected. Without a terminal a line is printed every few seconds.\n";
 
 enum { OPTION_DATA = 1, OPTION_SECONDS, OPTION_ONCE, OPTION_SET, OPTION_FRESH, OPTION_RETAIL, OPTION_HELP };
@@ -168,6 +172,8 @@ static void add_own_sets(struct demo *demo)
     snprintf(demo->own_set[own++], sizeof demo->own_set[0], "data_dir=%s", demo->data_dir);
     snprintf(demo->own_set[own++], sizeof demo->own_set[0], "demo=1");
     snprintf(demo->own_set[own++], sizeof demo->own_set[0], "cache_on_stop=remove");
+    snprintf(demo->own_set[own++], sizeof demo->own_set[0], "http_tokens_file=%s/http.tokens", demo->data_dir);
+    snprintf(demo->own_set[own++], sizeof demo->own_set[0], "http_open_signals=1"); /* curl, from this machine */
     if (find_beside_program("models", sizeof models, models))
         snprintf(demo->own_set[own++], sizeof demo->own_set[0], "models_dir=%s", models);
     memmove(demo->set + own, demo->set, demo->set_count * sizeof demo->set[0]);
@@ -179,6 +185,9 @@ static void add_own_sets(struct demo *demo)
 static bool configure(struct demo *demo)
 {
     struct fault fault = { 0 };
+    char why[KEYS_WHY_MAX];
+    if (!keys_make(demo->data_dir, why))
+        return failed(demo, "%s", why);
     add_own_sets(demo);
     enum rialto_status status = config_load(NULL, &demo->config, &fault);
     for (uint32_t i = 0; status == RIALTO_OK && i < demo->set_count; i++)
@@ -458,6 +467,19 @@ static bool start_all(struct demo *demo)
     return start_replay(demo);
 }
 
+/* Where the console is, and with which token; "" without HTTP. */
+static const char *console_note(struct demo *demo)
+{
+    if (strcmp(demo->config.http_listen, "off") == 0 || demo->config.http_listen[0] == '\0')
+        return "";
+    snprintf(demo->console, sizeof demo->console, "Console: %s://%.60s/console/   Its token: %.120s/console.token",
+             demo->config.http_certificate_file[0] != '\0' ? "https" : "http", demo->config.http_listen,
+             demo->data_dir);
+    printf("%s\n", demo->console);
+    fflush(stdout);
+    return demo->console;
+}
+
 int main(int argc, char *argv[])
 {
     static struct demo demo = { .data_dir = "run", .seconds = 60 };
@@ -476,6 +498,7 @@ int main(int argc, char *argv[])
         demo.board.sample = &demo.sample;
         demo.board.found = demo.found;
         demo.board.instance_note = "In a second terminal: rialto quote C17850 F320    rialto watch    rialto status";
+        demo.board.console_note = console_note(&demo);
         movers_start(&demo.board.movers, demo.prices);
         board_setup(&demo.board);
         watch(&demo);

@@ -489,6 +489,11 @@ static bool is_loopback(const char *host)
     return inet_pton(AF_INET, text, &four) == 1 && ntohl(four.s_addr) >> 24 == IN_LOOPBACKNET;
 }
 
+bool config_http_is_local(const struct config *config)
+{
+    return is_loopback(config->http_listen);
+}
+
 /* Where others than this machine may come, they show who they are, or somebody has said that they need not. */
 static enum rialto_status endpoints_check(const struct config *config, const char *key, const char *urls,
                                           struct fault *fault)

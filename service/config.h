@@ -36,7 +36,7 @@
     X(log_format,      "text",   "choice", "text for people, or json: one object a line, for those who collect them")            \
     X(http_listen,     "",       "address","ADDRESS:PORT of the HTTP door, [ADDRESS]:PORT for IPv6; off: none; empty: 127.0.0.1:7480 for " \
                                            "the instance rialto, else none")                                        \
-    X(http_tokens_file,"",       "file",   "who may do over HTTP what not everybody may: lines of role, name and SHA-256 of a token; empty: nobody") \
+    X(http_tokens_file,"",       "file",   "who may do over HTTP what not everybody may: lines of role (admin, shop, producer), name and SHA-256 of a token; empty: nobody") \
     X(sensitive_categories, "adult,health,medicine,pharmacy,politics,religion,union", "words", "a receipt whose category path has one of these steps " \
                                            "is dropped at the door; words separated by commas, at most 32, in any case; empty: none is") \
     X(month_zone,      "UTC",    "zone",   "IANA time zone whose calendar months customers' purchases of a month go by (month_spend)") \
@@ -103,7 +103,8 @@
     X(producer_signals_per_s,0,       0,     10000000,"signals","most signals a second from one producer, in the long run: a token's name or an address over HTTP, an address over TCP, a process on a local socket; 0: no limit") \
     X(audit_bytes_max,      16777216, 65536, 268435456,"bytes", "the audit log is put aside at this size, in place of the one before: at most twice as much is kept") \
     X(attribute_age_max_s,  63072000, 60,    1000000000,"s",     "how long tier, segments and spend of a customer count at most, unless they are said again; then they are gone") \
-    X(insecure_tcp,         0,        0,     1,        "switch", "1: tcp:// endpoints may be listened at on addresses that are not this machine's own (loopback), where whoever reaches them may send any signal")
+    X(insecure_tcp,         0,        0,     1,        "switch", "1: tcp:// endpoints may be listened at on addresses that are not this machine's own (loopback), where whoever reaches them may send any signal; so may he over HTTP there, without a token, if none are known") \
+    X(http_open_signals,    0,        0,     1,        "switch", "1: signals about products are taken over HTTP without a token where http_tokens_file knows some; 0: they need one of the role producer")
 
 struct config {
 #define CONFIG_TEXT_MEMBER_(key, value, unit, text) char key[CONFIG_TEXT_MAX];
@@ -125,6 +126,9 @@ struct config {
  * CONFIG_URLS_MAX stand in push_urls and in request_urls. */
 #define CONFIG_URLS_MAX 8u
 const char *config_url(const char *urls, char ret[CONFIG_TEXT_MAX]);
+
+/* config_http_is_local - is http_listen an address that this machine alone can reach? */
+bool config_http_is_local(const struct config *config);
 
 void              config_defaults(struct config *config);
 /* config_load - defaults, then the file (NULL: none). config_parse - defaults, then this text of one. config_set - one "key=value". config_finish - check what depends on more

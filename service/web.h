@@ -91,7 +91,8 @@ struct exchange {
     char token[TOKEN_NAME_MAX];    /* whose token was shown; "" = none of ours */
     char who[TOKEN_NAME_MAX + 16]; /* the same, for records */
     uint32_t retry_after_s;        /* said with a 429 */
-    bool from_anybody;             /* no token was: what is forwarded says so */
+    enum role role;                /* of that token */
+    bool for_no_customer;          /* what is forwarded may tell nothing of a customer, and says so */
     /* while the gateway, or the price journal, is asked */
     _Atomic int forwarded; /* enum forward_state */
     struct text answer;    /* what was heard */
@@ -176,8 +177,8 @@ enum MHD_Result web_prices(struct exchange *exchange);
 /* exchange_may - is a token of that role shown, where it is one? False: *ret_refused was answered. */
 bool exchange_may(struct exchange *exchange, enum role needed, enum MHD_Result *ret_refused);
 
-/* exchange_sender - who sends signals: with a token, the shop or an admin; without one anybody, where tokens are known. False: the
- * token is none, and *ret_refused was answered. */
+/* exchange_sender - may signals be sent, and those about customers too? Where tokens are known whoever shows one, or anybody if
+ * http_open_signals says so; where none are, whoever is on this machine. False: *ret_refused was answered. */
 bool exchange_sender(struct exchange *exchange, enum MHD_Result *ret_refused);
 
 /* ---- web_forward.c: to the gateway and back ------------------------------------------------------------------------- */

@@ -110,6 +110,7 @@ bool exchange_may(struct exchange *exchange, enum role needed, enum MHD_Result *
     }
     const struct token *token = tokens_find(&tokens, presented(exchange));
     if (token != NULL && token->role >= needed) {
+        exchange->role = token->role;
         (void)snprintf(exchange->token, sizeof exchange->token, "%s", token->name);
         (void)snprintf(exchange->who, sizeof exchange->who, "%s over HTTP", token->name);
         return true;
@@ -125,8 +126,16 @@ bool exchange_may(struct exchange *exchange, enum role needed, enum MHD_Result *
 
 bool exchange_sender(struct exchange *exchange, enum MHD_Result *ret_refused)
 {
-    if (exchange->web->config->http_tokens_file[0] == '\0')
+    const struct config *config = exchange->web->config;
+    bool tokens_are_known = config->http_tokens_file[0] != '\0', shown = presented(exchange) != NULL;
+    if (!tokens_are_known && (config_http_is_local(config) || config->insecure_tcp != 0))
         return true;
-    exchange->from_anybody = presented(exchange) == NULL;
-    return exchange->from_anybody || exchange_may(exchange, ROLE_SHOP, ret_refused);
+    if (tokens_are_known && !shown && config->http_open_signals != 0) {
+        exchange->for_no_customer = true;
+        return true;
+    }
+    if (!exchange_may(exchange, ROLE_PRODUCER, ret_refused))
+        return false;
+    exchange->for_no_customer = exchange->role < ROLE_SHOP;
+    return true;
 }

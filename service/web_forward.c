@@ -131,7 +131,7 @@ enum MHD_Result forward(struct exchange *exchange, const char *text, size_t byte
         return MHD_NO;
     const char mark = SIGNALS_FROM_ANYBODY;
     if (nng_msg_append(message, head, head_bytes) != 0 ||
-        (exchange->from_anybody && nng_msg_append(message, &mark, 1) != 0) ||
+        (exchange->for_no_customer && nng_msg_append(message, &mark, 1) != 0) ||
         nng_msg_append(message, text, bytes) != 0) {
         nng_msg_free(message);
         return MHD_NO;

@@ -14,8 +14,9 @@ static bool answer_says(const struct text *answer, const char *what)
 }
 
 /* The gateway begins its answers with what they come to: {"accepted":N,"rejected":M,... or {"ok":false,"reason":... */
-static unsigned status_of(const struct text *answer)
+static unsigned status_of(const struct exchange *exchange)
 {
+    const struct text *answer = &exchange->answer;
     unsigned accepted = 0, rejected = 0;
     char head[64] = "";
     memcpy(head, answer->data, answer->used < sizeof head - 1 ? answer->used : sizeof head - 1);
@@ -27,7 +28,7 @@ static unsigned status_of(const struct text *answer)
     if (answer_says(answer, "\"reason\":\"no_answer\""))
         return MHD_HTTP_SERVICE_UNAVAILABLE;
     if (answer_says(answer, "\"reason\":\"no_token\""))
-        return MHD_HTTP_UNAUTHORIZED;
+        return exchange->role == ROLE_NONE ? MHD_HTTP_UNAUTHORIZED : MHD_HTTP_FORBIDDEN;
     if (counted)
         return HTTP_UNPROCESSABLE;
     return answer_says(answer, "\"ok\":true") ? MHD_HTTP_OK : MHD_HTTP_BAD_REQUEST;
@@ -50,11 +51,11 @@ enum MHD_Result signals_answer(struct exchange *exchange)
         return problem(
             exchange, MHD_HTTP_GATEWAY_TIMEOUT, "no-answer", "The gateway did not answer in time",
             "signals may have been taken or not: send them again with the same source and id, and each counts once");
-    unsigned status = status_of(&exchange->answer);
+    unsigned status = status_of(exchange);
     if (status == MHD_HTTP_TOO_MANY_REQUESTS)
         return too_fast(exchange);
     text_append(&exchange->answer, "\n", 1);
-    if (exchange->from_anybody && answer_says(&exchange->answer, "\"reason\":\"no_token\""))
+    if (exchange->for_no_customer && answer_says(&exchange->answer, "\"reason\":\"no_token\""))
         metric_add(METRIC_http_unauthorized_total, 1);
     return respond(exchange, status, TYPE_JSON, &exchange->answer);
 }

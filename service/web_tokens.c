@@ -8,7 +8,9 @@
 #define LINE_MAX_BYTES 256u
 #define BLANKS         " \t\r"
 
-static const char *const ROLES[] = { [ROLE_NONE] = "none", [ROLE_SHOP] = "shop", [ROLE_ADMIN] = "admin" };
+static const char *const ROLES[] = {
+    [ROLE_NONE] = "none", [ROLE_PRODUCER] = "producer", [ROLE_SHOP] = "shop", [ROLE_ADMIN] = "admin"
+};
 
 _Static_assert(crypto_hash_sha256_BYTES == sizeof((struct token *)0)->hash, "a hash fits its place");
 
@@ -19,7 +21,7 @@ const char *role_name(enum role role)
 
 static enum role role_of(const char *word)
 {
-    for (int role = ROLE_SHOP; role <= ROLE_ADMIN; role++)
+    for (int role = ROLE_PRODUCER; role <= ROLE_ADMIN; role++)
         if (word != NULL && strcmp(word, ROLES[role]) == 0)
             return (enum role)role;
     return ROLE_NONE;
@@ -50,7 +52,7 @@ static const char *line_take(char *line, struct tokens *ret)
     struct token *token = &ret->token[ret->count];
     token->role = role_of(role);
     if (token->role == ROLE_NONE)
-        return "a line begins with admin or shop";
+        return "a line begins with admin, shop or producer";
     if (!name_fits(name))
         return "the second word is a name of at most 31 letters, digits, dots, dashes, underscores and @";
     (void)snprintf(token->name, sizeof token->name, "%s", name);

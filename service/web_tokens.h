@@ -3,6 +3,7 @@
  *   # role   name    SHA-256 of the token, in hexadecimal digits
  *   admin    alice   5e884898da28047151d0e56f8dc6292773603d0d6aabbd62a11ef721d1542d8
  *   shop     till-7  ...
+ *   producer erp     ...
  *
  * A token is random and long, so that a plain hash of it tells nothing. Shorter ones are never taken. */
 #ifndef SERVICE_WEB_TOKENS_H
@@ -18,7 +19,7 @@
 #define TOKEN_CHARS_MIN 32u /* at six bits each, more than anybody guesses */
 #define TOKEN_CHARS_MAX 256u
 
-enum role { ROLE_NONE, ROLE_SHOP, ROLE_ADMIN }; /* each may do what the ones before it may */
+enum role { ROLE_NONE, ROLE_PRODUCER, ROLE_SHOP, ROLE_ADMIN }; /* each may do what the ones before it may */
 
 struct token {
     enum role role;
@@ -37,6 +38,6 @@ enum rialto_status tokens_parse(const char *text, struct tokens *ret, struct fau
 /* tokens_find - the row whose token this is, or NULL. Takes equally long whichever row it is, or none. */
 const struct token *tokens_find(const struct tokens *tokens, const char *presented);
 
-/* role_name - "none", "shop", "admin". */
+/* role_name - "none", "producer", "shop", "admin". */
 const char *role_name(enum role role);
 #endif

@@ -133,6 +133,10 @@ has() {
     cat "$own/has"
     grep -qE -- "$words" "$own/has"
 }
+# over_http TOKEN PATH [JSON] - what the service's door says to whoever shows that token of people
+over_http() { python3 -c 'import sys, urllib.request as u, urllib.error as e
+try: print(u.urlopen(u.Request(sys.argv[1], sys.argv[3].encode() if len(sys.argv) > 3 else None, {"Content-Type": "application/json", "Authorization": "Bearer " + sys.argv[2]}), timeout=5).read().decode())
+except e.HTTPError as error: print(error.code, error.read().decode())' "$(url rialto 7480)$2" "$(compose run --rm -T keys cat "/keys/people/$1")" "${@:3}"; }
 redis() { compose exec -T -e REDISCLI_AUTH="$(compose exec -T rialto cat /run/keys/password)" redis redis-cli --user rialto "$@"; }
 
 unprivileged() {
@@ -164,6 +168,8 @@ check "and kept" consented
 for service in $all; do check "$service runs without root and capabilities, within limits, and cannot write its image" unprivileged $service; done
 check "the storefront reads the cache and cannot write it" reads_only
 check "each is given its own keys only" only_its_keys
+check "the console has a token, which opens what is for pricing people" has '"kept":' over_http admin /v1/models
+check "a producer has one, which sends signals over HTTP and opens nothing else" eval "has '\"accepted\":1' over_http producer /v1/signals '{\"type\":\"demand\",\"sku\":\"F45\",\"event\":\"view\"}' && has '^403' over_http producer /v1/models"
 check "the image of the service is at most 60 MB over its base" is_small rialto/rialto
 check "the image of the shop is at most 60 MB over its base" is_small rialto/shop
 check "nobody without the password may do anything in Redis" eval "has NOAUTH compose exec -T redis redis-cli PING && has NOPERM compose exec -T redis redis-cli --user health --pass any GET 'rialto:mark:{p00}'"

@@ -2,6 +2,7 @@
 """The demonstration runs from nothing, twice on the same data, and with a worker killed; other cuts of the data play as well."""
 import csv
 import gzip
+import http.client
 
 from rialto_test import *
 
@@ -84,6 +85,20 @@ account = {}
 # Signals at least, and other data than all of the bundled: a minute of which, with sanitizers, would show no more than the cut does.
 FIRST = (100000,) if VARIANT in ("release", "clang") else (3000, *SOURCE)
 
+PORT = free_port()
+
+
+def over_http(method, path, token, body=None):
+    """The status; 0: nobody answers yet."""
+    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=20 * SLOW)
+    try:
+        connection.request(method, path, body and json.dumps(body), {"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
+
 @check("rialto-demo --once on an empty folder: ends with the ok line and status 0, and leaves only its data")
 def _():
     contains(demo(5, *FIRST), "is new")
@@ -103,6 +118,22 @@ def _():
     products, customers = (2000, 100) if len(FIRST) == 1 else (300, 10)
     require(found and int(found[1]) > products and int(found[2]) > customers and int(found[3]) > products, f"{found and found[0]}")
     contains((data / "rialtod.log").read_text(), f"pid={killed[0]} signal=9")
+
+@check("it leaves a token for the console and one for the sample shop, which are the same in the next run, and nobody else's")
+def _():
+    seen = []
+
+    def look():
+        admin, shop = (wait_until(lambda: file.exists() and file.read_text().strip(), 20, file.name) for file in (data / "console.token", data / "shop.token"))
+        wait_until(lambda: over_http("GET", "/v1/models", admin) == 200, 20, "the console's token")
+        equal([over_http("GET", "/v1/models", token) for token in (shop, "x" * 43)], [403, 401])
+        equal(over_http("PUT", "/v1/customers/C16422/consent", shop, {"profile": True}), 200)
+        seen.append((admin, shop))
+        equal({oct((data / name).stat().st_mode & 0o777) for name in ("console.token", "shop.token", "http.tokens")}, {"0o600"})
+    for _ in range(2):
+        contains(demo(3, 3000, *SOURCE, "--set", f"http_listen=127.0.0.1:{PORT}", meanwhile=look), f"Console: http://127.0.0.1:{PORT}/console/   Its token: {data}/console.token")
+    equal(seen[0], seen[1])
+    require(seen[0][0] != seen[0][1] and not any(token in (data / "http.tokens").read_text() + (data / "rialtod.log").read_text() for token in seen[0]), "they stand nowhere else")
 
 @check("stopped in the middle: status 1, it says so, and nothing is left")
 def _():

@@ -92,21 +92,24 @@ def as_library(sku, **options):
 
 
 JSON = {"Content-Type": "application/json"}
-ADMIN, SHOP, SHORT = secrets.token_urlsafe(32), secrets.token_urlsafe(32), "short"
+ADMIN, SHOP, PRODUCER, SHORT = *(secrets.token_urlsafe(32) for _ in range(3)), "short"
 
 
 def hash_of(text):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def token(text):
-    return {"Authorization": f"Bearer {text}", **JSON}
+def token(text, kind="application/json"):
+    return {"Authorization": f"Bearer {text}", "Content-Type": kind}
+
+
+ERP = token(PRODUCER)  # which tells of products
 
 
 FOLDER = tempfile.TemporaryDirectory(prefix="rialto-tokens.")
 TOKENS = Path(FOLDER.name) / "tokens"
 TOKENS.touch(0o600)
-TOKENS.write_text(f"# who may what\nadmin alice {hash_of(ADMIN)}\n\nshop  till-7 {hash_of(SHOP)}\nadmin short {hash_of(SHORT)}\n")
+TOKENS.write_text(f"# who may what\nadmin alice {hash_of(ADMIN)}\n\nshop  till-7 {hash_of(SHOP)}\nproducer erp {hash_of(PRODUCER)}\nadmin short {hash_of(SHORT)}\n")
 
 with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT}", http_request_timeout_ms=1500, http_tokens_file=TOKENS, message_bytes_max=65536, journal_interval_s=0, answer_timeout_ms=1000,
              durable_timeout_ms=500) as service:
@@ -128,18 +131,18 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
         equal((found[2]["accepted"], found[2]["rejected"], found[2]["durable"]), (3, 1, "redis"))
         equal([(f["index"], f["pointer"], f["reason"]) for f in found[2]["findings"]], [(3, "/type", "unknown_type")])
         lines = "\n".join(json.dumps(product(sku, 300)) for sku in ("a", "b")).encode()
-        equal(http_ask("POST", "/v1/signals", lines, {"Content-Type": "application/x-ndjson"})[2]["accepted"], 2)
+        equal(http_ask("POST", "/v1/signals", lines, token(PRODUCER, "application/x-ndjson"))[2]["accepted"], 2)
 
     @check("CloudEvents are taken, one and a batch, and count once by their source and id")
     def _():
         def event(number, sku, amount):
             data = product(sku, amount)
             return {"specversion": "1.0", "id": f"e{number}", "source": "/tills/25", "type": f"com.example.shop.{data.pop('type')}", "data": data}
-        equal(http_ask("POST", "/v1/signals", event(1, "a", 310), {"Content-Type": "application/cloudevents+json"})[2]["accepted"], 1)
-        found = http_ask("POST", "/v1/signals", [event(1, "a", 320), event(2, "b", 300)], {"Content-Type": "application/cloudevents-batch+json"})[2]
+        equal(http_ask("POST", "/v1/signals", event(1, "a", 310), token(PRODUCER, "application/cloudevents+json"))[2]["accepted"], 1)
+        found = http_ask("POST", "/v1/signals", [event(1, "a", 320), event(2, "b", 300)], token(PRODUCER, "application/cloudevents-batch+json"))[2]
         equal((found["accepted"], [(f["index"], f["reason"]) for f in found["findings"]]), (2, [(0, "duplicate")]))
         equal([http_ask("GET", f"/v1/quotes/{sku}")[2]["quote"]["amount"] for sku in ("a", "b")], [310, 300])
-        http_ask("POST", "/v1/signals", product("a", 300), JSON)
+        http_ask("POST", "/v1/signals", product("a", 300), ERP)
 
     @check("a quote is the one that the library gives, for everybody and for one")
     def _():
@@ -189,8 +192,8 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
         equal(found[3]["Allow"], "POST")
         equal(http_ask("GET", "/livez", headers={"X-Request-Id": "mine-1.2"})[3]["X-Request-Id"], "mine-1.2")
         require(http_ask("GET", "/livez", headers={"X-Request-Id": 'a"b'})[3]["X-Request-Id"] != 'a"b', "an id of ours instead")
-        equal(http_ask("POST", "/v1/signals", {"type": "nonsense"}, JSON)[0], 422)
-        equal(http_ask("POST", "/v1/signals", b"not json", JSON)[0], 422)
+        equal(http_ask("POST", "/v1/signals", {"type": "nonsense"}, ERP)[0], 422)
+        equal(http_ask("POST", "/v1/signals", b"not json", ERP)[0], 422)
 
     @check("a path is decoded once, and %00 ends no id")
     def _():
@@ -227,7 +230,7 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
 
         def ask_often():
             for _ in range(50):
-                if http_ask("POST", "/v1/signals", demand("milk", event="view"), JSON)[2].get("accepted") != 1 or http_ask("GET", "/v1/quotes/milk")[0] != 200:
+                if http_ask("POST", "/v1/signals", demand("milk", event="view"), ERP)[2].get("accepted") != 1 or http_ask("GET", "/v1/quotes/milk")[0] != 200:
                     wrong.append(1)
         threads = [threading.Thread(target=ask_often) for _ in range(8)]
         [t.start() for t in threads]
@@ -270,31 +273,34 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
         commands = " ".join(" ".join(command) for _, command in processes().values())  # what ps shows, of everybody
         require("--role web" in commands and not any(word in text for word in (ADMIN, SHOP) for text in (TOKENS.read_text(), service.log(), commands)), "no token is kept or shown")
 
-    @check("signals about a customer need a token of the shop's, in whatever form they come; what happened to products is open")
+    @check("signals about a customer need a token of the shop's, in whatever form they come; those about products need one of a producer's")
     def _():
         told = [customer("anna", ["profile"]), {"type": "location", "customer": "anna", "zone": "de/south"}, {"type": "offer", "customer": "anna", "sku": "milk", "kind": "percent", "percent": 5},
                 {"type": "receipt", "customer": "anna", "amount": 100, "currency": "EUR"}, {"type": "forget", "customer": "anna"}]
         lines = "\n".join(json.dumps(signal) for signal in told).encode()
         event = {"specversion": "1.0", "id": "c1", "source": "/elsewhere", "type": "com.example.customer", "data": {"customer": "anna", "consent": {"profile": True}}}
+        forms = ((told, "application/json"), (lines, "application/x-ndjson"), (event, "application/cloudevents+json"), ([event], "application/cloudevents-batch+json"),
+                 (b'{"type":"cust\\u006fmer","customer":"anna","consent":{"profile":true}}', "application/json"), (b"\n\n" + lines, "application/x-ndjson"))
         before = http_ask("GET", "/metrics")[2]
-        for body, kind in ((told, "application/json"), (lines, "application/x-ndjson"), (event, "application/cloudevents+json"), ([event], "application/cloudevents-batch+json"),
-                           (b'{"type":"cust\\u006fmer","customer":"anna","consent":{"profile":true}}', "application/json"), (b"\n\n" + lines, "application/x-ndjson")):
-            found = http_ask("POST", "/v1/signals", body, {"Content-Type": kind})
-            equal((found[0], found[2]["accepted"], {(f["pointer"], f["reason"]) for f in found[2]["findings"]}), (401, 0, {("/customer", "no_token")}), body)
-        found = http_ask("POST", "/v1/signals", [demand("milk", event="view", customer="anna"), told[0]], JSON)
+        for body, kind in forms:
+            found = http_ask("POST", "/v1/signals", body, token(PRODUCER, kind))
+            equal((found[0], found[2]["accepted"], {(f["pointer"], f["reason"]) for f in found[2]["findings"]}), (403, 0, {("/customer", "no_token")}), body)
+        found = http_ask("POST", "/v1/signals", [demand("milk", event="view", customer="anna"), told[0]], ERP)
         equal((found[0], found[2]["accepted"], {f["index"] for f in found[2]["findings"] if f["reason"] == "no_token"}), (200, 1, {1}))
         equal(http_ask("GET", "/v1/customers/stranger", headers=token(SHOP))[0], 404)
+        problem(http_ask("GET", "/v1/customers/stranger", headers=ERP), 403, "forbidden")
         for given in (SHOP, ADMIN):
             equal(http_ask("POST", "/v1/signals", customer("berta", ["profile"]), token(given))[0], 200)
-        problem(http_ask("POST", "/v1/signals", product("milk", 1000), token(SHOP[::-1])), 401, "unauthorized")  # a token that is none is a mistake
+        for headers in (JSON, token(SHOP[::-1]), token(""), {**JSON, "Authorization": "Basic " + PRODUCER}):  # a token that is none is a mistake
+            problem(http_ask("POST", "/v1/signals", product("milk", 1), headers), 401, "unauthorized")
         # Whoever sends the mark of the HTTP door himself asks for less: no questions, no customers.
         for text in (b"\x15" + json.dumps(told[0]).encode(), b'\x15{"control":"ping"}'):
             answer = service.ask(text)
             equal((answer["accepted"], answer["rejected"]), (0, 1), text)
         largest = b" " * (65536 - len(json.dumps(product("milk", 1000)))) + json.dumps(product("milk", 1000)).encode()
-        equal(http_ask("POST", "/v1/signals", largest, JSON)[0], 200)
+        equal(http_ask("POST", "/v1/signals", largest, ERP)[0], 200)
         counted = [sum(map(float, re.findall(r"^rialto_http_unauthorized_total\S* (\S+)", text, re.M))) for text in (before, http_ask("GET", "/metrics")[2])]
-        equal(counted[1] - counted[0], 8)
+        equal(counted[1] - counted[0], len(forms) + 1 + 1 + 4)
 
     @check("a token that is taken out of the file is worth nothing at once; a faulty file lets nobody in, and the log says where")
     def _():
@@ -428,7 +434,7 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
     def _():
         for body in ({"control": "explain", "sku": "milk"}, {"control": "forget", "customer": "anna"}, {"control": "tick", "time": 4102444800000}):
             problem(http_ask("POST", "/v1/signals", body, JSON), 400, "bad-request")
-        equal(http_ask("POST", "/v1/signals", product("control", 100), JSON)[2]["accepted"], 1)
+        equal(http_ask("POST", "/v1/signals", product("control", 100), ERP)[2]["accepted"], 1)
 
     @check("the price journal: what was asked for wrongly is told; without Redis it is away, and quotes are not")
     def _():
@@ -454,14 +460,14 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
         os.kill(gateway, signal.SIGSTOP)
         try:
             began = time.monotonic()
-            problem(http_ask("POST", "/v1/signals", demand("milk"), JSON), 504, "no-answer")
+            problem(http_ask("POST", "/v1/signals", demand("milk"), ERP), 504, "no-answer")
             require(time.monotonic() - began < 6 * SLOW, "an answer in time")
             equal(http_ask("GET", "/v1/quotes/milk")[0], 200)
             equal(http_ask("GET", "/v1/status", headers=token(SHOP))[2]["gateway"], False)
             problem(http_ask("GET", "/v1/explain/milk", headers=token(SHOP)), 504, "no-answer")
         finally:
             os.kill(gateway, signal.SIGCONT)
-        wait_until(lambda: http_ask("POST", "/v1/signals", product("late", 10), JSON)[0] == 200, 10, "the gateway again")
+        wait_until(lambda: http_ask("POST", "/v1/signals", product("late", 10), ERP)[0] == 200, 10, "the gateway again")
 
     @check("the door is one instance's alone: a second one at the same address says so, and its prices go on without it")
     def _():
@@ -478,7 +484,7 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
         with socket.create_connection(("127.0.0.1", PORT), 20) as under_way:
             os.kill(gateway, signal.SIGSTOP)
             try:
-                under_way.sendall(b"POST /v1/signals HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+                under_way.sendall(b"POST /v1/signals HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s" % (PRODUCER.encode(), len(body), body))
                 equal(http_ask("GET", "/livez")[0], 200)  # came later to the same thread: the one before has been read
                 os.kill(web, signal.SIGTERM)
 
@@ -503,15 +509,35 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
             with contextlib.suppress(OSError):
                 return http_ask("GET", "/v1/quotes/milk")[0] == 200
         wait_until(answers, 10, "the HTTP door again")
+@check("without a file of tokens nobody is let in; signals are, on this machine alone, or where somebody says that all may")
+def _():
+    for host, insecure, open_to in (("127.0.0.1", 0, True), ("0.0.0.0", 0, False), ("0.0.0.0", 1, True)):
+        with Service(models={"shop.json": simple_model()}, http_listen=f"{host}:{PORT}", insecure_tcp=insecure) as service:
+            def found():
+                with contextlib.suppress(OSError):
+                    return http_ask("GET", "/v1/models", headers=token(ADMIN))
+            problem(wait_until(found, 10, "the HTTP door"), 403, "closed")
+            told = http_ask("POST", "/v1/signals", [product("milk", 700), customer("anna", ["profile"])], JSON)
+            if open_to:
+                equal((told[0], told[2]["accepted"]), (200, 2))
+            else:
+                problem(told, 403, "closed")
+                service.accept(product("milk", 800))
+            equal(http_ask("GET", "/v1/quotes/milk")[2]["quote"]["amount"], 700 if open_to else 800)
+
+@check("with http_open_signals what happened to products is taken from anybody, and nothing of customers")
+def _():
+    with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT}", http_tokens_file=TOKENS, http_open_signals=1) as service:
+        def found():
+            with contextlib.suppress(OSError):
+                return http_ask("POST", "/v1/signals", [product("milk", 700), customer("anna", ["profile"])], JSON)
+        told = wait_until(found, 10, "the HTTP door")
+        equal((told[0], told[2]["accepted"], [(f["index"], f["reason"]) for f in told[2]["findings"]]), (200, 1, [(1, "no_token")]))
+        equal(http_ask("POST", "/v1/signals", customer("anna", ["profile"]), JSON)[0], 401)
+        equal(http_ask("POST", "/v1/signals", customer("anna", ["profile"]), token(SHOP))[0], 200)
+        problem(http_ask("POST", "/v1/signals", product("milk", 1), token(SHOP[::-1])), 401, "unauthorized")
+
 @check("every answer above was as the description says")
 def _():
     equal(BREACHES, [])
-
-@check("without a file of tokens nobody is let in")
-def _():
-    with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT}") as service:
-        def found():
-            with contextlib.suppress(OSError):
-                return http_ask("GET", "/v1/models", headers=token(ADMIN))
-        problem(wait_until(found, 10, "the HTTP door"), 403, "closed")
 finish()

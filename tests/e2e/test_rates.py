@@ -33,7 +33,7 @@ def use_up(send):
     send(views(4 * RATE))
 
 
-with Service(http_listen=f"127.0.0.1:{PORT}", http_tokens_file=TOKENS, producer_signals_per_s=RATE) as service:
+with Service(http_listen=f"127.0.0.1:{PORT}", http_tokens_file=TOKENS, http_open_signals=1, producer_signals_per_s=RATE) as service:
     counted = lambda name: service.status()["metrics"][name]
     other = Requester(service.request_ipc)
     other.ask([product("milk", 100), customer("anna", ["profile"], tier="gold")])

@@ -111,7 +111,7 @@ static void check_tokens(const char *text)
     }
     require(tokens.count <= TOKENS_MAX, "more tokens than there may be");
     for (uint32_t i = 0; i < tokens.count; i++)
-        require(tokens.token[i].role >= ROLE_SHOP && tokens.token[i].role <= ROLE_ADMIN &&
+        require(tokens.token[i].role >= ROLE_PRODUCER && tokens.token[i].role <= ROLE_ADMIN &&
                     memchr(tokens.token[i].name, '\0', TOKEN_NAME_MAX) != NULL,
                 "a token without a role or name");
     require(tokens_find(&tokens, "a token that nobody has been given yet") == NULL, "a stranger was let in");

@@ -24,6 +24,8 @@ Test(web_tokens, the_token_of_a_line_is_found_with_its_role_and_name)
     cr_expect_eq(token->role, ROLE_ADMIN);
     cr_expect_str_eq(token->name, "alice");
     cr_expect_str_eq(role_name(tokens.token[1].role), "shop");
+    cr_assert_eq(tokens_parse("producer erp " TOKEN_HASH, &tokens, &fault), RIALTO_OK);
+    cr_expect(tokens.token[0].role == ROLE_PRODUCER && tokens.token[0].role < ROLE_SHOP);
 }
 
 Test(web_tokens, nothing_else_opens)
