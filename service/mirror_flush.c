@@ -155,7 +155,7 @@ struct command { /* being put together */
     struct redis_link *link;
     const char *argv[2 + 2 * FIELDS_A_COMMAND];
     size_t bytes[2 + 2 * FIELDS_A_COMMAND];
-    char field[FIELDS_A_COMMAND][FIELD_BYTES + 1];
+    char field[FIELDS_A_COMMAND][FIELD_BYTES];
     uint32_t fields;
     int argc;
     uint32_t sent; /* commands of this transaction */
@@ -177,11 +177,21 @@ static void command_send(struct command *command)
     command->sent++;
 }
 
+/* One for each record: printf takes as long as all the rest of it. */
+static void put_hex(uint64_t number, char to[16])
+{
+    static const char hex[] = "0123456789abcdef";
+    for (unsigned i = 16; i-- > 0; number >>= 4)
+        to[i] = hex[number & 15u];
+}
+
 static void command_field(struct command *command, const struct mirror_record *record)
 {
     char *field = command->field[command->fields++];
-    (void)snprintf(field, FIELD_BYTES + 1, "%c:%016" PRIx64 "%016" PRIx64, record->kind, record->key.hi,
-                   record->key.lo);
+    field[0] = record->kind;
+    field[1] = ':';
+    put_hex(record->key.hi, field + 2);
+    put_hex(record->key.lo, field + 18);
     command->argv[command->argc] = field;
     command->bytes[command->argc++] = FIELD_BYTES;
     if (record->op != MIRROR_PUT)

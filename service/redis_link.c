@@ -12,11 +12,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #define WORDS_MAX              16
 #define PASSWORD_BYTES_MAX     512
+#define OUT_BYTES_FIRST        4096u
+#define LENGTH_DIGITS          20u
+#define HEAD_BYTES             (LENGTH_DIGITS + 3u) /* of a command, or of one of its words */
 #define REPORTS_MAX            4u /* lines about one outage: the reason may change (refused, loading, wrong password) */
 
 #define STATE_ROW_(name, text) { #name, text },
@@ -77,6 +81,9 @@ void redis_link_close(struct redis_link *link)
         redisFree(link->context);
     link->context = NULL;
     link->pending = 0;
+    free(link->out);
+    link->out = NULL;
+    link->out_bytes = link->out_room = 0;
 }
 
 static void refused_as(struct redis_link *link, enum redis_state otherwise, const char *doing, const redisReply *reply)
@@ -100,7 +107,7 @@ static bool fail(struct redis_link *link, const char *doing)
     if (context == NULL)
         report(link, doing, "out of memory");
     else
-        report(link, doing, context->err == REDIS_ERR_IO && errno != 0 ? strerror(errno) : context->errstr);
+        report(link, doing, (context->err == 0 || context->err == REDIS_ERR_IO) && errno != 0 ? strerror(errno) : context->errstr);
     redis_link_close(link);
     return false;
 }
@@ -260,33 +267,81 @@ void redis_link_works(struct redis_link *link)
 
 /* ---- commands --------------------------------------------------------------------------------------------------- */
 
-bool redis_link_append(struct redis_link *link, int argc, const char **argv, const size_t *argv_bytes)
+/* Commands are written as they travel, once, into a buffer that stays: hiredis prints each length, copies a command twice more, and lets its
+ * buffer grow anew for every megabyte. */
+static bool out_reserve(struct redis_link *link, size_t bytes)
 {
-    if (link->context == NULL)
+    if (link->out_room - link->out_bytes >= bytes)
+        return true;
+    size_t room = link->out_room == 0 ? OUT_BYTES_FIRST : link->out_room;
+    while (room - link->out_bytes < bytes)
+        room *= 2;
+    char *larger = realloc(link->out, room);
+    if (larger == NULL)
         return false;
-    if (redisAppendCommandArgv(link->context, argc, argv, argv_bytes) != REDIS_OK)
-        return fail(link, "queueing a command");
-    link->pending++;
+    link->out = larger;
+    link->out_room = room;
     return true;
 }
 
-bool redis_link_flush(struct redis_link *link)
+static char *put_length(char *at, char kind, size_t length)
 {
-    int done = 0;
+    char digits[LENGTH_DIGITS];
+    size_t n = sizeof digits;
+    do
+        digits[--n] = (char)('0' + length % 10);
+    while ((length /= 10) != 0);
+    *at++ = kind;
+    memcpy(at, digits + n, sizeof digits - n);
+    at += sizeof digits - n;
+    *at++ = '\r';
+    *at++ = '\n';
+    return at;
+}
+
+bool redis_link_append(struct redis_link *link, int argc, const char **argv, const size_t *argv_bytes)
+{
+    size_t most = HEAD_BYTES;
     if (link->context == NULL)
         return false;
-    errno = 0;
-    while (!done) {
-        if (redisBufferWrite(link->context, &done) != REDIS_OK)
-            return fail(link, "sending");
+    for (int i = 0; i < argc; i++)
+        most += argv_bytes[i] + HEAD_BYTES + 2;
+    if (!out_reserve(link, most)) {
+        errno = ENOMEM;
+        return fail(link, "queueing a command");
     }
+    char *at = put_length(link->out + link->out_bytes, '*', (size_t)argc);
+    for (int i = 0; i < argc; i++) {
+        at = put_length(at, '$', argv_bytes[i]);
+        memcpy(at, argv[i], argv_bytes[i]);
+        at += argv_bytes[i];
+        *at++ = '\r';
+        *at++ = '\n';
+    }
+    link->out_bytes = (size_t)(at - link->out);
+    link->pending++;
+    return link->out_bytes < REDIS_OUT_BYTES || redis_link_flush(link);
+}
+
+/* The socket waits for room, no longer than its time-out. */
+bool redis_link_flush(struct redis_link *link)
+{
+    if (link->context == NULL)
+        return false;
+    for (size_t sent = 0; sent < link->out_bytes;) {
+        ssize_t n = send(link->context->fd, link->out + sent, link->out_bytes - sent, MSG_NOSIGNAL);
+        if (n < 0 && errno != EINTR)
+            return fail(link, "sending");
+        sent += n > 0 ? (size_t)n : 0;
+    }
+    link->out_bytes = 0;
     return true;
 }
 
 redisReply *redis_link_reply(struct redis_link *link)
 {
     void *reply = NULL;
-    if (link->context == NULL || link->pending == 0)
+    if (link->context == NULL || link->pending == 0 || !redis_link_flush(link))
         return NULL;
     errno = 0;
     if (redisGetReply(link->context, &reply) != REDIS_OK || reply == NULL) {

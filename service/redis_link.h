@@ -47,6 +47,8 @@ struct redis_link {
     const struct config *config;
     redisContext *context; /* NULL = not connected */
     uint32_t pending;      /* commands appended whose reply was not read */
+    char *out;             /* commands appended that were not sent, as they travel */
+    size_t out_bytes, out_room;
     enum redis_state state;
     uint32_t loaded_permille; /* of its data, as a server that is loading last said; 0 = not known */
     uint32_t reports;      /* lines in the log about this outage */
@@ -62,9 +64,10 @@ bool redis_link_open(struct redis_link *link);
 void redis_link_works(struct redis_link *link);
 void redis_link_close(struct redis_link *link);
 
-/* append - queue a command; nothing is sent yet. flush - send all that is queued. reply - the next reply, in order
- * (sends first what is queued). False or NULL: the link is dead and closed, and what was pending is unknown. The
+/* append - queue a command; once REDIS_OUT_BYTES are queued all of it is sent, so that the server begins while the rest is put together.
+ * flush - send all that is queued. reply - the next reply, in order (sends first what is queued). False or NULL: the link is dead and closed, and what was pending is unknown. The
  * caller frees replies. */
+#define REDIS_OUT_BYTES 131072u
 bool redis_link_append(struct redis_link *link, int argc, const char **argv, const size_t *argv_bytes);
 bool redis_link_flush(struct redis_link *link);
 redisReply *redis_link_reply(struct redis_link *link);

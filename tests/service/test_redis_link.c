@@ -1,8 +1,122 @@
-/* test_redis_link.c - what is read out of Redis's errors and of its version. The texts are those of Redis 6.2, 7.0 and 8.0. */
+/* test_redis_link.c - what is sent, and what is read out of Redis's errors and of its version. The texts are those of Redis 6.2, 7.0 and 8.0. */
 #include "service/redis_link.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define COMMANDS   400u
+#define WORDS      7u
+#define WORD_BYTES 900u
+#define MOST_BYTES (COMMANDS * WORDS * (WORD_BYTES + 32u))
+
+/* ---- what is sent: to a socket whose other end is ours ----------------------------------------------------------- */
+
+struct wire {
+    struct config config;
+    struct redis_link link;
+    int peer;
+    size_t got;
+    char *bytes;
+};
+
+static void wire_setup(struct wire *w)
+{
+    int ends[2];
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    memset(w, 0, sizeof *w);
+    config_defaults(&w->config);
+    w->link = (struct redis_link){ .config = &w->config, .who = "test", .context = redisConnectFd(ends[0]) };
+    w->peer = ends[1];
+    w->bytes = malloc(MOST_BYTES);
+    cr_assert(w->link.context != NULL && w->bytes != NULL);
+}
+
+static void wire_teardown(struct wire *w)
+{
+    redis_link_close(&w->link);
+    if (w->peer != -1)
+        (void)close(w->peer);
+    free(w->bytes);
+}
+
+/* Whatever has come by now. */
+static void receive(struct wire *w)
+{
+    for (ssize_t n; (n = recv(w->peer, w->bytes + w->got, MOST_BYTES - w->got, MSG_DONTWAIT)) > 0; w->got += (size_t)n)
+        ;
+}
+
+static uint64_t next_random(uint64_t *random)
+{
+    *random ^= *random << 13;
+    *random ^= *random >> 7;
+    *random ^= *random << 17;
+    return *random;
+}
+
+/* Goal: commands of any words, empty and binary ones too, travel as hiredis would write them. */
+Test(redis_link, commands_travel_to_the_byte_as_hiredis_formats_them)
+{
+    struct wire w;
+    wire_setup(&w);
+    char *wanted = malloc(MOST_BYTES);
+    size_t wanted_bytes = 0;
+    uint64_t random = 88172645463325252u;
+    cr_assert_not_null(wanted);
+    for (uint32_t c = 0; c < COMMANDS; c++) {
+        char word[WORDS][WORD_BYTES];
+        const char *argv[WORDS];
+        size_t bytes[WORDS];
+        int argc = 1 + (int)(next_random(&random) % WORDS);
+        for (int i = 0; i < argc; i++) {
+            argv[i] = word[i];
+            bytes[i] = next_random(&random) % 3 == 0 ? next_random(&random) % 12 : next_random(&random) % WORD_BYTES;
+            for (size_t b = 0; b < bytes[i]; b++)
+                word[i][b] = (char)next_random(&random);
+        }
+        char *text = NULL;
+        long long length = redisFormatCommandArgv(&text, argc, argv, bytes);
+        cr_assert_gt(length, 0);
+        memcpy(wanted + wanted_bytes, text, (size_t)length);
+        wanted_bytes += (size_t)length;
+        redisFreeCommand(text);
+        cr_assert(redis_link_append(&w.link, argc, argv, bytes));
+        cr_assert_eq(w.link.pending, c + 1);
+        receive(&w);
+        cr_assert_lt(wanted_bytes - w.got, REDIS_OUT_BYTES, "queued for ever");
+    }
+    cr_assert_lt(w.got, wanted_bytes, "the last ones are queued");
+    cr_assert_gt(w.got, 3 * REDIS_OUT_BYTES);
+    cr_assert(redis_link_flush(&w.link));
+    receive(&w);
+    cr_assert_eq(w.got, wanted_bytes);
+    cr_assert_arr_eq(w.bytes, wanted, wanted_bytes);
+    free(wanted);
+    wire_teardown(&w);
+}
+
+/* Goal: a peer that is gone is noticed when something is sent, and the link is closed, not kept in doubt. */
+Test(redis_link, a_link_whose_peer_is_gone_is_closed)
+{
+    struct wire w;
+    wire_setup(&w);
+    (void)signal(SIGPIPE, SIG_DFL);
+    cr_assert(redis_link_append(&w.link, 1, (const char *[]){ "PING" }, (const size_t[]){ 4 }));
+    (void)close(w.peer);
+    w.peer = -1;
+    cr_assert_not(redis_link_flush(&w.link));
+    cr_assert_null(w.link.context);
+    cr_assert_eq(w.link.pending, 0);
+    cr_assert_eq(w.link.state, REDIS_away);
+    cr_assert_not(redis_link_append(&w.link, 1, (const char *[]){ "PING" }, (const size_t[]){ 4 }));
+    wire_teardown(&w);
+}
+
+/* ---- what is read -------------------------------------------------------------------------------------------------- */
 
 Test(redis_link, an_error_says_in_what_state_the_server_is)
 {
