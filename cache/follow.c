@@ -102,7 +102,7 @@ static void describe_change(const struct rialto *r, struct rialto_change *change
     memcpy(change->title, cell.title, sizeof change->title);
 }
 
-bool rialto_next_change(const struct rialto *r, struct rialto_follower *f, struct rialto_change *ret)
+bool reader_next_entry(const struct rialto *r, struct rialto_follower *f, struct rialto_ring_entry *ret)
 {
     uint32_t rings = r->folder.rings->ring_count;
     for (uint32_t i = 0; i < rings; i++) {
@@ -111,10 +111,19 @@ bool rialto_next_change(const struct rialto *r, struct rialto_follower *f, struc
         if (!next_of_ring(&r->folder.ring[ring], &f->next[ring], &f->missed, &image))
             continue;
         f->turn = (ring + 1) % rings;
-        memset(ret, 0, sizeof *ret);
-        ret->entry = image.entry;
-        describe_change(r, ret);
+        *ret = image.entry;
         return true;
     }
     return false;
+}
+
+bool rialto_next_change(const struct rialto *r, struct rialto_follower *f, struct rialto_change *ret)
+{
+    struct rialto_ring_entry entry;
+    if (!reader_next_entry(r, f, &entry))
+        return false;
+    memset(ret, 0, sizeof *ret);
+    ret->entry = entry;
+    describe_change(r, ret);
+    return true;
 }

@@ -57,6 +57,9 @@ struct reader_lines {
 enum rialto_status reader_quote(const struct rialto *r, const struct rialto_request *request, const char *sku,
                                 struct reader_lines *ret_lines, struct rialto_quote *ret);
 
+/* reader_next_entry - rialto_next_change() without names: what changed, by its line. */
+bool reader_next_entry(const struct rialto *r, struct rialto_follower *f, struct rialto_ring_entry *ret);
+
 /* reader_ms_from, reader_ms_plus - a - b, a + b, where one of them was read from a file that may say anything: they wrap, and what comes
  * of it is a time like another, only a wrong one. */
 static inline int64_t reader_ms_from(int64_t a, int64_t b)

@@ -245,18 +245,25 @@ static void coarse_changes(struct publisher *publisher)
     }
 }
 
+/* Names are looked up where somebody looks at any product at all. */
+static void cell_change(struct publishing *p, const struct rialto_ring_entry *entry)
+{
+    struct rialto_cell cell;
+    dirty_cells_mark(p, entry->partition, entry->slot);
+    if (p->watches.products.count > 0 && rialto_cell_at(p->prices, entry->partition, entry->slot, &cell) == RIALTO_OK)
+        watches_product_changed(&p->watches, cell.sku, mono_ms());
+}
+
 static bool changes_work(struct publisher *publisher)
 {
     struct publishing *p = &publisher->now;
-    struct rialto_change change;
+    struct rialto_ring_entry entry;
     uint32_t count = 0;
-    for (; count < CHANGES_PER_PASS && rialto_next_change(p->prices, &p->follower, &change); count++) {
-        if (change.entry.table == RIALTO_TABLE_CELLS) {
-            dirty_cells_mark(p, change.entry.partition, change.entry.slot);
-            watches_product_changed(&p->watches, change.sku, mono_ms());
-        } else if (change.entry.table == RIALTO_TABLE_TERMS || change.entry.table == RIALTO_TABLE_OFFERS) {
-            personal_change(publisher, &change.entry);
-        }
+    for (; count < CHANGES_PER_PASS && reader_next_entry(p->prices, &p->follower, &entry); count++) {
+        if (entry.table == RIALTO_TABLE_CELLS)
+            cell_change(p, &entry);
+        else if (entry.table == RIALTO_TABLE_TERMS || entry.table == RIALTO_TABLE_OFFERS)
+            personal_change(publisher, &entry);
     }
     if (p->follower.missed != publisher->missed) {
         publisher->missed = p->follower.missed;
@@ -398,7 +405,7 @@ static int work(struct publisher *publisher)
     busy = busy || journal > 0;
     uint32_t commands = 0;
     busy = quotes_append(&publisher->now, &commands) > 0 || busy;
-    busy = baselines_append(&publisher->now, &commands) > 0 || busy;
+    busy = baselines_append(&publisher->now, mono_ms(), &commands) > 0 || busy;
     if (publisher->now.link.context == NULL || !replies_check(&publisher->now.link, commands, "writing prices"))
         return -1;
     return busy;

@@ -4,7 +4,10 @@
  *   ...
  *
  * A cell that changes a thousand times while Redis is slow has one bit, and is written once, as it is then. A sweep
- * sets all bits. */
+ * sets all bits.
+ *
+ * Interval   the first change of a cell in an interval of quote_refresh_ms is written at once; what changes again waits for the next
+ *            interval. So whoever reads Redis sees the last price of each at most an interval late, however many there were. */
 #include "service/metrics.h"
 #include "service/publisher_parts.h"
 
@@ -24,24 +27,50 @@ bool dirty_cells_setup(struct publishing *p)
         cells->words += (cells->lines[n] + 63) / 64;
     }
     cells->word = calloc(cells->words + 1, sizeof *cells->word);
-    return cells->word != NULL;
+    cells->written = calloc(cells->words + 1, sizeof *cells->written);
+    return cells->word != NULL && cells->written != NULL;
 }
 
 void dirty_cells_teardown(struct publishing *p)
 {
     free(p->cells.word);
+    free(p->cells.written);
     p->cells = (struct dirty_cells){ 0 };
 }
 
 void dirty_cells_mark(struct publishing *p, uint32_t partition, uint64_t slot)
 {
     struct dirty_cells *cells = &p->cells;
-    if (cells->word == NULL || partition >= RIALTO_PARTITIONS || slot >= cells->lines[partition])
+    if (cells->written == NULL || partition >= RIALTO_PARTITIONS || slot >= cells->lines[partition])
         return;
-    uint64_t *word = &cells->word[cells->first_word[partition] + slot / 64];
-    uint64_t bit = UINT64_C(1) << (slot % 64);
-    cells->count += (*word & bit) == 0;
-    *word |= bit;
+    uint64_t at = cells->first_word[partition] + slot / 64, bit = UINT64_C(1) << (slot % 64);
+    if ((cells->word[at] & bit) != 0)
+        return;
+    cells->word[at] |= bit;
+    if ((cells->written[at] & bit) != 0)
+        cells->waiting++;
+    else
+        cells->ready++;
+}
+
+/* What was written in the interval that has ended may be written again. */
+static void interval_begin(struct publishing *p, int64_t now_ms)
+{
+    struct dirty_cells *cells = &p->cells;
+    if (now_ms < cells->interval_ends_ms)
+        return;
+    cells->interval_ends_ms = now_ms + p->config->quote_refresh_ms;
+    if (cells->any_written)
+        memset(cells->written, 0, cells->words * sizeof *cells->written);
+    cells->any_written = false;
+    cells->ready += cells->waiting;
+    cells->waiting = 0;
+}
+
+static void note_written(struct dirty_cells *cells, uint32_t partition, uint64_t slot)
+{
+    cells->written[cells->first_word[partition] + slot / 64] |= UINT64_C(1) << (slot % 64);
+    cells->any_written = true;
 }
 
 void dirty_cells_mark_all(struct publishing *p)
@@ -66,9 +95,11 @@ static uint32_t partition_of_word(const struct dirty_cells *cells, uint64_t word
 
 /* ---- one pass --------------------------------------------------------------------------------------------------- */
 
-/* The cell in that line as JSON. False when there is nothing to write. */
-static bool compose(struct publishing *p, uint32_t partition, uint64_t slot, struct fresh_cell *ret)
+/* The cell in that line as JSON, if there is something to write. */
+static void compose(struct publishing *p, uint32_t partition, uint64_t slot)
 {
+    struct fresh_cells *fresh = &p->fresh;
+    struct fresh_cell *ret = &fresh->cell[fresh->count];
     struct rialto_cell cell;
     struct rialto_quote quote;
     struct rialto_rule_row rule;
@@ -80,44 +111,56 @@ static bool compose(struct publishing *p, uint32_t partition, uint64_t slot, str
     if (status == RIALTO_BUSY)
         dirty_cells_mark(p, partition, slot);
     if (status != RIALTO_OK || strcmp(quote.zone, cell.zone) != 0)
-        return false;
+        return;
     bool ruled = rialto_rule(p->prices, quote.rule, &rule) == RIALTO_OK;
+    ret->json = fresh->text + fresh->text_bytes;
+    ret->json_bytes = quote_json(&quote, ruled ? &rule : NULL, PUBLISHER_JSON_MAX, fresh->text + fresh->text_bytes);
+    if (ret->json_bytes >= PUBLISHER_JSON_MAX)
+        return;
     (void)snprintf(ret->zone, sizeof ret->zone, "%s", cell.zone[0] == '\0' ? "world" : cell.zone);
     (void)snprintf(ret->sku, sizeof ret->sku, "%s", cell.sku);
-    ret->json_bytes = quote_json(&quote, ruled ? &rule : NULL, sizeof ret->json, ret->json);
-    return ret->json_bytes < sizeof ret->json;
+    fresh->text_bytes += ret->json_bytes;
+    fresh->by_zone[fresh->count++] = ret;
+    note_written(&p->cells, partition, slot);
+}
+
+/* Is there room for what one word of bits may bring? */
+static bool has_room(const struct fresh_cells *fresh, uint32_t looked)
+{
+    return looked + 64 <= CELLS_PER_PASS && fresh->text_bytes + 64 * PUBLISHER_JSON_MAX <= sizeof fresh->text;
 }
 
 /* Take dirty lines, at most a pass of them. Returns how many were looked at. */
-static uint32_t collect(struct publishing *p, struct fresh_cell fresh[], uint32_t *ret_count)
+static uint32_t collect(struct publishing *p)
 {
     struct dirty_cells *cells = &p->cells;
-    uint32_t looked = 0, count = 0;
-    for (uint64_t steps = 0; steps < cells->words && cells->count > 0 && looked + 64 <= CELLS_PER_PASS; steps++) {
-        uint64_t at = cells->cursor, bits = cells->word[at];
+    uint32_t looked = 0;
+    p->fresh.count = 0;
+    p->fresh.text_bytes = 0;
+    for (uint64_t steps = 0; steps < cells->words && cells->ready > 0 && has_room(&p->fresh, looked); steps++) {
+        uint64_t at = cells->cursor, bits = cells->word[at] & ~cells->written[at];
         cells->cursor = at + 1 < cells->words ? at + 1 : 0;
         if (bits == 0)
             continue;
         uint32_t partition = partition_of_word(cells, at);
-        cells->word[at] = 0; /* before it is read: a change from now on sets the bit again */
-        cells->count -= (uint64_t)__builtin_popcountll(bits);
+        cells->word[at] &= ~bits; /* before it is read: a change from now on sets the bit again */
+        cells->ready -= (uint64_t)__builtin_popcountll(bits);
         for (; bits != 0; bits &= bits - 1) {
             uint64_t slot = (at - cells->first_word[partition]) * 64 + (uint64_t)__builtin_ctzll(bits);
             looked++;
-            count += compose(p, partition, slot, &fresh[count]);
+            compose(p, partition, slot);
         }
     }
-    *ret_count = count;
     return looked;
 }
 
 static int by_zone(const void *a, const void *b)
 {
-    return strcmp(((const struct fresh_cell *)a)->zone, ((const struct fresh_cell *)b)->zone);
+    return strcmp((*(const struct fresh_cell *const *)a)->zone, (*(const struct fresh_cell *const *)b)->zone);
 }
 
-/* HSET of cells [first, end), which are of one zone. */
-static bool append_zone(struct publishing *p, const struct fresh_cell fresh[], uint32_t first, uint32_t end)
+/* HSET of cells, which are of one zone. */
+static bool append_zone(struct publishing *p, const struct fresh_cell *const fresh[], uint32_t count)
 {
     const char *argv[2 + 2 * FIELDS_A_COMMAND];
     size_t bytes[2 + 2 * FIELDS_A_COMMAND];
@@ -126,30 +169,31 @@ static bool append_zone(struct publishing *p, const struct fresh_cell fresh[], u
     argv[0] = "HSET";
     bytes[0] = 4;
     argv[1] = key;
-    bytes[1] = (size_t)snprintf(key, sizeof key, "%s:cell:{%s}", p->config->redis_prefix, fresh[first].zone);
-    for (uint32_t i = first; i < end; i++) {
-        argv[argc] = fresh[i].sku;
-        bytes[argc++] = strlen(fresh[i].sku);
-        argv[argc] = fresh[i].json;
-        bytes[argc++] = fresh[i].json_bytes;
+    bytes[1] = (size_t)snprintf(key, sizeof key, "%s:cell:{%s}", p->config->redis_prefix, fresh[0]->zone);
+    for (uint32_t i = 0; i < count; i++) {
+        argv[argc] = fresh[i]->sku;
+        bytes[argc++] = strlen(fresh[i]->sku);
+        argv[argc] = fresh[i]->json;
+        bytes[argc++] = fresh[i]->json_bytes;
     }
     return redis_link_append(&p->link, argc, argv, bytes);
 }
 
-uint32_t baselines_append(struct publishing *p, uint32_t *commands)
+uint32_t baselines_append(struct publishing *p, int64_t now_ms, uint32_t *commands)
 {
-    struct fresh_cell *fresh = p->fresh;
-    uint32_t count = 0;
-    if (p->cells.count == 0)
+    struct fresh_cells *fresh = &p->fresh;
+    interval_begin(p, now_ms);
+    if (p->cells.ready == 0)
         return 0;
-    uint32_t looked = collect(p, fresh, &count);
-    qsort(fresh, count, sizeof fresh[0], by_zone);
-    for (uint32_t first = 0, end = 0; first < count; first = end) {
-        for (end = first; end < count && end - first < FIELDS_A_COMMAND && by_zone(&fresh[first], &fresh[end]) == 0;
+    uint32_t looked = collect(p);
+    qsort(fresh->by_zone, fresh->count, sizeof fresh->by_zone[0], by_zone);
+    for (uint32_t first = 0, end = 0; first < fresh->count; first = end) {
+        for (end = first; end < fresh->count && end - first < FIELDS_A_COMMAND &&
+                          strcmp(fresh->by_zone[first]->zone, fresh->by_zone[end]->zone) == 0;
              end++)
             ;
-        *commands += append_zone(p, fresh, first, end);
+        *commands += append_zone(p, fresh->by_zone + first, end - first);
     }
-    metric_add(METRIC_cells_published_total, count);
+    metric_add(METRIC_cells_published_total, fresh->count);
     return looked;
 }

@@ -11,12 +11,17 @@
 
 #define PUBLISHER_KEY_MAX  (RIALTO_NAME_MAX + RIALTO_ID_MAX + 16u)
 #define PUBLISHER_JSON_MAX 1536u
-#define CELLS_PER_PASS     2048u
+#define CELLS_PER_PASS     1024u
+#define CELLS_TEXT_BYTES   (512u << 10) /* of a pass's JSON */
 #define FIELDS_A_COMMAND   64u
 
-struct dirty_cells { /* a bit per line of our own partitions in cells, as many as there may be */
-    uint64_t *word;
-    uint64_t words, count;                  /* count: bits that are set */
+struct dirty_cells { /* two bits per line of our own partitions in cells, as many as there may be */
+    uint64_t *word;                         /* to be written */
+    uint64_t *written;                      /* was written in this interval: its next change waits for the next one */
+    uint64_t words;
+    uint64_t ready, waiting;                /* to be written now, and when the interval has ended */
+    bool any_written;
+    int64_t interval_ends_ms;               /* monotonic */
     uint64_t cursor;                        /* word to look at next */
     uint64_t first_word[RIALTO_PARTITIONS]; /* where a partition begins */
     uint64_t lines[RIALTO_PARTITIONS];      /* 0 = not ours */
@@ -25,8 +30,16 @@ struct dirty_cells { /* a bit per line of our own partitions in cells, as many a
 struct fresh_cell { /* one field to write */
     char zone[RIALTO_ID_MAX];
     char sku[RIALTO_ID_MAX];
-    char json[PUBLISHER_JSON_MAX];
+    const char *json;
     size_t json_bytes;
+};
+
+struct fresh_cells { /* room for a pass */
+    struct fresh_cell cell[CELLS_PER_PASS];
+    const struct fresh_cell *by_zone[CELLS_PER_PASS];
+    uint32_t count;
+    char text[CELLS_TEXT_BYTES];
+    size_t text_bytes;
 };
 
 struct writing { /* one HSET or HDEL that is being put together */
@@ -56,7 +69,7 @@ struct publishing { /* the thread's view of the world */
     struct redis_link link;
     struct dirty_cells cells;
     struct watches watches;
-    struct fresh_cell fresh[CELLS_PER_PASS]; /* room for a pass */
+    struct fresh_cells fresh;
     struct writing writing;
     struct journal_desk journal;
 };
@@ -70,9 +83,9 @@ bool dirty_cells_setup(struct publishing *p);
 void dirty_cells_teardown(struct publishing *p);
 void dirty_cells_mark(struct publishing *p, uint32_t partition, uint64_t slot);
 void dirty_cells_mark_all(struct publishing *p);
-/* baselines_append - commands for some of the dirty ones; their replies are to be read. Returns how many lines were
- * looked at. */
-uint32_t baselines_append(struct publishing *p, uint32_t *commands);
+/* baselines_append - commands for some of the dirty ones, each at most once in an interval of quote_refresh_ms; their replies are to be
+ * read. Returns how many lines were looked at. */
+uint32_t baselines_append(struct publishing *p, int64_t now_ms, uint32_t *commands);
 
 /* ---- publisher_quotes.c: PREFIX:quote:{customer} ---------------------------------------------------------------- */
 

@@ -127,6 +127,28 @@ Test(publisher, baselines_follow_every_change, .timeout = 60)
     shop_close(&s);
 }
 
+/* Goal: prices that change all the time cost Redis one write each in an interval, the first one comes at once, and the last one is never
+ * lost: nothing further has to happen for it. */
+Test(publisher, a_baseline_is_written_at_once_and_then_at_most_once_in_its_interval, .timeout = 60)
+{
+    static struct shop s;
+    shop_open(&s);
+    price(&s, "milk", "", 100);
+    cr_assert(comes(&s, "rialto:cell:{world}", "milk", "\"amount\":100,"));
+    uint64_t before = atomic_load(&metrics_own->word[METRIC_cells_published_total]);
+    int64_t began = test_ms();
+    for (int64_t p = 101; p <= 400; p++) {
+        price(&s, "milk", "", p);
+        test_sleep(1);
+    }
+    cr_assert(comes(&s, "rialto:cell:{world}", "milk", "\"amount\":400,"));
+    uint64_t most = (uint64_t)(test_ms() - began) / REFRESH_MS + 2;
+    uint64_t writes = atomic_load(&metrics_own->word[METRIC_cells_published_total]) - before;
+    cr_assert_geq(writes, 2u, "%llu writes", (unsigned long long)writes);
+    cr_assert_leq(writes, most, "%llu writes", (unsigned long long)writes);
+    shop_close(&s);
+}
+
 Test(publisher, a_watch_brings_a_quote_that_follows_price_and_terms_and_ends, .timeout = 60)
 {
     static struct shop s;
