@@ -21,4 +21,11 @@ static inline uint64_t checksum_add(uint64_t sum, const void *from, size_t bytes
     }
     return sum;
 }
+
+/* checksum_short - 32 bits of it. The upper half, on which all bits of the last word bear; the lower one is mixed with it already, and what came of
+ * mixing them again would say nothing of that word's upper half. */
+static inline uint32_t checksum_short(uint64_t sum)
+{
+    return (uint32_t)(sum >> 32);
+}
 #endif

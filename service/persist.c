@@ -3,14 +3,15 @@
  *   batch --journal--> lists of records, deletions and ids --every mirror_pace_ms, or at once when somebody waits--> one commit
  *
  * The lists say which records changed; what is in them is read when they are sent, between two batches. However many signals
- * come, Redis is told of each record once in a while. A record's value is its image behind a head of { layout, checksum }: what is of
- * another layout or damaged is refused, not guessed at (a damaged time would move the clock for ever). After an outage what is sent follows from each record's own batch number, and all
+ * come, Redis is told of each record once in a while. A record's value is its image without zeros (packed.h) behind a head of
+ * { layout, checksum }: what is of another layout or damaged is refused, not guessed at (a damaged time would move the clock for ever). After an outage what is sent follows from each record's own batch number, and all
  * ids are. */
 #include "cache/keys.h"
 #include "service/checksum.h"
 #include "service/clock.h"
 #include "service/log.h"
 #include "service/metrics.h"
+#include "service/packed.h"
 #include "service/worker.h"
 
 #include <assert.h>
@@ -25,22 +26,22 @@
 
 struct stored_head {
     uint32_t layout;
-    uint32_t checksum; /* of the image */
+    uint32_t checksum; /* of what is behind */
 };
+_Static_assert(sizeof(struct stored_head) == STATE_STORED_HEAD, "as size.c counts it");
 
-static uint32_t image_checksum(enum state_pool pool, const void *image)
+static uint32_t checksum_of(const void *packed, size_t bytes)
 {
-    uint64_t sum = checksum_add(CHECKSUM_BEGIN, image, state_record_bytes(pool));
-    return (uint32_t)(sum ^ sum >> 32);
+    return checksum_short(checksum_add(CHECKSUM_BEGIN, packed, bytes));
 }
 
 static void put(struct worker *worker, uint32_t number, enum state_pool pool, const struct state_head *record)
 {
-    unsigned char value[sizeof(struct stored_head) + sizeof(union any_record)];
-    struct stored_head head = { STATE_RECORDS, image_checksum(pool, record) };
+    unsigned char value[sizeof(struct stored_head) + PACKED_ROOM(sizeof(union any_record))];
+    size_t bytes = packed_put(record, state_record_bytes(pool), value + sizeof(struct stored_head));
+    struct stored_head head = { STATE_RECORDS, checksum_of(value + sizeof head, bytes) };
     memcpy(value, &head, sizeof head);
-    memcpy(value + sizeof head, record, state_record_bytes(pool));
-    mirror_put(worker->mirror, number, STATE_POOL_LETTER[pool], record->key, value, sizeof head + state_record_bytes(pool));
+    mirror_put(worker->mirror, number, STATE_POOL_LETTER[pool], record->key, value, sizeof head + bytes);
 }
 
 static struct state *state_of(struct worker *worker, uint32_t number)
@@ -373,12 +374,14 @@ bool persist_read(char kind, struct rialto_key key, const void *value, size_t by
     enum state_pool pool = POOL_PRODUCTS;
     while (pool < POOL_COUNT && STATE_POOL_LETTER[pool] != kind)
         pool++;
-    if (pool == POOL_COUNT || bytes != sizeof head + state_record_bytes(pool))
+    if (pool == POOL_COUNT || bytes < sizeof head)
         return false;
+    const char *packed = (const char *)value + sizeof head;
     memset(ret, 0, sizeof *ret);
     memcpy(&head, value, sizeof head);
-    memcpy(ret, (const char *)value + sizeof head, state_record_bytes(pool));
-    if (head.layout != STATE_RECORDS || head.checksum != image_checksum(pool, ret))
+    bytes -= sizeof head;
+    if (head.layout != STATE_RECORDS || bytes % sizeof(uint64_t) != 0 || head.checksum != checksum_of(packed, bytes) ||
+        !packed_take(packed, bytes, ret, state_record_bytes(pool)))
         return false;
     end_texts(pool, ret);
     *ret_pool = pool;

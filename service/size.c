@@ -3,6 +3,7 @@
 
 #include "cache/folder.h"
 #include "service/capacity.h"
+#include "service/packed.h"
 #include "service/state.h"
 
 #include <inttypes.h>
@@ -15,7 +16,6 @@
 #define DICT_ENTRY_BYTES 24u
 #define BUCKET_BYTES     8u
 #define FIELD_BYTES      34u /* letter, colon, 32 hex digits */
-#define STORED_HEAD      8u  /* of a record in Redis */
 #define QUANTUM          16u
 
 static uint64_t allocated(uint64_t bytes)
@@ -36,9 +36,10 @@ uint64_t size_redis_record(uint64_t value_bytes)
     return allocated(DICT_ENTRY_BYTES) + sds_bytes(FIELD_BYTES) + sds_bytes(value_bytes);
 }
 
+/* At most: with something in each of its words. */
 static uint64_t redis_of_pool(enum state_pool pool)
 {
-    return size_redis_record(STORED_HEAD + state_record_bytes(pool));
+    return size_redis_record(STATE_STORED_HEAD + PACKED_MAX((uint64_t)state_record_bytes(pool)));
 }
 
 static uint64_t buckets_bytes(uint64_t fields)

@@ -15,7 +15,8 @@ struct size {              /* bytes when everything is as full as the configurat
         redis; /* used_memory of Redis: the records and the ids of ten minutes, without copies of quotes and prices */
 };
 
-/* size_of - shared memory and state to the byte; Redis from its data structures and jemalloc's size classes. */
+/* size_of - shared memory and state to the byte; Redis at most, from its data structures and jemalloc's size classes: records travel
+ * without what was not said (packed.h). */
 void size_of(const struct config *config, struct size *ret);
 
 /* size_redis_record - bytes of used_memory that one record of so many bytes takes in a large hash, its bucket aside. */

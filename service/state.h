@@ -23,7 +23,8 @@
 
 #define STATE_MAGIC  UINT64_C(0x5453544C41495231)
 #define STATE_LAYOUT  11u /* of the files */
-#define STATE_RECORDS 8u /* of the records, as Redis holds them */
+#define STATE_RECORDS 9u /* of the records, as Redis holds them */
+#define STATE_STORED_HEAD 8u /* bytes ahead of a record there */
 #define STATE_NONE   UINT32_MAX
 #define STATE_BLOCK  64u /* records that share one word of "changed since" */
 

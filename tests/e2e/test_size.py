@@ -5,7 +5,8 @@ from rialto_test import *
 CUSTOMERS, OFFERS, BATCH = 44000, 5000, 500  # with the first 4,000 far from where a hash of Redis doubles: 750 and then 828 fields in each of 64
 MIB = 1 << 20
 SETTINGS = {"customers_max": 200000, "worker_count": 1, "cells_max": 8192, "products_max": 4096, "ids_max": 1024}
-TOLERANCE = 0.10  # of Redis: allocators differ
+SAID = {"customer": 0.4, "offer or lock": 0.7}  # of what the table says, at most: the rest is room for what this test does not say
+FIELD = 90  # bytes of a field with an empty value: its name, its place in the hash
 
 
 def tables(settings):
@@ -80,7 +81,7 @@ for percent in (100, 10):
             require(abs(state / MIB - row[3]) <= 1, f"{state / MIB:.2f} MiB of state, said {row[3]}")
 
         if percent == 10:
-            @check("one customer more takes of Redis what the table says, within a tenth; so does an offer")
+            @check("one customer more takes of Redis at most what the table says, and less where little was said of them; so does an offer")
             def _():
                 send(service, lambda i: customer(f"first{i}", ["profile"]), 4000)  # so that buckets and buffers are there
                 before = memory_of_keys(service)
@@ -90,8 +91,8 @@ for percent in (100, 10):
                                          "currency": "EUR"}, OFFERS)
                 offers = memory_of_keys(service) - after
                 for what, bytes_each in (("customer", (after - before) / CUSTOMERS), ("offer or lock", offers / OFFERS)):
-                    note(f"{what}: {bytes_each:.0f} bytes of Redis, said {one[what][2]}")
-                    require(abs(bytes_each / one[what][2] - 1) <= TOLERANCE, f"{what}: {bytes_each:.0f} bytes, said {one[what][2]}")
+                    note(f"{what}: {bytes_each:.0f} bytes of Redis, at most {one[what][2]}")
+                    require(FIELD < bytes_each <= SAID[what] * one[what][2], f"{what}: {bytes_each:.0f} bytes, at most {one[what][2]}")
 
             @check("it grew beyond what it began with, and never above what the table says when full")
             def _():

@@ -21,6 +21,18 @@ def readyz():
         return 0, None
 
 
+def unpacked(value):
+    """The image of a record in Redis (docs/redis.md), with zeros behind it up to a whole group of 64 words."""
+    words, at = [], 8
+    while at < len(value):
+        mask, at = int.from_bytes(value[at:at + 8], "little"), at + 8
+        for bit in range(64):
+            kept = mask >> bit & 1
+            words.append(value[at:at + 8] if kept else bytes(8))
+            at += 8 * kept
+    return b"".join(words)
+
+
 LISTED = {sku: 1000 + 10 * i for i, sku in enumerate(PRODUCTS)}  # in the world
 LISTED_DE = {sku: 2000 + 10 * i for i, sku in enumerate(PRODUCTS[:20])}
 # A tenth below list; gold pays less.
@@ -143,14 +155,15 @@ with Service(models=MODELS, redis_url=f"unix:{redis.socket}", http_listen=HTTP, 
         stored = {key: Redis(redis.socket)("HGETALL", key) for key in Redis(redis.socket).keys("*:state:{p*")}
         records = [(key, *(x if isinstance(x, bytes) else x.encode("latin1") for x in pair)) for key, flat in stored.items()
                    for pair in zip(flat[::2], flat[1::2])]
-        # Behind 8 bytes each record has its key, 16 bytes, and 8 more; then a product its sku, and a cell the product's key and its zone.
-        sku_of = {value[8:24]: value[32:].split(b"\0")[0].decode() for _, field, value in records if field[:1] == b"p"}
+        # Each image has its key, 16 bytes, and 8 more; then a product its sku, and a cell the product's key and its zone.
+        images = [(field[:1], unpacked(value)) for _, field, value in records]
+        sku_of = {image[:16]: image[24:].split(b"\0")[0].decode() for kind, image in images if kind == b"p"}
         without_product, without_price = set(PRODUCTS[::5]), set(PRODUCTS[1::5])
         damaged, connection = 0, Redis(redis.socket)
-        for key, field, value in records:
-            is_world = value[48:49] == b"\0"
-            if not (field[:1] == b"p" and sku_of[value[8:24]] in without_product or
-                    field[:1] == b"c" and is_world and sku_of[value[32:48]] in without_price):
+        for (key, field, value), (kind, image) in zip(records, images):
+            is_world = image[40:41] == b"\0"
+            if not (kind == b"p" and sku_of[image[:16]] in without_product or
+                    kind == b"c" and is_world and sku_of[image[24:40]] in without_price):
                 continue
             bad = bytearray(value)
             bad[random.randrange(len(bad))] ^= 1 << random.randrange(8)
