@@ -147,7 +147,7 @@ with Service(quote_refresh_ms=REFRESH_MS, watch_skus_max=64) as service:
 
     @check("no key of ours stands outside the instance's prefix, and braces hold the partition, zone or customer")
     def _():
-        odd = [key for key in redis.keys() if not re.fullmatch(re.escape(P) + r":[a-z]+:\{[^{}]*\}(:([a-z]+|[01]))?", key)]
+        odd = [key for key in redis.keys() if not re.fullmatch(re.escape(P) + r":[a-z]+:\{[^{}]*\}(:([a-z]+|[01]|\d{4}-\d\d-\d\d))?", key)]
         equal(odd, [])
 
     # ---- a second instance in the same Redis, on the same machine ----
