@@ -144,7 +144,7 @@ static const struct {
     { "time of the last zone", "state, Redis: state", "an older one that arrives late does not count", "until consent to location is revoked, whose time takes its place" },
     { "multipliers by price group", "shared memory: terms", "what the above does to prices", "as long as a consent is there" },
     { "personal offers", "state, Redis: state; shared memory: offers", "a personal offer", "until it ends, is withdrawn, or what it rests on is revoked" },
-    { "times of views, carts and orders of a product (8 of each, 16 products), where a model in force makes offers of them", "state, Redis: state", "leads to a personal offer", "a window of the model (180 days at most) after the last one, until it has led to an offer, or until consent to behaviour (of orders: to purchases) is revoked" },
+    { "times of views, carts and orders of a product (8 of each and the last, 16 products), where a model in force makes offers of them", "state, Redis: state", "leads to a personal offer", "a window of the model (180 days at most) after the last one, until it has led to an offer, or until consent to behaviour (of orders: to purchases) is revoked" },
     { "which model made the last offer for a product, when, by which of its rules", "state, Redis: state", "explains the offer; the next one waits", "the offer's cooldown (365 days at most), or until consent to what it rests on is revoked" },
     { "price locks", "state, Redis: state; shared memory: offers", "a price that is owed", "until it ends; survives a revocation" },
     { "terms and offers of the last moments", "memory of the worker", "whether an amount that is to be locked was the customer's quote", "lock_grace_s, or until a consent is revoked" },

@@ -55,6 +55,7 @@ static struct rialto_key rule_key(const struct worker *worker, const char *model
 static void events_forget(struct offer_record *record)
 {
     memset(record->event_s, 0, sizeof record->event_s);
+    memset(record->last_s, 0, sizeof record->last_s);
     record->events_until_s = 0;
 }
 
@@ -73,9 +74,11 @@ void offer_forget(const struct worker *worker, struct offer_record *record, unsi
     int64_t tick_s = worker->tick_ms / 1000;
     bool any = false;
     for (unsigned slot = 0; slot < OFFER_EVENTS; slot++) {
-        if (kind_of_slot(slot) & kinds)
+        if (kind_of_slot(slot) & kinds) {
             memset(record->event_s[slot], 0, sizeof record->event_s[slot]);
-        any = any || record->event_s[slot][0] != 0;
+            record->last_s[slot] = 0;
+        }
+        any = any || record->last_s[slot] != 0;
     }
     if (!any || record->events_until_s <= tick_s)
         events_forget(record);
@@ -99,12 +102,16 @@ static void time_add(uint32_t times[OFFER_TIMES_MAX], uint32_t time_s, uint32_t 
     times[at] = time_s;
 }
 
-/* What no rule can look at any more. */
-static void times_prune(uint32_t times[OFFER_TIMES_MAX], uint32_t before_s)
+/* What no rule can look at any more goes. */
+static void times_prune(struct offer_record *record, uint32_t before_s)
 {
-    for (uint32_t i = 0; i < OFFER_TIMES_MAX; i++)
-        if (times[i] <= before_s)
-            times[i] = 0;
+    for (unsigned slot = 0; slot < OFFER_EVENTS; slot++) {
+        for (uint32_t i = 0; i < OFFER_TIMES_MAX; i++)
+            if (record->event_s[slot][i] <= before_s)
+                record->event_s[slot][i] = 0;
+        if (record->last_s[slot] <= before_s)
+            record->last_s[slot] = 0;
+    }
 }
 
 static bool remembers(const struct offer_record *record)
@@ -288,8 +295,8 @@ static bool is_triggered(const struct hearing *h, const struct model_offer *rule
         last_s = times[i];
         count++;
     }
-    const uint32_t *against = rule->has_unless ? record->event_s[slot_of(rule->unless)] : NULL;
-    return count >= rule->times && (against == NULL || against[0] == 0 || against[0] + rule->within_s <= newest_s);
+    uint32_t against_s = rule->has_unless ? record->last_s[slot_of(rule->unless)] : 0;
+    return count >= rule->times && (against_s == 0 || against_s + rule->within_s <= newest_s);
 }
 
 static bool customer_has_room(const struct hearing *h, const struct model_offer *rule, uint64_t key)
@@ -357,9 +364,11 @@ static void event_take(const struct hearing *h, struct offer_record *record)
         offer_clear(record);
     if (record->cooldown_until_s > h->tick_s)
         return; /* nothing is counted in the meantime */
-    for (unsigned slot = 0; slot < OFFER_EVENTS; slot++)
-        times_prune(record->event_s[slot], h->tick_s > h->keep_s ? h->tick_s - h->keep_s : 0);
-    time_add(record->event_s[slot_of(event)], h->time_s, h->apart_s);
+    int slot = slot_of(event);
+    times_prune(record, h->tick_s > h->keep_s ? h->tick_s - h->keep_s : 0);
+    time_add(record->event_s[slot], h->time_s, h->apart_s);
+    if (record->last_s[slot] < h->time_s)
+        record->last_s[slot] = h->time_s;
     if (record->events_until_s < h->time_s + h->keep_s)
         record->events_until_s = h->time_s + h->keep_s;
     offer_try(h, record);

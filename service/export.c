@@ -158,9 +158,11 @@ static void add_record(cJSON *data, const struct customer_record *record)
     }
 }
 
-static void add_times(cJSON *item, const char *name, const uint32_t times[OFFER_TIMES_MAX])
+static void add_times(cJSON *item, const char *name, uint32_t last_s, const uint32_t times[OFFER_TIMES_MAX])
 {
-    cJSON *list = times[0] != 0 ? cJSON_AddArrayToObject(item, name) : NULL;
+    cJSON *list = last_s != 0 ? cJSON_AddArrayToObject(item, name) : NULL;
+    if (last_s != times[0])
+        cJSON_AddItemToArray(list, cJSON_CreateNumber((double)last_s * 1000));
     for (uint32_t i = 0; i < OFFER_TIMES_MAX && times[i] != 0; i++)
         cJSON_AddItemToArray(list, cJSON_CreateNumber((double)times[i] * 1000));
 }
@@ -174,7 +176,7 @@ static void add_events(cJSON *data, const struct offer_record *offer)
                         "until the end, until it has led to an offer, or until consent to behaviour (of orders: to purchases) is revoked");
     cJSON_AddStringToObject(item, "sku", offer->sku);
     for (unsigned i = 0; i < OFFER_EVENTS; i++)
-        add_times(item, NAME[i], offer->event_s[i]);
+        add_times(item, NAME[i], offer->last_s[i], offer->event_s[i]);
     add_end(item, offer->events_until_s);
 }
 

@@ -2,7 +2,7 @@
  *
  *   begin(batch) -> touch(record) saves its old image, then change it -> commit: applied = batch   (one word)
  *
- * File       DATA_DIR/state/pNN.v11, or common.wK.v11 for the zones that every worker keeps for itself. Mode 0600, never mapped into
+ * File       DATA_DIR/state/pNN.v12, or common.wK.v12 for the zones that every worker keeps for itself. Mode 0600, never mapped into
  *            readers. The kernel keeps the pages when a process dies; the boot id in the header tells when it could not.
  * Invariant  journal.batch == applied + 1: a batch was open, its images undo it. journal.batch == applied: it is whole.
  * Crash      state_open() undoes an open batch. Indexes, free lists, lists of owners and deadlines lie in the file and are journalled like
@@ -22,8 +22,8 @@
 #include <stdint.h>
 
 #define STATE_MAGIC  UINT64_C(0x5453544C41495231)
-#define STATE_LAYOUT  11u /* of the files */
-#define STATE_RECORDS 9u /* of the records, as Redis holds them */
+#define STATE_LAYOUT  12u /* of the files */
+#define STATE_RECORDS 10u /* of the records, as Redis holds them */
 #define STATE_STORED_HEAD 8u /* bytes ahead of a record there */
 #define STATE_NONE   UINT32_MAX
 #define STATE_BLOCK  64u /* records that share one word of "changed since" */
@@ -132,12 +132,13 @@ struct offer_record {
     uint8_t  lock_nonce[16];      /* of its signed text */
     /* what may lead to an offer of a model (apply_issue.c): only where a model in force counts it, and the customer permits it */
     uint32_t event_s[OFFER_EVENTS][OFFER_TIMES_MAX]; /* Unix time, the newest first; 0 = none */
+    uint32_t last_s[OFFER_EVENTS]; /* of the newest of each kind, also where it lies too close to another to count by itself */
     uint32_t events_until_s;      /* all of them are forgotten then; 0 = there are none */
     /* the last offer that a model made, until its cooldown is over */
     uint32_t issued_s, cooldown_until_s; /* Unix time; 0 = none was */
     uint8_t  issued_kinds;        /* RIALTO_KIND_* that it rests on */
     uint8_t  issued_unless;       /* enum demand_event that ends it, + 1; 0 = none does */
-    uint8_t  reserved1[2];
+    uint8_t  reserved1[6];
     uint64_t issued_rule;         /* offer_rule_key() */
     char     issued_model[RIALTO_NAME_MAX], issued_version[RIALTO_NAME_MAX], issued_name[OFFER_NAME_MAX];
     uint8_t  reserved2[4];

@@ -56,10 +56,13 @@ with Service(models=FILES) as service:
         return service.status()["metrics"][name]
 
     def budgeted():
-        """Offers that budgets have paid for, as Redis knows it: behind a head and the record's own stand window, amount and the number."""
+        """Offers that budgets have paid for, as Redis knows it: behind a head of 8 bytes and a mask of the words that are not zero the sixth word."""
+        def offers(value):
+            mask, = struct.unpack_from("<Q", value, 8)
+            return struct.unpack_from("<I", value, 16 + 8 * (mask & 31).bit_count())[0] if mask >> 5 & 1 else 0
         service.wait_durable()
         redis = service.redis()
-        return sum(struct.unpack_from("<I", value, 8 + 24 + 16)[0] for key in redis.keys(f"{service.instance}:state:*")
+        return sum(offers(value) for key in redis.keys(f"{service.instance}:state:*")
                    for field, value in redis.hash(key).items() if field.startswith("b:"))
 
     @check("three times in the cart and not bought: a tenth less, said to be an offer, with the data that it rests on; nobody else's price moves")
@@ -177,6 +180,31 @@ with Service(models=FILES) as service:
         carts("jo", "kill", 4)
         equal({d["name"]: d for d in told("jo")}["offer_made"], made, "its cooldown holds")
         equal(budgeted(), before + 1)
+
+    @check("carts that stream in while workers are killed again and again: one offer for each customer, and the budget pays for each once")
+    def _():
+        who, before, ended = [f"stream-{i}" for i in range(90)], budgeted(), threading.Event()
+        service.accept(*(customer(c, BOTH) for c in who))
+
+        def killer():
+            while not ended.wait(0.25 * SLOW):
+                pids = [pid for name, pid in service.children().items() if name.startswith("worker")]
+                if pids:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pids[len(pids) // 2], signal.SIGKILL)
+        thread = threading.Thread(target=killer)
+        thread.start()
+        try:
+            for turn in range(3):
+                for at in range(0, len(who), 10):
+                    sent = [{**demand("plum", "cart", customer=c), "source": "stream", "id": f"{c}.{turn}"} for c in who[at:at + 10]]
+                    wait_until(lambda: service.ask(sent).get("accepted") == len(sent), 20, "an answer for each")  # sent again, each counts once
+        finally:
+            ended.set()
+            thread.join()
+        wait_until(lambda: len(service.children()) >= 4 and service.cli("status", "--json")[0] == 0, 20, "the workers")
+        equal([service.amount("plum", customer=c) for c in who], [900] * len(who))
+        equal(budgeted() - before, len(who))
 
     @check("state files that are lost come back out of Redis: offers, cooldowns, what was counted, budgets")
     def _():

@@ -31,6 +31,10 @@ static void check_record(const struct wire_record *head, const struct signal *si
     require(memcmp(&again.list, &signal->list, sizeof again.list) == 0 && strcmp(again.sku, signal->sku) == 0 &&
                 strcmp(again.customer, signal->customer) == 0 && again.segments.count == signal->segments.count,
             "a field changed");
+    struct wire_priced was, is;
+    bool priced = wire_priced_of(signal, &was);
+    require(priced == wire_priced_of(&again, &is) && (!priced || memcmp(&was, &is, sizeof was) == 0), "another price");
+    require(!priced || (head->part == PART_CUSTOMER && was.baseline >= 1), "a price that cannot be");
     require(head->part == PART_CUSTOMER || signal->customer[0] == '\0', "a customer in the wrong part");
     require(text_is_plain(signal->sku) && text_is_plain(signal->customer), "control characters");
 }

@@ -275,6 +275,19 @@ Test(issue, an_order_in_the_window_stands_against_it_and_a_later_one_ends_it)
     cr_assert(!offered("dora", "milk"), "its cooldown goes on");
 }
 
+/* Goal: an order that is too close to another to count as a second one still is an order. */
+Test(issue, an_order_right_behind_another_stands_against_it_too)
+{
+    permit("eve", BEHAVIOUR | PURCHASES, BEHAVIOUR | PURCHASES);
+    does("eve", DEMAND_ORDER, "tea");
+    pass(20 * HOUR);
+    does("eve", DEMAND_ORDER, "tea");
+    pass(5 * HOUR);
+    carts("eve",
+          "tea"); /* the last of them more than a day behind the first order, and less than one behind the second */
+    cr_assert(!offered("eve", "tea"));
+}
+
 Test(issue, orders_again_and_again_lead_to_the_other_offer)
 {
     permit("emma", PURCHASES, PURCHASES);
