@@ -115,6 +115,8 @@ int bench_restart(const struct bench_options *options);
 int bench_start(const struct bench_options *options);
 /* bench_clients - the same quotes from C, Python, Node.js, PHP and Java, over HTTP and out of Redis, on one service. */
 int bench_clients(const struct bench_options *options);
+/* bench_http - quotes and pages a second over HTTP by wrk, alone and beside slow clients. Exit status 1 when an answer was wrong, or none. */
+int bench_http(const struct bench_options *options);
 /* bench_lines - the side line beside a plain seqlock, two copies a line and repair by a successor. Exit status: 1 when a
  * torn line was read. */
 int bench_lines(const struct bench_options *options);

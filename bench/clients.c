@@ -6,24 +6,20 @@
  * start is not in it. HTTP and Redis are measured from C, over one kept connection each; their answers are searched for the
  * amount, not parsed as JSON, which a shop pays on top. */
 #include "bench/bench.h"
+#include "bench/door.h"
 #include "bench/instance.h"
 
-#include <arpa/inet.h>
 #include <hiredis/hiredis.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define PRODUCTS     4000u
 #define FIRST_AMOUNT 1000u /* of sku-000000; each product costs one more */
-#define PAGE         50u
+#define PAGE         DOOR_PAGE
 #define SAMPLES_MAX  (1u << 21)
-#define ANSWER_BYTES 65536u
 #define WAYS         7u
 
 struct way { /* one row of the table */
@@ -39,10 +35,8 @@ struct shop { /* what is asked, and the connections */
     const struct rialto *prices;
     redisContext *redis;
     char cells_key[64];
-    int http;
-    uint16_t port;
+    struct door door;
     uint64_t random;
-    char answer[ANSWER_BYTES];
 };
 
 typedef bool ask_function(struct shop *shop, size_t n, const uint32_t product[]);
@@ -77,18 +71,6 @@ static bool ask_library(struct shop *shop, size_t n, const uint32_t product[])
     return good;
 }
 
-/* amounts_are - does the text hold the amounts of these products, in this order? */
-static bool amounts_are(const char *text, size_t n, const uint32_t product[])
-{
-    char wanted[32];
-    for (size_t i = 0; i < n && text != NULL; i++) {
-        (void)snprintf(wanted, sizeof wanted, "\"amount\":%u,", FIRST_AMOUNT + product[i]);
-        text = strstr(text, "\"amount\":");
-        text = text != NULL && strncmp(text, wanted, strlen(wanted)) == 0 ? text + strlen(wanted) : NULL;
-    }
-    return text != NULL;
-}
-
 static bool ask_redis(struct shop *shop, size_t n, const uint32_t product[])
 {
     char name[PAGE][16];
@@ -101,50 +83,16 @@ static bool ask_redis(struct shop *shop, size_t n, const uint32_t product[])
     bool good = reply != NULL && (n == 1 ? reply->type == REDIS_REPLY_STRING : reply->elements == n);
     for (size_t i = 0; good && i < n; i++) {
         const redisReply *one = n == 1 ? reply : reply->element[i];
-        good = one->str != NULL && amounts_are(one->str, 1, &product[i]);
+        good = one->str != NULL && door_amounts_are(one->str, FIRST_AMOUNT, 1, &product[i]);
     }
     if (reply != NULL)
         freeReplyObject(reply);
     return good;
 }
 
-static size_t put_request(char *ret, size_t room, size_t n, const uint32_t product[])
-{
-    if (n == 1)
-        return (size_t)snprintf(ret, room, "GET /v1/quotes/sku-%06u?customer=anna HTTP/1.1\r\nHost: shop\r\n\r\n",
-                                product[0]);
-    char body[PAGE * 16 + 64];
-    size_t at = (size_t)snprintf(body, sizeof body, "{\"customer\":\"anna\",\"skus\":[");
-    for (size_t i = 0; i < n; i++)
-        at += (size_t)snprintf(body + at, sizeof body - at, "%s\"sku-%06u\"", i > 0 ? "," : "", product[i]);
-    at += (size_t)snprintf(body + at, sizeof body - at, "]}");
-    return (size_t)snprintf(ret, room, "POST /v1/quotes HTTP/1.1\r\nHost: shop\r\nContent-Length: %zu\r\n\r\n%s", at,
-                            body);
-}
-
-/* One answer with a Content-Length into shop->answer. */
-static bool read_answer(struct shop *shop)
-{
-    size_t at = 0, whole = 0;
-    while (whole == 0 || at < whole) {
-        ssize_t got = recv(shop->http, shop->answer + at, sizeof shop->answer - 1 - at, 0);
-        if (got <= 0)
-            return false;
-        at += (size_t)got;
-        shop->answer[at] = '\0';
-        const char *end = strstr(shop->answer, "\r\n\r\n"), *length = strcasestr(shop->answer, "content-length:");
-        if (end != NULL && length != NULL)
-            whole = (size_t)(end + 4 - shop->answer) + strtoul(length + strlen("content-length:"), NULL, 10);
-    }
-    return true;
-}
-
 static bool ask_http(struct shop *shop, size_t n, const uint32_t product[])
 {
-    char request[PAGE * 16 + 256];
-    size_t bytes = put_request(request, sizeof request, n, product);
-    return send(shop->http, request, bytes, MSG_NOSIGNAL) == (ssize_t)bytes && read_answer(shop) &&
-           strncmp(shop->answer, "HTTP/1.1 200", 12) == 0 && amounts_are(shop->answer, n, product);
+    return door_ask(&shop->door, n, product);
 }
 
 static bool measure_one(struct shop *shop, ask_function *ask, size_t n, double seconds, struct samples *s,
@@ -226,32 +174,15 @@ static void measure_programs(const struct shop *shop, double seconds, struct way
 
 /* ---- the run -------------------------------------------------------------------------------------------- */
 
-static uint16_t free_port(void)
-{
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t bytes = sizeof at;
-    int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool good = probe != -1 && bind(probe, (struct sockaddr *)&at, sizeof at) == 0 &&
-                getsockname(probe, (struct sockaddr *)&at, &bytes) == 0;
-    if (probe != -1)
-        (void)close(probe);
-    return good ? ntohs(at.sin_port) : 0;
-}
-
 static bool open_ways(struct shop *shop)
 {
-    struct sockaddr_in at = { .sin_family = AF_INET,
-                              .sin_port = htons(shop->port),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     struct rialto *prices = NULL;
     char path[128];
     (void)snprintf(path, sizeof path, "%s/data/redis.sock", shop->instance->folder);
     (void)snprintf(shop->cells_key, sizeof shop->cells_key, "bench%d:cell:{world}", (int)getpid());
-    shop->http = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     shop->redis = redisConnectUnixWithTimeout(path, (struct timeval){ .tv_sec = 10 });
     bool good = rialto_open(shop->instance->cache, &prices) == RIALTO_OK && shop->redis != NULL &&
-                shop->redis->err == 0 && connect(shop->http, (struct sockaddr *)&at, sizeof at) == 0 &&
-                setsockopt(shop->http, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int)) == 0;
+                shop->redis->err == 0 && door_enter(&shop->door);
     shop->prices = prices;
     if (!good)
         fprintf(stderr, "rialto-bench: no connection to the cache, to Redis or by HTTP\n");
@@ -279,8 +210,7 @@ static void close_ways(struct shop *shop)
     rialto_close((struct rialto *)(uintptr_t)shop->prices);
     if (shop->redis != NULL)
         redisFree(shop->redis);
-    if (shop->http >= 0)
-        (void)close(shop->http);
+    door_leave(&shop->door);
 }
 
 static void print_table(const struct way way[WAYS])
@@ -324,8 +254,10 @@ int bench_clients(const struct bench_options *options)
                              { .name = "Redis, HGET and HMGET, Unix socket", .key = "redis" } };
     struct instance instance;
     char listen[64];
-    shop = (struct shop){ .instance = &instance, .http = -1, .port = free_port(), .random = 1 };
-    (void)snprintf(listen, sizeof listen, "http_listen=127.0.0.1:%u", shop.port);
+    shop = (struct shop){ .instance = &instance,
+                          .door = { .fd = -1, .port = door_free_port(), .first_amount = FIRST_AMOUNT },
+                          .random = 1 };
+    (void)snprintf(listen, sizeof listen, "http_listen=127.0.0.1:%u", shop.door.port);
     if (access("bench/clients/shop.py", R_OK) != 0) {
         fprintf(stderr, "rialto-bench: clients is to be started in the project's folder\n");
         return 1;

@@ -23,9 +23,12 @@ static const struct measurement {
     { "acked", bench_acked, "acknowledged signals at 20,000 a second, beside bare hiredis with the same transactions" },
     { "overload", bench_overload, "quotes while more signals come than can be priced, beside quotes while none come" },
     { "restart", bench_restart, "a worker killed among all these lines, and how soon its successor goes on" },
-    { "start", bench_start, "a machine starts again, its shared memory empty: seconds until quotes are answered, and priced" },
+    { "start", bench_start,
+      "a machine starts again, its shared memory empty: seconds until quotes are answered, and priced" },
     { "clients", bench_clients,
       "a quote and a page of 50 by every way in: C, Python, Node.js, PHP, Java, HTTP, Redis" },
+    { "http", bench_http,
+      "quotes and pages of 50 a second over HTTP, on one processor, by wrk; alone and beside slow clients" },
     { "churn", bench_churn, "keys deleted and new ones inserted for ever: operations per second, tenth by tenth" },
     { "lines", bench_lines, "ways of publishing a line that survive a dead or preempted writer, beside each other" },
 };

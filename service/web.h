@@ -135,6 +135,7 @@ struct MHD_Daemon *web_daemon_start(struct web *web, int listener, const struct 
 __attribute__((format(printf, 2, 3))) void text_put(struct text *text, const char *format, ...);
 void text_append(struct text *text, const char *data, size_t bytes);
 void text_quoted(struct text *text, const char *string); /* as a JSON string */
+bool text_reserve(struct text *text, size_t bytes);      /* room for so many more; false: out of memory, and it has failed */
 void text_free(struct text *text);
 
 /* respond - the text becomes the answer's body and is freed. `type` is a media type. */

@@ -64,19 +64,40 @@ static enum rialto_status page_read(struct web *web, const struct rialto_request
     return page;
 }
 
+#define PUT(text, literal) text_append(text, literal, sizeof(literal) - 1)
+
+static void put_count(struct text *text, uint32_t number)
+{
+    char digits[10];
+    size_t at = sizeof digits;
+    do
+        digits[--at] = (char)('0' + number % 10);
+    while ((number /= 10) != 0);
+    text_append(text, digits + at, sizeof digits - at);
+}
+
+/* Without printf, and the quote right where it is to stand: a page has fifty of them. */
 static void put_quote(struct text *text, const char *sku, enum rialto_status status, const struct rialto_quote *quote,
                       const struct rialto_rule_row *rule)
 {
-    char json[QUOTE_BYTES_MAX];
-    text_put(text, "{\"sku\":");
+    const char *name = rialto_status_name(status);
+    PUT(text, "{\"sku\":");
     text_quoted(text, sku);
-    text_put(text, ",\"status\":\"%s\"", rialto_status_name(status));
+    PUT(text, ",\"status\":\"");
+    text_append(text, name, strlen(name));
+    PUT(text, "\"");
     if (status == RIALTO_OK) {
-        size_t bytes = quote_json(quote, rule, sizeof json, json);
-        text_put(text, ",\"age_ms\":%u,\"quote\":", quote->age_ms);
-        text_append(text, bytes < sizeof json ? json : "null", bytes < sizeof json ? bytes : 4);
+        PUT(text, ",\"age_ms\":");
+        put_count(text, quote->age_ms);
+        PUT(text, ",\"quote\":");
+        if (text_reserve(text, QUOTE_BYTES_MAX)) {
+            size_t bytes = quote_json(quote, rule, QUOTE_BYTES_MAX, text->data + text->used);
+            text->used += bytes < QUOTE_BYTES_MAX ? bytes : 0;
+            if (bytes >= QUOTE_BYTES_MAX)
+                PUT(text, "null");
+        }
     }
-    text_append(text, "}", 1);
+    PUT(text, "}");
 }
 
 enum MHD_Result web_quote_one(struct exchange *exchange)
@@ -104,14 +125,35 @@ enum MHD_Result web_quote_one(struct exchange *exchange)
 
 /* ---- a page --------------------------------------------------------------------------------------------------------- */
 
-struct page { /* large: not on the stack */
-    const char *sku[WEB_SKUS_MAX];
-    struct rialto_quote quote[WEB_SKUS_MAX];
-    enum rialto_status status[WEB_SKUS_MAX];
-    struct rialto_rule_row rule[WEB_SKUS_MAX];
+#define ANSWER_BYTES_EACH 448u /* what a quote takes as a rule: room for a page at once, and not by halves */
+
+/* One block, as large as the page is: at its most it is 200 KB, which the allocator would get from the kernel, zeroed, each time. */
+struct page {
     struct rialto_request request;
     size_t count;
+    struct rialto_quote *quote;
+    struct rialto_rule_row *rule;
+    const char **sku;
+    enum rialto_status *status;
 };
+
+_Static_assert(sizeof(struct page) % _Alignof(struct rialto_quote) == 0 &&
+                   sizeof(struct rialto_quote) % _Alignof(struct rialto_rule_row) == 0 &&
+                   sizeof(struct rialto_rule_row) % _Alignof(const char *) == 0,
+               "each part begins aligned behind the one before");
+
+static struct page *page_make(size_t count)
+{
+    struct page *page = malloc(
+        sizeof *page + count * (sizeof *page->quote + sizeof *page->rule + sizeof *page->sku + sizeof *page->status));
+    if (page == NULL)
+        return NULL;
+    *page = (struct page){ .quote = (void *)(page + 1) };
+    page->rule = (void *)(page->quote + count);
+    page->sku = (void *)(page->rule + count);
+    page->status = (void *)(page->sku + count);
+    return page;
+}
 
 static bool text_member(const cJSON *object, const char *name, const char **ret)
 {
@@ -159,13 +201,14 @@ static enum MHD_Result page_answer(struct exchange *exchange, struct page *page)
     if (status != RIALTO_OK)
         return problem_of(exchange, status);
     struct text text = { 0 };
-    text_put(&text, "{\"quotes\":[");
+    (void)text_reserve(&text, page->count * ANSWER_BYTES_EACH + QUOTE_BYTES_MAX);
+    PUT(&text, "{\"quotes\":[");
     for (size_t i = 0; i < page->count; i++) {
         if (i > 0)
             text_append(&text, ",", 1);
         put_quote(&text, page->sku[i], page->status[i], &page->quote[i], &page->rule[i]);
     }
-    text_put(&text, "]}\n");
+    PUT(&text, "]}\n");
     return respond(exchange, MHD_HTTP_OK, TYPE_JSON, &text);
 }
 
@@ -176,7 +219,8 @@ enum MHD_Result web_quote_page(struct exchange *exchange)
     if (body == NULL)
         return problem(exchange, MHD_HTTP_BAD_REQUEST, "not-json", "The body is not JSON", "line %u, column %u: %s",
                        fault.line, fault.column, fault.reason);
-    struct page *page = calloc(1, sizeof *page);
+    int skus = cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(body, "skus")); /* 0 where it is none */
+    struct page *page = page_make(skus < (int)WEB_SKUS_MAX ? (size_t)skus : WEB_SKUS_MAX);
     const char *wrong = page == NULL ? "out of memory" : page_parse(body, page);
     enum MHD_Result result =
         wrong != NULL ? problem(exchange, page == NULL ? MHD_HTTP_INTERNAL_SERVER_ERROR : MHD_HTTP_BAD_REQUEST,

@@ -8,7 +8,7 @@
 
 #define TEXT_ROOM_MIN 512u
 
-static bool reserve(struct text *text, size_t bytes)
+bool text_reserve(struct text *text, size_t bytes)
 {
     if (text->failed || bytes <= text->room - text->used)
         return !text->failed;
@@ -26,7 +26,7 @@ static bool reserve(struct text *text, size_t bytes)
 
 void text_append(struct text *text, const char *data, size_t bytes)
 {
-    if (!reserve(text, bytes))
+    if (!text_reserve(text, bytes))
         return;
     memcpy(text->data + text->used, data, bytes);
     text->used += bytes;
@@ -39,7 +39,7 @@ void text_put(struct text *text, const char *format, ...)
     size_t room = text->room - text->used;
     int length = vsnprintf(room > 0 ? text->data + text->used : NULL, room, format, arguments);
     va_end(arguments);
-    if (length < 0 || !reserve(text, (size_t)length + 1))
+    if (length < 0 || !text_reserve(text, (size_t)length + 1))
         return;
     if ((size_t)length >= room) { /* it did not fit: once more */
         va_start(arguments, format);
@@ -49,11 +49,25 @@ void text_put(struct text *text, const char *format, ...)
     text->used += (size_t)length;
 }
 
+/* How many of the first bytes stand in JSON as they are. */
+static size_t plain_bytes(const char *at, const char *end)
+{
+    size_t n = 0;
+    while (at + n < end && at[n] >= 0x20 && at[n] < 0x7F && at[n] != '"' && at[n] != '\\')
+        n++;
+    return n;
+}
+
 /* The text is UTF-8 already, or comes from a query: bytes that are no UTF-8 become U+FFFD, one each. */
 void text_quoted(struct text *text, const char *string)
 {
     text_append(text, "\"", 1);
     for (const char *at = string, *end = string + strlen(string); at < end;) {
+        size_t plain = plain_bytes(at, end);
+        text_append(text, at, plain);
+        at += plain;
+        if (at == end)
+            break;
         size_t bytes = json_utf8_bytes(at, (size_t)(end - at));
         if (*at == '"' || *at == '\\')
             text_put(text, "\\%c", *at);

@@ -40,6 +40,18 @@ def _():
         require(0 < result[way]["page50_p50_ns"] <= result[way]["page50_p99_ns"], f"{way}: {result[way]}")
         require(result[way]["quotes"] > 0 and result[way]["wrong"] == 0, f"{way}: {result[way]}")
 
+status_http, out_http, err_http = run(BIN / "rialto-bench", "http", "--seconds", "1", "--json", timeout=60 * SLOW)
+
+@check("rialto-bench http --json ends well: quotes and pages, alone and beside slow clients, each request answered, each amount that was looked at right")
+def _():
+    equal(status_http, 0, err_http)
+    result = json.loads(out_http)
+    for load in ("quote", "quote_slow", "page50", "page50_slow"):
+        one = result[load]
+        require(one["per_s"] > 0 and 0 < one["p50_us"] <= one["p99_us"] and 0 < one["checked_p50_us"] <= one["checked_p99_us"], f"{load}: {one}")
+        require(one["requests"] > 50 and one["checked"] > 10 and one["web_cpu_us"] > 0, f"{load}: {one}")
+        equal((load, one["failed"], one["wrong"]), (load, 0, 0))
+
 for _ in range(5):  # a kill seldom falls between the two stores that open and close a line: until one of a hundred has
     status_lines, out_lines, err_lines = run(BIN / "rialto-bench", "lines", "--cells", "20000", "--seconds", "0.1", "--rounds", "1", "--json")
     if status_lines != 0 or json.loads(out_lines)["side"]["lines_left_open"] > 0:
