@@ -5,7 +5,8 @@
  *
  * Everything in Redis here can be made again from shared memory, except who looks at what: that stands in the quote
  * keys, and is taken up from there. So there is no queue that could overflow: what is to be written is a set (bits and
- * flags), and after an outage, an overrun of a ring or an emptied Redis the whole set is marked.
+ * flags), and after an overrun of a ring, or when Redis was emptied or is another server, the whole set is marked. The bits outlive the
+ * process and the connection (publisher_kept.c).
  *
  * Emptied    Redis may be emptied without the link noticing. A key of our own, PREFIX:here:{worker.N}, is looked at
  *            every LOOK_MS: if it is gone, all is written again.
@@ -270,6 +271,7 @@ static bool changes_work(struct publisher *publisher)
         metric_add(METRIC_ring_overruns_total, 1);
         mark_everything(publisher);
     }
+    published_follow(p);
     coarse_changes(publisher);
     return count > 0;
 }
@@ -298,7 +300,13 @@ static bool prices_ready(struct publisher *publisher)
     }
     rialto_follow(p->prices, &p->follower);
     publisher->missed = p->follower.missed;
+    if (p->cells.kept) {
+        published_resume(p);
+        return true;
+    }
     mark_everything(publisher);
+    published_follow(p);
+    published_server_is(p, p->link.context != NULL ? p->link.server : 0);
     return true;
 }
 
@@ -336,8 +344,19 @@ static bool here_look(struct publishing *p, bool *ret_there)
 static void link_lost(struct publisher *publisher)
 {
     redis_link_close(&publisher->now.link);
+    baselines_lost(&publisher->now);
     journal_link_lost(&publisher->now);
     watches_unpublished(&publisher->now.watches, mono_ms());
+}
+
+/* This Redis has nothing that counts. */
+static void begin_anew(struct publisher *publisher)
+{
+    struct publishing *p = &publisher->now;
+    rialto_follow(p->prices, &p->follower); /* what changed before is covered by marking everything */
+    publisher->missed = p->follower.missed;
+    mark_everything(publisher);
+    published_follow(p);
 }
 
 static bool link_up(struct publisher *publisher)
@@ -347,11 +366,15 @@ static bool link_up(struct publisher *publisher)
     if (!redis_link_open(&p->link))
         return false;
     name_connection(p);
-    rialto_follow(p->prices, &p->follower); /* what changed before is covered by marking everything */
-    publisher->missed = p->follower.missed;
-    mark_everything(publisher);
     publisher->look_at_ms = mono_ms() + LOOK_MS;
-    if (!forgets_send(publisher) || !quotes_take_up(p) || !here_look(p, &there))
+    uint64_t server = published_server_take(p);
+    if (!here_look(p, &there))
+        return false;
+    watches_unpublished(&p->watches, mono_ms());
+    if (!there || server == 0 || server != p->link.server)
+        begin_anew(publisher);
+    published_server_is(p, p->link.server);
+    if (!forgets_send(publisher) || !quotes_take_up(p))
         return false;
     redis_link_works(&p->link);
     return true;
@@ -382,6 +405,7 @@ static bool emptied_check(struct publisher *publisher)
     if (mono_ms() < publisher->look_at_ms)
         return true;
     publisher->look_at_ms = mono_ms() + LOOK_MS;
+    uint64_t server = published_server_take(&publisher->now);
     if (!here_look(&publisher->now, &there))
         return false;
     if (!there) {
@@ -389,6 +413,7 @@ static bool emptied_check(struct publisher *publisher)
         journal_link_lost(&publisher->now);
         mark_everything(publisher);
     }
+    published_server_is(&publisher->now, server);
     return true;
 }
 
@@ -408,6 +433,7 @@ static int work(struct publisher *publisher)
     busy = baselines_append(&publisher->now, mono_ms(), &commands) > 0 || busy;
     if (publisher->now.link.context == NULL || !replies_check(&publisher->now.link, commands, "writing prices"))
         return -1;
+    baselines_written(&publisher->now);
     return busy;
 }
 

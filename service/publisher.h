@@ -6,7 +6,7 @@
  *                                                      customer looks at
  *
  * Follows all rings through librialto's own reader, composes with the same function as any storefront, coalesces (one
- * refresh per pair and quote_refresh_ms), and sweeps where it fell behind. Redis itself remembers the watches: at each
+ * refresh per pair and quote_refresh_ms), sweeps where it fell behind, and goes on where a dead one was. Redis itself remembers the watches: at each
  * (re)connect the publisher takes up the quote keys of its own customers again. */
 #ifndef SERVICE_PUBLISHER_H
 #define SERVICE_PUBLISHER_H
@@ -19,6 +19,8 @@ struct publisher;
 
 enum rialto_status publisher_start(const struct config *config, uint32_t worker, struct publisher **ret);
 void               publisher_stop(struct publisher *publisher);
+/* publisher_void - before publisher_start: lines are published that no ring tells of, so all baselines are to be written again. */
+void               publisher_void(const struct config *config, uint32_t worker);
 
 /* Worker thread; never block; what does not fit is counted (watches_refused_total). */
 void publisher_watch(struct publisher *publisher, const char *customer, const char *sku, uint32_t ttl_s);

@@ -4,7 +4,7 @@
  *   ...
  *
  * A cell that changes a thousand times while Redis is slow has one bit, and is written once, as it is then. A sweep
- * sets all bits.
+ * sets all bits. They outlive the process (publisher_kept.c).
  *
  * Interval   the first change of a cell in an interval of quote_refresh_ms is written at once; what changes again waits for the next
  *            interval. So whoever reads Redis sees the last price of each at most an interval late, however many there were. */
@@ -26,14 +26,16 @@ bool dirty_cells_setup(struct publishing *p)
         cells->first_word[n] = cells->words;
         cells->words += (cells->lines[n] + 63) / 64;
     }
-    cells->word = calloc(cells->words + 1, sizeof *cells->word);
     cells->written = calloc(cells->words + 1, sizeof *cells->written);
-    return cells->word != NULL && cells->written != NULL;
+    if (cells->written == NULL || !published_open(p))
+        return false;
+    baselines_lost(p);
+    return true;
 }
 
 void dirty_cells_teardown(struct publishing *p)
 {
-    free(p->cells.word);
+    published_close(p);
     free(p->cells.written);
     p->cells = (struct dirty_cells){ 0 };
 }
@@ -41,7 +43,7 @@ void dirty_cells_teardown(struct publishing *p)
 void dirty_cells_mark(struct publishing *p, uint32_t partition, uint64_t slot)
 {
     struct dirty_cells *cells = &p->cells;
-    if (cells->written == NULL || partition >= RIALTO_PARTITIONS || slot >= cells->lines[partition])
+    if (cells->word == NULL || partition >= RIALTO_PARTITIONS || slot >= cells->lines[partition])
         return;
     uint64_t at = cells->first_word[partition] + slot / 64, bit = UINT64_C(1) << (slot % 64);
     if ((cells->word[at] & bit) != 0)
@@ -95,8 +97,8 @@ static uint32_t partition_of_word(const struct dirty_cells *cells, uint64_t word
 
 /* ---- one pass --------------------------------------------------------------------------------------------------- */
 
-/* The cell in that line as JSON, if there is something to write. */
-static void compose(struct publishing *p, uint32_t partition, uint64_t slot)
+/* The cell in that line as JSON, if there is something to write. False: not now. */
+static bool compose(struct publishing *p, uint32_t partition, uint64_t slot)
 {
     struct fresh_cells *fresh = &p->fresh;
     struct fresh_cell *ret = &fresh->cell[fresh->count];
@@ -108,20 +110,19 @@ static void compose(struct publishing *p, uint32_t partition, uint64_t slot)
         status = rialto_quote(p->prices, &(struct rialto_request){ .zone = cell.zone }, cell.sku, &quote);
     else if (status == RIALTO_OK)
         status = RIALTO_NOT_FOUND; /* its names are being moved; the next change brings it again */
-    if (status == RIALTO_BUSY)
-        dirty_cells_mark(p, partition, slot);
     if (status != RIALTO_OK || strcmp(quote.zone, cell.zone) != 0)
-        return;
+        return status != RIALTO_BUSY;
     bool ruled = rialto_rule(p->prices, quote.rule, &rule) == RIALTO_OK;
     ret->json = fresh->text + fresh->text_bytes;
     ret->json_bytes = quote_json(&quote, ruled ? &rule : NULL, PUBLISHER_JSON_MAX, fresh->text + fresh->text_bytes);
     if (ret->json_bytes >= PUBLISHER_JSON_MAX)
-        return;
+        return true;
     (void)snprintf(ret->zone, sizeof ret->zone, "%s", cell.zone[0] == '\0' ? "world" : cell.zone);
     (void)snprintf(ret->sku, sizeof ret->sku, "%s", cell.sku);
     fresh->text_bytes += ret->json_bytes;
     fresh->by_zone[fresh->count++] = ret;
     note_written(&p->cells, partition, slot);
+    return true;
 }
 
 /* Is there room for what one word of bits may bring? */
@@ -130,28 +131,53 @@ static bool has_room(const struct fresh_cells *fresh, uint32_t looked)
     return looked + 64 <= CELLS_PER_PASS && fresh->text_bytes + 64 * PUBLISHER_JSON_MAX <= sizeof fresh->text;
 }
 
-/* Take dirty lines, at most a pass of them. Returns how many were looked at. */
+/* Take dirty lines, at most a pass of them. Returns how many were looked at. Bits stand until Redis has answered; who marks is this very
+ * thread, so that none is marked in between. */
 static uint32_t collect(struct publishing *p)
 {
     struct dirty_cells *cells = &p->cells;
     uint32_t looked = 0;
     p->fresh.count = 0;
     p->fresh.text_bytes = 0;
+    cells->taken_count = 0;
     for (uint64_t steps = 0; steps < cells->words && cells->ready > 0 && has_room(&p->fresh, looked); steps++) {
         uint64_t at = cells->cursor, bits = cells->word[at] & ~cells->written[at];
         cells->cursor = at + 1 < cells->words ? at + 1 : 0;
         if (bits == 0)
             continue;
         uint32_t partition = partition_of_word(cells, at);
-        cells->word[at] &= ~bits; /* before it is read: a change from now on sets the bit again */
+        struct taken_bits *taken = &cells->taken[cells->taken_count++];
+        *taken = (struct taken_bits){ at, bits };
         cells->ready -= (uint64_t)__builtin_popcountll(bits);
         for (; bits != 0; bits &= bits - 1) {
             uint64_t slot = (at - cells->first_word[partition]) * 64 + (uint64_t)__builtin_ctzll(bits);
             looked++;
-            compose(p, partition, slot);
+            if (compose(p, partition, slot))
+                continue;
+            taken->bits &= ~(bits & -bits);
+            cells->ready++;
         }
     }
     return looked;
+}
+
+void baselines_written(struct publishing *p)
+{
+    struct dirty_cells *cells = &p->cells;
+    for (uint32_t i = 0; i < cells->taken_count; i++)
+        cells->word[cells->taken[i].word] &= ~cells->taken[i].bits;
+    cells->taken_count = 0;
+}
+
+void baselines_lost(struct publishing *p)
+{
+    struct dirty_cells *cells = &p->cells;
+    cells->taken_count = 0;
+    cells->ready = cells->waiting = 0;
+    for (uint64_t i = 0; cells->word != NULL && i < cells->words; i++) {
+        cells->written[i] = 0;
+        cells->ready += (uint64_t)__builtin_popcountll(cells->word[i]);
+    }
 }
 
 static int by_zone(const void *a, const void *b)

@@ -15,8 +15,15 @@
 #define CELLS_TEXT_BYTES   (512u << 10) /* of a pass's JSON */
 #define FIELDS_A_COMMAND   64u
 
+struct taken_bits { /* of one word, on their way to Redis */
+    uint64_t word, bits;
+};
+
 struct dirty_cells { /* two bits per line of our own partitions in cells, as many as there may be */
-    uint64_t *word;                         /* to be written */
+    struct published_file *file;            /* publisher_kept.c */
+    size_t bytes;                           /* of it */
+    bool kept;                              /* it is what a process before this one left */
+    uint64_t *word;                         /* to be written: in the file, until Redis has answered */
     uint64_t *written;                      /* was written in this interval: its next change waits for the next one */
     uint64_t words;
     uint64_t ready, waiting;                /* to be written now, and when the interval has ended */
@@ -25,6 +32,8 @@ struct dirty_cells { /* two bits per line of our own partitions in cells, as man
     uint64_t cursor;                        /* word to look at next */
     uint64_t first_word[RIALTO_PARTITIONS]; /* where a partition begins */
     uint64_t lines[RIALTO_PARTITIONS];      /* 0 = not ours */
+    struct taken_bits taken[CELLS_PER_PASS]; /* by the pass that runs */
+    uint32_t taken_count;
 };
 
 struct fresh_cell { /* one field to write */
@@ -83,9 +92,23 @@ bool dirty_cells_setup(struct publishing *p);
 void dirty_cells_teardown(struct publishing *p);
 void dirty_cells_mark(struct publishing *p, uint32_t partition, uint64_t slot);
 void dirty_cells_mark_all(struct publishing *p);
-/* baselines_append - commands for some of the dirty ones, each at most once in an interval of quote_refresh_ms; their replies are to be
- * read. Returns how many lines were looked at. */
+/* baselines_append - commands for some of the dirty ones; their replies are to be read. Returns how many lines were
+ * looked at. baselines_written - all replies were good: they are dirty no more. baselines_lost - nobody knows what became of them. */
 uint32_t baselines_append(struct publishing *p, int64_t now_ms, uint32_t *commands);
+void baselines_written(struct publishing *p);
+void baselines_lost(struct publishing *p);
+
+/* ---- publisher_kept.c: bits and positions over a death ------------------------------------------------------------ */
+
+/* published_open - map the bits, as a process before this one left them (cells.kept) or none. published_resume - the follower goes on where that one
+ * was. published_follow - what the follower was told so far is marked. */
+bool published_open(struct publishing *p);
+void published_close(struct publishing *p);
+void published_resume(struct publishing *p);
+void published_follow(struct publishing *p);
+/* published_server_take - who has all that is not marked, and nobody from now on, until published_server_is() says so. */
+uint64_t published_server_take(struct publishing *p);
+void     published_server_is(struct publishing *p, uint64_t server);
 
 /* ---- publisher_quotes.c: PREFIX:quote:{customer} ---------------------------------------------------------------- */
 

@@ -188,6 +188,18 @@ static bool authenticate(struct redis_link *link)
     return good;
 }
 
+/* "run_id:<40 hex digits>" of INFO. */
+uint64_t redis_server_of(const char *info)
+{
+    static const char NAME[] = "run_id:";
+    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
+    const char *at = strstr(info, NAME);
+    size_t digits = at == NULL ? 0 : strspn(at + sizeof NAME - 1, "0123456789abcdef");
+    for (size_t i = 0; i < digits; i++)
+        hash = (hash ^ (unsigned char)at[sizeof NAME - 1 + i]) * UINT64_C(1099511628211);
+    return digits < 16 ? 0 : hash != 0 ? hash : 1;
+}
+
 /* "loading_loaded_perc:42.17" of INFO, in permille; 0 when it is not there. */
 uint32_t redis_loaded_permille(const char *info)
 {
@@ -230,6 +242,7 @@ static bool new_enough(struct redis_link *link)
     if (reply == NULL)
         return false;
     bool good = reply->type != REDIS_REPLY_STRING || !redis_version_old(reply->str);
+    link->server = reply->type == REDIS_REPLY_STRING ? redis_server_of(reply->str) : 0;
     freeReplyObject(reply);
     if (!good) {
         link->state = REDIS_too_old;

@@ -40,6 +40,9 @@ enum redis_state redis_state_of_error(const char *text);
 /* redis_version_old - does the answer to INFO name a version before the first that will do? One that cannot be read is not old. */
 bool redis_version_old(const char *info);
 
+/* redis_server_of - a hash of the run id in its answer to INFO; 0 = none is there. */
+uint64_t redis_server_of(const char *info);
+
 /* redis_loaded_permille - how much of its data a loading server has read, by its answer to INFO; 0 = it does not say. */
 uint32_t redis_loaded_permille(const char *info);
 
@@ -54,6 +57,7 @@ struct redis_link {
     uint32_t reports;      /* lines in the log about this outage */
     char reason[64];       /* in the last of them */
     const char *who;       /* for the log: "mirror", "publisher" */
+    uint64_t server;       /* hash of its run id, which is another one after each start of it; 0 = it does not say */
 };
 
 /* open - connects, authenticates, asks for a PING (a server that is still loading its data is not up) and for the version. False, and

@@ -114,6 +114,7 @@ bool restart_attach(struct worker *worker, struct partition *partition)
         worker->restart.warming = true;
         return false;
     }
+    publisher_void(worker->config, worker->index);
     state_set_lines_of(partition->state, LINES_MODELS, 0);
     for (int pool = 0; pool < POOL_COUNT; pool++)
         metric_add(METRIC_restart_records, state_used(partition->state, (enum state_pool)pool));

@@ -364,3 +364,94 @@ Test(publisher, a_ring_that_ran_over_is_answered_with_a_sweep, .timeout = 60)
     cr_assert_geq(atomic_load(&metrics_own->word[METRIC_ring_overruns_total]), 1);
     shop_close(&s);
 }
+
+/* ---- what a process leaves to the next ----------------------------------------------------------------------------- */
+
+#define KEPT 300 /* prices */
+
+static uint64_t written(void)
+{
+    return atomic_load(&metrics_own->word[METRIC_cells_published_total]);
+}
+
+/* All of them are in Redis, and the publisher rests. */
+static void kept_shop_open(struct shop *s)
+{
+    char sku[16];
+    memset(s, 0, sizeof *s);
+    shop_open(s);
+    publisher_stop(s->publisher);
+    (void)snprintf(s->redis.config.data_dir, sizeof s->redis.config.data_dir, "%s", s->redis.folder);
+    cr_assert_eq(test_shell("mkdir '%s/state'", s->redis.folder), 0);
+    for (int i = 0; i < KEPT; i++) {
+        (void)snprintf(sku, sizeof sku, "s%03d", i);
+        price(s, sku, "", 1000 + i);
+    }
+    cr_assert_eq(publisher_start(&s->redis.config, 0, &s->publisher), RIALTO_OK);
+    for (int64_t limit = test_ms() + WAIT_MS; redis_number(&s->redis, "HLEN rialto:cell:{world}") < KEPT;) {
+        cr_assert_lt(test_ms(), limit);
+        test_sleep(5);
+    }
+    test_sleep(50);
+    publisher_stop(s->publisher);
+}
+
+/* The next process writes so many prices, this one among them, and no more. */
+static void next_writes(struct shop *s, const char *sku, const char *amount, uint64_t expected)
+{
+    uint64_t before = written();
+    cr_assert_eq(publisher_start(&s->redis.config, 0, &s->publisher), RIALTO_OK);
+    for (int64_t limit = test_ms() + WAIT_MS; written() - before < expected && test_ms() < limit;)
+        test_sleep(5);
+    cr_assert(comes(s, "rialto:cell:{world}", sku, amount));
+    test_sleep(100);
+    publisher_stop(s->publisher);
+    cr_assert_eq(written() - before, expected, "%llu written", (unsigned long long)(written() - before));
+}
+
+static void kept_shop_close(struct shop *s)
+{
+    redis_fixture_teardown(&s->redis);
+    fixture_teardown(&s->cache);
+}
+
+Test(publisher, the_next_process_writes_what_changed_and_nothing_else, .timeout = 60)
+{
+    static struct shop s;
+    kept_shop_open(&s);
+    price(&s, "s007", "", 7);
+    price(&s, "s008", "", 8);
+    next_writes(&s, "s008", "\"amount\":8,", 2);
+    cr_assert(field_has(&s, "rialto:cell:{world}", "s007", "\"amount\":7,"));
+    price(&s, "s009", "", 9);
+    next_writes(&s, "s009", "\"amount\":9,", 1);
+    kept_shop_close(&s);
+}
+
+/* Goal: nothing is taken for written that another Redis, an emptied one, or one that lost its last second does not have. */
+Test(publisher, the_next_process_writes_everything_where_redis_is_not_the_one_that_had_it, .timeout = 60)
+{
+    static struct shop s;
+    kept_shop_open(&s);
+    empty_redis(&s);
+    next_writes(&s, "s123", "\"amount\":1123,", KEPT);
+    redis_fixture_end(&s.redis, SIGKILL);
+    redis_fixture_start(&s.redis);
+    next_writes(&s, "s123", "\"amount\":1123,", KEPT);
+    freeReplyObject(redis_do(&s.redis, "HSET rialto:cell:{world} s123 lost"));
+    publisher_void(&s.redis.config, 0);
+    next_writes(&s, "s123", "\"amount\":1123,", KEPT);
+    kept_shop_close(&s);
+}
+
+/* Goal: more changes than a ring holds, while nobody follows, are not missed. */
+Test(publisher, the_next_process_writes_everything_where_the_ring_ran_over, .timeout = 60)
+{
+    static struct shop s;
+    kept_shop_open(&s);
+    price(&s, "s007", "", 7);
+    for (uint32_t i = 0; i < RIALTO_RING_ENTRIES + 10; i++)
+        announce(&s, RIALTO_TABLE_PRODUCTS, 0, 0);
+    next_writes(&s, "s007", "\"amount\":7,", KEPT);
+    kept_shop_close(&s);
+}
