@@ -210,6 +210,11 @@ static void gather_processes(struct health *health, const struct metrics_file *m
         if (state != REDIS_up && health->redis_state[state] > 0)
             complain(health, "Redis %s (%u of %u workers): prices go on, state is not saved", redis_state_text(state),
                      health->redis_state[state], health->workers);
+    uint64_t refused = health->counter[METRIC_restore_refused];
+    if (refused > 0)
+        complain(health,
+                 "%" PRIu64 " records in Redis were not believed at the start and are lost: RECORD-REFUSED in the log",
+                 refused);
     if (health->lag_batches > LAG_BATCHES_MAX)
         complain(health, "Redis is %" PRIu64 " batches behind", health->lag_batches);
 }

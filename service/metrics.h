@@ -133,7 +133,10 @@
     X(http_certificates_refused_total, COUNTER, "times", "times that changed files of it could not be used: the one before stays") \
     X(offers_issued_total,          COUNTER, "offers", "personal offers that models made") \
     X(offers_over_budget_total,     COUNTER, "offers", "not made: this partition's share of the offer's budget was used up") \
-    X(offer_events_dropped_total,   COUNTER, "events", "customers' views, carts and orders that no model's offer counts, or counts no more: no room (of a customer 16 products, of offers_max half)")
+    X(offer_events_dropped_total,   COUNTER, "events", "customers' views, carts and orders that no model's offer counts, or counts no more: no room (of a customer 16 products, of offers_max half)") \
+    X(redis_keys_odd_total,        COUNTER, "keys",   "keys of ours in Redis that held something of another type: it was put aside as KEY:odd, and the partition sent again") \
+    X(restore_orphans_total,       COUNTER, "records","prices and offers in Redis that a start let go, because the product or the customer they belong to did not come back") \
+    X(restore_refused,             GAUGE,   "records","records in Redis that this process's start did not believe: until it starts again")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

@@ -526,7 +526,7 @@ static bool connect_link(struct mirror *mirror)
         metric_add(METRIC_redis_reconnects_total, 1);
     name_connection(mirror);
     mirror->disk = setting_is(mirror, "appendonly", "yes") && setting_is(mirror, "appendfsync", "always");
-    return marks_read(mirror);
+    return mirror_keys_mend(&mirror->link, mirror->own) && marks_read(mirror);
 }
 
 /* Wait for ms, or until mirror_stop(). False when it is time to end. */

@@ -71,9 +71,11 @@ enum rialto_status mirror_await(const struct config *config, bool (*give_up)(voi
 /* mirror_count - how many records Redis holds of these partitions; an estimate for who waits: 0 when it does not say. */
 uint64_t mirror_count(const struct config *config, uint32_t count, const uint32_t partition[]);
 /* mirror_load - at start, before mirror_start: read a partition's records and mark from Redis, blocking. The hook is
- * called once per record, and with MIRROR_KIND_IDS and no key per generation of ids. RIALTO_OK (also for none: mark 0), or SYSTEM when Redis does not answer within `wait_ms`. Several threads may load
+ * called once per record, with MIRROR_KIND_IDS and no key per generation of ids, and with MIRROR_KIND_ODD and nothing for what is none of ours: a field
+ * of another form, or a key of another type. RIALTO_OK (also for none: mark 0), or SYSTEM when Redis does not answer within `wait_ms`. Several threads may load
  * different partitions. */
 #define MIRROR_KIND_IDS 'i'
+#define MIRROR_KIND_ODD '?'
 enum rialto_status mirror_load(const struct config *config, uint32_t partition, uint32_t wait_ms,
                                void (*record)(void *user, char kind, struct rialto_key key, const void *value, size_t bytes),
                                void *user, uint64_t *ret_mark);

@@ -31,28 +31,44 @@ static bool hex64(const char *text, uint64_t *ret)
     return true;
 }
 
-/* "<letter>:<16 hex digits of hi><16 of lo>"; what else may stand there is not ours. */
+static void tell_odd(record_hook *record, void *user)
+{
+    record(user, MIRROR_KIND_ODD, (struct rialto_key){ .lo = 0 }, "", 0);
+}
+
+/* "<letter>:<16 hex digits of hi><16 of lo>". Nobody else writes there: what is of another form was one of ours, perhaps. */
 static void field_take(const redisReply *field, const redisReply *value, record_hook *record, void *user)
 {
     struct rialto_key key;
     if (field->type != REDIS_REPLY_STRING || value->type != REDIS_REPLY_STRING || field->len != 34 ||
         field->str[1] != ':' || !hex64(field->str + 2, &key.hi) || !hex64(field->str + 18, &key.lo))
-        return;
-    record(user, field->str[0], key, value->str, value->len);
+        tell_odd(record, user);
+    else
+        record(user, field->str[0], key, value->str, value->len);
 }
 
-static bool mark_read(struct redis_link *link, uint32_t partition, uint64_t *ret_mark)
+/* A key of ours that holds something of another type: nothing is in it that could be read, and others are as good as before. The mirror puts
+ * it aside when it is there (mirror_keys.c). */
+static bool is_odd(const redisReply *reply)
+{
+    static const char WRONG[] = "WRONGTYPE ";
+    return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, WRONG, sizeof WRONG - 1) == 0;
+}
+
+static bool mark_read(struct redis_link *link, uint32_t partition, record_hook *record, void *user, uint64_t *ret_mark)
 {
     char key[MIRROR_KEY_MAX];
     (void)mirror_key(link->config, "mark", partition, key);
     redisReply *reply = redis_link_call(link, (const char *const[]){ "GET", key, NULL });
     if (reply == NULL)
         return false;
-    bool good = reply->type != REDIS_REPLY_ERROR;
+    bool odd = is_odd(reply), good = odd || reply->type != REDIS_REPLY_ERROR;
     if (!good)
         redis_link_refused(link, "reading a mark", reply);
     else if (!mark_parse(reply, ret_mark))
         *ret_mark = 0;
+    if (odd)
+        tell_odd(record, user);
     freeReplyObject(reply);
     return good;
 }
@@ -65,12 +81,17 @@ static bool page_ask(struct redis_link *link, const char *key, const struct redi
     return redis_link_append(link, 5, argv, bytes) && redis_link_flush(link);
 }
 
-/* Redis looks for the next page while this one is taken in. */
+/* Redis looks for the next page while this one is taken in. A key that is odd has one page, with nothing in it. */
 static bool page_read(struct redis_link *link, const char *key, struct redis_scan *scan, record_hook *record, void *user)
 {
     redisReply *reply = redis_link_reply(link);
     if (reply == NULL)
         return false;
+    if (scan->pages == 0 && is_odd(reply)) {
+        tell_odd(record, user);
+        freeReplyObject(reply);
+        return true;
+    }
     const redisReply *pairs = redis_scan_page(scan, reply);
     bool good = pairs != NULL && !redis_scan_endless(link, scan);
     if (pairs == NULL)
@@ -107,9 +128,12 @@ static bool ids_read(struct redis_link *link, uint32_t partition, record_hook *r
         redisReply *reply = redis_link_call(link, (const char *const[]){ "GET", key, NULL });
         if (reply == NULL)
             return false;
-        good = reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_NIL;
+        bool odd = is_odd(reply);
+        good = odd || reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_NIL;
         if (!good)
             redis_link_refused(link, "reading ids", reply);
+        else if (odd)
+            tell_odd(record, user);
         else if (reply->type == REDIS_REPLY_STRING)
             record(user, MIRROR_KIND_IDS, (struct rialto_key){ .lo = 0 }, reply->str, reply->len);
         freeReplyObject(reply);
@@ -121,7 +145,7 @@ static bool partition_read(struct redis_link *link, uint32_t partition, record_h
                            uint64_t *ret_mark)
 {
     uint64_t mark = 0;
-    if (!mark_read(link, partition, &mark) || !hash_read(link, partition, record, user) ||
+    if (!mark_read(link, partition, record, user, &mark) || !hash_read(link, partition, record, user) ||
         !ids_read(link, partition, record, user))
         return false;
     *ret_mark = mark;

@@ -66,6 +66,10 @@ bool mirror_flush_send(struct redis_link *link, const struct mirror_commit *comm
  * Redis's state. False: the link is dead. */
 bool mirror_flush_receive(struct redis_link *link, const struct mirror_flush *flush, uint64_t ret_held[MIRROR_SLOTS]);
 
+/* mirror_keys_mend - keys of these partitions that hold another type than ours are put aside (KEY:odd), their marks with them. Nothing may be
+ * on its way. False: the link is dead. */
+bool mirror_keys_mend(struct redis_link *link, const bool own[MIRROR_SLOTS]);
+
 /* mark_parse - a mark's value; nil and anything but the number of a batch: false. */
 #define MIRROR_SEQ_MAX (UINT64_C(1) << 62) /* no batch has a larger number, and none ever will: half a million years of them */
 bool mark_parse(const redisReply *reply, uint64_t *ret);

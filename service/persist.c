@@ -4,8 +4,8 @@
  *
  * The lists say which records changed; what is in them is read when they are sent, between two batches. However many signals
  * come, Redis is told of each record once in a while. A record's value is its image without zeros (packed.h) behind a head of
- * { layout, checksum }: what is of another layout or damaged is refused, not guessed at (a damaged time would move the clock for ever). After an outage what is sent follows from each record's own batch number, and all
- * ids are. */
+ * { layout, checksum }: what is of another layout, damaged, or of another partition is refused, not guessed at (a damaged time would move the
+ * clock for ever). After an outage what is sent follows from each record's own batch number, and all ids are. */
 #include "cache/keys.h"
 #include "service/checksum.h"
 #include "service/clock.h"
@@ -15,6 +15,7 @@
 #include "service/worker.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,8 @@
 #define SWEEP_IDS       2048u  /* or ids */
 #define SWEEP_SPARE     8192u  /* bytes of the mirror's queue that a slice leaves free: its last record, heads */
 #define LIST_ROOM       1024u  /* at first */
+#define VERSIONS_MAX    64u    /* another number of a layout than these is damage */
+#define REFUSED_NAMED   4u     /* of a partition's records that are refused, so many are named in the log */
 
 struct stored_head {
     uint32_t layout;
@@ -307,6 +310,7 @@ struct loading {
     struct state *state;
     uint32_t number;
     uint64_t loaded, refused;
+    bool     wanted;    /* some of those refused are of another version, or had no room: somebody may want them back */
     int64_t  newest_ms; /* latest tick that a record gives away */
 };
 
@@ -388,6 +392,40 @@ bool persist_read(char kind, struct rialto_key key, const void *value, size_t by
     return stored_is_valid(pool, key, ret);
 }
 
+/* Whose it is. A record in a hash of another partition would stand where nobody looks for it, and be in the way of the right one. */
+static uint32_t partition_of(uint32_t number, enum state_pool pool, const union any_record *record)
+{
+    switch (pool) {
+    case POOL_CELLS: return key_partition(record->cell.product);
+    case POOL_OFFERS: return key_partition(record->offer.customer);
+    case POOL_ZONES: return RIALTO_PARTITIONS;
+    case POOL_SOURCES: return number; /* of whatever they sent */
+    default: return key_partition(record->head.key);
+    }
+}
+
+static bool is_of_version(const void *value, size_t bytes)
+{
+    struct stored_head head;
+    if (bytes < sizeof head)
+        return false;
+    memcpy(&head, value, sizeof head);
+    return head.layout > 0 && head.layout != STATE_RECORDS && head.layout <= VERSIONS_MAX;
+}
+
+/* Of a customer the log says nothing, not even a hash. */
+static void refuse(struct loading *loading, char kind, struct rialto_key key, const char *why)
+{
+    bool known = memchr(STATE_POOL_LETTER, kind, sizeof STATE_POOL_LETTER) != NULL;
+    char field[36] = "-";
+    if (loading->refused++ >= REFUSED_NAMED)
+        return;
+    if (known && kind != STATE_POOL_LETTER[POOL_CUSTOMERS] && kind != STATE_POOL_LETTER[POOL_OFFERS])
+        (void)snprintf(field, sizeof field, "%016llx%016llx", (unsigned long long)key.hi, (unsigned long long)key.lo);
+    log_line(LOG_WARNING, "RECORD-REFUSED", "partition=%u field=%c:%s why=\"%s\"", loading->number,
+             known ? kind : MIRROR_KIND_ODD, field, why);
+}
+
 static void load_record(void *user, char kind, struct rialto_key key, const void *value, size_t bytes)
 {
     struct loading *loading = user;
@@ -397,8 +435,22 @@ static void load_record(void *user, char kind, struct rialto_key key, const void
     }
     union any_record record;
     enum state_pool pool;
-    if (!persist_read(kind, key, value, bytes, &pool, &record) || !state_load(loading->state, pool, &record.head)) {
-        loading->refused++;
+    static const char NO_ROOM[] = "no room";
+    const char *why = NULL;
+    if (kind == MIRROR_KIND_ODD)
+        why = "no record at all";
+    else if (!persist_read(kind, key, value, bytes, &pool, &record))
+        why = is_of_version(value, bytes) ? "of another version" : "damaged";
+    else if (partition_of(loading->number, pool, &record) != loading->number)
+        why = "belongs to another partition";
+    else if (!state_load(loading->state, pool, &record.head)) {
+        if (state_find(loading->state, pool, key) != STATE_NONE)
+            return; /* HSCAN may tell a field twice */
+        why = NO_ROOM;
+    }
+    if (why != NULL) {
+        loading->wanted = loading->wanted || is_of_version(value, bytes) || why == NO_ROOM;
+        refuse(loading, kind, key, why);
         return;
     }
     loading->loaded++;
@@ -416,10 +468,17 @@ enum rialto_status persist_load(const struct worker *worker, uint32_t number, st
     if (status != RIALTO_OK)
         return status;
     ret->newest_ms = loading.newest_ms;
-    restart_fill(worker, state, loading.newest_ms);
+    uint64_t orphans = restart_fill(worker, state, loading.newest_ms);
+    /* What is not believed does not stay there either: it may be somebody's whom nobody could forget any more. The first sweep begins a clean sheet. */
+    if (loading.refused + orphans > 0 && !loading.wanted)
+        state_set_deleted(state, ret->mark + 1);
     metric_add(METRIC_restore_refused_total, loading.refused);
+    metric_add(METRIC_restore_refused, loading.refused);
+    metric_add(METRIC_restore_orphans_total, orphans);
     if (loading.loaded + loading.refused > 0)
-        log_line(loading.refused > 0 ? LOG_WARNING : LOG_DEBUG, "STATE-LOADED", "partition=%u records=%llu refused=%llu mark=%llu",
-                 number, (unsigned long long)loading.loaded, (unsigned long long)loading.refused, (unsigned long long)ret->mark);
+        log_line(loading.refused > 0 ? LOG_WARNING : LOG_DEBUG, "STATE-LOADED",
+                 "partition=%u records=%llu refused=%llu orphans=%llu mark=%llu", number,
+                 (unsigned long long)loading.loaded, (unsigned long long)loading.refused, (unsigned long long)orphans,
+                 (unsigned long long)ret->mark);
     return RIALTO_OK;
 }

@@ -47,19 +47,40 @@ static uint64_t models_hash(const struct worker *worker)
 
 /* ---- state out of Redis ----------------------------------------------------------------------------------------- */
 
-static void fill_offers(struct state *state)
+/* What belongs to a product or a customer that did not come back is let go: nobody would price it, nobody could take it back, and it would stand
+ * in the way of what is said again. */
+static uint64_t fill_cells(struct state *state)
+{
+    uint32_t end = state_end(state, POOL_CELLS);
+    uint64_t orphans = 0;
+    for (uint32_t i = 0; i < end; i++) {
+        const struct cell_record *record = state_at(state, POOL_CELLS, i);
+        uint32_t product = state_find(state, POOL_PRODUCTS, record->product);
+        if (product != STATE_NONE)
+            state_join(state, POOL_CELLS, i, product);
+        else
+            state_delete(state, POOL_CELLS, i);
+        orphans += product == STATE_NONE;
+    }
+    return orphans;
+}
+
+static uint64_t fill_offers(struct state *state)
 {
     uint32_t end = state_end(state, POOL_OFFERS);
+    uint64_t orphans = 0;
     for (uint32_t i = 0; i < end; i++) {
         const struct offer_record *record = state_at(state, POOL_OFFERS, i);
         uint32_t customer = state_find(state, POOL_CUSTOMERS, record->customer);
-        if (customer == STATE_NONE) { /* what Redis held was cut short: nobody could ever take it back */
+        if (customer == STATE_NONE) {
             state_delete(state, POOL_OFFERS, i);
+            orphans++;
             continue;
         }
         state_join(state, POOL_OFFERS, i, customer);
         state_set_due(state, POOL_OFFERS, i, offer_due_ms(record));
     }
+    return orphans;
 }
 
 static void fill_customers(const struct worker *worker, struct state *state)
@@ -72,20 +93,14 @@ static void fill_customers(const struct worker *worker, struct state *state)
     }
 }
 
-void restart_fill(const struct worker *worker, struct state *state, int64_t tick_ms)
+uint64_t restart_fill(const struct worker *worker, struct state *state, int64_t tick_ms)
 {
-    uint32_t end = state_end(state, POOL_CELLS);
     state_set_clock(state, tick_ms);
-    for (uint32_t i = 0; i < end; i++) {
-        const struct cell_record *record = state_at(state, POOL_CELLS, i);
-        uint32_t product = state_find(state, POOL_PRODUCTS, record->product);
-        if (product != STATE_NONE)
-            state_join(state, POOL_CELLS, i, product);
-    }
-    fill_offers(state);
+    uint64_t orphans = fill_cells(state) + fill_offers(state);
     fill_customers(worker, state);
     for (int pool = 0; pool < POOL_COUNT; pool++)
         metric_add(METRIC_restart_records, state_used(state, (enum state_pool)pool));
+    return orphans;
 }
 
 /* ---- lines ------------------------------------------------------------------------------------------------------- */

@@ -214,6 +214,7 @@ void     state_set_applied(struct state *state, uint64_t seq); /* ends the filli
 int64_t  state_tick(const struct state *state);                /* of the common file */
 void     state_set_tick(struct state *state, int64_t tick_ms);
 uint64_t state_deleted(const struct state *state);             /* newest batch that deleted a record */
+void     state_set_deleted(struct state *state, uint64_t seq); /* as if it had: Redis holds what is not here */
 
 /* What a partition's lines were last wholly published for: the cache (its creation stamp) and the models (a hash). 0 = nothing. */
 enum state_lines { LINES_CACHE, LINES_MODELS };

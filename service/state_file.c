@@ -251,6 +251,11 @@ uint64_t state_deleted(const struct state *state)
     return atomic_load_explicit(&state->file->deleted, memory_order_relaxed);
 }
 
+void state_set_deleted(struct state *state, uint64_t seq)
+{
+    atomic_store_explicit(&state->file->deleted, seq, memory_order_relaxed);
+}
+
 uint64_t state_lines_of(const struct state *state, enum state_lines which)
 {
     return atomic_load_explicit(&state->file->lines_of[which], memory_order_relaxed);

@@ -268,7 +268,7 @@ uint32_t room_insert(struct state *state, enum state_pool pool, struct rialto_ke
 void     room_refused(const struct state *state, enum state_pool pool);
 
 /* restart.c: going on from what is there, and what may follow beside it. */
-void     restart_fill(const struct worker *worker, struct state *state, int64_t tick_ms); /* a state that was loaded: its lists and deadlines */
+uint64_t restart_fill(const struct worker *worker, struct state *state, int64_t tick_ms); /* a state that was loaded: its lists and deadlines. Returns how many records were let go */
 bool     restart_attach(struct worker *worker, struct partition *partition); /* true: all its lines were published anew */
 void     restart_zones(struct worker *worker, bool all);
 void     restart_begin(struct worker *worker);  /* after the last partition */

@@ -323,6 +323,50 @@ Test(mirror, an_emptied_redis_is_noticed_without_traffic, .timeout = 60)
     world_teardown(&w);
 }
 
+static void say(struct world *w, const char *format)
+{
+    char command[160];
+    (void)snprintf(command, sizeof command, format, w->redis.config.redis_prefix);
+    redisReply *reply = redis_do(&w->redis, command);
+    cr_assert(reply != NULL && reply->type != REDIS_REPLY_ERROR, "%s", command);
+    freeReplyObject(reply);
+}
+
+/* Goal: what somebody else writes under our names neither stops us nor is lost, and what we know stands in Redis again. */
+Test(mirror, keys_that_were_written_over_are_put_aside_and_their_partitions_sent_again, .timeout = 60)
+{
+    static struct world w;
+    world_setup(&w);
+    run(&w, 500, 0);
+    settle(&w);
+    static const struct {
+        const char *made, *moved, *aside;
+    } ODD[] = {
+        { "SET theirs it", "RENAME theirs %s:state:{p03}", "GET %s:state:{p03}:odd" },
+        { "RPUSH theirs it", "RENAME theirs %s:mark:{p05}",
+          NULL }, /* SET takes no offence at a type: who is first decides */
+        { "HSET theirs what it", "RENAME theirs %s:ids:{p01}:1", "HGET %s:ids:{p01}:1:odd what" },
+        { "SADD theirs it", "RENAME theirs %s:state:{common}", "SRANDMEMBER %s:state:{common}:odd" },
+    };
+    for (size_t i = 0; i < sizeof ODD / sizeof ODD[0]; i++) {
+        say(&w, ODD[i].made);
+        say(&w, ODD[i].moved);
+        run(&w, 100, 1);
+        settle_and_check(&w);
+    }
+    for (size_t i = 0; i < sizeof ODD / sizeof ODD[0]; i++) {
+        char command[160];
+        if (ODD[i].aside == NULL)
+            continue;
+        (void)snprintf(command, sizeof command, ODD[i].aside, w.redis.config.redis_prefix);
+        redisReply *reply = redis_do(&w.redis, command);
+        cr_assert(reply != NULL && reply->type == REDIS_REPLY_STRING, "%s", command);
+        cr_assert_str_eq(reply->str, "it");
+        freeReplyObject(reply);
+    }
+    world_teardown(&w);
+}
+
 /* Goal: a Redis restored from an old copy gets what it lacks, deletions included. */
 Test(mirror, an_older_redis_is_brought_up, .timeout = 60)
 {
