@@ -246,6 +246,11 @@ struct signal_scanner {
         uint8_t bytes; /* of text, + 1; 0 = none */
         char text[RIALTO_ID_MAX], name[RIALTO_ID_MAX];
     } zone[SCANNED_ZONES];
+    struct scanned_word { /* of a field that is one of some words: the last one, and which it is */
+        uint8_t bytes; /* of text, + 1; 0 = none */
+        uint8_t index;
+        char text[RIALTO_NAME_MAX];
+    } word[SIGNAL_FIELD_COUNT];
 };
 void signal_scanner_init(struct signal_scanner *scanner, const struct signal_rules *rules);
 bool signal_scan(struct signal_scanner *scanner, const char *text, size_t bytes, struct signal *ret);

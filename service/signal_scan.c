@@ -31,13 +31,40 @@ static void skip_blanks(struct cursor *cursor)
         cursor->at++;
 }
 
-static bool take(struct cursor *cursor, char c)
+static inline bool take(struct cursor *cursor, char c)
 {
-    skip_blanks(cursor);
+    if (cursor->at == cursor->end || *cursor->at != c) /* mostly it stands there, without blanks */
+        skip_blanks(cursor);
     if (cursor->at == cursor->end || *cursor->at != c)
         return false;
     cursor->at++;
     return true;
+}
+
+/* Names and words are short: a call of memcmp() takes longer than they do. Two words that overlap cover up to 16 bytes. */
+static inline bool same_bytes(const char *a, const char *b, size_t bytes)
+{
+    uint64_t a8, b8;
+    uint32_t a4, b4;
+    if (bytes >= sizeof a8 && bytes <= 2 * sizeof a8) {
+        memcpy(&a8, a, sizeof a8);
+        memcpy(&b8, b, sizeof b8);
+        if (a8 != b8)
+            return false;
+        memcpy(&a8, a + bytes - sizeof a8, sizeof a8);
+        memcpy(&b8, b + bytes - sizeof b8, sizeof b8);
+        return a8 == b8;
+    }
+    if (bytes >= sizeof a4 && bytes < sizeof a8) {
+        memcpy(&a4, a, sizeof a4);
+        memcpy(&b4, b, sizeof b4);
+        if (a4 != b4)
+            return false;
+        memcpy(&a4, a + bytes - sizeof a4, sizeof a4);
+        memcpy(&b4, b + bytes - sizeof b4, sizeof b4);
+        return a4 == b4;
+    }
+    return memcmp(a, b, bytes) == 0;
 }
 
 #define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
@@ -131,7 +158,7 @@ static bool take_zone(struct cursor *cursor, const struct signal_row *row, struc
     for (size_t i = 0; i < span.bytes; i++)
         hash = hash * 31 + (unsigned char)span.text[i];
     struct scanned_zone *known = &scanner->zone[hash % SCANNED_ZONES];
-    if (known->bytes != span.bytes + 1 || memcmp(known->text, span.text, span.bytes) != 0) {
+    if (known->bytes != span.bytes + 1 || !same_bytes(known->text, span.text, span.bytes)) {
         if (!zone_chain_of(&scanner->rules->levels, span.text, span.bytes, &chain))
             return false;
         memset(known, 0, sizeof *known);
@@ -144,20 +171,36 @@ static bool take_zone(struct cursor *cursor, const struct signal_row *row, struc
     return true;
 }
 
-static bool take_word(struct cursor *cursor, const struct signal_row *row, struct signal *ret)
+static bool take_currency(struct cursor *cursor, const struct signal_row *row, struct signal *ret)
 {
     struct span span;
-    char word[RIALTO_NAME_MAX] = "";
-    if (!take_span(cursor, &span) || span.bytes >= sizeof word)
+    char word[4] = "";
+    if (!take_span(cursor, &span) || span.bytes != 3)
         return false;
     memcpy(word, span.text, span.bytes);
-    if (row->kind == FIELD_CURRENCY) {
-        memcpy((char *)ret + row->offset, word, 4);
-        return span.bytes == 3 && currency_find(word) != NULL;
+    memcpy((char *)ret + row->offset, word, sizeof word);
+    return currency_find(word) != NULL;
+}
+
+/* The same words come again and again: the last one is looked at first. */
+static bool take_word(struct cursor *cursor, const struct signal_row *row, struct scanned_word *known, struct signal *ret)
+{
+    struct span span;
+    if (!take_span(cursor, &span) || span.bytes >= sizeof known->text)
+        return false;
+    if (known->bytes != span.bytes + 1 || !same_bytes(known->text, span.text, span.bytes)) {
+        char word[RIALTO_NAME_MAX] = "";
+        memcpy(word, span.text, span.bytes);
+        int64_t found = choice_index(row->choices, word);
+        if (found < 0 || found > UINT8_MAX)
+            return false;
+        known->bytes = (uint8_t)(span.bytes + 1);
+        known->index = (uint8_t)found;
+        memcpy(known->text, word, sizeof known->text);
     }
-    int64_t index = choice_index(row->choices, word);
+    int64_t index = known->index;
     memcpy((char *)ret + row->offset, &index, sizeof index);
-    return index >= 0;
+    return true;
 }
 
 static bool take_time(struct cursor *cursor, const struct signal_row *row, const struct signal_rules *rules,
@@ -192,8 +235,8 @@ static bool take_value(struct cursor *cursor, const struct signal_row *row, stru
     case FIELD_INTEGER:
     case FIELD_NUMBER: return take_number(cursor, row, ret);
     case FIELD_TIME: return take_time(cursor, row, scanner->rules, ret);
-    case FIELD_CURRENCY:
-    case FIELD_CHOICE: return take_word(cursor, row, ret);
+    case FIELD_CURRENCY: return take_currency(cursor, row, ret);
+    case FIELD_CHOICE: return take_word(cursor, row, &scanner->word[row - signal_rows], ret);
     case FIELD_SWITCH:
     case FIELD_CONSENT:
     case FIELD_WORDS:
@@ -215,7 +258,7 @@ void signal_scanner_init(struct signal_scanner *scanner, const struct signal_rul
 static bool is_name(const struct signal_scanner *scanner, unsigned field, const struct span *name)
 {
     return scanner->name_bytes[field] == name->bytes &&
-           memcmp(signal_rows[field].pointer + 1, name->text, name->bytes) == 0;
+           same_bytes(signal_rows[field].pointer + 1, name->text, name->bytes);
 }
 
 /* A producer's members come in the same order each time: what came behind this one last time is looked at first. */
@@ -236,11 +279,11 @@ static bool take_type(struct cursor *cursor, struct signal_scanner *scanner, str
 {
     struct span span;
     char name[RIALTO_NAME_MAX] = "";
-    if (!take_span(cursor, &span) || span.bytes != 4 || memcmp(span.text, "type", 4) != 0 || !take(cursor, ':') ||
+    if (!take_span(cursor, &span) || span.bytes != 4 || !same_bytes(span.text, "type", 4) || !take(cursor, ':') ||
         !take_span(cursor, &span) || span.bytes >= sizeof name)
         return false;
     ret->type = scanner->type;
-    if (span.bytes == scanner->type_bytes && memcmp(span.text, signal_type_name(scanner->type), span.bytes) == 0)
+    if (span.bytes == scanner->type_bytes && same_bytes(span.text, signal_type_name(scanner->type), span.bytes))
         return true;
     memcpy(name, span.text, span.bytes);
     if (!signal_type_find(name, &ret->type))
@@ -258,7 +301,7 @@ static unsigned take_name(struct cursor *cursor, struct signal_scanner *scanner,
     unsigned field = scanner->next[behind];
     size_t bytes = scanner->name_bytes[field];
     if ((size_t)(cursor->end - cursor->at) >= bytes + 3 && cursor->at[0] == '"' && cursor->at[bytes + 1] == '"' &&
-        cursor->at[bytes + 2] == ':' && memcmp(cursor->at + 1, signal_rows[field].pointer + 1, bytes) == 0) {
+        cursor->at[bytes + 2] == ':' && same_bytes(cursor->at + 1, signal_rows[field].pointer + 1, bytes)) {
         cursor->at += bytes + 3;
         return field;
     }

@@ -2,6 +2,7 @@
 #include "service/signal_rows.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct signal_rules RULES = { .levels = { { 3, 5 }, { 1, 2, 3 } },
@@ -95,6 +96,28 @@ Test(signal_scan, words_are_found_whole_or_not_at_all)
 }
 
 /* Goal: what is expected to come next, because it came last time, is only a guess. */
+/* Goal: what a word was last time is believed of the same word alone: not of one that begins, ends or is as long as it, nor of another field's. */
+Test(signal_scan, a_remembered_word_stands_for_itself_alone)
+{
+    static const struct {
+        const char *word;
+        int64_t event; /* -1 = none */
+    } turns[] = { { "view", 0 },   { "view", 0 },  { "order", 3 },    { "view", 0 },     { "vie", -1 },  { "views", -1 },
+                  { "viev", -1 },  { "iiew", -1 }, { "vxew", -1 },    { "view", 0 },     { "order", 3 }, { "ordex", -1 },
+                  { "xrder", -1 }, { "orxer", -1 }, { "order", 3 },   { "return", 4 },   { "retorn", -1 }, { "", -1 },
+                  { "o", -1 },     { "view|cart", -1 }, { "cart", 2 }, { "search", 1 },  { "searcx", -1 } };
+    struct signal_scanner scanner;
+    signal_scanner_init(&scanner, &RULES);
+    for (size_t i = 0; i < sizeof turns / sizeof turns[0]; i++) {
+        struct signal signal;
+        char text[128];
+        int bytes = snprintf(text, sizeof text, "{\"type\":\"demand\",\"sku\":\"a\",\"event\":\"%s\"}", turns[i].word);
+        bool read = signal_scan(&scanner, text, (size_t)bytes, &signal);
+        cr_assert_eq(read, turns[i].event >= 0, "%s", turns[i].word);
+        cr_assert(!read || signal.event == turns[i].event, "%s is %d", turns[i].word, (int)signal.event);
+    }
+}
+
 Test(signal_scan, other_kinds_and_other_orders_are_read_as_well)
 {
     static const char *const LINES[] = {
