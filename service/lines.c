@@ -590,6 +590,8 @@ static void fetch_line(const struct worker *worker, const struct partition *part
         return;
     if (worker->past != NULL)
         past_fetch(worker->past, cell_at(partition, index)->head.key);
+    if (worker->journal.cell[partition->number] != NULL)
+        __builtin_prefetch(&worker->journal.cell[partition->number][index], 1);
     if (partition->cell[index].slot != 0)
         table_prefetch(worker->cache, RIALTO_TABLE_CELLS, partition->number, partition->cell[index].slot - 1);
 }

@@ -149,14 +149,13 @@ static uint64_t note_changed(struct pending *pending, uint32_t number, const str
     return coalesced;
 }
 
-/* Whoever deletes a cell touches all of it: then its place is free, or another's and listed for that. */
+/* Whoever deletes a cell touches all of it: then its place is free, which is seen when it is sent, or another's and listed for that. */
 static uint64_t note_demand(struct pending *pending, uint32_t number, const struct state *state)
 {
     uint32_t at = 0, cell;
     uint64_t coalesced = 0;
     while (state_changed_demand(state, &at, &cell))
-        if (!key_is_none(((const struct state_head *)state_at(state, POOL_CELLS, cell))->key))
-            coalesced += note_record(pending, number, POOL_CELLS, cell);
+        coalesced += note_record(pending, number, POOL_CELLS, cell);
     return coalesced;
 }
 
