@@ -476,8 +476,15 @@ cJSON *import_row(const struct import_sheet *sheet, const struct signal_rules *r
     }
     if (belongs(SIGNAL_FIELD_attributes, sheet->type))
         take_attributes(&at, count, cell, rules, &signal, object);
-    if (!at.failed && signal_finish(rules, &signal, &found) != REASON_none)
-        say_fault(&at, import_field(found.pointer), found.reason);
+    if (!at.failed && signal_finish(rules, &signal, &found) != REASON_none) {
+        enum signal_field field = import_field(found.pointer);
+        bool empty = field < SIGNAL_FIELD_COUNT && (signal_rows[field].must & 1u << sheet->type) != 0 &&
+                     text_of(sheet, field, count, cell) == NULL;
+        say_fault(
+            &at, field,
+            empty ? "empty, and each row needs it (--fill FIELD=TEXT for empty cells; --skip-bad leaves such rows out)"
+                  : found.reason);
+    }
     if (!at.failed)
         return object;
     cJSON_Delete(object);

@@ -47,6 +47,7 @@ const struct route web_routes[] = {
     { "GET", "/readyz", ROLE_NONE, web_readyz },
     { "GET", "/metrics", ROLE_NONE, web_metrics },
     { "GET", "/openapi.json", ROLE_NONE, web_openapi },
+    { "GET", "/console", ROLE_NONE, web_console_moved },
     { "GET", "/console/", ROLE_NONE, web_console },
     { "GET", "/console/*", ROLE_NONE, web_console },
     { NULL, NULL, ROLE_NONE, NULL },

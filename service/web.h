@@ -91,6 +91,7 @@ struct exchange {
     char token[TOKEN_NAME_MAX];    /* whose token was shown; "" = none of ours */
     char who[TOKEN_NAME_MAX + 16]; /* the same, for records */
     uint32_t retry_after_s;        /* said with a 429 */
+    const char *location;          /* said with a 308 */
     enum role role;                /* of that token */
     bool for_no_customer;          /* what is forwarded may tell nothing of a customer, and says so */
     /* while the gateway, or the price journal, is asked */
@@ -248,4 +249,5 @@ enum MHD_Result web_status(struct exchange *exchange);
 enum MHD_Result web_metrics(struct exchange *exchange);
 enum MHD_Result web_openapi(struct exchange *exchange);
 enum MHD_Result web_console(struct exchange *exchange);
+enum MHD_Result web_console_moved(struct exchange *exchange); /* it is /console/, from which its files' names count */
 #endif

@@ -36,3 +36,11 @@ enum MHD_Result web_console(struct exchange *exchange)
     }
     return problem(exchange, MHD_HTTP_NOT_FOUND, "not-found", "No such place", "the console is /console/");
 }
+
+enum MHD_Result web_console_moved(struct exchange *exchange)
+{
+    struct text text = { 0 };
+    exchange->location = "/console/";
+    text_put(&text, "the console is /console/\n");
+    return respond(exchange, MHD_HTTP_PERMANENT_REDIRECT, "text/plain; charset=utf-8", &text);
+}

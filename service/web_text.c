@@ -112,6 +112,8 @@ enum MHD_Result respond(struct exchange *exchange, unsigned status, const char *
         (void)snprintf(seconds, sizeof seconds, "%u", exchange->retry_after_s);
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
     }
+    if (exchange->location != NULL)
+        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_LOCATION, exchange->location);
     if (status == MHD_HTTP_UNAUTHORIZED)
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
     if (status == MHD_HTTP_METHOD_NOT_ALLOWED)

@@ -285,6 +285,8 @@ with service:
             equal((path, status, headers.get_content_type()), (path, 200, kind))
             equal((path, headers["X-Content-Type-Options"]), (path, "nosniff"))
             require(not re.search(r"""(src|href)=["']?(https?:)?//""", body) or "chart" in path, path)
+        moved = fetch("/console")
+        equal((moved[0], moved[2]["Location"]), (308, "/console/"))
         require("default-src 'self'" in fetch("/console/")[2]["Content-Security-Policy"] and "frame-ancestors 'none'" in fetch("/console/")[2]["Content-Security-Policy"], "no policy")
         equal([fetch(p)[0] for p in ("/console/console.map", "/console/../tokens", "/console/%2e%2e/tokens")], [404] * 3)
 

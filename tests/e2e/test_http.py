@@ -255,6 +255,7 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
         described = {(method.upper(), re.sub(r"\{\w+\}", "*", path)): "NONE" if {} in op.get("security", api["security"] or [{}]) else
                      "ADMIN" if op["tags"] == ["models"] else "SHOP" for path, methods in api["paths"].items() for method, op in methods.items()}
         equal(routes.pop(("GET", "/console/")), routes["GET", "/console/*"])  # no path of OpenAPI ends with a slash: it is index.html there
+        equal(routes.pop(("GET", "/console")), routes["GET", "/console/*"])  # leads there
         equal(described, routes)
         for path in ("/livez", "/readyz", "/metrics", "/v1/prices"):
             equal(http_ask("GET", path)[0], 200)

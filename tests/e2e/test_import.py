@@ -92,6 +92,13 @@ def _():
     equal(look(table("products.csv", rows.encode("utf-16")[:-1]), "--encoding", "UTF-16"), (4, [(9001, "E", "")]))  # half a character at the end
     equal(look(table("products.csv", rows), "--encoding", "klingon"), (4, [(0, "", "")]))
 
+@check("an empty cell that each row needs is told as that, in the words of a table")
+def _():
+    path = table("stock.csv", "sku;available\r\na;1,5\r\nb;\r\n")
+    equal(look(path), (4, [(3, "B", "available")]))
+    contains(run(BIN / "rialto", "import", "--dry-run", path)[1], "stock.csv:3:B: available: empty, and each row needs it (--fill")
+    equal(look(path, "--fill", "available=0"), (0, []))
+
 @check("two rows about the same thing are told: one of them would silently win")
 def _():
     path = table("products.csv", "sku,list,currency,category,zone\na,1,EUR,c,\nb,1,EUR,c,\na,2,EUR,c,\na,2,EUR,c,berlin\na,3,EUR,c,\n")
