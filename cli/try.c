@@ -18,6 +18,7 @@
 #define NOON_MS       INT64_C(1767787200000) /* of Wednesday, 7 January 2026 */
 #define LIST          1000
 #define TRY_SPEND_MAX 1e9
+#define MANY_EVENTS_MICRO (INT64_C(100000000) * MICRO) /* a hundred times the largest prior */
 
 struct attempt {
     const struct model *model;
@@ -25,7 +26,7 @@ struct attempt {
     struct terms_inputs terms;
     char zone[RIALTO_ZONE_LEVELS - 1][RIALTO_ID_MAX];
     const char *zone_name, *picture, *over;
-    double from, to, spend, month_spend;
+    double from, to, spend, month_spend, affinity;
     int64_t published, published_minutes;
     bool good;
 };
@@ -40,6 +41,7 @@ enum own_option {
     OPTION_SEGMENT,
     OPTION_SPEND,
     OPTION_MONTH_SPEND,
+    OPTION_AFFINITY,
     OPTION_PUBLISHED,
     OPTION_MINUTES,
     OPTION_PICTURE,
@@ -67,6 +69,16 @@ static bool take_real(const char *option, const char *text, double *ret)
     if (errno == 0 && end != text && *end == '\0' && isfinite(*ret) && fabs(*ret) <= TRY_SPEND_MAX)
         return true;
     cli_say("%s: \"%.40s\" is no number up to a billion", option, text);
+    return false;
+}
+
+static bool take_share(const char *option, const char *text, double *ret)
+{
+    if (!take_real(option, text, ret))
+        return false;
+    if (*ret >= 0 && *ret <= 1)
+        return true;
+    cli_say("%s: from 0 to 1", option);
     return false;
 }
 
@@ -118,6 +130,7 @@ static bool take(void *user, int option, const char *text)
     case OPTION_SEGMENT: return take_segment(a, text);
     case OPTION_SPEND: return take_real("--spend", text, &a->spend);
     case OPTION_MONTH_SPEND: return take_real("--month-spend", text, &a->month_spend);
+    case OPTION_AFFINITY: return take_share("--affinity", text, &a->affinity);
     case OPTION_PUBLISHED: return take_amount("--published", text, &a->published);
     case OPTION_MINUTES:
         if (!cli_number("--minutes", text, 0, 1e6, &minutes))
@@ -244,6 +257,18 @@ struct answer {
     int64_t multiplier_e4, amount;
 };
 
+/* So much of so many events that the prior makes out the rest. */
+static void say_affinity(struct attempt *a)
+{
+    const int64_t all = MANY_EVENTS_MICRO - a->model->affinity.prior_micro;
+    int64_t *micro = a->terms.affinity.micro[AFFINITY_BEHAVIOUR];
+    int64_t here = llround(a->affinity * (double)MANY_EVENTS_MICRO);
+    if (a->affinity < 0)
+        return;
+    micro[a->model->group] = here < all ? here : all;
+    micro[AFFINITY_ELSEWHERE] = all - micro[a->model->group];
+}
+
 /* All data that were said are permitted. */
 static void personal(struct attempt *a, struct answer *answer)
 {
@@ -256,6 +281,7 @@ static void personal(struct attempt *a, struct answer *answer)
     memcpy(a->terms.spend_currency, a->spend > 0 ? model->currency[0] : "", a->spend > 0 ? 4 : 1);
     a->terms.month_micro = (int64_t)llround(a->month_spend * (double)MICRO);
     memcpy(a->terms.month_currency, a->month_spend > 0 ? model->currency[0] : "", a->month_spend > 0 ? 4 : 1);
+    say_affinity(a);
     model_terms_rows(model, &a->terms, row);
     if (model->personal_count > 0)
         product = clamp_i64(row[model->personal_count - 1].product_micro, model->guard.personal_low_micro,
@@ -395,6 +421,7 @@ static int run(struct cli *cli, int argc, char *argv[])
                                          { "segment", required_argument, NULL, OPTION_SEGMENT },
                                          { "spend", required_argument, NULL, OPTION_SPEND },
                                          { "month-spend", required_argument, NULL, OPTION_MONTH_SPEND },
+                                         { "affinity", required_argument, NULL, OPTION_AFFINITY },
                                          { "published", required_argument, NULL, OPTION_PUBLISHED },
                                          { "minutes", required_argument, NULL, OPTION_MINUTES },
                                          { "picture", required_argument, NULL, OPTION_PICTURE },
@@ -402,7 +429,7 @@ static int run(struct cli *cli, int argc, char *argv[])
                                          { "from", required_argument, NULL, OPTION_FROM },
                                          { "to", required_argument, NULL, OPTION_TO },
                                          { 0 } };
-    struct attempt a = { .in = { .list = LIST, .cost = -1, .local_ms = NOON_MS }, .published_minutes = 1440 };
+    struct attempt a = { .in = { .list = LIST, .cost = -1, .local_ms = NOON_MS }, .published_minutes = 1440, .affinity = -1 };
     int status = cli_parse(cli, argc, argv, own, take, &a);
     if (status != CLI_OK || cli->help)
         return status;
@@ -440,7 +467,7 @@ const struct cli_command cli_try = {
             "  --zone ZONE         where, such as c1/s25; default: the world\n"
             "  --category TEXT     of the product\n"
             "  --tier NAME         of the customer; --segment NAME (may be repeated), --spend MONEY (major units),\n"
-            "                      --month-spend MONEY (in the running month)\n"
+            "                      --month-spend MONEY (in the running month), --affinity 0..1 (to the price group)\n"
             "  --published AMOUNT  what stands published: then steps, dwell and dead band count, too\n"
             "  --minutes N         since it last changed, default 1440\n"
             "\n"

@@ -12,6 +12,7 @@
 #ifndef PRICING_MODEL_H
 #define PRICING_MODEL_H
 
+#include "pricing/affinity.h"
 #include "pricing/demand.h"
 #include "pricing/expression.h"
 #include "pricing/fixed.h"
@@ -93,8 +94,8 @@ struct model_calendar {
     int32_t day[MODEL_CALENDAR_DAYS_MAX]; /* since 1970, ascending */
 };
 
-enum personal_kind { PERSONAL_TIER, PERSONAL_SEGMENT, PERSONAL_SPEND, PERSONAL_ZONE, PERSONAL_MONTH };
-/* consent:           profile        profile           purchases       location       purchases */
+enum personal_kind { PERSONAL_TIER, PERSONAL_SEGMENT, PERSONAL_SPEND, PERSONAL_ZONE, PERSONAL_MONTH, PERSONAL_AFFINITY };
+/* consent:           profile        profile           purchases       location       purchases       behaviour, purchases: each its part */
 /* personal_kind_name - as explanations call it. personal_takes_others - may data of this kind be others' word (enum data_party)? */
 const char *personal_kind_name(enum personal_kind kind);
 static inline bool personal_takes_others(enum personal_kind kind)
@@ -108,9 +109,16 @@ struct model_personal {
     uint8_t consent;                            /* RIALTO_KIND_* */
     uint32_t point_count;                       /* rows of the table, or points of the spend curve */
     char word[MODEL_POINTS_MAX][RIALTO_ID_MAX]; /* tier, segment or zone (a zone covers what lies inside it) */
-    struct model_point point[MODEL_POINTS_MAX]; /* y: multiplier; x: spend in MAJOR units for PERSONAL_SPEND and _MONTH */
+    struct model_point point[MODEL_POINTS_MAX]; /* y: multiplier; x: spend in MAJOR units for PERSONAL_SPEND and _MONTH, affinity 0..1 */
     enum curve_kind curve;
 };
+
+/* personal_permitted - may the row be looked at for who permits these kinds? Affinity has a part for each of its kinds: one is enough. */
+static inline bool personal_permitted(const struct model_personal *personal, unsigned kinds)
+{
+    unsigned both = personal->consent & kinds;
+    return personal->kind == PERSONAL_AFFINITY ? both != 0 : both == personal->consent;
+}
 
 /* A personal offer that the model makes by itself. Customers and products of offers: service/apply_issue.c. */
 struct model_offer {
@@ -175,6 +183,7 @@ struct model {
     char group_name[RIALTO_NAME_MAX];
     uint8_t group; /* number, set by model_set_number_groups() */
     struct demand_settings demand;
+    struct affinity_settings affinity;
     struct model_attributes attributes; /* of products and zones that factors may look at */
     uint32_t factor_count;
     uint64_t reads; /* bit per input that some factor looks at */
@@ -192,12 +201,14 @@ struct model {
     uint32_t competitor_age_s; /* age limit of competitor prices without an `until`, default 1 day */
     uint32_t weather_age_s;    /* the same for weather, default 3 hours */
     uint32_t supply_age_s;     /* the same for supply, default 7 days */
+    uint32_t affinity_age_s;   /* affinity says nothing so long after its newest event, default 180 days */
 };
 
 struct model_set {
     uint32_t count;
     bool zoned;           /* some model claims zones: who prices a product depends on where */
     uint32_t offer_count; /* offers that its models make */
+    bool affinity;        /* some model reads affinity */
     struct policy_book policies;
     struct model model[]; /* sorted by name */
 };
@@ -236,6 +247,14 @@ struct model_claim { /* what a model is looked for */
 
 /* model_for_cell - index of the most precise model in effect; -1 if none. */
 int model_for_cell(const struct model_set *set, const struct model_claim *claim);
+
+/* model_reads_affinity - does a personal row? model_set_affinity - by which settings events of customers are counted at now_ms, with the
+ * groups (a bit each) of the models in effect that read affinity; NULL: none does, and nothing is to be counted.
+ * model_group_of - the price group that a product belongs to by its category and sku alone (currency "": any): of the most precise
+ * scope in effect, of equals the first by name; -1: no model's. */
+bool model_reads_affinity(const struct model *model);
+const struct affinity_settings *model_set_affinity(const struct model_set *set, int64_t now_ms, uint32_t *ret_groups);
+int model_group_of(const struct model_set *set, const struct model_claim *claim);
 
 /* model_depth - down to which level of zones its cells open around there: its zone_levels, or the zone that it names if that lies
  * deeper. Zones as in a claim: a cell's own first. */
@@ -398,6 +417,7 @@ struct terms_inputs {
     int64_t spend_micro;    /* MAJOR units of that currency, in micro */
     char month_currency[4]; /* the same of the running month */
     int64_t month_micro;
+    struct affinity_counts affinity; /* as of now */
     uint32_t zone_count;    /* own zone first, then around it; 0 = not known */
     char zone[RIALTO_ZONE_LEVELS - 1][RIALTO_ID_MAX];
 };

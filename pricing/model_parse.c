@@ -73,6 +73,12 @@ static const struct field model_file_fields[] = {
       .kind = FIELD_PART,
       .offset = offsetof(struct model, demand),
       .part = read_demand },
+    { .key = "affinity",
+      .text = "How affinity is measured, where personal rows read it. All models that do say the same of half_life and weights.",
+      .shape = "\"$ref\":\"#/$defs/affinity\"",
+      .kind = FIELD_PART,
+      .offset = offsetof(struct model, affinity),
+      .part = read_affinity_section },
     { .key = "attributes",
       .text = "Attributes of products and zones that factors look at.",
       .shape = "\"type\":\"object\",\"maxProperties\":8,\"propertyNames\":{\"$ref\":\"#/$defs/attribute_name\"},"
@@ -127,7 +133,8 @@ const struct field_table *const model_tables[] = {
     &model_table_clearing,     &model_table_when,         &model_table_personal,     &model_table_guardrails,
     &model_table_largest_step, &model_table_dead_band,    &model_table_largest_rise, &model_table_rounding,
     &model_table_age_limits,   &model_table_attribute,    &model_table_offer,        &model_table_trigger,
-    &model_table_discount,     &model_table_per_customer, &model_table_budget,
+    &model_table_discount,     &model_table_per_customer, &model_table_budget,       &model_table_affinity,
+    &model_table_affinity_weights,
 };
 const uint32_t model_table_count = sizeof model_tables / sizeof model_tables[0];
 
@@ -144,6 +151,11 @@ static void set_defaults(struct model *model)
                                       [DEMAND_CART] = MICRO / 2,
                                       [DEMAND_ORDER] = MICRO,
                                       [DEMAND_RETURN] = 0 } },
+        .affinity = { .half_life_s = 30 * DAY,
+                      .prior_micro = 3 * MICRO,
+                      .weight_micro = { [AFFINITY_VIEW] = MICRO / 10,
+                                        [AFFINITY_CART] = MICRO / 2,
+                                        [AFFINITY_ORDER] = MICRO } },
         .guard = { .floor_micro = MICRO / 2,
                    .ceiling_micro = MICRO * 3 / 2,
                    .margin_micro = -1,
@@ -158,6 +170,7 @@ static void set_defaults(struct model *model)
         .competitor_age_s = DAY,
         .weather_age_s = 3 * 3600,
         .supply_age_s = 7 * DAY,
+        .affinity_age_s = 180 * DAY,
     };
 }
 

@@ -6,6 +6,7 @@
  *   model_parse_attributes.c attributes of products and zones
  *   model_parse_personal.c   personal terms         model_parse_guardrails.c  guardrails, rounding, age limits
  *   model_parse_offers.c     offers that the model makes
+ *   model_parse_affinity.c   affinity
  *   model_parse_values.c     lists, points, tables of words, dates and times of day
  *
  * Each reader takes what stands at one key into its target: RIALTO_OK, or REFUSED with at least one fault added. */
@@ -30,7 +31,8 @@ extern const struct field_table model_table_scope, model_table_schedule, model_t
     model_table_factor, model_table_case_, model_table_markup, model_table_clearing, model_table_when,
     model_table_personal, model_table_guardrails, model_table_largest_step, model_table_dead_band,
     model_table_largest_rise, model_table_rounding, model_table_age_limits, model_table_attribute, model_table_offer,
-    model_table_trigger, model_table_discount, model_table_per_customer, model_table_budget;
+    model_table_trigger, model_table_discount, model_table_per_customer, model_table_budget, model_table_affinity,
+    model_table_affinity_weights;
 
 /* ---- values ----------------------------------------------------------------------------------------------- */
 
@@ -81,12 +83,13 @@ enum rialto_status read_weekdays(struct reader *reader, const cJSON *value, void
 /* minutes_of - "17:30" as minutes; "24:00" is the end of the day. -1 if it is no time of day. */
 int minutes_of(const char *text);
 
-/* ---- keys of the file: into struct model, but demand into its settings and guardrails into theirs -------------------- */
+/* ---- keys of the file: into struct model, but demand, affinity and guardrails into their own settings -------------------- */
 
 enum rialto_status read_scope(struct reader *reader, const cJSON *value, void *target);
 enum rialto_status read_origin(struct reader *reader, const cJSON *value, void *target);
 enum rialto_status read_schedule(struct reader *reader, const cJSON *value, void *target);
 enum rialto_status read_demand(struct reader *reader, const cJSON *value, void *target);
+enum rialto_status read_affinity_section(struct reader *reader, const cJSON *value, void *target);
 enum rialto_status read_attributes(struct reader *reader, const cJSON *value, void *target);
 enum rialto_status read_factors(struct reader *reader, const cJSON *value, void *target);
 enum rialto_status read_personals(struct reader *reader, const cJSON *value, void *target);

@@ -208,6 +208,13 @@ static const struct field age_limits_fields[] = {
       .low = SECOND,
       .high = 365 * DAY,
       .offset = offsetof(struct model, supply_age_s) },
+    { .key = "affinity",
+      .text = "How long ago the newest event may be.",
+      .preset = "\"180d\"",
+      .kind = FIELD_SPAN,
+      .low = SECOND,
+      .high = 365 * DAY,
+      .offset = offsetof(struct model, affinity_age_s) },
 };
 TABLE(age_limits, "age_limits");
 

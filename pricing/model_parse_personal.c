@@ -78,6 +78,32 @@ static enum rialto_status read_month_spend_steps(struct reader *reader, const cJ
     return read_spend_points(reader, value, target, PERSONAL_MONTH, CURVE_STEPS);
 }
 
+static enum rialto_status read_affinity_points(struct reader *reader, const cJSON *value,
+                                               struct model_personal *personal, enum curve_kind kind)
+{
+    enum rialto_status status =
+        claim_kind(reader, personal, PERSONAL_AFFINITY, RIALTO_KIND_BEHAVIOUR | RIALTO_KIND_PURCHASES);
+    struct curve_target target = { .kind = &personal->curve,
+                                   .count = &personal->point_count,
+                                   .point = personal->point };
+    if (status == RIALTO_OK)
+        status = read_points(reader, value, kind, target);
+    for (uint32_t i = 0; status == RIALTO_OK && i < personal->point_count; i++)
+        if (personal->point[i].x_micro < 0 || personal->point[i].x_micro > MICRO)
+            status = reader_refuse(reader, "affinity lies between 0 and 1: so must every x");
+    return status;
+}
+
+static enum rialto_status read_affinity(struct reader *reader, const cJSON *value, void *target)
+{
+    return read_affinity_points(reader, value, target, CURVE_LINEAR);
+}
+
+static enum rialto_status read_affinity_steps(struct reader *reader, const cJSON *value, void *target)
+{
+    return read_affinity_points(reader, value, target, CURVE_STEPS);
+}
+
 static const struct field personal_fields[] = {
     { .key = "name",
       .text = "Appears in explanations.",
@@ -121,11 +147,22 @@ static const struct field personal_fields[] = {
       .shape = "\"$ref\":\"#/$defs/points\"",
       .kind = FIELD_PART,
       .part = read_month_spend_steps },
+    { .key = "affinity",
+      .text = "Multiplier by the share of this price group in what the customer did lately, straight between points. "
+              "Consent: behaviour, purchases, each for its part.",
+      .shape = "\"$ref\":\"#/$defs/shares\"",
+      .kind = FIELD_PART,
+      .part = read_affinity },
+    { .key = "affinity_steps",
+      .text = "The same in steps.",
+      .shape = "\"$ref\":\"#/$defs/shares\"",
+      .kind = FIELD_PART,
+      .part = read_affinity_steps },
 };
 TABLE_WITH(personal, "personal",
            "\"oneOf\":[{\"required\":[\"tier\"]},{\"required\":[\"segment\"]},{\"required\":[\"zone\"]},{\"required\":["
            "\"spend\"]},{\"required\":[\"spend_steps\"]},{\"required\":[\"month_spend\"]},{\"required\":[\"month_spend_"
-           "steps\"]}]");
+           "steps\"]},{\"required\":[\"affinity\"]},{\"required\":[\"affinity_steps\"]}]");
 
 static enum rialto_status read_personal(struct reader *reader, const cJSON *value, void *target)
 {
@@ -134,7 +171,8 @@ static enum rialto_status read_personal(struct reader *reader, const cJSON *valu
     enum rialto_status status = fields_read(reader, &model_table_personal, value, row);
     if (status == RIALTO_OK && row->consent == 0)
         status = reader_refuse(reader, "a personal row needs \"tier\", \"segment\", \"zone\", \"spend\", "
-                                       "\"spend_steps\", \"month_spend\" or \"month_spend_steps\"");
+                                       "\"spend_steps\", \"month_spend\", \"month_spend_steps\", \"affinity\" or "
+                                       "\"affinity_steps\"");
     for (uint32_t i = 0; i < model->personal_count; i++)
         if (row->name[0] != '\0' && strcmp(model->personal[i].name, row->name) == 0)
             status = reader_refuse(reader, "another personal row has the name \"%s\" already", row->name);

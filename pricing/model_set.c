@@ -87,6 +87,14 @@ static enum rialto_status files_of(const char *folder, struct file_list *files, 
 
 /* ---- what models must agree about ------------------------------------------------------------------------ */
 
+/* A customer's events are counted once, whichever models look at them. */
+static bool measure_alike(const struct model *a, const struct model *b)
+{
+    return !model_reads_affinity(a) || !model_reads_affinity(b) ||
+           (a->affinity.half_life_s == b->affinity.half_life_s &&
+            memcmp(a->affinity.weight_micro, b->affinity.weight_micro, sizeof a->affinity.weight_micro) == 0);
+}
+
 static enum rialto_status check_pair(const struct model *a, const struct model *b, struct fault *fault)
 {
     char claim[160];
@@ -100,6 +108,9 @@ static enum rialto_status check_pair(const struct model *a, const struct model *
         pointer = "/personal";
         (void)snprintf(reason, sizeof reason, "model %s gives personal terms to the group \"%s\" already", a->name,
                        a->group_name);
+    } else if (!measure_alike(a, b)) {
+        pointer = "/affinity";
+        (void)snprintf(reason, sizeof reason, "model %s measures affinity by another half_life or other weights", a->name);
     } else if (scope_conflict(a, b, sizeof claim, claim)) {
         pointer = "/scope";
         (void)snprintf(reason, sizeof reason, "model %s claims %s just as precisely", a->name, claim);
@@ -205,6 +216,7 @@ static enum rialto_status load_one(const char *folder, const char *name, struct 
     if (status == RIALTO_OK) {
         set->zoned = set->zoned || model->zone_count > 0;
         set->offer_count += model->offer_count;
+        set->affinity = set->affinity || model_reads_affinity(model);
         set->count++;
     }
     free(text);
@@ -328,6 +340,50 @@ int model_for_cell(const struct model_set *set, const struct model_claim *claim)
         best = (int)i;
     }
     return best;
+}
+
+bool model_reads_affinity(const struct model *model)
+{
+    for (uint32_t i = 0; i < model->personal_count; i++)
+        if (model->personal[i].kind == PERSONAL_AFFINITY)
+            return true;
+    return false;
+}
+
+static bool is_in_effect(const struct model *model, int64_t now_ms)
+{
+    return now_ms >= model->from_ms && now_ms < model->until_ms;
+}
+
+const struct affinity_settings *model_set_affinity(const struct model_set *set, int64_t now_ms, uint32_t *ret_groups)
+{
+    const struct affinity_settings *settings = NULL;
+    *ret_groups = 0;
+    for (uint32_t i = 0; i < set->count && set->affinity; i++) {
+        const struct model *model = &set->model[i];
+        if (!is_in_effect(model, now_ms) || !model_reads_affinity(model) || model->group >= RIALTO_GROUPS_MAX)
+            continue;
+        settings = &model->affinity;
+        *ret_groups |= 1u << model->group;
+    }
+    return settings;
+}
+
+int model_group_of(const struct model_set *set, const struct model_claim *claim)
+{
+    int best_rank = -1, group = -1;
+    for (uint32_t i = 0; i < set->count; i++) {
+        const struct model *model = &set->model[i];
+        if (!is_in_effect(model, claim->now_ms) ||
+            (claim->currency[0] != '\0' && !scope_has_currency(model, claim->currency)))
+            continue;
+        int rank = scope_rank(model, claim->category, claim->sku);
+        if (rank <= best_rank)
+            continue;
+        best_rank = rank;
+        group = model->group < RIALTO_GROUPS_MAX ? model->group : -1;
+    }
+    return group;
 }
 
 /* Tiers and segments are a customer's profile; nothing else is named by words that people choose. */

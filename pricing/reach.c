@@ -28,12 +28,12 @@ static struct reach terms_reach(const struct model *terms, uint8_t kinds)
     int64_t low = MICRO, high = MICRO;
     for (uint32_t i = 0; i < terms->personal_count; i++) {
         int64_t least, most;
-        if ((terms->personal[i].consent & kinds) != terms->personal[i].consent)
+        if (!personal_permitted(&terms->personal[i], kinds))
             continue;
         factor_reach(&terms->personal[i], &least, &most);
         low = times(low, least);
         high = times(high, most);
-        reach.kinds = (uint8_t)(reach.kinds | terms->personal[i].consent);
+        reach.kinds = (uint8_t)(reach.kinds | (terms->personal[i].consent & kinds));
     }
     low = clamp_i64(low, terms->guard.personal_low_micro, terms->guard.personal_high_micro);
     high = clamp_i64(high, terms->guard.personal_low_micro, terms->guard.personal_high_micro);

@@ -9,7 +9,7 @@
 
 static bool permitted(const struct model_personal *personal, const struct terms_inputs *in)
 {
-    return (in->consent & personal->consent) == personal->consent;
+    return personal_permitted(personal, in->consent);
 }
 
 static const struct model_point *row_of(const struct model_personal *personal, const char *word)
@@ -79,6 +79,28 @@ static uint8_t read_month(const struct model *model, const struct model_personal
     return personal->consent;
 }
 
+/* Of each part that is permitted, there, and not too old. */
+static uint8_t read_affinity(const struct model *model, const struct model_personal *personal,
+                             const struct terms_inputs *in, int64_t *ret)
+{
+    static const uint8_t KIND[AFFINITY_PARTS] = { [AFFINITY_BEHAVIOUR] = RIALTO_KIND_BEHAVIOUR,
+                                                  [AFFINITY_PURCHASES] = RIALTO_KIND_PURCHASES };
+    const int64_t prior_micro = model->affinity.prior_micro, age_ms = (int64_t)model->affinity_age_s * 1000;
+    unsigned parts = 0;
+    uint8_t kinds = 0;
+    for (unsigned part = 0; part < AFFINITY_PARTS; part++) {
+        if ((in->consent & KIND[part]) == 0 || in->affinity.age_ms[part] >= age_ms ||
+            affinity_share(&in->affinity, 1u << part, model->group, prior_micro) < 0)
+            continue;
+        parts |= 1u << part;
+        kinds |= KIND[part];
+    }
+    if (parts != 0)
+        *ret = model_curve(personal->curve, personal->point_count, personal->point,
+                           affinity_share(&in->affinity, parts, model->group, prior_micro));
+    return kinds;
+}
+
 /* The nearest zone around the customer that the table names. */
 static uint8_t read_zone(const struct model_personal *personal, const struct terms_inputs *in, int64_t *ret)
 {
@@ -99,13 +121,14 @@ static uint8_t read_personal(const struct model *model, const struct model_perso
     case PERSONAL_SPEND: return read_spend(model, personal, in, ret);
     case PERSONAL_ZONE: return read_zone(personal, in, ret);
     case PERSONAL_MONTH: return read_month(model, personal, in, ret);
+    case PERSONAL_AFFINITY: return read_affinity(model, personal, in, ret);
     }
     return 0;
 }
 
 const char *personal_kind_name(enum personal_kind kind)
 {
-    static const char *const NAME[] = { "tier", "segment", "spend", "zone", "month_spend" };
+    static const char *const NAME[] = { "tier", "segment", "spend", "zone", "month_spend", "affinity" };
     return NAME[kind];
 }
 

@@ -57,6 +57,7 @@ static int64_t attributes_end_ms(const struct customer_record *record)
 int64_t customer_due_ms(const struct worker *worker, const struct customer_record *record)
 {
     int64_t due_ms = earlier_ms(record->zone_until_ms, attributes_end_ms(record));
+    due_ms = earlier_ms(due_ms, affinity_due_ms(worker, record));
     if (due_ms == 0 && record->consent == 0 && record->offer_count == 0)
         return customer_refusal_ends_ms(worker, record);
     return due_ms;
@@ -159,6 +160,7 @@ static void revoke(struct worker *worker, struct customer_record *record, unsign
         purchases_forget(record);
     if (kinds & RIALTO_KIND_PROFILE)
         profile_forget(record);
+    affinity_revoke(record, kinds);
     if (kinds & RIALTO_KIND_PARTNER)
         others_forget(record);
     if (kinds & (RIALTO_KIND_BEHAVIOUR | RIALTO_KIND_PURCHASES))
@@ -345,6 +347,7 @@ static void erasure_fill(const struct partition *partition, uint32_t customer, s
     note->spend = record->spend_currency != 0 || record->month_currency != 0;
     note->zone = record->zone_until_ms != 0;
     note->segments = record->segment_count;
+    note->affinity = !affinity_is_none(&record->affinity);
     for (unsigned kind = 0; kind < CONSENT_KINDS; kind++)
         note->consents += record->note[kind].time_s != 0;
     for (uint32_t i = state_first(partition->state, POOL_OFFERS, customer); i != STATE_NONE;
@@ -419,6 +422,8 @@ void apply_customer_timer(struct worker *worker, struct partition *partition, ui
     int64_t end_ms = attributes_end_ms(record);
     if (end_ms != 0 && end_ms <= worker->tick_ms)
         attributes_end(worker, customer_touch(partition, index));
+    if (!affinity_is_none(&record->affinity)) /* touched, so that terms are made anew */
+        affinity_tick(worker, customer_touch(partition, index));
     customer_drop_if_empty(worker, partition, index);
     if (!key_is_none(record->head.key))
         due_at_latest(partition, POOL_CUSTOMERS, index, customer_due_ms(worker, record));
@@ -473,6 +478,8 @@ static enum signal_reason apply_customer_demand(struct worker *worker, struct pa
         spend_add(worker, partition, customer, signal, signal->event == DEMAND_ORDER ? 1 : -1);
     if (signal->priced != NULL)
         offers_heed(worker, partition, customer, signal);
+    if (worker->models->affinity)
+        affinity_learn(worker, partition, customer, signal);
     publisher_watch(worker->publisher, signal->customer, signal->sku, worker->config->watch_ttl_s);
     return REASON_none;
 }

@@ -22,6 +22,14 @@ bool customer_permits(const struct partition *partition, uint32_t customer, unsi
 uint32_t customer_insert(struct worker *worker, struct partition *partition, const char *id); /* STATE_NONE: full */
 void customer_drop_if_empty(struct worker *worker, struct partition *partition, uint32_t customer);
 
+/* apply_affinity.c: affinity_learn - what a permitted event of the customer tells, if a model asks for it. affinity_revoke - takes away
+ * what rested on any of `kinds`. affinity_due_ms - when affinity changes next, by time alone; 0 = there is none. affinity_tick -
+ * takes away what has ended; true: there is some, and terms that rest on it are to be made anew. */
+void affinity_learn(struct worker *worker, struct partition *partition, uint32_t customer, const struct signal *signal);
+void affinity_revoke(struct customer_record *record, unsigned kinds);
+int64_t affinity_due_ms(const struct worker *worker, const struct customer_record *record);
+void affinity_tick(const struct worker *worker, struct customer_record *record);
+
 /* offers_prune - takes away a customer's offers that are over or rest on any of `kinds`; locks are owed and stay. offers_delete - all,
  * locks too; the customer's record is the caller's to delete. */
 void offers_prune(struct worker *worker, struct partition *partition, uint32_t customer, unsigned kinds);

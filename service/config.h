@@ -38,7 +38,7 @@
                                            "the instance rialto, else none")                                        \
     X(http_tokens_file,"",       "file",   "who may do over HTTP what not everybody may: lines of role (admin, shop, producer), name and SHA-256 of a token; empty: nobody") \
     X(sensitive_categories, "adult,health,medicine,pharmacy,politics,religion,union", "words", "a receipt whose category path has one of these steps " \
-                                           "is dropped at the door; words separated by commas, at most 32, in any case; empty: none is") \
+                                           "is dropped at the door, and demand that says one teaches nothing about its customer; words separated by commas, at most 32, in any case; empty: none is") \
     X(month_zone,      "UTC",    "zone",   "IANA time zone whose calendar months customers' purchases of a month go by (month_spend)") \
     X(http_certificate_file,"",   "file",   "certificate chain of the HTTP door, PEM, its own first: it then speaks TLS 1.2 and 1.3 alone; empty: it speaks plain HTTP") \
     X(http_key_file,   "",       "file",   "key of that certificate, PEM, which nobody else may read; both files are read again when they change") \

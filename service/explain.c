@@ -208,8 +208,31 @@ static void add_money(cJSON *item, int64_t micro, const char *currency)
     cJSON_AddStringToObject(item, "data", text);
 }
 
+/* The sum as it can be done by hand: events in the group, in all, and the prior. Of the parts that were read. */
+static void add_affinity(cJSON *item, const struct model *model, const struct terms_inputs *in, uint8_t kinds)
+{
+    const unsigned parts = (kinds & RIALTO_KIND_BEHAVIOUR ? 1u << AFFINITY_BEHAVIOUR : 0) |
+                           (kinds & RIALTO_KIND_PURCHASES ? 1u << AFFINITY_PURCHASES : 0);
+    const int64_t prior = model->affinity.prior_micro, share = affinity_share(&in->affinity, parts, model->group, prior);
+    int64_t here = 0, all = 0, age_ms = INT64_MAX;
+    char text[128];
+    for (unsigned part = 0; part < AFFINITY_PARTS; part++) {
+        if ((parts >> part & 1u) == 0)
+            continue;
+        here += in->affinity.micro[part][model->group];
+        for (unsigned slot = 0; slot < AFFINITY_SLOTS; slot++)
+            all += in->affinity.micro[part][slot];
+        age_ms = in->affinity.age_ms[part] < age_ms ? in->affinity.age_ms[part] : age_ms;
+    }
+    (void)snprintf(text, sizeof text, "%.6f = %.6f / (%.6f + %.6f), newest %.1f h ago", (double)share / (double)MICRO,
+                   (double)here / (double)MICRO, (double)all / (double)MICRO, (double)prior / (double)MICRO, (double)age_ms / 3.6e6);
+    cJSON_AddStringToObject(item, "data", text);
+    add_number(item, "age_ms", age_ms);
+}
+
 /* What the row read, in words. Only of data that are permitted. */
-static void add_data(cJSON *item, const struct model_personal *personal, const struct terms_inputs *in)
+static void add_data(cJSON *item, const struct model *model, const struct model_personal *personal, const struct terms_inputs *in,
+                     uint8_t kinds)
 {
     switch (personal->kind) {
     case PERSONAL_TIER: cJSON_AddStringToObject(item, "data", in->tier); break;
@@ -222,6 +245,7 @@ static void add_data(cJSON *item, const struct model_personal *personal, const s
     case PERSONAL_SPEND: add_money(item, in->spend_micro, in->spend_currency); break;
     case PERSONAL_MONTH: add_money(item, in->month_micro, in->month_currency); break;
     case PERSONAL_ZONE: cJSON_AddStringToObject(item, "data", in->zone[0]); break;
+    case PERSONAL_AFFINITY: add_affinity(item, model, in, kinds); break;
     }
 }
 
@@ -236,10 +260,10 @@ static void add_rows(cJSON *answer, const struct model *model, const struct term
         cJSON *item = cJSON_CreateObject();
         cJSON_AddStringToObject(item, "name", personal->name);
         cJSON_AddStringToObject(item, "kind", personal_kind_name(personal->kind));
-        cJSON_AddItemToObject(item, "rests_on", ask_kinds(personal->consent | row[i].kinds));
+        cJSON_AddItemToObject(item, "rests_on", ask_kinds(row[i].read ? row[i].kinds : personal->consent));
         cJSON_AddBoolToObject(item, "permitted", row[i].permitted);
         if (row[i].read)
-            add_data(item, personal, in);
+            add_data(item, model, personal, in, row[i].kinds);
         add_micro(item, "times", row[i].value_micro);
         add_micro(item, "product", row[i].product_micro);
         cJSON_AddItemToArray(rows, item);

@@ -4,6 +4,7 @@
  *   {"ask":"export","customer":"C1"}             the owner of the customer, for who may see personal data
  *   {"ask":"erased","customer":"C1","id":"..."}  what the forget signal of that id removed, and whether anything is held now */
 #include "cache/keys.h"
+#include "pricing/fixed.h"
 #include "pricing/money.h"
 #include "service/ask.h"
 #include "service/signal_rows.h"
@@ -107,7 +108,36 @@ static void add_month(cJSON *data, int32_t month, int64_t spend, const struct cu
     add_end(item, record->spend_until_s);
 }
 
-static void add_record(cJSON *data, const struct customer_record *record)
+/* How much of what was done lately was in which price group, as of now. */
+static void add_affinity(cJSON *data, const struct worker *worker, const struct customer_record *record, enum affinity_part part)
+{
+    static const char *const NAME[AFFINITY_PARTS] = { "affinity_behaviour", "affinity_purchases" };
+    static const char *const MEANING[AFFINITY_PARTS] = {
+        "how much you looked at and put into your cart lately, by price group: counts that halve with each half-life, not what, and not when; may move prices",
+        "how much you ordered lately, by price group: counts that halve with each half-life, not what, and not when; may move prices" };
+    static const char *const SOURCE[AFFINITY_PARTS] = { "your views and carts", "your orders" };
+    static const char *const KEPT[AFFINITY_PARTS] = {
+        "it fades; until attribute_age_max_s after the newest, or until consent to behaviour is revoked",
+        "it fades; until attribute_age_max_s after the newest, or until consent to purchases is revoked" };
+    struct affinity_counts counts;
+    if (!affinity_has(&record->affinity, part))
+        return;
+    affinity_read(&record->affinity, affinity_phase(record->id), worker->tick_ms, &counts);
+    cJSON *item = datum(data, NAME[part], MEANING[part], SOURCE[part], KEPT[part]);
+    cJSON *value = cJSON_AddObjectToObject(item, "value");
+    for (uint32_t slot = 0; slot < AFFINITY_SLOTS; slot++) {
+        char group[RIALTO_NAME_MAX] = "elsewhere";
+        if (counts.micro[part][slot] == 0)
+            continue;
+        if (slot < RIALTO_GROUPS_MAX)
+            (void)snprintf(group, sizeof group, "%.*s", (int)RIALTO_NAME_MAX - 1, worker->control->groups[slot]);
+        cJSON_AddNumberToObject(value, group, (double)counts.micro[part][slot] / (double)MICRO);
+    }
+    add_number(item, "half_life_s", record->affinity.part[part].half_life_s);
+    add_number(item, "age_ms", counts.age_ms[part]);
+}
+
+static void add_record(cJSON *data, const struct worker *worker, const struct customer_record *record)
 {
     cJSON *item =
         datum(data, "consent",
@@ -145,6 +175,8 @@ static void add_record(cJSON *data, const struct customer_record *record)
     for (int back = 0; back < 2 && record->month_currency != 0; back++)
         if (record->month_spend[back] != 0)
             add_month(data, record->month - back, record->month_spend[back], record);
+    add_affinity(data, worker, record, AFFINITY_BEHAVIOUR);
+    add_affinity(data, worker, record, AFFINITY_PURCHASES);
     if (record->zone_until_ms != 0) {
         item = datum(data, "zone", "the zone you are in; no position is kept; may move prices", "location signals",
                      "until it ends, you leave, or consent to location is revoked");
@@ -241,7 +273,7 @@ cJSON *ask_export(struct worker *worker, const cJSON *question)
     cJSON_AddStringToObject(answer, "customer", ask_text(question, "customer"));
     add_number(answer, "at_ms", worker->tick_ms);
     cJSON *data = cJSON_AddArrayToObject(answer, "data");
-    add_record(data, state_at(partition->state, POOL_CUSTOMERS, customer));
+    add_record(data, worker, state_at(partition->state, POOL_CUSTOMERS, customer));
     add_offers(data, partition, customer);
     return answer;
 }
@@ -265,6 +297,7 @@ static void add_removed(cJSON *answer, const struct erasure *note)
     add_number(state, "tiers", note->tier);
     add_number(state, "segments", note->segments);
     add_number(state, "spends", note->spend);
+    add_number(state, "affinities", note->affinity);
     add_number(state, "zones", note->zone);
     add_number(state, "offers", note->offers);
     add_number(state, "locks", note->locks);

@@ -401,6 +401,8 @@ void terms_inputs_fill(struct worker *worker, const struct customer_record *reco
         in->spend_micro = major_micro(currency, record->spend);
     }
     month_fill(worker, record, in);
+    if (!affinity_is_none(&record->affinity))
+        affinity_read(&record->affinity, affinity_phase(record->id), in->now_ms, &in->affinity);
     uint32_t at = record->zone[0] == '\0' ? STATE_NONE : place_of(worker, record->zone);
     if (at == STATE_NONE)
         return;

@@ -136,7 +136,9 @@
     X(offer_events_dropped_total,   COUNTER, "events", "customers' views, carts and orders that no model's offer counts, or counts no more: no room (of a customer 16 products, of offers_max half)") \
     X(redis_keys_odd_total,        COUNTER, "keys",   "keys of ours in Redis that held something of another type: it was put aside as KEY:odd, and the partition sent again") \
     X(restore_orphans_total,       COUNTER, "records","prices and offers in Redis that a start let go, because the product or the customer they belong to did not come back") \
-    X(restore_refused,             GAUGE,   "records","records in Redis that this process's start did not believe: until it starts again")
+    X(restore_refused,             GAUGE,   "records","records in Redis that this process's start did not believe: until it starts again") \
+    X(affinity_events_total,       COUNTER, "events", "permitted events of customers that were counted for their affinity to a price group") \
+    X(affinity_unplaced_total,     COUNTER, "events", "permitted events that were not, because they named no category, or one that no model prices")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

@@ -337,6 +337,7 @@ static void end_texts(enum state_pool pool, union any_record *record)
             END(record->customer.note[i].source), END(record->customer.note[i].text);
         if (record->customer.segment_count > TERMS_SEGMENTS_MAX)
             record->customer.segment_count = TERMS_SEGMENTS_MAX;
+        affinity_heal(&record->customer.affinity);
         break;
     case POOL_OFFERS:
         END(record->offer.sku), END(record->offer.issued_model), END(record->offer.issued_version), END(record->offer.issued_name);

@@ -119,20 +119,36 @@ static bool has_step(const char *path, const char *word, size_t bytes)
     }
 }
 
-/* The category has done its work here: it is handed on to nobody, and no message repeats it. */
-static enum signal_reason check_receipt(const struct signal_rules *rules, struct signal *signal, struct fault *fault)
+static bool is_sensitive(const struct signal_rules *rules, const struct signal *signal)
 {
     const char *word = HAS(category) && rules->sensitive != NULL ? rules->sensitive : "";
     while (*word != '\0') {
         size_t bytes = strcspn(word, ",");
-        if (has_step(signal->category, word, bytes)) {
-            fault_set(fault, NULL, 0, "/category", "no receipt of this category is taken");
-            return REASON_sensitive;
-        }
+        if (has_step(signal->category, word, bytes))
+            return true;
         word += bytes + (word[bytes] == ',');
+    }
+    return false;
+}
+
+/* The category has done its work here: it is handed on to nobody, and no message repeats it. */
+static enum signal_reason check_receipt(const struct signal_rules *rules, struct signal *signal, struct fault *fault)
+{
+    if (is_sensitive(rules, signal)) {
+        fault_set(fault, NULL, 0, "/category", "no receipt of this category is taken");
+        return REASON_sensitive;
     }
     drop(signal, SIGNAL_FIELD_category);
     return REASON_none;
+}
+
+/* Demand for what is sensitive is demand like any other; of a customer nothing is learned from it: without its category it teaches
+ * nothing. */
+static enum signal_reason check_demand(const struct signal_rules *rules, struct signal *signal, struct fault *fault)
+{
+    if (HAS(category) && (!HAS(customer) || is_sensitive(rules, signal)))
+        drop(signal, SIGNAL_FIELD_category);
+    return check_amount_currency(signal, fault);
 }
 
 enum signal_reason signal_cross_check(const struct signal_rules *rules, struct signal *signal, struct fault *fault)
@@ -155,7 +171,7 @@ enum signal_reason signal_cross_check(const struct signal_rules *rules, struct s
         if (HAS(tier_until_ms) && !HAS(tier))
             return missing(fault, "/tier", "tier_until is the end of a tier");
         return check_amount_currency(signal, fault);
-    case SIGNAL_demand: return check_amount_currency(signal, fault);
+    case SIGNAL_demand: return check_demand(rules, signal, fault);
     case SIGNAL_offer: return check_offer(signal, fault);
     case SIGNAL_receipt: return check_receipt(rules, signal, fault);
     case SIGNAL_supply:

@@ -114,6 +114,7 @@ struct customer_record {
     int64_t  zone_until_ms;
     struct customer_consent note[CONSENT_KINDS]; /* in the order of RIALTO_KIND_* */
     uint32_t reserved;
+    struct affinity affinity;     /* of what was permitted, and only while a model asks for it */
 };
 
 #define OFFER_EVENTS 3u /* kinds of events that models' offers count: view, cart, order */

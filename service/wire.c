@@ -44,12 +44,14 @@ static bool field_allowed(unsigned type, unsigned part, unsigned field)
         return LOCK_FIELDS >> field & 1u;
     if (type == WIRE_TYPE_CHANGE)
         return false;
+    if (type == SIGNAL_demand && field == SIGNAL_FIELD_category) /* a product has its own; a customer's event may say it */
+        return part == PART_CUSTOMER;
     return signal_rows[field].types >> type & 1u && signal_rows[field].parts & part;
 }
 
 static bool flags_valid(const struct wire_record *head)
 {
-    bool demand = head->type == SIGNAL_demand && head->part == PART_PRODUCT;
+    bool demand = head->type == SIGNAL_demand;
     return head->flags == 0 || (demand && head->flags == WIRE_RECORD_REPEATED);
 }
 
@@ -169,6 +171,13 @@ static size_t put_priced(const struct wire_priced *priced, uint8_t *to)
     return FIELD_HEAD_BYTES + length;
 }
 
+/* A visit that is not named may be somebody else's: that is said of the product, and not held against a customer. */
+static bool is_marked(const struct signal *signal, enum signal_part part)
+{
+    bool named = signal_has(signal, SIGNAL_FIELD_session) || (signal_has(signal, SIGNAL_FIELD_again) && signal->again != 0);
+    return signal->type == SIGNAL_demand && signal->repeated && (part == PART_PRODUCT || named);
+}
+
 size_t wire_record_encode(const struct signal *signal, enum signal_part part, uint32_t partition, uint32_t ref,
                           uint64_t id_hash, uint64_t number, uint8_t *ret)
 {
@@ -177,7 +186,7 @@ size_t wire_record_encode(const struct signal *signal, enum signal_part part, ui
     struct wire_record head = { .type = (uint8_t)signal->type,
                                 .part = (uint8_t)part,
                                 .partition = (uint8_t)partition,
-                                .flags = signal->repeated && part == PART_PRODUCT ? WIRE_RECORD_REPEATED : 0,
+                                .flags = is_marked(signal, part) ? WIRE_RECORD_REPEATED : 0,
                                 .ref = ref,
                                 .time_ms = signal->time_ms,
                                 .id_hash = id_hash,

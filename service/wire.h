@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC   UINT32_C(0x52494C57)
-#define WIRE_VERSION 7u
+#define WIRE_VERSION 8u
 #define WIRE_SEQ_STRIDE UINT64_C(32768) /* more than there are signals in a batch */
 
 enum wire_kind { WIRE_BATCH = 1, WIRE_HELLO = 2, WIRE_ACK = 3, WIRE_ASK = 4, WIRE_REPLY = 5 };
@@ -96,7 +96,7 @@ struct wire_record {         /* offset; a part of one signal */
 };
 _Static_assert(sizeof(struct wire_record) == 40, "wire format");
 
-#define WIRE_RECORD_REPEATED 1u /* of demand, PART_PRODUCT: this visit did the same before */
+#define WIRE_RECORD_REPEATED 1u /* of demand: this visit did the same before */
 
 struct wire_finding {        /* a worker's reason about one part */
     uint64_t seq;            /*  0 */

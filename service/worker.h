@@ -160,7 +160,7 @@ struct worker {
         uint64_t id_hash;          /* of the forget signal */
         uint64_t forgets;          /* publisher_forgets_ordered() with it */
         uint8_t  consent;          /* RIALTO_KIND_* that were permitted */
-        bool     record, tier, spend, zone;
+        bool     record, tier, spend, zone, affinity;
         uint32_t segments, offers, locks, offer_events, consents; /* offer_events: products of which something was counted for models' offers, or
                                       of which one was made; consents: what was said of a kind: granted or refused */
     } erasure[ERASURES_KEPT];      /* ring */

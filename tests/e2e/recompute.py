@@ -229,7 +229,12 @@ class Model:
         self.stale_limit_ms = 1000 * span_s(m.get("stale_limit", "1h"))
         ages = m.get("age_limits", {})
         self.age_ms = {what: 1000 * span_s(ages.get(what, usual)) for what, usual in
-                       (("weather", "3h"), ("competitor", "1d"), ("supply", "7d"))}
+                       (("weather", "3h"), ("competitor", "1d"), ("supply", "7d"), ("affinity", "180d"))}
+        affinity = m.get("affinity", {})
+        self.affinity_half_life = span_s(affinity.get("half_life", "30d"))
+        self.affinity_prior = micro(affinity.get("prior_events", 3))
+        self.affinity_weights = {"view": Decimal("0.1"), "cart": Decimal("0.5"), "order": 1, **affinity.get("weights", {})}
+        self.reads_affinity = any("affinity" in row or "affinity_steps" in row for row in self.personal)
 
     def claim(self, category, sku, zones):
         """How precisely this model claims a product in a zone (own first, the world not listed), to be compared; None if it does not."""
@@ -289,6 +294,9 @@ class Model:
             return curve_at("month_spend_steps" in row, points(row.get("month_spend_steps") or row["month_spend"]), bought)
         if ("spend" in row or "spend_steps" in row) and "purchases" in customer.consent and customer.spend_in(self.currencies):
             return curve_at("spend_steps" in row, points(row.get("spend_steps") or row["spend"]), customer.spend_micro())
+        if "affinity" in row or "affinity_steps" in row:
+            share = customer.affinity.share(self.group, customer.consent, self.affinity_prior, self.age_ms["affinity"], now)
+            return MICRO if share is None else curve_at("affinity_steps" in row, points(row.get("affinity_steps") or row["affinity"]), share)
         if "zone" in row and "location" in customer.consent:
             return next((micro(row["zone"][z]) for z in customer.zones if z in row["zone"]), MICRO)
         return MICRO
@@ -388,9 +396,68 @@ class Product:
 OTHERS = ("second", "third")
 
 
+class Affinity:
+    """Section 5, affinity: of each part (kind of data) its half-life, landmark, newest eighth, and sums in 2^-16 by group."""
+
+    # 2^(j / 8) x 2^30, rounded down
+    POWERS = [int(Decimal(2) ** (Decimal(j) / 8) * 2 ** 30) for j in range(8)]
+
+    def __init__(self, customer):
+        fnv = 0xCBF29CE484222325
+        for byte in customer.encode():
+            fnv = (fnv ^ byte) * 0x100000001B3 % 2 ** 64
+        self.phase = (fnv ^ fnv >> 16 ^ fnv >> 32 ^ fnv >> 48) & 0xFFFF
+        self.parts = {}
+
+    def begin(self, half_life, eighth):
+        return max(eighth * half_life * 125 - half_life * 125 * self.phase // 65536, 0)
+
+    def eighth(self, half_life, time):
+        return (time + half_life * 125 * self.phase // 65536) // (half_life * 125)
+
+    def power(self, value, eighths, shift=0):
+        q, j = divmod(eighths, 8)
+        return value * self.POWERS[j] >> 30 + shift - q
+
+    def add(self, kind, group, weight, half_life, time):
+        part = self.parts.get(kind, {"landmark": 0, "newest": 0, "sums": {}})
+        eighth = self.eighth(half_life, time)
+        landmark = max(eighth // 8 * 8, part["landmark"])
+        addend = self.power(int(weight * 65536), eighth - landmark)
+        if addend == 0:
+            return
+        sums = {g: n >> (landmark - part["landmark"]) // 8 for g, n in part["sums"].items()}
+        sums[group] = min(sums.get(group, 0) + addend, 2 ** 32 - 1)
+        self.parts[kind] = {"half_life": half_life, "landmark": landmark, "newest": max(eighth, part["newest"]), "sums": sums}
+
+    def counts(self, kind, now):
+        part = self.parts.get(kind)
+        if part is None:
+            return {}, 0
+        eighth = self.eighth(part["half_life"], now)
+        counts = {g: self.power(n * MICRO, -max(eighth - part["landmark"], 0), 16) for g, n in part["sums"].items()}
+        return counts, max(eighth - part["newest"], 0) * part["half_life"] * 125
+
+    def share(self, group, consent, prior, age_ms, now):
+        here = total = 0
+        for kind in ("behaviour", "purchases"):
+            counts, age = self.counts(kind, now)
+            if kind in consent and age < age_ms:
+                here += counts.get(group, 0)
+                total += sum(counts.values())
+        return half_even(here * MICRO, total + prior) if total > 0 else None
+
+    def end(self, now, attribute_ms):
+        for kind, part in list(self.parts.items()):
+            if self.begin(part["half_life"], part["newest"] + 1) + attribute_ms <= now or not sum(self.counts(kind, now)[0].values()):
+                del self.parts[kind]
+
+
 class Customer:
-    def __init__(self, month_zone="UTC"):
+    def __init__(self, month_zone="UTC", name=""):
         self.consent = set()
+        self.consent_s = {}     # kind -> when it was given or refused last
+        self.affinity = Affinity(name)
         self.tier, self.tier_until, self.tier_party = "", None, "first"
         self.segments = []      # name, until, party
         self.spend, self.spend_party = None, "first"  # minor units, currency
@@ -500,6 +567,7 @@ class World:
         self.end_offers()
         for customer in self.customers.values():
             customer.end(self.now)
+            customer.affinity.end(self.now, self.attribute_ms)
         self.heard.update(self.products)
         self.close_batch()
 
@@ -648,20 +716,40 @@ class World:
             cell.demand.add(row["event"], micro(row.get("quantity", 1)), time)
             cell.rates.add(row["event"], micro(row.get("quantity", 1)), time)
             cell.event_count += 1
-        remarks = ["no_consent"] if "customer" in row and not self.customer_demand(row, time) else []
+        remarks = ["no_consent"] if "customer" in row and not self.customer_demand(row, time, repeated and "session" in row) else []
         remarks += ["repeated"] if repeated and model.min_events > 0 else []
         return "+".join(remarks) or None
 
-    def customer_demand(self, row, time):
+    def customer_demand(self, row, time, repeated):
         """The customer's part of demand; False: it is not permitted."""
         customer = self.customers.get(row["customer"], Customer())
-        if row["event"] not in ("order", "return"):
-            return "behaviour" in customer.consent
-        if "purchases" not in customer.consent:
+        kind = "purchases" if row["event"] in ("order", "return") else "behaviour"
+        if kind not in customer.consent:
             return False
-        if "amount" in row:
+        if not repeated:
+            self.learn(customer, kind, row, min(time, self.now))
+        if kind == "purchases" and "amount" in row:
             self.purchase(customer, -row["amount"] if row["event"] == "return" else row["amount"], row["currency"], time)
         return True
+
+    def learn(self, customer, kind, row, time):
+        """What an event tells of the customer's affinity to a price group."""
+        reading = [m for m in self.models if m.reads_affinity and m.schedule.holds(self.now)]
+        group = self.group_of(row) if "category" in row else None
+        if not reading or row["event"] not in ("view", "cart", "order") or time // 1000 < customer.consent_s[kind] or group is None:
+            return
+        apart = {m.group for m in reading}
+        for part in customer.affinity.parts.values():
+            for g in [g for g in part["sums"] if g not in apart | {None}]:
+                part["sums"][None] = min(part["sums"].get(None, 0) + part["sums"].pop(g), 2 ** 32 - 1)
+        customer.affinity.add(kind, group if group in apart else None, Decimal(str(reading[0].affinity_weights[row["event"]])),
+                              reading[0].affinity_half_life, time)
+
+    def group_of(self, row):
+        """Of the most precise scope by category and sku alone, of equals the first by name."""
+        claims = [(m.claim(row["category"], row["sku"], m.scope_zones), m.group) for m in sorted(self.models, key=lambda m: m.name)
+                  if m.schedule.holds(self.now) and row.get("currency", m.currencies[0]) in m.currencies]
+        return max(((claim[1:3], group) for claim, group in claims if claim), key=lambda c: c[0], default=(None, None))[1]
 
     def attribute_end(self, time, until=None):
         """Whole seconds, as kept."""
@@ -733,10 +821,11 @@ class World:
     # -- signals about customers --
 
     def apply_customer(self, row, time):
-        customer = self.customers.get(row["customer"], Customer(self.month_zone))
+        customer = self.customers.get(row["customer"], Customer(self.month_zone, row["customer"]))
         if self.superseded(customer, "customer", time):
             return "superseded"
         for kind, granted in row.get("consent", {}).items():
+            customer.consent_s[kind] = (time_ms(granted["time"]) if isinstance(granted, dict) and "time" in granted else time) // 1000
             if granted["granted"] if isinstance(granted, dict) else granted:
                 customer.consent.add(kind)
             else:
@@ -784,6 +873,7 @@ class World:
     @staticmethod
     def withdraw(customer, kind):
         """What rests on a kind of data goes with its consent."""
+        customer.affinity.parts.pop(kind, None)
         if kind == "profile":
             customer.tier, customer.tier_until, customer.segments = "", None, []
         elif kind == "purchases":

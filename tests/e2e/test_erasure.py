@@ -43,7 +43,10 @@ def shared_keys(cache, name):
     return keys
 
 
-with Service(models={"shop.json": simple_model()}, erase_rewrite_s=1) as service:
+MODEL = simple_model()
+MODEL["personal"] = [*MODEL["personal"], {"name": "likes", "affinity": [[0, 1], [1, 0.99]]}]
+
+with Service(models={"shop.json": MODEL}, erase_rewrite_s=1) as service:
     redis = service.redis()
     OWN = ("--set", f"data_dir={service.data}")
     redis("CONFIG", "SET", "rdbcompression", "no")  # so that a dump can be searched for bytes
@@ -53,7 +56,7 @@ with Service(models={"shop.json": simple_model()}, erase_rewrite_s=1) as service
                    {"type": "location", "customer": ID, "zone": "de/south", "lease_s": 86400},
                    {"type": "offer", "customer": ID, "sku": "milk", "kind": "percent", "percent": 3},
                    {"type": "offer", "customer": ID, "sku": "tea", "kind": "lock", "amount": 123, "currency": "EUR"},
-                   demand("milk", "view", customer=ID, session="visit-1"))
+                   demand("milk", "view", customer=ID, session="visit-1", category="food/dairy"))
     service.ask([demand("none-such", "view", customer=ID), {"type": "location", "customer": ID}, {"type": "customer", "customer": ID, "tier": 7}])
     lines = (shared_keys(service.cache, "terms.v3") | shared_keys(service.cache, "offers.v3")) - before
     # A keyed hash may stand in memory as its bytes, or in Redis as the digits of its two halves.
@@ -98,7 +101,7 @@ with Service(models={"shop.json": simple_model()}, erase_rewrite_s=1) as service
         status, out, err = service.cli("export", *OWN, ID)
         equal(status, 0, err)
         data = {d["name"]: d for d in json.loads(out)["data"]}
-        equal(sorted(data), ["consent", "lock", "offer", "segments", "spend", "tier", "zone"])
+        equal(sorted(data), ["affinity_behaviour", "consent", "lock", "offer", "segments", "spend", "tier", "zone"])
         require(all(d["meaning"] and d["source"] and d["kept"] for d in data.values()), "something is not explained")
         equal((data["tier"]["value"], data["segments"]["value"], data["spend"]["value"], data["spend"]["currency"], data["zone"]["value"]),
               ("gold", ["family"], 4711, "EUR", "de/south"))
@@ -115,7 +118,7 @@ with Service(models={"shop.json": simple_model()}, erase_rewrite_s=1) as service
         equal(status, 0, err)
         answer = receipts["one"] = json.loads(out)
         receipt = answer["receipt"]
-        equal(receipt["removed"]["state"], {"records": 1, "consent": KINDS, "consent_notes": 5, "tiers": 1, "segments": 1, "spends": 1, "zones": 1, "offers": 1, "locks": 1, "offer_events": 0})
+        equal(receipt["removed"]["state"], {"records": 1, "consent": KINDS, "consent_notes": 5, "tiers": 1, "segments": 1, "spends": 1, "affinities": 1, "zones": 1, "offers": 1, "locks": 1, "offer_events": 0})
         equal((receipt["kind"], receipt["customer"], receipt["held_now"]), ("erasure", ID, False))
         equal((receipt["redis"]["state"], receipt["redis"]["quotes"]), ("deleted", "deleted"))
         equal(receipt["superseded_tables"], "there are none")
@@ -182,7 +185,7 @@ with Service(models={"shop.json": simple_model()}, erase_rewrite_s=1) as service
         rows = [json.loads(line) for line in service.cli("inventory", "--json")[1].split("\n") if line]
         require(all(r["where"] and r["why"] and r["how_long"] for r in rows), "a row says too little")
         text = " ".join(r["data"] for r in rows)
-        for word in ("consent", "tier", "segments", "spend", "zone", "offers", "locks"):
+        for word in ("consent", "tier", "segments", "spend", "affinity", "zone", "offers", "locks"):
             contains(text, word)
 
 finish()

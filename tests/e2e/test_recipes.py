@@ -33,7 +33,7 @@ if sys.argv[1:] == ["--draw"]:
 @check(f"the page has its recipes: {len(models)} models, {len(rows)} prices, {len(pictures)} pictures")
 def _():
     names = [model["model"] for model in models]
-    equal(names, ["kinds", "surge", "umbrellas", "happy-hour", "clearing", "meeting", "loyalty", "heavy", "reminders"])
+    equal(names, ["kinds", "surge", "umbrellas", "happy-hour", "clearing", "meeting", "loyalty", "favourites", "heavy", "reminders"])
     for name in names:
         require(sum(row[0] == name for row in rows) >= 5, f"{name} has hardly a price")
     status, out, err = run(BIN / "rialto", "check", "--factors")

@@ -612,6 +612,7 @@ def made_up_attributes(dice):
 
 def made_up_model(dice, name, currencies, calm, start_ms, **more):
     attributes = made_up_attributes(dice)
+    likes = random.Random(f"{name} {dice.getstate()[1][:2]}")  # dice of their own: prices for everybody are what they were without affinity
     ranges = {**INPUT_RANGES, **{attribute: (row["from"], row["to"]) for attribute, row in attributes.items()}}
     sources = dice.sample(sorted(ranges), dice.randrange(2, 6))
     if "demand_pressure" not in sources:
@@ -661,10 +662,14 @@ def made_up_model(dice, name, currencies, calm, start_ms, **more):
             {"name": "steps", "spend_steps": [[10, 1], [100, 0.955], [500, 0.9]]},
             {"name": "progress", "month_spend_steps": [[0, 1], [200, 0.98], [500, 0.9]]},
             {"name": "month", "month_spend": [[0, 1], [1000, 0.94]]},
-            {"name": "near", "zone": {"de": 0.99, "de/south/s1": 0.93, "gh:u4p": 0.96}}], dice.randrange(1, 5)),
+            {"name": "near", "zone": {"de": 0.99, "de/south/s1": 0.93, "gh:u4p": 0.96}}], dice.randrange(1, 5)) + likes.sample([
+                {"name": "likes", "affinity": [[0, 1], [0.1, 0.99], [0.6, 0.87]]},
+                {"name": "fan", "affinity_steps": [[0, 1], [0.05, 0.97], [0.35, 0.93]]}], likes.randrange(3)),
+        "affinity": {"half_life": AFFINITY_HALF_LIFE, "prior_events": likes.choice((0.5, 1, 3)), "weights": {"view": 0.3, "cart": 1, "order": 2.5}},
         "rounding": {"step": step, "less": dice.randrange(step)},
         # Not multiples of 12 minutes either.
-        "age_limits": {"weather": dice.choice(("31m", "185m")), "competitor": dice.choice(("65m", "25h")), "supply": dice.choice(("125m", "7d"))},
+        "age_limits": {"weather": dice.choice(("31m", "185m")), "competitor": dice.choice(("65m", "25h")), "supply": dice.choice(("125m", "7d")),
+                       "affinity": likes.choice(("3d", "180d"))},
         **more,
     }
 
@@ -673,11 +678,24 @@ ZONES = ["", "de", "de/south", "de/south/s1", "de/south/s2", "de/north", "fr", "
          "gh:u4pruyd", "store-7"]
 
 
+# An eighth of it is a day, which ticks divide.
+AFFINITY_HALF_LIFE = "8d"
+
+
+def quiet(name):
+    """Do this customer's eighths begin two minutes after a tick at the earliest, and not just before the next?"""
+    return 120000 < recompute.Affinity(name).begin(8 * 86400, 10 ** 5) % (12 * MINUTE_MS) < 12 * MINUTE_MS - 1000
+
+
+CUSTOMERS = [name for name in (f"c{i}" for i in range(100)) if quiet(name)][:12]
+
+
 class MadeUp:
     """A stream of signals that hang together just enough to be accepted, mostly."""
 
     def __init__(self, dice, twice, kinds):
         self.dice, self.twice, self.kinds = dice, twice, kinds  # kinds: category -> currencies
+        self.likes = random.Random(str(dice.getstate()[1][:2]))
         self.skus = {f"{kind}-{i}": kind for kind in kinds for i in range(4)}
         self.lists = {sku: dice.choice((99, 100, 1000, 1234, 54321)) for sku in self.skus}
         self.number = 0
@@ -757,6 +775,8 @@ class MadeUp:
             row["quantity"] = dice.choice((1, 2, 12, 0.25, 0.333333, 1000))
         if dice.random() < 0.2:
             row["customer"] = self.customer()
+            if self.likes.random() < 0.8:
+                row["category"] = self.likes.choice([f"{kind}/x" for kind in self.kinds] + [f"{self.skus[row['sku']]}/x"] * 6 + ["none/such"])
             if row.get("zone") is None:  # the amount in the currency of the price there
                 row["amount"], row["currency"] = dice.randrange(20000), self.kinds[self.skus[row["sku"]]][0]
         return row
@@ -784,7 +804,7 @@ class MadeUp:
                 **self.attributes({"size_m2": (0, 6000), "floors": (-3, 5)})}
 
     def customer(self):
-        return f"c{self.dice.randrange(12)}"
+        return CUSTOMERS[self.dice.randrange(12)]
 
     def a_receipt(self):
         return {"customer": self.customer(), "amount": self.dice.randrange(50000), "currency": self.dice.choice(("EUR", "EUR", "JPY"))}

@@ -34,13 +34,14 @@ ELSEWHERE = {  # a line of the block: file, and the words that its check begins 
     'docs/signals.md: {"type":"product","sku":"milk-1l"': ("tests/e2e/test_docs.py", "every signal that the pages show is accepted"),
     'docs/signals.md: {"type":"product","sku":"potatoes-5kg"': ("tests/e2e/test_docs.py", "every signal that the pages show is accepted"),
     'docs/signals.md: {"type":"customer","customer":"C123","consent":{"profile":{': ("tests/e2e/test_docs.py", "every signal that the pages show is accepted"),
+    'docs/signals.md: {"type":"demand","event":"view","sku":"vase","category":"gif': ("tests/e2e/test_docs.py", "every signal that the pages show is accepted"),
     'docs/signals.md: {"type":"customer","customer":"C123","tier":"gold","tier_unt': ("tests/e2e/test_docs.py", "every signal that the pages show is accepted"),
     "docs/your-shop.md: cp -r examples/my-shop": ("tests/e2e/test_import.py", "docs/your-shop.md as printed"),
     "docs/your-shop.md: build/bin/rialto import --dry-run my-shop/products.csv my-shop/stock.csv": ("tests/e2e/test_import.py", "docs/your-shop.md as printed"),
     "docs/your-shop.md: build/bin/rialto check my-shop": ("tests/e2e/test_import.py", "docs/your-shop.md as printed"),
     "docs/your-shop.md: build/bin/rialto quote - tea-mint-100": ("tests/e2e/test_import.py", "docs/your-shop.md as printed"),
     **{f'docs/recipes.md: "model": "{name}",': ("tests/e2e/test_recipes.py", "each model is good, by itself")
-       for name in ("kinds", "surge", "umbrellas", "happy-hour", "clearing", "meeting", "loyalty", "heavy", "reminders")},
+       for name in ("kinds", "surge", "umbrellas", "happy-hour", "clearing", "meeting", "loyalty", "favourites", "heavy", "reminders")},
 }
 
 

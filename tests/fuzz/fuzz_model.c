@@ -52,6 +52,7 @@ static void check_terms(const struct model *model)
                                .spend_micro = 500 * MICRO,
                                .month_currency = "EUR",
                                .month_micro = 50000 * MICRO,
+                               .affinity = { .micro = { { 3 * MICRO }, { MICRO } } },
                                .zone_count = 1,
                                .zone = { "c1/s25" } };
     uint16_t multipliers[RIALTO_GROUPS_MAX], kinds;

@@ -248,6 +248,81 @@ Test(model_set, the_most_precise_claim_prices_the_product)
     model_set_free(set);
 }
 
+/* ---- affinity ------------------------------------------------------------------------------------------------- */
+
+#define LIKES ", \"personal\": [{\"name\": \"p\", \"affinity\": [[0, 1], [0.5, 0.9]]}]"
+
+static struct model_set *numbered(void)
+{
+    static char groups[RIALTO_GROUPS_MAX][RIALTO_NAME_MAX];
+    uint8_t count = 0;
+    struct model_set *set = load();
+    cr_assert_not_null(set, "%s", fault.reason);
+    cr_assert_eq(model_set_number_groups(set, groups, &count, &fault), RIALTO_OK);
+    return set;
+}
+
+Test(model_set, models_that_read_affinity_measure_it_alike)
+{
+    write_model("a.json", "a", "\"categories\": [\"a\"]" EUR, LIKES);
+    write_model("b.json", "b", "\"categories\": [\"b\"]" EUR, LIKES ", \"affinity\": {\"half_life\": \"31d\"}");
+    cr_assert_null(load());
+    cr_assert_str_eq(fault.pointer, "/affinity");
+    cr_assert_str_eq(fault.reason, "model a measures affinity by another half_life or other weights");
+    write_model("b.json", "b", "\"categories\": [\"b\"]" EUR, LIKES ", \"affinity\": {\"weights\": {\"view\": 0.2}}");
+    cr_assert_null(load());
+    write_model("b.json", "b", "\"categories\": [\"b\"]" EUR, LIKES ", \"affinity\": {\"half_life\": \"30d\", \"prior_events\": 7}, \"age_limits\": {\"affinity\": \"2d\"}");
+    struct model_set *set = load();
+    cr_assert_not_null(set, "the prior and the age limit are each one's own: %s", fault.reason);
+    cr_expect_eq(set->model[0].affinity.prior_micro, 3 * MICRO);
+    cr_expect_eq(set->model[1].affinity.prior_micro, 7 * MICRO);
+    cr_expect(set->model[0].affinity_age_s == 180 * 86400 && set->model[1].affinity_age_s == 2 * 86400);
+    model_set_free(set);
+    write_model("b.json", "b", "\"categories\": [\"b\"]" EUR, ", \"affinity\": {\"half_life\": \"31d\"}");
+    set = load();
+    cr_assert_not_null(set, "who does not read it may say what they like");
+    model_set_free(set);
+}
+
+Test(model_set, affinity_is_counted_while_a_model_in_effect_reads_it_and_for_its_groups)
+{
+    uint32_t groups = 99;
+    write_model("a.json", "a", "\"categories\": [\"a\"]" EUR, ", \"group\": \"one\"");
+    write_model("b.json", "b", "\"categories\": [\"b\"]" EUR, LIKES ", \"group\": \"two\", \"schedule\": {\"from\": \"2026-01-01\", \"until\": \"2026-01-31\", \"time_zone\": \"UTC\"}");
+    struct model_set *set = numbered();
+    const int64_t begins_ms = INT64_C(1767225600000);
+    cr_expect_null(model_set_affinity(set, begins_ms - 1, &groups));
+    cr_expect_eq(groups, 0);
+    const struct affinity_settings *settings = model_set_affinity(set, begins_ms, &groups);
+    cr_assert_not_null(settings);
+    cr_expect_eq(groups, 1u << set->model[1].group);
+    cr_expect_eq(settings->half_life_s, 30 * 86400);
+    cr_expect_null(model_set_affinity(set, begins_ms + INT64_C(31) * 86400000, &groups));
+    model_set_free(set);
+}
+
+static void expect_group(const struct model_set *set, const char *category, const char *sku, const char *currency, int model)
+{
+    int group = model_group_of(set, &(struct model_claim){ .category = category, .sku = sku, .currency = currency });
+    cr_expect_eq(group, model < 0 ? -1 : set->model[model].group, "%s %s %s", category, sku, currency);
+}
+
+Test(model_set, the_group_of_an_event_is_that_of_the_most_precise_scope_whatever_the_zone)
+{
+    write_model("a.json", "a", "\"categories\": [\"a/*\"]" EUR, "");
+    write_model("b.json", "b", "\"categories\": [\"a/b\"], \"zones\": [\"de\"]" EUR, "");
+    write_model("c.json", "c", "\"skus\": [\"x-*\"], \"currencies\": [\"GBP\"]", "");
+    write_model("d.json", "d", "\"categories\": [\"a/b\"], \"zones\": [\"fr\"]" EUR, "");
+    struct model_set *set = numbered();
+    expect_group(set, "a/c", "1", "", 0);
+    expect_group(set, "a/b", "1", "", 1); /* of equals the first by name */
+    expect_group(set, "a/b", "x-1", "", 2);
+    expect_group(set, "a/b", "x-1", "EUR", 1);
+    expect_group(set, "a/b", "1", "GBP", -1);
+    expect_group(set, "b", "1", "", -1);
+    model_set_free(set);
+}
+
 /* ---- groups --------------------------------------------------------------------------------------------------- */
 
 Test(model_set, group_numbers_keep_their_meaning)

@@ -15,7 +15,8 @@
     "{\"name\": \"loyalty\", \"tier\": {\"gold\": 0.93, \"vip\": 1.07, \"silver\": 0.97}},"                            \
     "{\"name\": \"people\", \"segment\": {\"family\": 0.96, \"press\": 1.05}},"                                        \
     "{\"name\": \"spend\", \"spend\": [[100, 1], [500, 0.91], [900, 1.03]]},"                                          \
-    "{\"name\": \"near\", \"zone\": {\"c1\": 0.99, \"c2\": 1.01}}],"                                                   \
+    "{\"name\": \"near\", \"zone\": {\"c1\": 0.99, \"c2\": 1.01}},"                                                    \
+    "{\"name\": \"likes\", \"affinity_steps\": [[0, 1], [0.2, 0.94], [0.5, 1.02]]}],"                             \
     "\"guardrails\": {" guardrails "}}"
 
 static struct model_set *set_of(const char *text)
@@ -37,12 +38,14 @@ static struct reach counted(const struct model_set *set, uint8_t kinds)
     for (size_t t = 0; t < sizeof tier / sizeof tier[0]; t++)
         for (size_t s = 0; s < sizeof segment / sizeof segment[0]; s++)
             for (size_t z = 0; z < sizeof zone / sizeof zone[0]; z++)
-                for (int64_t spend = 0; spend <= 1000; spend += 20) {
+                for (int64_t n = 0; n <= 3 * 50 + 2; n++) {
+                    int64_t spend = n / 3 * 20, likes = n % 3 == 2 ? 3 : n % 3; /* events: shares below, between and above its steps */
                     struct terms_inputs in = { .consent = kinds,
                                                .spend_currency = "EUR",
                                                .spend_micro = spend * MICRO,
                                                .segment_count = segment[s][0] != '\0',
-                                               .zone_count = zone[z][0] != '\0' };
+                                               .zone_count = zone[z][0] != '\0',
+                                               .affinity = { .micro = { { likes * MICRO }, { likes * MICRO } } } };
                     uint16_t e4[RIALTO_GROUPS_MAX], read;
                     (void)snprintf(in.tier, sizeof in.tier, "%s", tier[t]);
                     (void)snprintf(in.segment[0], sizeof in.segment[0], "%s", segment[s]);

@@ -17,7 +17,8 @@ static const char text[] =
     "{\"name\": \"people\", \"segment\": {\"family\": 0.96, \"student\": 0.92, \"press\": 1.05}},"
     "{\"name\": \"spend\", \"spend\": [[100, 1], [500, 0.9]]},"
     "{\"name\": \"near\", \"zone\": {\"c1\": 0.99, \"c1/s25\": 0.98}},"
-    "{\"name\": \"month\", \"month_spend_steps\": [[0, 1], [50000, 0.9]]}],"
+    "{\"name\": \"month\", \"month_spend_steps\": [[0, 1], [50000, 0.9]]},"
+    "{\"name\": \"likes\", \"affinity_steps\": [[0, 1], [0.2, 0.97], [0.6, 0.93]]}],"
     "\"guardrails\": {\"personal\": [0.85, 1.02], \"never_above_baseline\": false}}";
 
 /* One model in a set, with group 3. */
@@ -205,10 +206,67 @@ Test(terms, spend_of_the_month_steps_down_at_its_points)
     cr_expect_eq(kinds, 0);
 }
 
+#define LIKES                                                                                                          \
+    "{\"model\": \"m\", \"version\": \"1\", \"scope\": {\"categories\": [\"*\"], \"currencies\": [\"EUR\"]}, \"factors\": []," \
+    "\"affinity\": {\"prior_events\": 2}, \"age_limits\": {\"affinity\": \"10d\"},"                                    \
+    "\"personal\": [{\"name\": \"likes\", \"affinity\": [[0, 1], [0.25, 0.95], [0.75, 0.9]]}]}"
+
+static struct terms_row likes(const struct terms_inputs *in, uint8_t group)
+{
+    static struct model model;
+    struct fault fault;
+    struct terms_row row[MODEL_PERSONAL_MAX];
+    cr_assert_eq(model_parse(LIKES, strlen(LIKES), "", &model, &fault), RIALTO_OK, "%s", fault.reason);
+    model.group = group;
+    model_terms_rows(&model, in, row);
+    return row[0];
+}
+
+/* By hand, prior 2: behaviour 2 here of 4 in all, purchases 2 here of 2: both 4 / (6 + 2) = 0.5 -> 0.925, behaviour alone 2 / 6 = 1/3 ->
+ * 0.95 - 0.05 x (1/3 - 1/4) x 2 = 0.941667, purchases alone 2 / 4 = 0.5 -> 0.925. */
+Test(terms, affinity_is_the_share_of_what_is_permitted_and_young_enough)
+{
+    struct terms_inputs in = { .consent = RIALTO_KIND_BEHAVIOUR | RIALTO_KIND_PURCHASES };
+    in.affinity.micro[AFFINITY_BEHAVIOUR][3] = 2 * MICRO;
+    in.affinity.micro[AFFINITY_BEHAVIOUR][AFFINITY_ELSEWHERE] = 2 * MICRO;
+    in.affinity.micro[AFFINITY_PURCHASES][3] = 2 * MICRO;
+    struct terms_row row = likes(&in, 3);
+    cr_expect(row.permitted && row.read && row.value_micro == 925000, "%lld", (long long)row.value_micro);
+    cr_expect_eq(row.kinds, RIALTO_KIND_BEHAVIOUR | RIALTO_KIND_PURCHASES);
+    row = likes(&in, 4);
+    cr_expect(row.read && row.value_micro == MICRO, "something is known, and none of it of this group");
+    in.consent = RIALTO_KIND_BEHAVIOUR | RIALTO_KIND_PROFILE;
+    row = likes(&in, 3);
+    cr_expect(row.value_micro == 941667 && row.kinds == RIALTO_KIND_BEHAVIOUR, "%lld", (long long)row.value_micro);
+    in.consent = RIALTO_KIND_PURCHASES;
+    row = likes(&in, 3);
+    cr_expect(row.value_micro == 925000 && row.kinds == RIALTO_KIND_PURCHASES);
+    in.consent = (uint8_t)~(RIALTO_KIND_BEHAVIOUR | RIALTO_KIND_PURCHASES);
+    row = likes(&in, 3);
+    cr_expect(!row.permitted && !row.read && row.kinds == 0 && row.value_micro == MICRO);
+    in.consent = RIALTO_KIND_BEHAVIOUR | RIALTO_KIND_PURCHASES;
+    in.affinity.age_ms[AFFINITY_BEHAVIOUR] = INT64_C(10) * 86400000;
+    row = likes(&in, 3);
+    cr_expect(row.value_micro == 925000 && row.kinds == RIALTO_KIND_PURCHASES, "as old as the limit: it says nothing");
+    in.affinity.age_ms[AFFINITY_BEHAVIOUR]--;
+    cr_expect_eq(likes(&in, 3).kinds, RIALTO_KIND_BEHAVIOUR | RIALTO_KIND_PURCHASES);
+    memset(&in.affinity, 0, sizeof in.affinity);
+    row = likes(&in, 3);
+    cr_expect(row.permitted && !row.read && row.kinds == 0, "nothing is known");
+}
+
 static void scramble_word(uint64_t *seed, char *word, size_t size)
 {
     static const char *const words[] = { "", "gold", "silver", "family", "student", "press", "c1", "c1/s25", "x" };
     (void)snprintf(word, size, "%s", words[random_next(seed) % 9]);
+}
+
+static void scramble_affinity(uint64_t *seed, struct terms_inputs *in, enum affinity_part part)
+{
+    memset(in->affinity.micro[part], 0, sizeof in->affinity.micro[part]);
+    for (int i = 0; i < 3; i++)
+        in->affinity.micro[part][random_between(seed, 2, 4)] = random_between(seed, 0, 9 * MICRO);
+    in->affinity.age_ms[part] = random_between(seed, 0, INT64_C(190) * 86400000);
 }
 
 /* Everything that belongs to one kind becomes something else, or nothing. */
@@ -226,6 +284,9 @@ static void scramble_kind(uint64_t *seed, struct terms_inputs *in, uint8_t kind)
         in->spend_micro = random_between(seed, -MICRO, 1000 * MICRO);
         memcpy(in->month_currency, in->spend_currency, sizeof in->month_currency);
         in->month_micro = random_between(seed, 0, 100000 * MICRO);
+        scramble_affinity(seed, in, AFFINITY_PURCHASES);
+    } else if (kind == RIALTO_KIND_BEHAVIOUR) {
+        scramble_affinity(seed, in, AFFINITY_BEHAVIOUR);
     } else {
         in->zone_count = (uint32_t)random_between(seed, 0, RIALTO_ZONE_LEVELS - 1);
         for (uint32_t i = 0; i < RIALTO_ZONE_LEVELS - 1; i++)
@@ -237,15 +298,16 @@ static void scramble_kind(uint64_t *seed, struct terms_inputs *in, uint8_t kind)
 Test(terms, data_that_are_not_permitted_change_nothing)
 {
     struct model_set *set = one_model_set();
-    const uint8_t kinds_of_rows[] = { RIALTO_KIND_PROFILE, RIALTO_KIND_PURCHASES, RIALTO_KIND_LOCATION };
+    const uint8_t kinds_of_rows[] = { RIALTO_KIND_PROFILE, RIALTO_KIND_PURCHASES, RIALTO_KIND_LOCATION,
+                                      RIALTO_KIND_BEHAVIOUR };
     uint64_t seed = 41;
     int moved = 0;
     for (int round = 0; round < 100000; round++) {
         struct terms_inputs in = { .consent = (uint8_t)random_next(&seed) };
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < 4; i++)
             scramble_kind(&seed, &in, kinds_of_rows[i]);
         struct terms_inputs other = in;
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < 4; i++)
             if (!(in.consent & kinds_of_rows[i]))
                 scramble_kind(&seed, &other, kinds_of_rows[i]);
         uint16_t a[RIALTO_GROUPS_MAX], b[RIALTO_GROUPS_MAX], kinds_a, kinds_b;

@@ -125,6 +125,10 @@ static void customer_of(uint64_t *dice, struct terms_inputs *in)
     memcpy(in->month_currency, in->spend_currency, sizeof in->month_currency);
     in->month_micro = any_number(dice);
     in->tier_party = in->spend_party = (uint8_t)random_between(dice, PARTY_ZERO, PARTY_THIRD);
+    for (int part = 0; part < AFFINITY_PARTS; part++) {
+        in->affinity.micro[part][GROUP] = random_between(dice, 0, 10 * MICRO);
+        in->affinity.micro[part][AFFINITY_ELSEWHERE] = random_between(dice, 0, 10 * MICRO);
+    }
     in->zone_count = (uint32_t)random_between(dice, 0, 1);
     (void)snprintf(in->zone[0], sizeof in->zone[0], "de");
 }

@@ -36,7 +36,7 @@
 #define EVENTS_MAX   24
 #define BATCH_MAX    4
 #define START_MS     INT64_C(1760000000300)
-#define UNTIL_STRONG 20000 /* histories at most, until all that is to be seen at work was; about 2 of 1,000 move a price by behaviour */
+#define UNTIL_STRONG 20000 /* histories at most, until all that is to be seen at work was; so that none is missing by chance */
 #define AHEAD_MAX_MS 500 /* the clock may have moved by that much while quotes were read */
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof(array)[0]))
@@ -73,17 +73,21 @@ static const char *const MODELS[] = {
     "{\"name\":\"who\",\"segment\":{\"family\":0.95,\"student\":0.93}},"
     "{\"name\":\"spent\",\"spend\":[[0,1],[100,0.98],[1000,0.9]]},"
     "{\"name\":\"month\",\"month_spend_steps\":[[0,1],[300,0.97],[900,0.94]]},"
-    "{\"name\":\"near\",\"zone\":{\"de/s1\":0.96,\"de\":0.98,\"fr\":1.02}}],"
+    "{\"name\":\"near\",\"zone\":{\"de/s1\":0.96,\"de\":0.98,\"fr\":1.02}},"
+    "{\"name\":\"likes\",\"affinity\":[[0,1.01],[0.5,0.93]]}],"
     "\"offers\":[" OFFER_("again", "cart", 2, "\"percent\":15") "," OFFER_("look", "view", 1, "\"percent\":3,\"stackable\":true") ","
     OFFER_("regular", "order", 1, "\"amount_off\":40,\"currency\":\"EUR\"") "],"
+    "\"affinity\":{\"half_life\":\"1h\",\"prior_events\":1,\"weights\":{\"view\":0.5,\"cart\":1,\"order\":2}},"
     "\"guardrails\":{\"floor\":0.5,\"ceiling\":1.5,\"personal\":[0.7,1.1]},\"rounding\":{\"step\":1}}",
     "{\"model\":\"gifts\",\"version\":\"1\",\"scope\":{\"categories\":[\"gifts/*\"],\"currencies\":[\"EUR\"]},"
     "\"zone_levels\":1,\"group\":\"gifts\","
     "\"demand\":{\"half_life\":\"2h\",\"slow_half_life\":\"2d\",\"prior_events\":1,\"min_events\":1,"
     "\"weights\":{\"view\":0,\"search\":0,\"cart\":1,\"order\":1,\"return\":0}},"
     "\"factors\":[{\"name\":\"demand\",\"input\":\"demand_pressure\",\"curve\":[[0.1,0.9],[1,1],[10,1.1]]}],"
-    "\"personal\":[{\"name\":\"loyalty\",\"tier\":{\"gold\":0.8}},{\"name\":\"spent\",\"spend\":[[0,1],[500,0.9]]}],"
+    "\"personal\":[{\"name\":\"loyalty\",\"tier\":{\"gold\":0.8}},{\"name\":\"spent\",\"spend\":[[0,1],[500,0.9]]},"
+    "{\"name\":\"likes\",\"affinity_steps\":[[0,1],[0.1,0.96],[0.3,0.9]]}],"
     "\"offers\":[" OFFER_UNLESS("not-bought", "view", 1, "\"amount_off\":75", ",\"unless\":\"order\"") "],"
+    "\"affinity\":{\"half_life\":\"1h\",\"prior_events\":0.5,\"weights\":{\"view\":0.5,\"cart\":1,\"order\":2}},"
     "\"guardrails\":{\"floor\":0.6,\"ceiling\":1.4,\"personal\":[0.75,1],\"never_above_baseline\":true},\"rounding\":{"
     "\"step\":5,\"less\":1}}",
 };
@@ -249,6 +253,7 @@ struct event {
     int who; /* customer of the history; -1 = nobody, so that what needs one does not happen */
     int sku, zone, action, currency, offer, basis;
     int session; /* 0 = not said */
+    int category; /* of whose product it is said to be; -1 = not said */
     int tier, spend; /* -1 = not said */
     int segments;    /* bits; -1 = not said */
     int party;       /* whose word; -1 = not said */
@@ -371,6 +376,8 @@ static void event_json(const struct event *e, char text[EVENT_ROOM])
                        ACTIONS[e->action], zone_name(e->zone));
         if (e->session > 0)
             at += snprintf(text + at, (size_t)(n - at), ",\"session\":\"visit-%d\"", e->session);
+        if (e->category >= 0)
+            at += snprintf(text + at, (size_t)(n - at), ",\"category\":\"%s\"", CATEGORIES[e->category]);
         if (e->amount > 0)
             at += snprintf(text + at, (size_t)(n - at), ",\"amount\":%d,\"currency\":\"%s\"", e->amount, CURRENCIES[e->sku == 3]);
         break;
@@ -412,6 +419,7 @@ static struct event event_random(void)
         .stackable = pick(2),
         .left = pick(5) == 0,
         .session = pick(12),
+        .category = pick(3) ? pick(PRODUCTS) : -1,
         .opt_out = pick(6) ? -1 : pick(2),
         .gpc = pick(8) ? -1 : pick(2),
         .party = pick(2) ? pick(COUNT(PARTIES)) : -1,
@@ -502,7 +510,7 @@ static struct event event_changed(const struct event *e)
     case LOCATION: b.zone = other.zone, b.left = other.left, b.lease_s = other.lease_s; break;
     case RECEIPT: b.amount = 1 + pick(150000); break;
     case OFFER: b.amount = 1 + pick(1500), b.percent = other.percent, b.stackable = other.stackable; break;
-    case DEMAND: b.amount = e->amount > 0 ? 1 + pick(150000) : 0; break;
+    case DEMAND: b.amount = e->amount > 0 ? 1 + pick(150000) : 0, b.category = other.category; break;
     default: break;
     }
     return b;

@@ -464,6 +464,23 @@ Test(signal, receipts_of_sensitive_categories_are_dropped_and_others_lose_their_
         "{\"type\":\"product\",\"sku\":\"A\",\"list\":5,\"currency\":\"EUR\",\"category\":\"health\"}"); /* a shop may sell it */
 }
 
+#define VIEW(more) "{\"type\":\"demand\",\"sku\":\"A\",\"event\":\"view\"" more "}"
+
+/* Goal: what is sensitive, or nobody's, is demand without a category, so that it teaches nothing about anybody. */
+Test(signal, demand_keeps_its_category_only_for_a_customer_and_only_if_it_is_not_sensitive)
+{
+    struct signal signal = good(VIEW(",\"customer\":\"C1\",\"category\":\"gifts/home\""));
+    cr_expect_str_eq(signal.category, "gifts/home");
+    cr_expect_eq(signal_parts(&signal), PART_PRODUCT | PART_CUSTOMER);
+    static const char *const bare[] = { VIEW(",\"category\":\"gifts/home\""), VIEW(",\"customer\":\"C1\",\"category\":\"gifts/Health\""),
+                                        VIEW(",\"customer\":\"C1\",\"category\":\"adult\"") };
+    for (size_t i = 0; i < sizeof bare / sizeof bare[0]; i++) {
+        signal = good(bare[i]);
+        cr_expect(!signal_has(&signal, SIGNAL_FIELD_category) && signal.category[0] == '\0', "%s", bare[i]);
+        cr_expect((signal_parts(&signal) & PART_PRODUCT) != 0, "%s", bare[i]);
+    }
+}
+
 #define CONSENT(value)  "{\"type\":\"customer\",\"customer\":\"C1\",\"consent\":{\"profile\":" value "}}"
 #define SEGMENTS(value) "{\"type\":\"customer\",\"customer\":\"C1\",\"segments\":[" value "]}"
 

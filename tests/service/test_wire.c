@@ -119,7 +119,7 @@ Test(wire, the_product_part_knows_no_customer_no_source_and_no_id)
             cr_expect_eq(signal_rows[i].parts, i == SIGNAL_FIELD_session ? 0u : (unsigned)PART_CUSTOMER);
 }
 
-/* Goal: the product's worker learns that a visit did so before, and not which; the customer's worker learns neither. */
+/* Goal: workers learn that a visit did so before, and not which. */
 Test(wire, of_a_visit_only_that_it_did_so_before_leaves_the_gateway)
 {
     uint8_t bytes[WIRE_RECORD_MAX];
@@ -140,11 +140,33 @@ Test(wire, of_a_visit_only_that_it_did_so_before_leaves_the_gateway)
         size = wire_record_encode(&signal, PART_CUSTOMER, 0, 0, 0, 0, bytes);
         cr_expect_null(memmem(bytes, size, "SECRET-VISIT", 12));
         cr_assert(wire_record_decode(bytes, size, &at, &head, &got));
-        cr_expect_not(got.repeated);
-        bytes[7] = WIRE_RECORD_REPEATED;
-        at = 0;
-        cr_expect_not(wire_record_decode(bytes, size, &at, &head, &got), "a customer's part has no flag");
+        cr_expect_eq(got.repeated, signal.repeated);
     }
+    signal.present &= ~(UINT64_C(1) << SIGNAL_FIELD_session);
+    size_t at = 0, size = wire_record_encode(&signal, PART_CUSTOMER, 0, 0, 0, 0, bytes);
+    cr_assert(wire_record_decode(bytes, size, &at, &head, &got));
+    cr_expect_not(got.repeated, "an unnamed visit may have been somebody else's");
+    signal = parsed("{\"type\":\"receipt\",\"customer\":\"C1\",\"amount\":5,\"currency\":\"EUR\"}");
+    size = wire_record_encode(&signal, PART_CUSTOMER, 0, 0, 0, 0, bytes);
+    bytes[7] = WIRE_RECORD_REPEATED;
+    at = 0;
+    cr_expect_not(wire_record_decode(bytes, size, &at, &head, &got), "other types have no flag");
+}
+
+/* Goal: what a customer's event says of its category goes to the customer's worker and to nobody else. */
+Test(wire, the_category_of_demand_goes_with_the_customer_alone)
+{
+    uint8_t bytes[WIRE_RECORD_MAX];
+    struct wire_record head;
+    struct signal got, signal = parsed("{\"type\":\"demand\",\"sku\":\"A\",\"event\":\"view\",\"customer\":\"C1\",\"category\":\"gifts/home\"}");
+    size_t at = 0, size = wire_record_encode(&signal, PART_CUSTOMER, 0, 0, 0, 0, bytes);
+    cr_assert(wire_record_decode(bytes, size, &at, &head, &got));
+    cr_expect_str_eq(got.category, "gifts/home");
+    size = wire_record_encode(&signal, PART_PRODUCT, 0, 0, 0, 0, bytes);
+    cr_expect_null(memmem(bytes, size, "gifts", 5));
+    signal = parsed("{\"type\":\"product\",\"sku\":\"A\",\"list\":1,\"currency\":\"EUR\",\"category\":\"gifts/home\"}");
+    size = wire_record_encode(&signal, PART_PRODUCT, 0, 0, 0, 0, bytes);
+    cr_expect_not_null(memmem(bytes, size, "gifts", 5), "a product has its own");
 }
 
 Test(wire, the_largest_record_fits)
