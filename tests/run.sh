@@ -11,8 +11,8 @@
 # It finds   RIALTO_BIN, RIALTO_LIB   what to test            TMPDIR           an empty folder of its own
 #            RIALTO_VARIANT           how that was built      RIALTO_SECONDS   how long a race program should run
 # A program that checks nothing, leaves a process behind, or makes a sanitizer speak has failed.
-# Scripts and fuzzers run as many at a time as there are cores (JOBS), for they wait more than they work; a script with a line
-# "# alone: WHY" has the machine for itself, and so has each race program. Logs stay in build/test/STAGE.
+# Fuzzers run as many at a time as there are cores (JOBS), and scripts half as many again, for they wait more than they work; a script
+# with a line "# alone: WHY" has the machine for itself, and so has each race program. Logs stay in build/test/STAGE.
 # The last line is "N passed, N failed".
 set -u
 cd "$(dirname "$0")/.." || exit
@@ -241,7 +241,7 @@ stage_programs() {
     fi
     build "$stage" "$variant" all || return
     alone=$(grep -lE '^# alone: ' $files)
-    run_all "$jobs" run_program judge_program $(grep -LE '^# alone: ' $files)
+    run_all $((jobs + jobs / 2)) run_program judge_program $(grep -LE '^# alone: ' $files)
     run_all 1 run_program judge_program $alone
 }
 
