@@ -8,21 +8,12 @@
 #include "service/log.h"
 #include "service/roles.h"
 
-#include <ftw.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define CUSTOMERS 64u /* none are needed */
-
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *where)
-{
-    (void)info;
-    (void)type;
-    (void)where;
-    return remove(path);
-}
 
 /* Hashes decide in which order things are looked at: always the same ones. */
 static bool write_secret(const struct config *config)
@@ -57,14 +48,12 @@ bool replica_open(struct replica *replica, const struct config *config, const ch
     replica->config.customers_max = replica->config.offers_max = CUSTOMERS;
     replica->config.group[0] = '\0';
     (void)snprintf(replica->config.models_dir, sizeof replica->config.models_dir, "%s", models);
-    (void)snprintf(replica->folder, sizeof replica->folder, "/dev/shm/rialto-simulate.XXXXXX");
-    if (mkdtemp(replica->folder) == NULL) {
-        replica->folder[0] = '\0';
-        cli_say("no folder in /dev/shm");
+    if (!temporary_make(&replica->place, "/dev/shm/rialto-simulate.XXXXXX")) {
+        cli_say("no folder in /dev/shm: %s", strerror(errno));
         return false;
     }
-    (void)snprintf(replica->config.data_dir, sizeof replica->config.data_dir, "%s/data", replica->folder);
-    (void)snprintf(replica->config.cache_dir, sizeof replica->config.cache_dir, "%s/cache", replica->folder);
+    (void)snprintf(replica->config.data_dir, sizeof replica->config.data_dir, "%s/data", replica->place.folder);
+    (void)snprintf(replica->config.cache_dir, sizeof replica->config.cache_dir, "%s/cache", replica->place.folder);
     memcpy(replica->rules.levels.geohash_lengths, config->geohash_length, sizeof config->geohash_length);
     memcpy(replica->rules.levels.path_depths, config->path_depth, sizeof config->path_depth);
     replica->rules.age_max_ms = (int64_t)config->signal_age_max_s * 1000;
@@ -79,8 +68,7 @@ void replica_close(struct replica *replica)
     free(replica->worker);
     repeats_destroy(replica->repeats);
     free(replica->message);
-    if (replica->folder[0] != '\0')
-        (void)nftw(replica->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    temporary_remove(&replica->place);
     memset(replica, 0, sizeof *replica);
 }
 

@@ -4,16 +4,17 @@
  *
  * What is in a batch and which tick it has is the caller's to say, and the secret that keys all hashes is always the same:
  * the same lines give the same prices, bit for bit. Customer parts are left out: no baseline price rests on them.
- * Owner: one thread. Memory and files (a folder in /dev/shm) vanish with replica_close(). */
+ * Owner: one thread. Memory and files (a folder in /dev/shm) vanish with replica_close(), and however this process ends. */
 #ifndef CLI_REPLICA_H
 #define CLI_REPLICA_H
 
+#include "cli/temporary.h"
 #include "service/repeats.h"
 #include "service/worker.h"
 
 struct replica {
     struct config config;
-    char folder[64];
+    struct temporary place; /* of its files */
     struct worker *worker;
     struct repeats *repeats;
     struct signal_rules rules;

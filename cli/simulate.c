@@ -259,18 +259,18 @@ static int play(struct run *run, const struct tape_source *source)
         return CLI_BAD_FILE;
     }
     enum recorded_next next;
-    while (good && !cli_stop && (next = tape_next(tape, &line, &fault)) == RECORDED_ITEM) {
+    while (good && (next = tape_next(tape, &line, &fault)) == RECORDED_ITEM) {
         if (line.is_tick || survey.ticks == 0 || run->now_ms == 0)
             good = tick_to(run, line.at_ms, line.is_tick);
         if (good && !line.is_tick)
             good = take_signal(run, &line);
     }
     tape_close(tape);
-    if (good && !cli_stop && next == RECORDED_END)
+    if (good && next == RECORDED_END)
         return CLI_OK;
-    if (good && !cli_stop)
+    if (good)
         cli_fault(&fault);
-    return good && cli_stop ? CLI_NO : CLI_BAD_FILE;
+    return CLI_BAD_FILE;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------------------------------ */
@@ -465,7 +465,6 @@ static int run_command(struct cli *cli, int argc, char *argv[])
         change_models_path(&cli->config, change.models, live);
         against = live;
     }
-    cli_catch_signals();
     return simulate(cli, &options, against);
 }
 

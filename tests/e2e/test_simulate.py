@@ -164,9 +164,29 @@ def _():
         reader.close()
 
 
+def folders():
+    return {p for p in os.listdir("/dev/shm") if p.startswith("rialto-simulate")}
+
+
+@check("whoever ends or kills it in the middle finds nothing of it in memory")
+def _():
+    tape = folder / "endless.ndjson"
+    os.mkfifo(tape)
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        before = folders()
+        program = subprocess.Popen([BIN / "rialto", "simulate", "--models", new, "--against", old, "--signals", tape], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=die_with_the_test, cwd=ROOT)
+        wait_until(lambda: len(folders() - before) >= 2, 10, "two folders")
+        found = folders() - before
+        program.send_signal(sent)
+        equal(program.wait(10 * SLOW), -sent)
+        wait_until(lambda: not found & folders(), 20, f"none of {found} in /dev/shm")
+
+
 @check("nothing stays behind")
 def _():
-    equal([p for p in os.listdir("/dev/shm") if p.startswith("rialto-simulate")], [])
+    found = folders()  # others' too, which are at work: theirs go
+    wait_until(lambda: not found & folders(), 20, f"none of {found} in /dev/shm")
 
 
 shutil.rmtree(folder)
