@@ -225,9 +225,10 @@ static const char *take_switches(const cJSON *object, struct change *next)
     return NULL;
 }
 
-static void change_begin(uint32_t slot, const char *who, const char *what)
+static void change_begin(const struct gateway *gateway, uint32_t slot, const char *who, const char *what)
 {
     change.next = change.now;
+    change.offering = gateway->offering; /* until other models are entered: most changes bring none */
     change.next.number = change.now.number + 1;
     change.next.when_ms = unix_ms();
     (void)snprintf(change.next.who, sizeof change.next.who, "%s", who);
@@ -281,7 +282,7 @@ void change_control(struct gateway *gateway, const struct received *received, co
         answer_refused(gateway, slot, REASON_no_answer, &fault);
         return;
     }
-    change_begin(slot, who != NULL ? who : "", what != NULL ? what : "");
+    change_begin(gateway, slot, who != NULL ? who : "", what != NULL ? what : "");
     const char *wrong = who == NULL ? "/who" : what == NULL ? "/what" : take_switches(object, &change.next);
     if (wrong == NULL && stage == NULL && cJSON_GetObjectItemCaseSensitive(object, "stage") != NULL)
         wrong = "/stage";
@@ -311,7 +312,7 @@ void change_hangup(struct gateway *gateway)
     (void)snprintf(what, sizeof what, "SIGHUP: apply %.150s", gateway->config->models_dir);
     request_begin(gateway, INTERNAL_SLOT, mono_us(), REQUEST_ASK);
     audit_note(gateway, INTERNAL_SLOT, "apply", "SIGHUP", "", what);
-    change_begin(INTERNAL_SLOT, "SIGHUP", what);
+    change_begin(gateway, INTERNAL_SLOT, "SIGHUP", what);
     go(gateway, INTERNAL_SLOT, HANGUP_STAGE, 0, false);
 }
 

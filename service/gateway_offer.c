@@ -4,7 +4,7 @@
  *
  * The owner of a customer knows no products: what it needs of them comes with the signal, fixed here like the time of its arrival, so that
  * a batch that is sent again decides the same. Nothing is looked up while no model in force makes offers. A product that is not priced
- * yet leads to none. */
+ * yet leads to none, and while the operator has switched all quotes to list none is made. */
 #include "service/gateway.h"
 
 #include <string.h>
@@ -38,7 +38,7 @@ const struct wire_priced *offering_price(struct gateway *gateway, const struct s
     struct rialto_rule_row rule;
     struct fault fault;
     if (signal->type != SIGNAL_demand || !signal_has(signal, SIGNAL_FIELD_customer) ||
-        (gateway->offering.events >> signal->event & 1u) == 0 ||
+        (gateway->offering.events >> signal->event & 1u) == 0 || gateway->control->mode == RIALTO_MODE_LIST ||
         gateway_quote(gateway, &nobody, signal->sku, &quote, &rule, &fault) != REASON_none || quote.baseline < 1 ||
         !makes_offers(&gateway->offering, rule.model))
         return NULL;

@@ -237,6 +237,20 @@ with Service(models=FILES) as service:
         service.accept(*(demand("drop", "view", customer=c) for c, amount in zip(who, amounts) if amount == 1000))
         require(sum(service.amount("drop", customer=c) == 900 for c, amount in zip(who, amounts) if amount == 1000) >= 30, "no more in the next window")
 
+    @check("while the operator has switched all quotes to list no offer is made, and nothing is counted for one")
+    def _():
+        def freeze(*words):
+            status, out, err = service.cli("freeze", "--all", *words, "--set", f"data_dir={service.data}", timeout=60)
+            equal(status, 0, out + err)
+        service.accept(customer("nell", BOTH))
+        freeze("--to", "list")
+        carts("nell", "milk", 4)
+        equal([d["name"] for d in told("nell")], ["consent"])
+        freeze("--off")
+        equal(service.amount("milk", customer="nell"), 1000)
+        carts("nell", "milk")
+        equal(service.amount("milk", customer="nell"), 900)
+
     @check("an offer ends by its time, and after its cooldown it is counted anew")
     def _():
         service.accept(customer("lea", BOTH))
