@@ -174,6 +174,24 @@ with Service(models={"gifts.json": GIFTS, "food.json": FOOD}, attribute_age_max_
         tell(gift("pia"), gift("pia", "cart"), demand("vase", customer="pia"), gift("pia", category="none/such"))
         wait_until(lambda: counted() == (events + 2, unplaced + 2), 5, "two of each")
 
+POLICIES = {"de": {"policy": "de", "version": "1", "about": "de", "status": "in_force", "regions": ["DE"], "forbidden_data": {"kinds": ["behaviour"], "citation": "of the house"}},
+            "ny": {"policy": "ny", "version": "1", "about": "ny", "status": "in_force", "regions": ["US-NY"],
+                   "disclosure": {"code": 1, "text": "THIS PRICE USED YOUR DATA.", "citation": "GBL 349-a"}}}
+
+with Service(models={"gifts.json": GIFTS, **{f"policies/{name}.json": p for name, p in POLICIES.items()}}) as service:
+    @check("where a policy forbids behaviour no affinity that rests on it moves a price; where one asks for words, they stand beside the price that it was read for")
+    def _():
+        service.accept(product("vase", 1000, category="gifts/home"), {"type": "zone", "zone": "de", "region": "DE"}, {"type": "zone", "zone": "ny", "region": "US-NY"},
+                       product("vase", 1000, category="gifts/home", zone="de"), product("vase", 1000, category="gifts/home", zone="ny"),
+                       customer("ann", ["behaviour"]), customer("bob", ["purchases"]), customer("eve", BOTH),
+                       gift("ann", "cart"), gift("ann", "cart"), gift("bob"))
+
+        def quote(who, zone):
+            q = service.quote("vase", customer=who, zone=zone, basis="store")
+            return q["amount"], q["data_used"], bool(q.get("disclosure"))
+        equal([quote(who, "de") for who in ("ann", "bob", "eve")], [(1000, [], False), (900, ["purchases"], False), (1000, [], False)])
+        equal([quote(who, "ny") for who in ("ann", "bob", "eve")], [(900, ["behaviour"], True), (900, ["purchases"], True), (1000, [], False)])
+
 with Service(models={"gifts.json": {**GIFTS, "personal": []}, "food.json": FOOD}) as service:
     @check("no model asks for it: nothing is learned, whatever is permitted")
     def _():
