@@ -78,7 +78,7 @@ static void price_cell(struct worker *worker, struct partition *partition, uint3
 }
 
 /* On its way while others are priced: what pricing looks at, and no more, for a core waits for few lines at a time. */
-static void fetch_cell(const struct partition *partition, uint32_t cell)
+FETCH_INLINE void fetch_cell(const struct partition *partition, uint32_t cell)
 {
     const struct cell_record *record = cell_at(partition, cell);
     __builtin_prefetch(record, 1);
