@@ -48,7 +48,7 @@ static bool apply_factors(const struct model *model, const struct price_inputs *
     for (uint32_t i = 0; i < model->factor_count; i++) {
         int64_t value = values != NULL ? values[i] : factor_value(model, i, in);
         if (value != MICRO)
-            amount_micro = div_half_even(amount_micro * value, MICRO);
+            amount_micro = mul_micro_half_even(amount_micro, value);
         if (amount_micro > (int128)INT64_MAX * MICRO)
             return false;
         result->factor_micro[i] = value;
