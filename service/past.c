@@ -3,15 +3,30 @@
 #include "cache/keys.h"
 #include "service/metrics.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct change {
-    struct rialto_key owner, key; /* owner of zeros: wiped */
-    uint64_t before;              /* number of the change before it in its chain, + 1; 0 = none */
-    enum rialto_table table;
-    struct past_line line;
+    struct rialto_key owner; /* zeros: wiped */
+    uint64_t before;         /* number of the change before it in its chain, + 1; 0 = none */
+    int64_t until_us;
+    union {
+        struct { /* in place of a sequence, which nobody looks back at */
+            uint8_t table;
+            bool is;
+        };
+        unsigned char line[64]; /* with its key, also where there was none */
+    };
 };
+#define LINE_KEY 8u
+_Static_assert(sizeof(struct change) == 96, "a line and a half");
+_Static_assert(offsetof(struct rialto_cell_line, key) == LINE_KEY && offsetof(struct rialto_terms_line, key) == LINE_KEY &&
+                   offsetof(struct rialto_offer_line, key) == LINE_KEY,
+               "where each line has its key");
+_Static_assert(offsetof(struct rialto_cell_line, seq) == 0 && offsetof(struct rialto_terms_line, seq) == 0 &&
+                   offsetof(struct rialto_offer_line, seq) == 0 && sizeof(((struct rialto_cell_line *)0)->seq) == 4,
+               "and its sequence");
 
 struct past {
     struct change *ring;
@@ -58,21 +73,21 @@ void past_note(struct past *past, int64_t now_us, enum rialto_table table, struc
 {
     struct change *change = &past->ring[past->count % past->room];
     uint64_t *newest = &past->newest[owner.lo & past->mask];
-    if (past->count >= past->room && change->line.until_us > past->horizon_us) {
-        past->horizon_us = change->line.until_us;
-        if (now_us - change->line.until_us < past->keep_us)
+    if (past->count >= past->room && change->until_us > past->horizon_us) {
+        past->horizon_us = change->until_us;
+        if (now_us - change->until_us < past->keep_us)
             metric_add(METRIC_lock_history_lost_total, 1);
     }
     change->owner = owner;
-    change->key = key;
     change->before = *newest;
-    change->table = table;
-    change->line.until_us = now_us;
-    change->line.is = line != NULL;
+    change->until_us = now_us;
     if (line != NULL)
-        memcpy(change->line.bytes, line, sizeof change->line.bytes);
+        memcpy(change->line, line, sizeof change->line);
     else
-        memset(change->line.bytes, 0, sizeof change->line.bytes);
+        memset(change->line, 0, sizeof change->line);
+    memcpy(change->line + LINE_KEY, &key, sizeof key);
+    change->table = (uint8_t)table;
+    change->is = line != NULL;
     *newest = ++past->count;
 }
 
@@ -81,14 +96,27 @@ void past_fetch(const struct past *past, struct rialto_key owner)
     __builtin_prefetch(&past->newest[owner.lo & past->mask], 1);
 }
 
+static bool is_of(const struct change *change, enum rialto_table table, struct rialto_key owner, struct rialto_key key)
+{
+    return change->table == (uint8_t)table && key_equal(change->owner, owner) && memcmp(change->line + LINE_KEY, &key, sizeof key) == 0;
+}
+
+static struct past_line version(const struct change *change)
+{
+    struct past_line line = { .until_us = change->until_us, .is = change->is };
+    memcpy(line.bytes, change->line, sizeof line.bytes);
+    memset(line.bytes, 0, sizeof line.cell.seq);
+    return line;
+}
+
 size_t past_of(const struct past *past, int64_t since_us, enum rialto_table table, struct rialto_key owner,
                struct rialto_key key, size_t n, struct past_line ret[])
 {
     size_t count = 0;
     const struct change *change = change_at(past, past->newest[owner.lo & past->mask]);
-    for (; change != NULL && change->line.until_us > since_us && count < n; change = change_at(past, change->before))
-        if (change->table == table && key_equal(change->owner, owner) && key_equal(change->key, key))
-            ret[count++] = change->line;
+    for (; change != NULL && change->until_us > since_us && count < n; change = change_at(past, change->before))
+        if (is_of(change, table, owner, key))
+            ret[count++] = version(change);
     return count;
 }
 
@@ -98,8 +126,8 @@ void past_wipe(struct past *past, struct rialto_key owner)
     for (; change != NULL; change = change_at(past, change->before)) {
         if (!key_equal(change->owner, owner))
             continue;
-        memset(&change->line.bytes, 0, sizeof change->line.bytes);
-        change->owner = change->key = (struct rialto_key){ 0, 0 };
+        memset(change->line, 0, sizeof change->line);
+        change->owner = (struct rialto_key){ 0, 0 };
     }
 }
 
