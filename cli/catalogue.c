@@ -296,7 +296,7 @@ static void write_competitors(struct catalogue *catalogue, const struct product_
         (void)snprintf(signal.competitor, sizeof signal.competitor, "%016" PRIx64, price->name_hash);
         signal.present |= UINT64_C(1) << SIGNAL_FIELD_competitor;
         SET(amount, price->amount);
-        set_currency(&signal, price->currency);
+        set_currency(&signal, cell->competitor_currency[i]);
         if (price->until_ms != 0)
             SET(until_ms, price->until_ms);
         write_signal(catalogue, &signal, PART_PRODUCT);

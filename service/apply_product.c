@@ -300,16 +300,16 @@ static enum signal_reason apply_competitor(const struct worker *worker, struct c
                                            const struct signal *signal)
 {
     uint64_t name = sku_key(worker, signal->competitor).lo | 1u;
-    struct competitor_price *place = &record->competitor[0];
-    for (unsigned i = 0; i < COMPETITORS_MAX; i++) {
-        struct competitor_price *price = &record->competitor[i];
-        if (price->name_hash == name) {
-            place = price;
+    uint8_t at = 0;
+    for (uint8_t i = 0; i < COMPETITORS_MAX; i++) {
+        if (record->competitor[i].name_hash == name) {
+            at = i;
             break;
         }
-        if (price->time_ms < place->time_ms)
-            place = price;
+        if (record->competitor[i].time_ms < record->competitor[at].time_ms)
+            at = i;
     }
+    struct competitor_price *place = &record->competitor[at];
     if (place->name_hash == name && place->time_ms > signal->time_ms)
         return REASON_superseded;
     *place = (struct competitor_price){
@@ -317,8 +317,10 @@ static enum signal_reason apply_competitor(const struct worker *worker, struct c
         .amount = signal->amount,
         .time_ms = signal->time_ms,
         .until_ms = signal_has(signal, SIGNAL_FIELD_until_ms) ? signal->until_ms : 0,
-        .currency = currency,
     };
+    record->competitor_currency[at] = currency;
+    if (at >= record->competitors)
+        record->competitors = (uint8_t)(at + 1);
     return REASON_none;
 }
 

@@ -41,7 +41,7 @@ static bool hear_demand(const struct partition *partition, uint32_t cell, const 
 {
     int64_t now = g->in.now_ms;
     const struct cell_record *record = cell_at(partition, cell);
-    if (record->demand.first_ms == 0)
+    if (record->event_count == 0 || record->demand.first_ms == 0) /* the count lies beside the list price: nobody waits for sums of nothing */
         return false;
     if (decayed_at(&record->demand.slow, now) > 0)
         g->moving = true;
@@ -97,10 +97,10 @@ static unsigned competitor_prices(const struct cell_record *record, const struct
                                   int64_t ret[COMPETITORS_MAX])
 {
     unsigned count = 0;
-    for (unsigned i = 0; i < COMPETITORS_MAX && record->competitor[i].name_hash != 0; i++) { /* places are taken in turn, and kept */
+    for (unsigned i = 0; i < record->competitors; i++) { /* places are taken in turn, and kept */
         const struct competitor_price *price = &record->competitor[i];
         int64_t end = price->until_ms != 0 ? price->until_ms : price->time_ms + (int64_t)model->competitor_age_s * 1000;
-        if (end <= g->in.now_ms || price->amount == 0 || price->currency != g->currency)
+        if (end <= g->in.now_ms || price->amount == 0 || record->competitor_currency[i] != g->currency)
             continue;
         expires(g, end);
         if (count == 0 || price->amount < ret[0])
@@ -444,12 +444,25 @@ static void gather_cell(const struct partition *partition, uint32_t cell, uint32
     gather_money(g, model);
 }
 
+/* What a zone said, and nothing of those inputs that it said nothing of: most of them. */
+static void take_zone(struct gathering *g, const struct gathering *said)
+{
+    _Static_assert(offsetof(struct price_inputs, present) == offsetof(struct price_inputs, input_micro) + sizeof g->in.input_micro,
+                   "all but the values lies behind them, and list and cost are the cell's");
+    size_t from = offsetof(struct gathering, in.present);
+    memcpy((char *)g + from, (const char *)said + from, sizeof *g - from);
+    for (uint64_t left = said->in.present; left != 0; left &= left - 1) {
+        unsigned input = (unsigned)__builtin_ctzll(left);
+        g->in.input_micro[input] = said->in.input_micro[input];
+    }
+}
+
 void gather(const struct worker *worker, const struct partition *partition, uint32_t cell, uint32_t priced,
             const struct model *model, struct gathering *ret)
 {
     struct commons *commons = worker->commons;
     struct commons_zone *zone = zone_said(worker, partition->cell[cell].place, model, worker->tick_ms, commons);
-    *ret = zone->said;
+    take_zone(ret, &zone->said);
     /* Places move when a product of the same round is the first in zones that no place is known of: not those names, these. */
     ret->in.zone = (const char(*)[RIALTO_ID_MAX])worker->place[partition->cell[cell].place].name;
     commons->memory.zone = &zone->factors;

@@ -48,7 +48,7 @@ void commons_teardown(struct worker *worker);
 void commons_begin(struct worker *worker); /* a round: prices of one partition */
 
 /* gather - for a price at worker->tick_ms, by what the round has in common; worker->commons->memory is ready for it. `priced`: whose list
- * price it is. The category is the caller's to set. */
+ * price it is. The category is the caller's to set. *ret is zeros, or what an earlier call left: an input that is not present has no value. */
 void gather(const struct worker *worker, const struct partition *partition, uint32_t cell, uint32_t priced,
             const struct model *model, struct gathering *ret);
 #endif

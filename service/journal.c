@@ -76,6 +76,12 @@ void journal_note(struct worker *worker, const struct partition *partition, uint
         note->when_ms = worker->tick_ms;
 }
 
+void journal_fetch(const struct worker *worker, uint32_t partition, uint32_t cell)
+{
+    if (worker->journal.cell[partition] != NULL)
+        __builtin_prefetch(&worker->journal.cell[partition][cell], 1);
+}
+
 /* Prices that began to stand not long ago, whose notes may have died with a worker; a slice of all of them at a time, so that
  * nothing waits for it. Where the entry is there, it counts. False: that was the last slice. */
 static bool note_again_slice(struct worker *worker)

@@ -146,6 +146,8 @@ void journal_teardown(struct worker *worker);
 /* journal_note - a cell's record was committed and published. */
 void journal_note(struct worker *worker, const struct partition *partition, uint32_t cell,
                   const struct cell_record *old, const struct cell_record *now);
+/* journal_fetch - begin to fetch what that will look at. */
+void journal_fetch(const struct worker *worker, uint32_t partition, uint32_t cell);
 /* journal_step - hand over some of what is due. journal_finish - all of it, at a clean stop; waits for at most a second. */
 void journal_step(struct worker *worker);
 void journal_finish(struct worker *worker);

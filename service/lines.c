@@ -11,7 +11,6 @@
 
 #define RECORDS_AHEAD 16u
 #define LINES_AHEAD   8u
-#define CACHE_LINE    64u
 
 static const char *const TABLE_NAME[RIALTO_TABLE_COUNT] = {
     [RIALTO_TABLE_CELLS] = "cells", [RIALTO_TABLE_TERMS] = "terms",       [RIALTO_TABLE_OFFERS] = "offers",
@@ -304,12 +303,10 @@ static void count_move(const struct cell_record *old, const struct cell_record *
     metric_count(METRIC_prices_moved_guarded_total, (line->flags & RIALTO_CELL_GUARDED) != 0 ? 1 : 0);
 }
 
-static void publish_cell(struct worker *worker, struct partition *partition, uint32_t cell, const struct cell_record *old)
+/* True: its line is as the record says. False: there is none, or one of before. */
+static bool publish_cell_line(struct worker *worker, struct partition *partition, uint32_t cell, const struct cell_record *old)
 {
-    const struct cell_record *record = state_at(partition->state, POOL_CELLS, cell);
-    if (old != NULL && line_stands(old, record) && !state_line_stale(partition->state, cell))
-        return;
-    state_set_line_stale(partition->state, cell, true); /* until it is written */
+    const struct cell_record *record = cell_at(partition, cell);
     uint32_t product = state_owner(partition->state, POOL_CELLS, cell);
     if (product != STATE_NONE)
         cells_ready(worker, partition, product);
@@ -322,19 +319,19 @@ static void publish_cell(struct worker *worker, struct partition *partition, uin
         partition->cell[cell].slot = 0;
         if (old != NULL && record->published == 0)
             journal_note(worker, partition, cell, old, record);
-        return;
+        return false;
     }
     /* Priced by models before the ones in force, and nobody came to price it anew yet: the line, if there is one, is of the
      * old ones, and stays so as a whole. */
     if (record->model_hash !=
         worker_rule_hash(worker, &worker->models->model[model], &worker->place[partition->cell[cell].place]))
-        return;
+        return false;
     uint64_t product_line = product_slot_known(worker, partition, product);
     uint64_t zone_line = zone_slot_known(worker, partition, partition->cell[cell].place), slot;
     if (product_line == SLOT_NONE || zone_line == SLOT_NONE ||
         !cell_slot(worker, partition, cell, record->head.key, &slot)) {
         state_set_lines_owed(partition->state, true);
-        return;
+        return false;
     }
     struct rialto_cell_line line;
     cell_line_fill(worker, partition, cell, product_line, zone_line, &line);
@@ -342,14 +339,13 @@ static void publish_cell(struct worker *worker, struct partition *partition, uin
     before_take(worker, RIALTO_TABLE_CELLS, partition->number, slot, &before);
     if (line.rule == UINT16_MAX || !table_write(worker->cache, RIALTO_TABLE_CELLS, partition->number, slot, &line)) {
         state_set_lines_owed(partition->state, true);
-        return;
+        return false;
     }
     before_note(worker, RIALTO_TABLE_CELLS, record->head.key, record->head.key, &before);
-    state_set_line_stale(partition->state, cell, false);
     partition->cell[cell].slot = (uint32_t)slot + 1;
     metric_count(METRIC_cells_changed_total, 1);
     if (old == NULL)
-        return; /* a start: nothing changed for anybody */
+        return true; /* a start: nothing changed for anybody */
     partition->pricelist_stale = partition->pricelist_stale || pricelist_changed(old, record);
     count_move(old, record, &line);
     struct rialto_ring_entry entry = {
@@ -359,6 +355,17 @@ static void publish_cell(struct worker *worker, struct partition *partition, uin
     name_reason(&worker->models->model[model], old, record, &entry);
     ring_append(worker->cache, worker->index, &entry);
     journal_note(worker, partition, cell, old, record);
+    return true;
+}
+
+/* What a death leaves unwritten is found in the journal of its batch; what cannot be written is remembered beside the record. */
+static void publish_cell(struct worker *worker, struct partition *partition, uint32_t cell, const struct cell_record *old)
+{
+    bool stale = state_line_stale(partition->state, cell);
+    if (old != NULL && line_stands(old, cell_at(partition, cell)) && !stale)
+        return;
+    if (publish_cell_line(worker, partition, cell, old) == stale)
+        state_set_line_stale(partition->state, cell, !stale);
 }
 
 /* ---- terms and offers ------------------------------------------------------------------------------------------ */
@@ -568,7 +575,7 @@ struct ahead {
     uint64_t records, lines; /* how far in the journal */
 };
 
-static void fetch_record(const struct partition *partition, uint64_t *at)
+static void fetch_record(const struct worker *worker, const struct partition *partition, uint64_t *at)
 {
     enum state_pool pool;
     uint32_t index;
@@ -577,11 +584,10 @@ static void fetch_record(const struct partition *partition, uint64_t *at)
     const struct cell_record *record = cell_at(partition, index);
     __builtin_prefetch(&partition->cell[index]);
     __builtin_prefetch(record);
-    __builtin_prefetch(&record->list);
-    __builtin_prefetch(&record->currency);
-    for (const char *byte = (const char *)&record->published; byte < (const char *)(record + 1); byte += CACHE_LINE)
-        __builtin_prefetch(byte);
+    __builtin_prefetch(&record->published);
+    __builtin_prefetch(&record->factor_micro);
     state_fetch_link(partition->state, POOL_CELLS, index);
+    journal_fetch(worker, partition->number, index);
 }
 
 static void fetch_line(const struct worker *worker, const struct partition *partition, uint64_t *at)
@@ -592,22 +598,20 @@ static void fetch_line(const struct worker *worker, const struct partition *part
         return;
     if (worker->past != NULL)
         past_fetch(worker->past, cell_at(partition, index)->head.key);
-    if (worker->journal.cell[partition->number] != NULL)
-        __builtin_prefetch(&worker->journal.cell[partition->number][index], 1);
     if (partition->cell[index].slot != 0)
         table_prefetch(worker->cache, RIALTO_TABLE_CELLS, partition->number, partition->cell[index].slot - 1);
 }
 
 static void fetch_next(const struct worker *worker, const struct partition *partition, struct ahead *ahead)
 {
-    fetch_record(partition, &ahead->records);
+    fetch_record(worker, partition, &ahead->records);
     fetch_line(worker, partition, &ahead->lines);
 }
 
 static void fetch_first(const struct worker *worker, const struct partition *partition, struct ahead *ahead)
 {
     for (unsigned i = 0; i < RECORDS_AHEAD; i++)
-        fetch_record(partition, &ahead->records);
+        fetch_record(worker, partition, &ahead->records);
     for (unsigned i = 0; i < LINES_AHEAD; i++)
         fetch_line(worker, partition, &ahead->lines);
 }

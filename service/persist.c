@@ -138,7 +138,7 @@ static uint64_t note_changed(struct pending *pending, uint32_t number, const str
     enum state_pool pool;
     uint32_t index;
     const struct state_head *old;
-    while (state_changed(state, &at, &pool, &index, &old)) {
+    while (state_changed_head(state, &at, &pool, &index, &old)) {
         const struct state_head *now = state_at(state, pool, index);
         bool again = old->seq == state_applied(state); /* its demand was touched before: it is noted for that */
         if (!key_is_none(old->key) && !key_equal(old->key, now->key))
@@ -328,6 +328,8 @@ static void end_texts(enum state_pool pool, union any_record *record)
         break;
     case POOL_CELLS:
         END(record->cell.zone);
+        if (record->cell.competitors > COMPETITORS_MAX)
+            record->cell.competitors = COMPETITORS_MAX;
         break;
     case POOL_CUSTOMERS:
         END(record->customer.id), END(record->customer.tier), END(record->customer.zone);

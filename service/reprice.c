@@ -2,7 +2,7 @@
 #include "service/gather.h"
 #include "service/metrics.h"
 
-#define CELLS_AHEAD 4u  /* whose records are fetched */
+#define CELLS_AHEAD 8u  /* whose records are fetched */
 #define LINKS_AHEAD 16u /* whose places in their lists are */
 
 void product_dirty(struct partition *partition, uint32_t product)
@@ -24,7 +24,7 @@ static void expires(struct gathering *g, int64_t at_ms)
 static bool opens(const struct worker *worker, const struct cell_record *record, const struct model *model)
 {
     return record->opened || model->zone_count > 0 || record->list > 0 || record->zone[0] == '\0' || record->supply_time_ms != 0 ||
-           record->competitor[0].name_hash != 0 || record->event_count >= worker->config->open_min;
+           record->competitors > 0 || record->event_count >= worker->config->open_min;
 }
 
 static bool result_differs(const struct cell_record *record, uint64_t rule_hash, const struct gathering *g,
@@ -77,19 +77,10 @@ static void price_cell(struct worker *worker, struct partition *partition, uint3
             i < model->factor_count ? (int32_t)clamp_i64(result->factor_micro[i], 0, INT32_MAX) : 0;
 }
 
-/* On its way while others are priced: what pricing looks at, and no more, for a core waits for few lines at a time. */
+/* On its way while others are priced. */
 FETCH_INLINE void fetch_cell(const struct partition *partition, uint32_t cell)
 {
-    const struct cell_record *record = cell_at(partition, cell);
-    __builtin_prefetch(record, 1);
-    __builtin_prefetch(&record->list);
-    __builtin_prefetch(&record->event_count);
-    __builtin_prefetch(&record->demand.first_ms);
-    __builtin_prefetch(&record->supply_time_ms);
-    __builtin_prefetch(&record->competitor[0]);
-    __builtin_prefetch(&record->published, 1);
-    __builtin_prefetch(&record->factor_micro[0], 1);
-    __builtin_prefetch(&record->published_currency, 1);
+    state_fetch_price(cell_at(partition, cell));
     __builtin_prefetch(&partition->cell[cell]);
 }
 
@@ -104,20 +95,31 @@ static void fetch_ahead(const struct partition *partition, uint32_t cell, uint32
         state_fetch_link(partition->state, POOL_CELLS, link);
 }
 
-/* Products are priced in no order of memory: where one's cells begin is fetched two products ahead, and the first of them one ahead. */
+/* The newest of a product's cells, which comes first, and those that fetch_ahead() would come too late for: mostly right below it. */
+static void fetch_first_cells(const struct partition *partition, uint32_t cell)
+{
+    for (uint32_t n = 0; n <= CELLS_AHEAD && n <= cell; n++)
+        fetch_cell(partition, cell - n);
+    for (uint32_t n = 0; n <= LINKS_AHEAD && n <= cell; n++)
+        state_fetch_link(partition->state, POOL_CELLS, cell - n);
+}
+
+/* Products are priced in no order of memory: where one's cells begin is fetched three products ahead, the first of them two ahead, and what
+ * lies around that one ahead. */
 static void fetch_product(const struct partition *partition, uint32_t i)
 {
-    if (i + 2 < partition->dirty_count) {
-        state_fetch_link(partition->state, POOL_PRODUCTS, partition->dirty[i + 2]);
-        __builtin_prefetch(&((const struct product_record *)state_at(partition->state, POOL_PRODUCTS, partition->dirty[i + 2]))->category);
+    const struct state *state = partition->state;
+    const uint32_t *dirty = partition->dirty;
+    uint32_t count = partition->dirty_count, cell;
+    if (i + 3 < count) {
+        state_fetch_link(state, POOL_PRODUCTS, dirty[i + 3]);
+        __builtin_prefetch(&((const struct product_record *)state_at(state, POOL_PRODUCTS, dirty[i + 3]))->category);
     }
-    if (i + 1 >= partition->dirty_count)
-        return;
-    uint32_t cell = state_first(partition->state, POOL_CELLS, partition->dirty[i + 1]);
-    if (cell == STATE_NONE)
-        return;
-    fetch_cell(partition, cell);
-    state_fetch_link(partition->state, POOL_CELLS, cell);
+    if (i + 2 < count && (cell = state_first(state, POOL_CELLS, dirty[i + 2])) != STATE_NONE)
+        fetch_first_cells(partition, cell);
+    if (i + 1 < count && (cell = state_first(state, POOL_CELLS, dirty[i + 1])) != STATE_NONE &&
+        partition->cell[cell].parent < state_end(state, POOL_CELLS))
+        state_fetch_around(cell_at(partition, partition->cell[cell].parent));
 }
 
 /* When this product is to be looked at again: 0 = only when something is heard of it. */
@@ -126,6 +128,7 @@ static int64_t reprice_product(struct worker *worker, struct partition *partitio
     const struct product_record *owner = state_at(partition->state, POOL_PRODUCTS, product);
     int64_t due = INT64_MAX;
     const char *category = owner->category;
+    struct gathering g = { .in.present = 0 };
     cells_ready(worker, partition, product);
     uint32_t next, end = state_end(partition->state, POOL_CELLS);
     for (uint32_t cell = state_first(partition->state, POOL_CELLS, product); cell != STATE_NONE; cell = next) {
@@ -137,7 +140,6 @@ static int64_t reprice_product(struct worker *worker, struct partition *partitio
         if (priced == STATE_NONE || number < 0 || !opens(worker, cell_at(partition, cell), &worker->models->model[number]))
             continue;
         const struct model *model = &worker->models->model[number];
-        struct gathering g;
         struct price_result result;
         gather(worker, partition, cell, priced, model, &g);
         g.in.category = category;

@@ -11,8 +11,6 @@
 
 #include <string.h>
 
-#define CACHE_LINE 64u
-
 uint32_t state_capacity(const struct state *state, enum state_pool pool)
 {
     return state->file->pool[pool].capacity;
@@ -318,11 +316,10 @@ uint32_t state_peek(const struct state *state, enum state_pool pool, struct rial
 
 void state_fetch_demand(const struct state *state, uint32_t cell)
 {
-    const char *record = state_at(state, POOL_CELLS, cell);
+    const struct cell_record *record = state_at(state, POOL_CELLS, cell);
     __builtin_prefetch(record, 1);
-    for (size_t at = PRICE_SMALL; at < DEMAND_END; at += CACHE_LINE)
-        __builtin_prefetch(record + at, 1);
-    __builtin_prefetch(record + DEMAND_END - 1, 1);
+    __builtin_prefetch(&record->demand, 1);
+    __builtin_prefetch(&record->rates, 1);
 }
 
 uint32_t state_count(const struct state *state, enum state_pool member_pool, uint32_t owner)

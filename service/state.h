@@ -2,7 +2,7 @@
  *
  *   begin(batch) -> touch(record) saves its old image, then change it -> commit: applied = batch   (one word)
  *
- * File       DATA_DIR/state/pNN.v12, or common.wK.v12 for the zones that every worker keeps for itself. Mode 0600, never mapped into
+ * File       DATA_DIR/state/pNN.v13, or common.wK.v13 for the zones that every worker keeps for itself. Mode 0600, never mapped into
  *            readers. The kernel keeps the pages when a process dies; the boot id in the header tells when it could not.
  * Invariant  journal.batch == applied + 1: a batch was open, its images undo it. journal.batch == applied: it is whole.
  * Crash      state_open() undoes an open batch. Indexes, free lists, lists of owners and deadlines lie in the file and are journalled like
@@ -19,11 +19,12 @@
 #include <rialto/layout.h>
 #include <rialto/status.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define STATE_MAGIC  UINT64_C(0x5453544C41495231)
-#define STATE_LAYOUT  12u /* of the files */
-#define STATE_RECORDS 10u /* of the records, as Redis holds them */
+#define STATE_LAYOUT  13u /* of the files */
+#define STATE_RECORDS 11u /* of the records, as Redis holds them */
 #define STATE_STORED_HEAD 8u /* bytes ahead of a record there */
 #define STATE_NONE   UINT32_MAX
 #define STATE_BLOCK  64u /* records that share one word of "changed since" */
@@ -54,36 +55,50 @@ struct competitor_price {
     int64_t  amount;              /* minor units */
     int64_t  time_ms;
     int64_t  until_ms;            /* 0 = the model's age limit */
-    uint16_t currency;            /* ISO number, of amount */
-    uint16_t reserved[3];
 };
 
+/* In lines of the processor's cache. A price is made of the first four where no demand is counted and no competitor is known, and it is
+ * written into two of them: what is moved to and fro for a million prices is these lines, and no more. */
 struct cell_record {
     struct state_head head;       /* key: sku (+) zone */
-    struct rialto_key product;
-    char     zone[RIALTO_ID_MAX]; /* "" = the world */
     /* what product signals said here; list 0 = nothing */
-    int64_t  list, cost;          /* cost -1 = not known */
-    int64_t  product_time_ms;
+    int64_t  list;
     int64_t  promotion_micro;     /* 0 = none */
     int64_t  promotion_until_ms;  /* 0 = until the next product signal */
     uint16_t currency;            /* ISO number, of list */
-    uint8_t  opened;              /* has a line of its own */
-    uint8_t  guards;              /* GUARD_* that spoke last */
-    uint32_t event_count;         /* ever, saturating */
-    struct demand demand;
-    struct demand_rates rates;
-    int64_t  available_micro, capacity_micro, supply_time_ms; /* time 0 = never; capacity 0 = not known */
+    uint8_t  competitors;         /* places in use */
+    uint8_t  reserved_inputs;
+    uint32_t event_count;         /* ever, saturating; 0 = nothing in demand and rates */
+    int64_t  supply_time_ms;      /* 0 = never */
+
+    int64_t  available_micro, capacity_micro; /* capacity 0 = not known */
     int64_t  stock_expires_ms;    /* 0 = not known */
-    struct competitor_price competitor[COMPETITORS_MAX];
-    /* what stands published */
+    int64_t  cost;                /* -1 = not known */
+    int64_t  product_time_ms;
+    struct rialto_key product;
+    uint16_t competitor_currency[COMPETITORS_MAX]; /* ISO numbers, of competitor[].amount */
+
+    /* what stands published: two lines */
     int64_t  published, published_list, floor, ceiling, changed_ms; /* published 0 = nothing yet */
     int64_t  reference, reference_ms; /* price at the beginning of the window of largest_rise; 0 = none */
-    int32_t  factor_micro[MODEL_FACTORS_MAX];
     uint64_t model_hash;          /* of the model that published */
+    int32_t  factor_micro[MODEL_FACTORS_MAX];
     uint16_t published_currency;  /* ISO number, of all amounts published */
-    uint16_t reserved[3];
+    uint8_t  opened;              /* has a line of its own */
+    uint8_t  guards;              /* GUARD_* that spoke last */
+    uint32_t reserved_price[3];
+
+    struct demand demand;
+    struct demand_rates rates;
+
+    struct competitor_price competitor[COMPETITORS_MAX];
+
+    char     zone[RIALTO_ID_MAX]; /* "" = the world */
 };
+_Static_assert(offsetof(struct cell_record, available_micro) == 64 && offsetof(struct cell_record, published) == 128 &&
+               offsetof(struct cell_record, factor_micro) == 192 && offsetof(struct cell_record, demand) == 256 &&
+               offsetof(struct cell_record, rates) == 320 && offsetof(struct cell_record, competitor) == 384 &&
+               sizeof(struct cell_record) == 576, "whole lines of the processor's cache: a file's records begin at a page");
 
 #define CUSTOMER_KINDS     0x1Fu /* RIALTO_KIND_* in consent */
 #define CUSTOMER_OPTED_OUT 0x80u /* in consent: no kind is permitted, and none will be until the opt-out is taken back */
@@ -263,6 +278,23 @@ void     state_advance(struct state *state, enum state_pool pool, int64_t now_ms
 /* state_fetch_link - begin to fetch what the file keeps beside a record: its owner, its line's state. */
 void     state_fetch_link(const struct state *state, enum state_pool pool, uint32_t index);
 
+/* state_fetch_price - the same of the lines of a cell that most prices are made of. state_fetch_around - of what cells around others say
+ * for these: demand, competitors. */
+FETCH_INLINE void state_fetch_price(const struct cell_record *record)
+{
+    __builtin_prefetch(record, 1);
+    __builtin_prefetch(&record->available_micro);
+    __builtin_prefetch(&record->published, 1);
+    __builtin_prefetch(&record->factor_micro, 1);
+}
+FETCH_INLINE void state_fetch_around(const struct cell_record *record)
+{
+    state_fetch_price(record);
+    __builtin_prefetch(&record->demand);
+    __builtin_prefetch(&record->competitor[0]);
+    __builtin_prefetch(&record->competitor[2]);
+}
+
 /* state_fetch_bucket - the same of what state_find() of this key reads first. state_peek - the record that it compares first, mostly the one
  * it finds, or STATE_NONE. state_fetch_demand - of what demand changes of a cell. */
 void state_fetch_bucket(const struct state *state, enum state_pool pool, struct rialto_key key);
@@ -285,8 +317,8 @@ void     state_begin(struct state *state, uint64_t batch);
 bool     state_is_open(const struct state *state);
 /* state_touch - before changing a record: its old image is saved once a batch. */
 void    *state_touch(struct state *state, enum state_pool pool, uint32_t index);
-/* state_touch_price - before changing of a cell only what is published of its price (opened, guards, and from `published` to the end): a
- * quarter of the record is saved. state_touch_demand - the same before changing only its demand (event_count, demand, rates). Parts and
+/* state_touch_price - before changing of a cell only what stands published (the two lines from `published` on): a quarter of the record
+ * is saved. state_touch_demand - the same before changing only its demand (event_count, demand, rates). Parts and
  * the whole may be touched one after the other, in any order. */
 struct cell_record *state_touch_price(struct state *state, uint32_t cell);
 struct cell_record *state_touch_demand(struct state *state, uint32_t cell);
@@ -320,6 +352,9 @@ void     state_load_id(struct state *state, uint64_t word);
  * published of them is as before. */
 bool     state_changed(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index,
                        const struct state_head **ret_old);
+/* state_changed_head - the same with no more of the image than its head: whose it was, and of which batch. */
+bool     state_changed_head(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index,
+                            const struct state_head **ret_old);
 /* state_changed_at - the same without an image: for those who run ahead to fetch things. */
 bool     state_changed_at(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index);
 /* state_changed_demand - the cells whose demand was touched by itself; what else of them was touched later is told by state_changed(), too. */

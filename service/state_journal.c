@@ -56,8 +56,7 @@ void journal_save_price(struct state *state, const struct cell_record *record)
     list_entry(state, JOURNAL_PRICE, atomic_load_explicit(&state->journal->used, memory_order_relaxed));
     struct price_image *image = journal_enter(state, record, sizeof *image, JOURNAL_PRICE);
     image->head = record->head;
-    memcpy(&image->small, (const char *)record + PRICE_SMALL, sizeof image->small);
-    memcpy(image->tail, (const char *)record + PRICE_TAIL, sizeof image->tail);
+    memcpy(image->published, (const char *)record + PRICE_BEGIN, sizeof image->published);
     journal_entered(state, sizeof *image);
 }
 
@@ -66,28 +65,30 @@ void journal_save_demand(struct state *state, const struct cell_record *record, 
     struct demand_image *image = journal_enter(state, record, sizeof *image, JOURNAL_DEMAND);
     state->listed.demand[state->listed.demands++] = cell;
     image->head = record->head;
-    memcpy(image->sums, (const char *)record + PRICE_SMALL, sizeof image->sums);
+    memcpy(&image->word, (const char *)record + DEMAND_WORD, sizeof image->word);
+    memcpy(image->sums, (const char *)record + PRICE_END, sizeof image->sums);
     journal_entered(state, sizeof *image);
 }
 
+/* The word that demand changes may be saved a second time: of two images the first is undone last. */
 void journal_save_rest(struct state *state, struct cell_record *record, uint32_t saved)
 {
-    uint32_t from = sizeof record->head, behind = saved & SAVED_DEMAND ? DEMAND_END : PRICE_SMALL + sizeof(uint64_t);
-    journal_save(state, (char *)record + from, PRICE_SMALL - from, JOURNAL_BLOCK);
-    journal_save(state, (char *)record + behind, PRICE_TAIL - behind, JOURNAL_BLOCK);
+    uint32_t inputs = sizeof record->head, behind = saved & SAVED_DEMAND ? DEMAND_END : PRICE_END;
+    journal_save(state, (char *)record + inputs, PRICE_BEGIN - inputs, JOURNAL_BLOCK);
+    journal_save(state, (char *)record + behind, (uint32_t)sizeof *record - behind, JOURNAL_BLOCK);
 }
 
 static void price_restore(struct cell_record *record, const struct price_image *image)
 {
     record->head = image->head;
-    memcpy((char *)record + PRICE_SMALL, &image->small, sizeof image->small);
-    memcpy((char *)record + PRICE_TAIL, image->tail, sizeof image->tail);
+    memcpy((char *)record + PRICE_BEGIN, image->published, sizeof image->published);
 }
 
 static void demand_restore(struct cell_record *record, const struct demand_image *image)
 {
     record->head = image->head;
-    memcpy((char *)record + PRICE_SMALL, image->sums, sizeof image->sums);
+    memcpy((char *)record + DEMAND_WORD, &image->word, sizeof image->word);
+    memcpy((char *)record + PRICE_END, image->sums, sizeof image->sums);
 }
 
 /* Entries are undone from the last to the first, because an id word may have been saved twice, and a cell's head with each of its parts. */
@@ -227,18 +228,39 @@ static const struct state_head *price_before(const struct state *state, uint32_t
     return &state->before->head;
 }
 
-bool state_changed(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index,
-                   const struct state_head **ret_old)
+/* The next entry that is listed, and its image, which begins with the record's head; NULL at the end. */
+static const void *changed_image(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index, bool *ret_price)
 {
     struct journal_entry head;
     assert(state->batch == 0);
     if (*at >= state->listed.records)
-        return false;
+        return NULL;
     const void *image = journal_at(state, state->listed.record[(*at)++], &head);
-    bool price = head.pool == JOURNAL_PRICE;
-    *ret_pool = price ? POOL_CELLS : (enum state_pool)head.pool;
+    *ret_price = head.pool == JOURNAL_PRICE;
+    *ret_pool = *ret_price ? POOL_CELLS : (enum state_pool)head.pool;
     *ret_index = record_of(state, *ret_pool, head.offset);
+    return image;
+}
+
+bool state_changed(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index,
+                   const struct state_head **ret_old)
+{
+    bool price;
+    const void *image = changed_image(state, at, ret_pool, ret_index, &price);
+    if (image == NULL)
+        return false;
     *ret_old = price ? price_before(state, *ret_index, image) : image;
+    return true;
+}
+
+bool state_changed_head(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index,
+                        const struct state_head **ret_old)
+{
+    bool price;
+    const void *image = changed_image(state, at, ret_pool, ret_index, &price);
+    if (image == NULL)
+        return false;
+    *ret_old = image;
     return true;
 }
 

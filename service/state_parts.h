@@ -102,31 +102,32 @@ struct journal_entry { /* followed by the old image, padded to 8 */
 };
 
 /* Image of the part of a cell that pricing changes. Its entry has the offset of the whole record. */
-#define PRICE_SMALL offsetof(struct cell_record, currency)  /* currency, opened, guards, event_count */
-#define PRICE_TAIL  offsetof(struct cell_record, published) /* and all behind it */
+#define PRICE_BEGIN offsetof(struct cell_record, published)
+#define PRICE_END   offsetof(struct cell_record, demand)
 struct price_image {
     struct state_head head;
-    uint64_t small;
-    unsigned char tail[sizeof(struct cell_record) - PRICE_TAIL];
+    unsigned char published[PRICE_END - PRICE_BEGIN];
 };
-_Static_assert(offsetof(struct cell_record, demand) == PRICE_SMALL + sizeof(uint64_t), "one word");
-_Static_assert(offsetof(struct cell_record, opened) > PRICE_SMALL && offsetof(struct cell_record, guards) > PRICE_SMALL,
-               "what pricing changes is in the word or the tail");
+_Static_assert(offsetof(struct cell_record, opened) > PRICE_BEGIN && offsetof(struct cell_record, guards) < PRICE_END,
+               "what pricing changes is in one piece");
 _Static_assert(sizeof(struct price_image) % 8 == 0, "journalled in 8-byte words");
 
-/* Image of the part of a cell that demand changes: the same small word, and the sums behind it. */
-#define DEMAND_END (offsetof(struct cell_record, rates) + sizeof(struct demand_rates))
+/* Image of the part of a cell that demand changes: the word with the count, and the sums. */
+#define DEMAND_WORD offsetof(struct cell_record, currency) /* currency, competitors, event_count */
+#define DEMAND_END  (offsetof(struct cell_record, rates) + sizeof(struct demand_rates))
 struct demand_image {
     struct state_head head;
-    unsigned char sums[DEMAND_END - PRICE_SMALL];
+    uint64_t word;
+    unsigned char sums[DEMAND_END - PRICE_END];
 };
 _Static_assert(offsetof(struct cell_record, rates) == offsetof(struct cell_record, demand) + sizeof(struct demand),
                "one piece");
-_Static_assert(offsetof(struct cell_record, event_count) > PRICE_SMALL, "what demand changes is in one piece");
+_Static_assert(offsetof(struct cell_record, event_count) == DEMAND_WORD + 4 &&
+               offsetof(struct cell_record, supply_time_ms) == DEMAND_WORD + 8, "one word");
 _Static_assert(sizeof(struct demand_image) % 8 == 0, "journalled in 8-byte words");
 
 /* A cell whose demand, price and rest are saved one after the other, in four entries, takes so much more than one that is saved at
- * once: three more entries, and head and small word once more. */
+ * once: three more entries, and head and word once more. */
 #define CELL_SPLIT_BYTES (3 * sizeof(struct journal_entry) + sizeof(struct state_head) + sizeof(uint64_t))
 
 /* Of the newest batch, in the order of first touch: who looks what changed need not walk through images. Room for all that there can be:

@@ -20,15 +20,30 @@ static int128 by_definition(int128 n, int64_t m)
 
 Test(fixed, a_multiple_in_millionths_is_rounded_half_to_even_whatever_its_width)
 {
-    static const int64_t edges[] = { 0, 1, 2, 3, 499999, 500000, 500001, 999999, MICRO, 1500000, 2500000, 10 * MICRO, INT64_C(9223372036854),
-                                     INT64_C(9223372036855), INT64_C(4611686018427387904), INT64_MAX };
+    static const int64_t edges[] = { 0,
+                                     1,
+                                     2,
+                                     3,
+                                     499999,
+                                     500000,
+                                     500001,
+                                     999999,
+                                     MICRO,
+                                     1500000,
+                                     2500000,
+                                     10 * MICRO,
+                                     INT64_C(9223372036854),
+                                     INT64_C(9223372036855),
+                                     INT64_C(4611686018427387904),
+                                     INT64_MAX };
     for (unsigned i = 0; i < sizeof edges / sizeof edges[0]; i++)
         for (unsigned j = 0; j < sizeof edges / sizeof edges[0]; j++)
             if (edges[j] <= 10 * MICRO)
                 cr_assert(mul_micro_half_even(edges[i], edges[j]) == by_definition(edges[i], edges[j]), "%u %u", i, j);
     uint64_t seed = 27;
     for (int i = 0; i < 200000; i++) {
-        int64_t n = (int64_t)(random_next(&seed) >> (1 + random_next(&seed) % 63)), m = (int64_t)(random_next(&seed) % (10 * MICRO + 1));
+        int64_t n = (int64_t)(random_next(&seed) >> (1 + random_next(&seed) % 63)),
+                m = (int64_t)(random_next(&seed) % (10 * MICRO + 1));
         cr_assert(mul_micro_half_even(n, m) == by_definition(n, m), "%lld x %lld", (long long)n, (long long)m);
     }
     int128 wide = (int128)INT64_MAX * MICRO; /* as wide as a price on its way through its factors */

@@ -166,7 +166,7 @@ static uint32_t put_cell(struct state *state, struct cell_record *ret)
     uint32_t at = state_insert(state, POOL_CELLS, key(5));
     struct cell_record *record = state_touch(state, POOL_CELLS, at);
     uint64_t seed = 1;
-    for (unsigned char *byte = (unsigned char *)&record->product; byte < (unsigned char *)(record + 1); byte++)
+    for (unsigned char *byte = (unsigned char *)(&record->head + 1); byte < (unsigned char *)(record + 1); byte++)
         *byte = (unsigned char)(splitmix(&seed) | 1u);
     state_commit(state);
     *ret = *record;
@@ -178,7 +178,7 @@ static void change_price(struct state *state, uint32_t at)
     struct cell_record *record = state_touch_price(state, at);
     record->opened ^= 1u;
     record->guards ^= 255u;
-    memset(&record->published, 'p', sizeof *record - offsetof(struct cell_record, published));
+    memset(&record->published, 'p', offsetof(struct cell_record, demand) - offsetof(struct cell_record, published));
 }
 
 static void change_demand(struct state *state, uint32_t at)
@@ -192,7 +192,7 @@ static void change_demand(struct state *state, uint32_t at)
 static void change_all(struct state *state, uint32_t at)
 {
     struct cell_record *record = state_touch(state, POOL_CELLS, at);
-    memset(&record->product, 'a', sizeof *record - sizeof record->head);
+    memset(&record->head + 1, 'a', sizeof *record - sizeof record->head);
 }
 
 Test(state, a_part_is_undone_to_the_last_byte_in_whatever_order_its_cell_was_touched)
