@@ -28,15 +28,17 @@ static inline int128 div_half_even(int128 n, int128 d)
     return quotient;
 }
 
-/* mul_micro_half_even - n x micro / 10^6, half to even. Amounts of a shop take 64 bits, in which a division by a constant is a
- * multiplication; wider ones go the long way and come to the same. */
-static inline int128 mul_micro_half_even(int128 n, int64_t micro)
+/* mul_micro_narrow - n x micro / 10^6, half to even, in 64 bits, where a division by a constant is a multiplication. False, and *ret
+ * untouched, where it takes more, or one of them is below 0. */
+static inline bool mul_micro_narrow(int64_t n, int64_t micro, int64_t *ret)
 {
     int64_t product;
-    if (n < 0 || n > INT64_MAX || micro < 0 || __builtin_mul_overflow((int64_t)n, micro, &product))
-        return div_half_even(n * micro, MICRO);
-    int64_t quotient = product / MICRO, rest = product % MICRO;
-    return quotient + (rest > MICRO / 2 || (rest == MICRO / 2 && (quotient & 1)));
+    if (n < 0 || micro < 0 || __builtin_mul_overflow(n, micro, &product))
+        return false;
+    uint64_t quotient = (uint64_t)product / (uint64_t)MICRO, rest = (uint64_t)product % (uint64_t)MICRO;
+    /* No branch: which way an amount is rounded cannot be guessed. More than half goes up, and half does where the quotient is odd. */
+    *ret = (int64_t)(quotient + (2 * rest + (quotient & 1) > (uint64_t)MICRO));
+    return true;
 }
 
 /* div_down, div_up - n / d rounded down or up; n >= 0, d > 0. */

@@ -40,25 +40,43 @@ static void remember_factors(const struct model *model, const struct price_input
         zone->model = model;
 }
 
-/* The list price through all factors, in millionths of a minor unit: only the end rounds to money. */
-static bool apply_factors(const struct model *model, const struct price_inputs *in, const int64_t *values,
-                          struct price_result *result)
+/* As far as amounts in millionths fit into 64 bits, which those of shops do: the number of factors that they came through. */
+static uint32_t apply_narrow(const struct model *model, const int64_t values[], int64_t *amount_micro)
 {
+    uint32_t i = 0;
+    for (int64_t next = *amount_micro; i < model->factor_count; i++) {
+        if (!mul_micro_narrow(next, values[i], &next))
+            break;
+        *amount_micro = next;
+    }
+    return i;
+}
+
+/* The list price through all factors, in millionths of a minor unit: only the end rounds to money. */
+static bool apply_factors(const struct model *model, const struct price_inputs *in, const int64_t values[], int64_t *ret_raw)
+{
+    int64_t narrow = in->list;
+    uint32_t done = 0;
     int128 amount_micro = (int128)in->list * MICRO;
-    for (uint32_t i = 0; i < model->factor_count; i++) {
-        int64_t value = values != NULL ? values[i] : factor_value(model, i, in);
-        if (value != MICRO)
-            amount_micro = mul_micro_half_even(amount_micro, value);
+    if (amount_micro <= INT64_MAX) {
+        narrow = (int64_t)amount_micro;
+        done = apply_narrow(model, values, &narrow);
+        amount_micro = narrow;
+    }
+    for (uint32_t i = done; i < model->factor_count; i++) {
+        if (values[i] != MICRO)
+            amount_micro = div_half_even(amount_micro * values[i], MICRO);
         if (amount_micro > (int128)INT64_MAX * MICRO)
             return false;
-        result->factor_micro[i] = value;
     }
-    result->raw = (int64_t)div_half_even(amount_micro, MICRO);
+    *ret_raw = (int64_t)div_half_even(amount_micro, MICRO);
     return true;
 }
 
 static int64_t ending_of(const struct model *model, int64_t amount, struct bounds bounds)
 {
+    if (model->ending_step <= 1) /* every amount is one: no call */
+        return clamp_i64(amount, bounds.floor, bounds.ceiling);
     return ending_within(amount, model->ending_step, model->ending_less, bounds.floor, bounds.ceiling);
 }
 
@@ -85,9 +103,10 @@ static void apply_bounds(const struct model *model, const struct price_inputs *i
     result->baseline = ending_of(model, stepped, step);
 
     int64_t wanted = ending_of(model, kept, bounds); /* where the price would stand if nothing calmed it */
-    if (ending_of(model, risen, rise) != wanted)
+    int64_t unstepped = ending_of(model, risen, rise);
+    if (unstepped != wanted)
         result->guards |= GUARD_RISE;
-    if (result->baseline != ending_of(model, risen, rise))
+    if (result->baseline != unstepped)
         result->guards |= GUARD_STEP;
     uint32_t rests = guard_rests(&model->guard, in, rise, result->baseline);
     if (rests != 0) {
@@ -97,27 +116,32 @@ static void apply_bounds(const struct model *model, const struct price_inputs *i
     result->pending = result->baseline != wanted;
 }
 
-static enum rialto_status price(const struct model *model, const struct price_inputs *in, const int64_t *values,
-                                struct price_result *ret)
+/* `values`: what each factor comes to. Every member of *ret is written once, and none before all is well. */
+static enum rialto_status price(const struct model *model, const struct price_inputs *in, const int64_t values[], struct price_result *ret)
 {
-    struct price_result result = { .baseline = 0 };
     struct bounds bounds;
     bool margin;
-    if (!guard_bounds(&model->guard, in, &bounds, &margin) || !apply_factors(model, in, values, &result))
+    int64_t raw;
+    if (!guard_bounds(&model->guard, in, &bounds, &margin) || !apply_factors(model, in, values, &raw))
         return RIALTO_OVERFLOW;
-    result.floor = bounds.floor;
-    result.ceiling = bounds.ceiling;
-    result.reference = guard_reference(&model->guard, in, &result.reference_ms);
-    apply_bounds(model, in, bounds, margin, &result);
-    if (guard_has_rise(&model->guard, in) && result.reference == 0)
-        result.reference = result.baseline; /* a window that begins with the first price under this list price */
-    *ret = result;
+    for (uint32_t i = 0; i < MODEL_FACTORS_MAX; i++)
+        ret->factor_micro[i] = i < model->factor_count ? values[i] : 0;
+    ret->raw = raw;
+    ret->floor = bounds.floor;
+    ret->ceiling = bounds.ceiling;
+    ret->reference = guard_reference(&model->guard, in, &ret->reference_ms);
+    apply_bounds(model, in, bounds, margin, ret);
+    if (guard_has_rise(&model->guard, in) && ret->reference == 0)
+        ret->reference = ret->baseline; /* a window that begins with the first price under this list price */
     return RIALTO_OK;
 }
 
 enum rialto_status model_price(const struct model *model, const struct price_inputs *in, struct price_result *ret)
 {
-    return price(model, in, NULL, ret);
+    int64_t values[MODEL_FACTORS_MAX];
+    for (uint32_t i = 0; i < model->factor_count; i++)
+        values[i] = factor_value(model, i, in);
+    return price(model, in, values, ret);
 }
 
 enum rialto_status model_price_like(const struct model *model, const struct price_inputs *in,

@@ -18,36 +18,30 @@ static int128 by_definition(int128 n, int64_t m)
     return below % 2 == 0 ? below : below + 1;
 }
 
-Test(fixed, a_multiple_in_millionths_is_rounded_half_to_even_whatever_its_width)
+static void check(int64_t n, int64_t m)
 {
-    static const int64_t edges[] = { 0,
-                                     1,
-                                     2,
-                                     3,
-                                     499999,
-                                     500000,
-                                     500001,
-                                     999999,
-                                     MICRO,
-                                     1500000,
-                                     2500000,
-                                     10 * MICRO,
-                                     INT64_C(9223372036854),
-                                     INT64_C(9223372036855),
-                                     INT64_C(4611686018427387904),
-                                     INT64_MAX };
+    int64_t got = -77;
+    int128 wanted = by_definition(n, m);
+    bool fits = (int128)n * m <= INT64_MAX;
+    cr_assert_eq(mul_micro_narrow(n, m, &got), fits, "%lld x %lld", (long long)n, (long long)m);
+    cr_assert(got == (fits ? wanted : -77), "%lld x %lld", (long long)n, (long long)m);
+    cr_assert(div_half_even((int128)n * m, MICRO) == wanted, "%lld x %lld, the long way", (long long)n, (long long)m);
+}
+
+Test(fixed, a_multiple_in_millionths_is_rounded_half_to_even_or_refused_where_it_takes_more_than_64_bits)
+{
+    static const int64_t edges[] = {
+        0,        1,       2,       3,          499999,       500000,       500001,        999999,
+        MICRO,    1500000, 2500000, 10 * MICRO, 922337203685, 922337203686, 9223372036854, 9223372036855,
+        INT64_MAX
+    };
     for (unsigned i = 0; i < sizeof edges / sizeof edges[0]; i++)
         for (unsigned j = 0; j < sizeof edges / sizeof edges[0]; j++)
             if (edges[j] <= 10 * MICRO)
-                cr_assert(mul_micro_half_even(edges[i], edges[j]) == by_definition(edges[i], edges[j]), "%u %u", i, j);
+                check(edges[i], edges[j]);
     uint64_t seed = 27;
-    for (int i = 0; i < 200000; i++) {
-        int64_t n = (int64_t)(random_next(&seed) >> (1 + random_next(&seed) % 63)),
-                m = (int64_t)(random_next(&seed) % (10 * MICRO + 1));
-        cr_assert(mul_micro_half_even(n, m) == by_definition(n, m), "%lld x %lld", (long long)n, (long long)m);
-    }
-    int128 wide = (int128)INT64_MAX * MICRO; /* as wide as a price on its way through its factors */
-    cr_assert(mul_micro_half_even(wide, 1500001) == by_definition(wide, 1500001));
-    cr_assert(mul_micro_half_even(-3, 500000) == -2, "-1.5");
-    cr_assert(mul_micro_half_even(-1, 500000) == 0, "-0.5");
+    for (int i = 0; i < 200000; i++)
+        check((int64_t)(random_next(&seed) >> (1 + random_next(&seed) % 63)), random_between(&seed, 0, 10 * MICRO));
+    int64_t got = -77;
+    cr_assert(!mul_micro_narrow(-1, 500000, &got) && !mul_micro_narrow(1, -500000, &got) && got == -77, "below 0");
 }
