@@ -33,6 +33,8 @@ export declare class Quote {
     readonly flags: Flag[];
     /** Kinds of personal data that the amount rests on. */
     readonly restsOn: Kind[];
+    /** Kinds of personal data that were read for it, whether they moved it or not: where there are any, the disclosure holds. */
+    readonly dataUsed: Kind[];
     /** "" is the world. */
     readonly zone: string;
     readonly zoneLevel: number;
@@ -43,6 +45,7 @@ export declare class Quote {
     readonly multiplierE4: number;
     readonly rule: number;
     readonly group: number;
+    /** Code of the policy in force, where personal data were read; 0: none. */
     readonly disclosure: number;
 }
 

@@ -43,7 +43,7 @@ function currencyAt(view, bytes, from) {
 
 class Quote {
     constructor(sku, status, view, bytes, from) {
-        const flags = view.getUint32(from + at.flags, LITTLE), kinds = view.getUint16(from + at.kinds, LITTLE);
+        const flags = view.getUint32(from + at.flags, LITTLE), kinds = view.getUint16(from + at.kinds, LITTLE), used = view.getUint8(from + at.used);
         this.sku = sku;
         this.status = status;
         this.amount = i64(view, from + at.amount);
@@ -55,6 +55,7 @@ class Quote {
         this.decimals = view.getUint8(from + at.decimals);
         this.flags = flags === 0 ? [] : named(addon.flags, flags);
         this.restsOn = kinds === 0 ? [] : named(addon.kinds, kinds);
+        this.dataUsed = used === 0 ? [] : named(addon.kinds, used);
         this.zone = textAt(bytes, from + at.zone, room.zone);
         this.zoneLevel = view.getUint8(from + at.zone_level);
         this.asOfMs = i64(view, from + at.as_of_ms);

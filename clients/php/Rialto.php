@@ -44,6 +44,8 @@ final class Quote
     public readonly array $flags;
     /** @var string[] kinds of personal data that the amount rests on */
     public readonly array $restsOn;
+    /** @var string[] kinds of personal data that were read for it, whether they moved it or not */
+    public readonly array $dataUsed;
     /** "" is the world */
     public readonly string $zone;
     public readonly int $zoneLevel;
@@ -67,6 +69,7 @@ final class Quote
         $this->decimals = $of['decimals'];
         $this->flags = Library::names(Library::$flags, $of['flags']);
         $this->restsOn = Library::names(Library::$kinds, $of['kinds']);
+        $this->dataUsed = Library::names(Library::$kinds, $of['used']);
         $this->zone = $of['zone'];
         $this->zoneLevel = $of['zone_level'];
         $this->asOfMs = $of['as_of_ms'];

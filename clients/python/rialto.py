@@ -102,7 +102,7 @@ def _quote_class(library):
     while rows[at].name is not None:
         row = rows[at]
         kind = ctypes.c_char * row.bytes if row.kind == b"s" else _INTEGERS[row.kind, row.bytes]
-        fields.append((row.offset, "_" + row.name.decode() if row.kind == b"s" or row.name in (b"flags", b"kinds")
+        fields.append((row.offset, "_" + row.name.decode() if row.kind == b"s" or row.name in (b"flags", b"kinds", b"used")
                        else row.name.decode(), kind, ctypes.sizeof(kind)))
         at += 1
     size, layout, end = rows[at].offset, [], 0
@@ -143,6 +143,11 @@ def _quote_class(library):
         def rests_on(self):
             """Kinds of personal data that the amount rests on."""
             return {name for bit, name in kind_names if self._kinds & bit}
+
+        @property
+        def data_used(self):
+            """Kinds of personal data that were read for it, whether they moved it or not."""
+            return {name for bit, name in kind_names if self._used & bit}
 
         @property
         def multiplier(self):

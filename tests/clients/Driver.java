@@ -49,7 +49,7 @@ public class Driver {
         return "{\"sku\":" + text(q.sku()) + ",\"status\":" + text(q.status()) + ",\"amount\":" + q.amount() + ",\"baseline\":"
                 + q.baseline() + ",\"list\":" + q.list() + ",\"floor\":" + q.floor() + ",\"ceiling\":" + q.ceiling() + ",\"currency\":"
                 + text(q.currency()) + ",\"decimals\":" + q.decimals() + ",\"flags\":" + list(q.flags()) + ",\"rests_on\":"
-                + list(q.restsOn()) + ",\"zone\":" + text(q.zone()) + ",\"level\":" + q.zoneLevel() + ",\"as_of_ms\":" + q.asOfMs()
+                + list(q.restsOn()) + ",\"data_used\":" + list(q.dataUsed()) + ",\"zone\":" + text(q.zone()) + ",\"level\":" + q.zoneLevel() + ",\"as_of_ms\":" + q.asOfMs()
                 + ",\"valid_until_ms\":" + q.validUntilMs() + ",\"multiplier_e4\":" + q.multiplierE4() + ",\"disclosure\":"
                 + q.disclosure() + ",\"text\":" + text(q.ok() ? q.text() : "") + "}";
     }

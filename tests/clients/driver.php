@@ -6,11 +6,13 @@ function plain(Rialto\Quote $q): array
 {
     $flags = $q->flags;
     $kinds = $q->restsOn;
+    $used = $q->dataUsed;
     sort($flags);
     sort($kinds);
+    sort($used);
     return ['sku' => $q->sku, 'status' => $q->status, 'amount' => $q->amount, 'baseline' => $q->baseline, 'list' => $q->list,
         'floor' => $q->floor, 'ceiling' => $q->ceiling, 'currency' => $q->currency, 'decimals' => $q->decimals, 'flags' => $flags,
-        'rests_on' => $kinds, 'zone' => $q->zone, 'level' => $q->zoneLevel, 'as_of_ms' => $q->asOfMs,
+        'rests_on' => $kinds, 'data_used' => $used, 'zone' => $q->zone, 'level' => $q->zoneLevel, 'as_of_ms' => $q->asOfMs,
         'valid_until_ms' => $q->validUntilMs, 'multiplier_e4' => $q->multiplierE4, 'disclosure' => $q->disclosure,
         'text' => $q->ok() ? $q->text() : ''];
 }

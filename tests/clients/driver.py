@@ -11,7 +11,7 @@ import rialto  # noqa: E402
 def plain(quote):
     return {"sku": quote.sku, "status": quote.status, "amount": quote.amount, "baseline": quote.baseline, "list": quote.list,
             "floor": quote.floor, "ceiling": quote.ceiling, "currency": quote.currency, "decimals": quote.decimals,
-            "flags": sorted(quote.flags), "rests_on": sorted(quote.rests_on), "zone": quote.zone, "level": quote.zone_level,
+            "flags": sorted(quote.flags), "rests_on": sorted(quote.rests_on), "data_used": sorted(quote.data_used), "zone": quote.zone, "level": quote.zone_level,
             "as_of_ms": quote.as_of_ms, "valid_until_ms": quote.valid_until_ms, "multiplier_e4": quote.multiplier_e4,
             "disclosure": quote.disclosure, "text": quote.text if quote.ok else ""}
 

@@ -51,13 +51,58 @@ def _():
     equal((status, out + err), (0, ""))
 
 
+TYPES = """import { Prices, Quote, RialtoError, PAGE_MAX, Kind, Request } from 'rialto-prices';
+const asked: Request = { customer: 'anna', zone: 'de/south', basis: 'store', currency: 'EUR' };
+const prices: Prices = new Prices('/nowhere');
+try {
+    const one: Quote = prices.quote('milk-1l', asked), page: Quote[] = prices.page(['milk-1l'], asked);
+    const kinds: Kind[] = one.dataUsed.concat(page[0]!.restsOn);
+    const money: number = one.amount + one.baseline + PAGE_MAX + prices.now().getTime() + kinds.length;
+    console.log(`${one.text} ${one.ok} ${money}`);
+} catch (error) {
+    if (error instanceof RialtoError) console.log(error.status);
+}
+prices.close();
+"""
+TYPESCRIPT = "typescript@5.9.2"
+
+
+def types_are_checked():
+    folder = temporary_folder("types.")
+    missing = npm_install(folder, TYPESCRIPT)
+    if missing:
+        skipped("the Node.js client's types", missing)
+        return
+
+    def compile(text):
+        (folder / "shop.ts").write_text(text)
+        return run("node", folder / "node_modules/typescript/bin/tsc", "--strict", "--noEmit", "--target", "es2022", "--lib", "es2022,dom", "--module", "node16", "--moduleResolution", "node16",
+                   folder / "shop.ts", cwd=folder, timeout=60 * SLOW)
+    (folder / "node_modules/rialto-prices").symlink_to(ROOT / "clients/node")
+
+    @check("the Node.js client's types compile strictly, refuse what is none, and name every member that a quote has and no other")
+    def _():
+        equal(compile(TYPES)[:2], (0, ""))
+        status, out, _ = compile(TYPES.replace("'store'", "'moon'").replace("one.amount +", "one.price +").replace("customer: 'anna'", "customer: 7"))
+        require(status != 0, "no mistake was found")
+        equal(sorted(re.findall(r"^shop.ts\((\d+),", out, re.M)), ["2", "2", "7"], out)
+        declared = re.search(r"class Quote \{(.*?)\n\}", (ROOT / "clients/node/index.d.ts").read_text(), re.S)[1]
+        source = re.search(r"class Quote \{(.*?)\n\}", (ROOT / "clients/node/index.js").read_text(), re.S)[1]
+        members = [own or got for own, got in re.findall(r"^ {8}this\.(\w+) =|^ {4}get (\w+)\(", source, re.M)]
+        equal(sorted(re.findall(r"readonly (\w+):", declared)), sorted(members))
+
+
+if VARIANT != "asan":  # the same types: once is enough
+    types_are_checked()
+
+
 def expected(row):
     """What the command line printed for one product, in the words of the drivers."""
     quote = row.get("quote")
     if quote is None:
         return {"status": row["status"], "amount": 0, "text": ""}
     return {"status": "OK", **{k: quote[k] for k in ("amount", "baseline", "list", "currency", "decimals", "text")},
-            "flags": sorted(quote["flags"]), "rests_on": sorted(quote["rests_on"]), "zone": quote["zone"].replace("world", ""),
+            "flags": sorted(quote["flags"]), "rests_on": sorted(quote["rests_on"]), "data_used": sorted(quote["data_used"]), "zone": quote["zone"].replace("world", ""),
             "multiplier_e4": round(quote["multiplier"] * 10000)}
 
 
@@ -65,7 +110,7 @@ def compare(found, wanted, what):
     equal({k: found.get(k) for k in wanted}, wanted, what)
 
 
-PEOPLE = [None, "anna", "ben", "Zoë 7"]
+PEOPLE = [None, "anna", "ben", "Zoë 7", "tess"]  # tess permits what moves nothing
 PLACES = [{}, {"zone": "de/south"}, {"zone": "fr"}, {"zone": "de", "basis": "ip"}]
 SKUS = ["milk", "Käse/ganz alt №5", "bread", "unicorn", "car"]
 
@@ -73,6 +118,7 @@ SKUS = ["milk", "Käse/ganz alt №5", "bread", "unicorn", "car"]
 def shop(service):
     service.accept(product("milk", 1000), product("milk", 2000, zone="de"), product("Käse/ganz alt №5", 555), product("bread", 205),
                    product("car", 1234567), customer("anna", ["profile"], tier="gold"), customer("Zoë 7", ["profile"], tier="gold"),
+                   customer("tess", ["profile"], tier="bronze"),
                    {"type": "offer", "customer": "anna", "sku": "bread", "kind": "fixed", "amount": 150, "currency": "EUR"})
 
 
@@ -105,8 +151,10 @@ with Service(cache_on_stop="remove") as service:
     for language in COMMANDS:
         clients[language] = client = Client(language, service.cache)
 
-        @check(f"{language}: single quotes are those of the command line, for four people in four places")
+        @check(f"{language}: single quotes are those of the command line, for five people in four places")
         def _():
+            found = client.ask(sku="milk", customer="tess")
+            equal((found["rests_on"], found["data_used"]), ([], ["profile"]))  # read, and it moved nothing
             for who in PEOPLE:
                 for place in PLACES:
                     arguments = {**({"customer": who} if who else {}), **place}

@@ -82,7 +82,7 @@ final class LibRialto {
             FLOOR = AT.get("floor"), CEILING = AT.get("ceiling"), CURRENCY = AT.get("currency"), DECIMALS = AT.get("decimals"),
             FLAGS_AT = AT.get("flags"), KINDS_AT = AT.get("kinds"), ZONE = AT.get("zone"), ZONE_LEVEL = AT.get("zone_level"),
             AS_OF = AT.get("as_of_ms"), VALID_UNTIL = AT.get("valid_until_ms"), AGE = AT.get("age_ms"),
-            MULTIPLIER = AT.get("multiplier_e4"), RULE = AT.get("rule"), GROUP = AT.get("group"), DISCLOSURE = AT.get("disclosure");
+            MULTIPLIER = AT.get("multiplier_e4"), RULE = AT.get("rule"), GROUP = AT.get("group"), DISCLOSURE = AT.get("disclosure"), USED = AT.get("used");
 
     private static String text(Pointer at, int offset) {
         return at.getByte(offset) == 0 ? "" : at.getString(offset, "UTF-8");
@@ -94,7 +94,7 @@ final class LibRialto {
                 at.getLong(CEILING), text(at, CURRENCY), at.getByte(DECIMALS) & 0xff, names(FLAGS, at.getInt(FLAGS_AT)),
                 names(KINDS, at.getShort(KINDS_AT) & 0xffff), text(at, ZONE), at.getByte(ZONE_LEVEL) & 0xff, at.getLong(AS_OF),
                 at.getLong(VALID_UNTIL), at.getInt(AGE) & 0xffffffffL, at.getShort(MULTIPLIER) & 0xffff, at.getShort(RULE) & 0xffff,
-                at.getByte(GROUP) & 0xff, at.getShort(DISCLOSURE) & 0xffff);
+                at.getByte(GROUP) & 0xff, at.getShort(DISCLOSURE) & 0xffff, names(KINDS, at.getByte(USED) & 0xff));
     }
 
     /** Room of one thread for one call: a request, its ids, and what comes back for n products. */

@@ -10,10 +10,12 @@ import java.util.Set;
  * @param restsOn kinds of personal data that the amount rests on
  * @param zone the zone whose price this is; "" is the world
  * @param validUntilMs 0: until something changes
+ * @param disclosure code of the policy in force, where personal data were read; 0: none
+ * @param dataUsed kinds of personal data that were read for it, whether they moved it or not
  */
 public record Quote(String sku, String status, long amount, long baseline, long list, long floor, long ceiling, String currency,
         int decimals, Set<String> flags, Set<String> restsOn, String zone, int zoneLevel, long asOfMs, long validUntilMs, long ageMs,
-        int multiplierE4, int rule, int group, int disclosure) {
+        int multiplierE4, int rule, int group, int disclosure, Set<String> dataUsed) {
 
     public boolean ok() {
         return status.equals("OK");
