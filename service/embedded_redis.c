@@ -51,6 +51,8 @@ bool embedded_redis_prepare(struct child *child, const struct config *config)
                            "everysec",
                            "--save",
                            "",
+                           "--rdbcompression", /* of what a rewrite leaves: records have no zeros, and compressing them costs a start its time */
+                           "no",
                            "--dir",
                            child->text[1],
                            "--daemonize",
