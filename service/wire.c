@@ -44,7 +44,7 @@ static bool field_allowed(unsigned type, unsigned part, unsigned field)
         return LOCK_FIELDS >> field & 1u;
     if (type == WIRE_TYPE_CHANGE)
         return false;
-    if (type == SIGNAL_demand && field == SIGNAL_FIELD_category) /* a product has its own; a customer's event may say it */
+    if (field == SIGNAL_FIELD_category && type == SIGNAL_demand) /* a product has its own; a customer's event may say it */
         return part == PART_CUSTOMER;
     return signal_rows[field].types >> type & 1u && signal_rows[field].parts & part;
 }
@@ -174,8 +174,9 @@ static size_t put_priced(const struct wire_priced *priced, uint8_t *to)
 /* A visit that is not named may be somebody else's: that is said of the product, and not held against a customer. */
 static bool is_marked(const struct signal *signal, enum signal_part part)
 {
-    bool named = signal_has(signal, SIGNAL_FIELD_session) || (signal_has(signal, SIGNAL_FIELD_again) && signal->again != 0);
-    return signal->type == SIGNAL_demand && signal->repeated && (part == PART_PRODUCT || named);
+    return signal->repeated && signal->type == SIGNAL_demand &&
+           (part == PART_PRODUCT || signal_has(signal, SIGNAL_FIELD_session) ||
+            (signal_has(signal, SIGNAL_FIELD_again) && signal->again != 0));
 }
 
 size_t wire_record_encode(const struct signal *signal, enum signal_part part, uint32_t partition, uint32_t ref,
