@@ -114,10 +114,10 @@ class Demand:
         self.events = DecayedSum(model.half_life)
         self.first = self.last = 0
 
-    def add(self, event, quantity, t):
-        """True if the event counts."""
+    def add(self, event, quantity, t, weights):
+        """True if the event counts. The weights are those of the model that prices the product here now."""
         t = max(cut_time(t), 1)
-        w = min(half_even(self.model.weights[event] * quantity, MICRO), 10**15)
+        w = min(half_even(weights[event] * quantity, MICRO), 10**15)
         if quantity <= 0 or w <= 0:
             return False
         self.fast.add(w, t)
@@ -710,10 +710,10 @@ class World:
         product, model, around = found
         for zone in around if not repeated or model.min_events == 0 else ():
             cell = product.cell(zone)
+            own = self.model_of(row["sku"], zone) or model
             if cell.demand is None:
-                own = self.model_of(row["sku"], zone) or model
                 cell.demand, cell.rates = Demand(own), Rates(own.half_life)
-            cell.demand.add(row["event"], micro(row.get("quantity", 1)), time)
+            cell.demand.add(row["event"], micro(row.get("quantity", 1)), time, own.weights)
             cell.rates.add(row["event"], micro(row.get("quantity", 1)), time)
             cell.event_count += 1
         remarks = ["no_consent"] if "customer" in row and not self.customer_demand(row, time, repeated and "session" in row) else []

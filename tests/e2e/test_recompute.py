@@ -442,7 +442,7 @@ def numbers():
             now = begin + 2 * DAY_MS + dice.randrange(DAY_MS)
             measured = recompute.Demand(rules)
             for t, q in events:
-                measured.add("order", q, t)
+                measured.add("order", q, t, rules.weights)
             age = max(now - min(t for t, _ in events), 125 * 3600) / 1000
 
             def rate(h):
