@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 """A machine starts again: shared memory is empty, and state is only in Redis, which is not there yet. How far it is, and what is answered
 meanwhile."""
-import random
-
 from rialto_test import *
 
 PRODUCTS = [f"sku-{i}" for i in range(60)]
@@ -147,49 +145,6 @@ with Service(models=MODELS, redis_url=f"unix:{redis.socket}", http_listen=HTTP, 
         lose_the_machine()
         wait_for_list_prices()
         equal((service.amount("sku-1"), service.amount("sku-2", zone="berlin"), service.amount("sku-2")), (3333, 4444, LISTED["sku-2"]))
-
-    @check("records that were damaged in Redis are noticed and counted, and what others say is as before")
-    def _():
-        equal(service.stop(), 0)
-        redis.start()
-        stored = {key: Redis(redis.socket)("HGETALL", key) for key in Redis(redis.socket).keys("*:state:{p*")}
-        records = [(key, *(x if isinstance(x, bytes) else x.encode("latin1") for x in pair)) for key, flat in stored.items()
-                   for pair in zip(flat[::2], flat[1::2])]
-        # Each image has its key, 16 bytes, and 8 more; then a product its sku, and a cell the product's key and its zone.
-        images = [(field[:1], unpacked(value)) for _, field, value in records]
-        sku_of = {image[:16]: image[24:].split(b"\0")[0].decode() for kind, image in images if kind == b"p"}
-        without_product, without_price = set(PRODUCTS[::5]), set(PRODUCTS[1::5])
-        damaged, connection = 0, Redis(redis.socket)
-        for (key, field, value), (kind, image) in zip(records, images):
-            is_world = image[40:41] == b"\0"
-            if not (kind == b"p" and sku_of[image[:16]] in without_product or
-                    kind == b"c" and is_world and sku_of[image[24:40]] in without_price):
-                continue
-            bad = bytearray(value)
-            bad[random.randrange(len(bad))] ^= 1 << random.randrange(8)
-            if random.random() < 0.3:
-                del bad[random.randrange(len(bad)):]
-            connection("HSET", key, field, bytes(bad))
-            damaged += 1
-        connection.close()
-        shutil.rmtree(service.data / "list")
-        lose_the_machine()
-        before = service.log().count("CHILD-DIED")
-        service.start()
-        equal(damaged, len(without_product | without_price))
-        equal(service.status()["metrics"]["restore_refused_total"], damaged)
-        equal(service.log().count("CHILD-DIED"), before)
-        for zone in ({}, {"zone": "de"}):
-            for sku, row in zip(PRODUCTS, service.cli_quote(*PRODUCTS, **zone)[1]):
-                quote = row.get("quote") or {"amount": 0, "list": 0}
-                require(row["status"] == "UNKNOWN_PRODUCT" or quote["list"] in {LISTED[sku], LISTED_DE.get(sku), 3333, 4444}, f"{sku} {row}")
-                require(quote["amount"] == (quote["list"] * 9 + 5) // 10, f"{sku} {row}")
-        unknown = {sku for sku, row in zip(PRODUCTS, service.cli_quote(*PRODUCTS)[1]) if row["status"] == "UNKNOWN_PRODUCT"}
-        equal(unknown, without_product | without_price)
-        service.kill()
-        redis.kill()
-        lose_the_machine()
-        wait_for_list_prices()
 
     @check("SIGTERM while Redis is waited for ends it at once")
     def _():
