@@ -12,6 +12,7 @@
 #include "bench/bench.h"
 #include "bench/instance.h"
 #include "service/clock.h"
+#include "service/temporary.h"
 
 #include <inttypes.h>
 #include <nng/nng.h>
@@ -274,7 +275,7 @@ static bool measure(const struct bench_options *options, bool disk, struct outco
 {
     static struct ours ours;
     char folder[64], url[96], set[128];
-    if (!bench_folder("/tmp", "rialto-acked", folder))
+    if (!temporary_folder("/tmp", "rialto-acked", folder))
         return false;
     int server = start_redis(folder, disk, url);
     (void)snprintf(set, sizeof set, "redis_url=%s", url);
@@ -295,7 +296,7 @@ static bool measure(const struct bench_options *options, bool disk, struct outco
     }
     if (server != 0)
         bench_server_stop(server);
-    bench_folder_remove(folder);
+    temporary_remove(folder);
     return good;
 }
 

@@ -82,11 +82,6 @@ static inline uint64_t bench_random(uint64_t *state)
 void bench_pin(int pid, unsigned core);
 unsigned bench_cores(void);
 
-/* bench_folder - make a folder of a name of its own under `parent`. bench_folder_remove() removes it with what is in it; if
- * the program ends without, killed or not, that happens by itself. False, with a message, when that fails. */
-bool bench_folder(const char *parent, const char *name, char ret[64]);
-void bench_folder_remove(const char *folder);
-
 /* bench_server - start a program with its standard streams on /dev/null; it dies with us. 0 when it cannot be started. */
 int bench_server(unsigned core, const char *const argv[]);
 bool bench_server_lives(int pid);

@@ -12,6 +12,7 @@
 #include "cache/keys.h"
 #include "cache/segment.h"
 #include "cache/table.h"
+#include "service/temporary.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -231,7 +232,7 @@ static void print_json(const struct churn *c, uint64_t operations, double ratio)
 int bench_churn(const struct bench_options *options)
 {
     struct churn *c = calloc(1, sizeof *c);
-    bool good = c != NULL && bench_folder("/dev/shm", "rialto-bench-churn", c->folder);
+    bool good = c != NULL && temporary_folder("/dev/shm", "rialto-bench-churn", c->folder);
     good = good && make_table(c, options->customers) && fill(c);
     if (good) {
         good = run(c, options->operations);
@@ -242,7 +243,7 @@ int bench_churn(const struct bench_options *options)
     if (c != NULL) {
         cache_close(c->cache);
         free(c->live);
-        bench_folder_remove(c->folder);
+        temporary_remove(c->folder);
     }
     free(c);
     return good ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -3,6 +3,7 @@
 
 #include "bench/bench.h"
 #include "cache/table.h"
+#include "service/temporary.h"
 
 #include <dirent.h>
 #include <inttypes.h>
@@ -56,8 +57,8 @@ static bool make_models(const struct instance *instance, const char *model)
 
 static bool make_folders(struct instance *instance, const char *model)
 {
-    return bench_folder("/tmp", "rialto-bench", instance->folder) &&
-           bench_folder("/dev/shm", "rialto-bench", instance->cache) && make_models(instance, model);
+    return temporary_folder("/tmp", "rialto-bench", instance->folder) &&
+           temporary_folder("/dev/shm", "rialto-bench", instance->cache) && make_models(instance, model);
 }
 
 /* ---- life --------------------------------------------------------------------------------------------------------- */
@@ -134,8 +135,8 @@ void instance_stop(struct instance *instance)
     let_go(instance);
     if (instance->daemon.pid != 0)
         (void)daemon_stop(&instance->daemon, STOP_MS);
-    bench_folder_remove(instance->cache);
-    bench_folder_remove(instance->folder);
+    temporary_remove(instance->cache);
+    temporary_remove(instance->folder);
     memset(instance, 0, sizeof *instance);
 }
 
@@ -318,6 +319,6 @@ bool instance_end(struct instance *instance, bool kill_them)
         kill_all(instance);
     else
         good = daemon_stop(&instance->daemon, END_MS);
-    bench_folder_remove(instance->cache);
+    temporary_remove(instance->cache);
     return good;
 }

@@ -1,6 +1,7 @@
 /* lmdb_peer.c - the shop in an LMDB environment of its own under /dev/shm. */
 #include "bench/bench.h"
 #include "bench/peer.h"
+#include "service/temporary.h"
 
 #include <lmdb.h>
 #include <stdio.h>
@@ -118,7 +119,7 @@ struct lmdb_peer *lmdb_peer_create(const struct shop_size *size)
     struct lmdb_peer *p = calloc(1, sizeof *p);
     if (p == NULL)
         return NULL;
-    bool ok = bench_folder("/dev/shm", "rialto-bench-lmdb", p->folder) && fill(p, size);
+    bool ok = temporary_folder("/dev/shm", "rialto-bench-lmdb", p->folder) && fill(p, size);
     if (ok) {
         mdb_env_close(p->env);
         p->env = NULL;
@@ -138,7 +139,7 @@ void lmdb_peer_destroy(struct lmdb_peer *p)
         mdb_txn_abort(p->txn);
     if (p->env != NULL)
         mdb_env_close(p->env);
-    bench_folder_remove(p->folder);
+    temporary_remove(p->folder);
     free(p);
 }
 

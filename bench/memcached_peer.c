@@ -5,6 +5,7 @@
  * It has a processor of its own where there are two. */
 #include "bench/bench.h"
 #include "bench/peer.h"
+#include "service/temporary.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -208,7 +209,7 @@ struct memcached_peer *memcached_peer_create(const struct shop_size *size)
     (void)snprintf(megabytes, sizeof megabytes, "%" PRIu64, 128 + (items * ITEM_BYTES >> 20));
     (void)snprintf(hash, sizeof hash, "hashpower=%d", power);
     p->socket = -1;
-    bool ok = bench_folder("/tmp", "rialto-bench-memcached", p->folder);
+    bool ok = temporary_folder("/tmp", "rialto-bench-memcached", p->folder);
     if (ok) {
         (void)snprintf(socket_path, sizeof socket_path, "%s/memcached.sock", p->folder);
         const char *const argv[] = { "memcached",
@@ -239,7 +240,7 @@ void memcached_peer_destroy(struct memcached_peer *p)
     if (p->socket >= 0)
         (void)close(p->socket);
     bench_server_stop(p->server);
-    bench_folder_remove(p->folder);
+    temporary_remove(p->folder);
     free(p);
 }
 

@@ -4,6 +4,7 @@
 #include "bench/price.h"
 #include "cli/replica.h"
 #include "service/log.h"
+#include "service/temporary.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
@@ -25,7 +26,7 @@ struct pricing {
 static bool write_model(struct pricing *p)
 {
     char path[128];
-    if (!bench_folder("/tmp", "price", p->models))
+    if (!temporary_folder("/tmp", "price", p->models))
         return false;
     (void)snprintf(path, sizeof path, "%s/bench.json", p->models);
     FILE *file = fopen(path, "we");
@@ -141,6 +142,6 @@ bool price_cells(const struct price_catalogue *catalogue, const struct bench_opt
     if (!good)
         fprintf(stderr, "rialto-bench: the catalogue could not be priced\n");
     replica_close(&p.replica);
-    bench_folder_remove(p.models);
+    temporary_remove(p.models);
     return good;
 }

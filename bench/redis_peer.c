@@ -8,6 +8,7 @@
  * The server keeps no file; it has a processor of its own where there are two. */
 #include "bench/bench.h"
 #include "bench/peer.h"
+#include "service/temporary.h"
 
 #include <hiredis/hiredis.h>
 #include <signal.h>
@@ -205,7 +206,7 @@ struct redis_peer *redis_peer_create(const struct shop_size *size)
     struct redis_peer *p = calloc(1, sizeof *p);
     struct command *commands = calloc(SHOP_ZONES + 2, sizeof *commands);
     char socket[80];
-    bool ok = p != NULL && commands != NULL && bench_folder("/tmp", "rialto-bench-redis", p->folder);
+    bool ok = p != NULL && commands != NULL && temporary_folder("/tmp", "rialto-bench-redis", p->folder);
     if (ok) {
         (void)signal(SIGPIPE, SIG_IGN);
         (void)snprintf(socket, sizeof socket, "%s/redis.sock", p->folder);
@@ -228,7 +229,7 @@ void redis_peer_destroy(struct redis_peer *p)
     if (p->connection != NULL)
         redisFree(p->connection);
     bench_server_stop(p->server);
-    bench_folder_remove(p->folder);
+    temporary_remove(p->folder);
     free(p);
 }
 

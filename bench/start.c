@@ -12,6 +12,7 @@
 #include "bench/bench.h"
 #include "bench/instance.h"
 #include "service/clock.h"
+#include "service/temporary.h"
 
 #include <inttypes.h>
 #include <nng/nng.h>
@@ -250,7 +251,7 @@ static bool start_anew(struct start *s, const struct way *way, struct outcome *r
     ret->end_s = clock_seconds() - from;
     (void)snprintf(state, sizeof state, "%s/data/state", s->instance.folder);
     if (!way->state)
-        bench_folder_remove(state);
+        temporary_remove(state);
     from = clock_seconds();
     bool good = instance_run(&s->instance, sizeof s->set / sizeof s->set[0], s->set) && watch(s, from, ret) &&
                 signal_durable(s);

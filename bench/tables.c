@@ -5,6 +5,7 @@
 #include "cache/folder.h"
 #include "cache/keys.h"
 #include "service/capacity.h"
+#include "service/temporary.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -204,7 +205,7 @@ struct tables *tables_create(const struct shop_size *size)
         f->t = t;
         t->size = *size;
         t->place = calloc(size->products * 2, sizeof t->place[0]);
-        ok = t->place != NULL && bench_folder("/dev/shm", "rialto-bench", t->folder);
+        ok = t->place != NULL && temporary_folder("/dev/shm", "rialto-bench", t->folder);
     }
     if (ok) {
         status = create(f);
@@ -232,7 +233,7 @@ void tables_destroy(struct tables *t)
         return;
     rialto_close(t->prices);
     free(t->place);
-    bench_folder_remove(t->folder);
+    temporary_remove(t->folder);
     free(t);
 }
 
@@ -292,7 +293,7 @@ struct tables *tables_copy(const struct tables *t)
     if (c == NULL)
         return NULL;
     c->size = t->size;
-    bool ok = bench_folder("/dev/shm", "rialto-bench-copy", c->folder);
+    bool ok = temporary_folder("/dev/shm", "rialto-bench-copy", c->folder);
     for (uint32_t file = 0; ok && file < FOLDER_FILE_COUNT; file++)
         ok = folder_file_path(t->folder, file, "", from) && folder_file_path(c->folder, file, "", to) &&
              copy_file(from, to);

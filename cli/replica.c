@@ -8,7 +8,6 @@
 #include "service/log.h"
 #include "service/roles.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,12 +47,10 @@ bool replica_open(struct replica *replica, const struct config *config, const ch
     replica->config.customers_max = replica->config.offers_max = CUSTOMERS;
     replica->config.group[0] = '\0';
     (void)snprintf(replica->config.models_dir, sizeof replica->config.models_dir, "%s", models);
-    if (!temporary_make(&replica->place, "/dev/shm/rialto-simulate.XXXXXX")) {
-        cli_say("no folder in /dev/shm: %s", strerror(errno));
+    if (!temporary_folder("/dev/shm", "rialto-simulate", replica->folder))
         return false;
-    }
-    (void)snprintf(replica->config.data_dir, sizeof replica->config.data_dir, "%s/data", replica->place.folder);
-    (void)snprintf(replica->config.cache_dir, sizeof replica->config.cache_dir, "%s/cache", replica->place.folder);
+    (void)snprintf(replica->config.data_dir, sizeof replica->config.data_dir, "%s/data", replica->folder);
+    (void)snprintf(replica->config.cache_dir, sizeof replica->config.cache_dir, "%s/cache", replica->folder);
     memcpy(replica->rules.levels.geohash_lengths, config->geohash_length, sizeof config->geohash_length);
     memcpy(replica->rules.levels.path_depths, config->path_depth, sizeof config->path_depth);
     replica->rules.age_max_ms = (int64_t)config->signal_age_max_s * 1000;
@@ -68,7 +65,7 @@ void replica_close(struct replica *replica)
     free(replica->worker);
     repeats_destroy(replica->repeats);
     free(replica->message);
-    temporary_remove(&replica->place);
+    temporary_remove(replica->folder);
     memset(replica, 0, sizeof *replica);
 }
 

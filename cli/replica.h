@@ -8,13 +8,13 @@
 #ifndef CLI_REPLICA_H
 #define CLI_REPLICA_H
 
-#include "cli/temporary.h"
 #include "service/repeats.h"
+#include "service/temporary.h"
 #include "service/worker.h"
 
 struct replica {
     struct config config;
-    struct temporary place; /* of its files */
+    char folder[TEMPORARY_MAX]; /* of its files */
     struct worker *worker;
     struct repeats *repeats;
     struct signal_rules rules;

@@ -178,9 +178,11 @@ def _():
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=die_with_the_test, cwd=ROOT)
         wait_until(lambda: len(folders() - before) >= 2, 10, "two folders")
         found = folders() - before
+        (janitor,) = map(int, Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text().split())
         program.send_signal(sent)
         equal(program.wait(10 * SLOW), -sent)
         wait_until(lambda: not found & folders(), 20, f"none of {found} in /dev/shm")
+        wait_until(lambda: not is_alive(janitor), 20, "who removed them to end")
 
 
 @check("nothing stays behind")

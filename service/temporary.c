@@ -1,10 +1,10 @@
-/* folders.c - folders of a measurement, which hold gigabytes of memory: none stays, however the program ends.
+/* temporary.c - see temporary.h.
  *
- *   bench_folder() --name--> pipe --> janitor, a process of its own     killed or not, our end of the pipe closes with us:
+ *   temporary_folder() --name--> pipe --> janitor, a process of its own     killed or not, our end of the pipe closes with us:
  *                                                                       then the janitor removes what is still there
  *
  * Not by a handler: SIGKILL has none, and removing folders in one is not allowed. */
-#include "bench/bench.h"
+#include "service/temporary.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NAME_BYTES  64u /* a message in the pipe: shorter than PIPE_BUF, so never cut */
+#define NAME_BYTES  TEMPORARY_MAX /* a message in the pipe: shorter than PIPE_BUF, so never cut */
 #define FOLDERS_MAX 32u
 #define WAIT_MS     100
 #define WAITS       30 /* for servers of ours that die after us and still make files */
@@ -51,7 +51,7 @@ static _Noreturn void janitor_main(int from)
     char name[NAME_BYTES];
     size_t count = 0;
     (void)setsid(); /* Ctrl-C is not meant for it */
-    (void)prctl(PR_SET_NAME, "bench-janitor");
+    (void)prctl(PR_SET_NAME, "janitor");
     int quiet = open("/dev/null", O_RDWR);
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
         (void)dup2(quiet, fd); /* nobody waits for the end of our output */
@@ -100,22 +100,22 @@ static bool janitor_start(void)
 
 /* ---- folders -------------------------------------------------------------------------------------------- */
 
-bool bench_folder(const char *parent, const char *name, char ret[64])
+bool temporary_folder(const char *parent, const char *name, char ret[TEMPORARY_MAX])
 {
     char told[NAME_BYTES] = { 0 };
-    (void)snprintf(ret, 64, "%s/%s.XXXXXX", parent, name);
+    (void)snprintf(ret, TEMPORARY_MAX, "%s/%s.XXXXXX", parent, name);
     if (janitor_start() && mkdtemp(ret) != NULL) {
         (void)snprintf(told, sizeof told, "%s", ret);
         if (write(janitor.to, told, sizeof told) == (ssize_t)sizeof told)
             return true;
-        bench_folder_remove(ret);
+        temporary_remove(ret);
     }
-    fprintf(stderr, "rialto-bench: no folder in %s: %s\n", parent, strerror(errno));
+    fprintf(stderr, "%s: no folder in %s: %s\n", program_invocation_short_name, parent, strerror(errno));
     ret[0] = '\0';
     return false;
 }
 
-void bench_folder_remove(const char *folder)
+void temporary_remove(const char *folder)
 {
     if (folder[0] != '\0')
         (void)nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
