@@ -1,9 +1,10 @@
 /* temporary.c - see temporary.h.
  *
- *   temporary_folder() --name--> pipe --> janitor, a process of its own     killed or not, our end of the pipe closes with us:
- *                                                                       then the janitor removes what is still there
+ *   temporary_folder() --template--> socket --> janitor, a process of its own     killed or not, our end closes with us:
+ *                      <----name---                                               then the janitor removes what is still there
  *
- * Not by a handler: SIGKILL has none, and removing folders in one is not allowed. */
+ * Not by a handler: SIGKILL has none, and removing folders in one is not allowed. The janitor makes them, too: at no moment is there one
+ * that it does not know of. */
 #include "service/temporary.h"
 
 #include <errno.h>
@@ -14,11 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define NAME_BYTES  TEMPORARY_MAX /* a message in the pipe: shorter than PIPE_BUF, so never cut */
 #define FOLDERS_MAX 32u
 #define WAIT_MS     100
 #define WAITS       30 /* for servers of ours that die after us and still make files */
@@ -26,8 +27,13 @@
 static struct {
     pid_t owner; /* who started it: forked children do not end it */
     pid_t pid;
-    int to;
+    int with;
 } janitor;
+
+struct asked { /* and the answer: "" and why where there is none */
+    char folder[TEMPORARY_MAX];
+    int error;
+};
 
 /* ---- the janitor ---------------------------------------------------------------------------------------- */
 
@@ -39,16 +45,26 @@ static int remove_entry(const char *path, const struct stat *info, int type, str
     return remove(path);
 }
 
-static void remove_all(char folder[FOLDERS_MAX][NAME_BYTES], size_t count)
+static void remove_all(char folder[FOLDERS_MAX][TEMPORARY_MAX], size_t count)
 {
     for (size_t i = 0; i < count; i++)
         (void)nftw(folder[i], remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-static _Noreturn void janitor_main(int from)
+static void make(struct asked *asked, char folder[FOLDERS_MAX][TEMPORARY_MAX], size_t *count)
 {
-    static char folder[FOLDERS_MAX][NAME_BYTES];
-    char name[NAME_BYTES];
+    if (mkdtemp(asked->folder) != NULL) {
+        memcpy(folder[(*count)++ % FOLDERS_MAX], asked->folder, TEMPORARY_MAX);
+        return;
+    }
+    asked->error = errno;
+    asked->folder[0] = '\0';
+}
+
+static _Noreturn void janitor_main(int with)
+{
+    static char folder[FOLDERS_MAX][TEMPORARY_MAX];
+    struct asked asked;
     size_t count = 0;
     (void)setsid(); /* Ctrl-C is not meant for it */
     (void)prctl(PR_SET_NAME, "janitor");
@@ -56,11 +72,13 @@ static _Noreturn void janitor_main(int from)
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
         (void)dup2(quiet, fd); /* nobody waits for the end of our output */
     ssize_t got;
-    while ((got = read(from, name, sizeof name)) > 0 || (got == -1 && errno == EINTR)) {
-        if (got == (ssize_t)sizeof name && name[0] == '\0')
+    while ((got = recv(with, &asked, sizeof asked, 0)) > 0 || (got == -1 && errno == EINTR)) {
+        if (got != (ssize_t)sizeof asked)
+            continue;
+        if (asked.folder[0] == '\0')
             _exit(0); /* a clean end */
-        if (got == (ssize_t)sizeof name)
-            memcpy(folder[count++ % FOLDERS_MAX], name, sizeof name);
+        make(&asked, folder, &count);
+        (void)send(with, &asked, sizeof asked, MSG_NOSIGNAL);
     }
     count = count < FOLDERS_MAX ? count : FOLDERS_MAX;
     for (int i = 0; i < WAITS; i++) {
@@ -72,10 +90,10 @@ static _Noreturn void janitor_main(int from)
 
 static void janitor_end(void)
 {
-    const char quit[NAME_BYTES] = { 0 };
+    const struct asked quit = { .error = 0 };
     if (janitor.pid <= 0 || janitor.owner != getpid())
         return;
-    if (write(janitor.to, quit, sizeof quit) == (ssize_t)sizeof quit)
+    if (send(janitor.with, &quit, sizeof quit, MSG_NOSIGNAL) == (ssize_t)sizeof quit)
         (void)waitpid(janitor.pid, NULL, 0);
 }
 
@@ -84,7 +102,7 @@ static bool janitor_start(void)
     int end[2];
     if (janitor.pid > 0)
         return true;
-    if (pipe2(end, O_CLOEXEC) == -1)
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, end) == -1)
         return false;
     janitor.owner = getpid();
     (void)fflush(NULL);
@@ -94,25 +112,34 @@ static bool janitor_start(void)
         janitor_main(end[0]);
     }
     (void)close(end[0]);
-    janitor.to = end[1];
+    janitor.with = end[1];
     return janitor.pid > 0 && atexit(janitor_end) == 0;
 }
 
 /* ---- folders -------------------------------------------------------------------------------------------- */
 
+static bool ask(struct asked *asked)
+{
+    ssize_t got;
+    if (!janitor_start() || send(janitor.with, asked, sizeof *asked, MSG_NOSIGNAL) == -1)
+        return false;
+    while ((got = recv(janitor.with, asked, sizeof *asked, 0)) == -1 && errno == EINTR)
+        ;
+    if (got == (ssize_t)sizeof *asked && asked->folder[0] != '\0')
+        return true;
+    errno = got == (ssize_t)sizeof *asked ? asked->error : EPIPE;
+    return false;
+}
+
 bool temporary_folder(const char *parent, const char *name, char ret[TEMPORARY_MAX])
 {
-    char told[NAME_BYTES] = { 0 };
-    (void)snprintf(ret, TEMPORARY_MAX, "%s/%s.XXXXXX", parent, name);
-    if (janitor_start() && mkdtemp(ret) != NULL) {
-        (void)snprintf(told, sizeof told, "%s", ret);
-        if (write(janitor.to, told, sizeof told) == (ssize_t)sizeof told)
-            return true;
-        temporary_remove(ret);
-    }
-    fprintf(stderr, "%s: no folder in %s: %s\n", program_invocation_short_name, parent, strerror(errno));
-    ret[0] = '\0';
-    return false;
+    struct asked asked = { .error = 0 };
+    (void)snprintf(asked.folder, sizeof asked.folder, "%s/%s.XXXXXX", parent, name);
+    bool made = ask(&asked);
+    if (!made)
+        fprintf(stderr, "%s: no folder in %s: %s\n", program_invocation_short_name, parent, strerror(errno));
+    (void)snprintf(ret, TEMPORARY_MAX, "%s", made ? asked.folder : "");
+    return made;
 }
 
 void temporary_remove(const char *folder)
