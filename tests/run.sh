@@ -12,7 +12,8 @@
 #            RIALTO_VARIANT           how that was built      RIALTO_SECONDS   how long a race program should run
 # A program that checks nothing, leaves a process behind, or makes a sanitizer speak has failed.
 # Fuzzers run as many at a time as there are cores (JOBS), and scripts half as many again, for they wait more than they work; a script
-# with a line "# alone: WHY" has the machine for itself, and so has each race program. Logs stay in build/test/STAGE.
+# with a line "# alone: WHY" has the machine for itself ("# alone without sanitizers: WHY": where it is not slowed by them anyway), and so
+# has each race program. One with a line "# release: WHY" is run without sanitizers only. Logs stay in build/test/STAGE.
 # The last line is "N passed, N failed".
 set -u
 cd "$(dirname "$0")/.." || exit
@@ -53,7 +54,7 @@ if [ "$minutes" -gt 0 ]; then
 else
     # Under valgrind a test costs half a second and more: those that take bytes from outside apart. Soaking takes all suites.
     memcheck_suites='signal|signal_json|signal_event|signal_scan|json|wire|message|record_line|reject'
-    race_seconds=${RACE_SECONDS:-5} fuzz_seconds=${FUZZ_SECONDS:-20}
+    race_seconds=${RACE_SECONDS:-3} fuzz_seconds=${FUZZ_SECONDS:-20}
 fi
 for name in "$@"; do
     case " $(printf '%s\n' "${table[@]}" | awk '{ printf "%s ", $1 }')" in
@@ -233,15 +234,19 @@ judge_program() {
 
 # stage_programs - scripts, and race programs that were built for it
 stage_programs() {
-    local alone
+    local alone mark='^# alone( without sanitizers)?: '
     if [ "$kind" = race ]; then
         build "$stage" "$variant" race || return
         run_all 1 run_program judge_program $files
         return
     fi
     build "$stage" "$variant" all || return
-    alone=$(grep -lE '^# alone: ' $files)
-    run_all $((jobs + jobs / 2)) run_program judge_program $(grep -LE '^# alone: ' $files)
+    if [ "$variant" != release ]; then
+        mark='^# alone: '
+        files=$(grep -LE '^# release: ' $files)
+    fi
+    alone=$(grep -lE "$mark" $files)
+    run_all $((jobs + jobs / 2)) run_program judge_program $(grep -LE "$mark" $files)
     run_all 1 run_program judge_program $alone
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# alone: it measures
+# alone without sanitizers: it measures
 """rialto-bench on small sizes: the objects it prints are whole, and every price and line that was read was right."""
 from rialto_test import *
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# release: what it runs is run by other tests with sanitizers; it looks at words
 """What the pages say is so: commands, options, settings, files, signals and tables in them exist."""
 from rialto_test import *
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# release: what it runs is run by other tests with sanitizers; it looks at words
 """The README keeps its word: its C example is the one in the tree, builds with a plain compiler, and answers with and without the
 service; its first price in a minute comes out as it says; its amounts are what they are by hand."""
 import json

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# release: what it runs is run by other tests with sanitizers; it looks at words
 """models/schema/model.schema.json in the hands of standard validators: python3-jsonschema of the distribution, and ajv from npm, which
 editors use. The models that come along are valid, and so are all examples for pricing people; bad ones are not, as far as a schema can say so."""
 import jsonschema

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# release: what it runs is run by other tests with sanitizers; it looks at words
 """Every block of code in README and docs is run by a test: here, or by a check elsewhere that is named here. A block that is new, or that nobody runs any
 more, is a failure; the few that cannot be run stand in NOT_RUN, each with its reason."""
 import csv
