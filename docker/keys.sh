@@ -34,5 +34,5 @@ for who in admin producer; do [ -s "$dir/people/$who" ] || secret | put "$dir/pe
 put "$dir/redis/users.acl" << END
 user default off resetpass ~* &* +@all
 user health on nopass nocommands +ping
-user rialto on #$(hash_of "$dir/rialto/password") ~rialto:* nocommands +auth +ping +info +client|setname +config|get +multi +exec +get +set +setnx +append +del +rename +hset +hdel +hscan +hkeys +pttl +pexpire +scan +zadd +zcard +zrangebylex +xadd +xrange +xrevrange +xdel
+user rialto on #$(hash_of "$dir/rialto/password") ~rialto:* nocommands +auth +ping +info +client|setname +config|get +multi +exec +get +set +setnx +append +del +rename +type +hset +hdel +hlen +hscan +hkeys +pttl +pexpire +scan +zadd +zcard +zrangebylex +xadd +xrange +xrevrange +xdel
 END

@@ -164,6 +164,29 @@ with Service(models={"shop.json": MODEL}, http_listen=f"127.0.0.1:{PORT}", http_
               ["OK", "NOPERM", "NOPERM"])
         run("redis-cli", "-s", service.data / "redis.sock", "ACL", "DELUSER", "rialto")
 
+    @check("docs/redis.md: with these rights a service keeps its state, comes back from it, and is refused nothing; without the newest of them as well")
+    def _():
+        rights = " ".join(block("docs/redis.md", "ACL SETUSER rialto").split())
+        password = WORK / "redis-password"
+        password.write_text("PASSWORD\n")
+        password.chmod(0o600)
+        for less in ((), ("+type", "+hlen")):
+            redis = OwnRedis()
+            redis(*[word for word in rights.split() if word not in less])
+            with Service(models={"shop.json": MODEL}, redis_url=f"unix:{redis.socket}", redis_user="rialto", redis_password_file=password, instance="rialto") as own:
+                own.accept(product("rights", 1000))
+                own.wait_durable()
+                wait_until(lambda: redis("HEXISTS", "rialto:cell:{world}", "rights") == 1, 5, "the price in Redis")
+                own.kill()
+                shutil.rmtree(own.cache, ignore_errors=True)
+                shutil.rmtree(own.data / "state")
+                own.start()
+                own.accept(product("rights-2", 1000))
+                own.wait_durable()
+                equal(own.cli_quote("rights")[1][0]["status"], "OK")
+                require(less or "NOPERM" not in own.log(), [line for line in own.log().splitlines() if "NOPERM" in line])
+            redis.kill()
+
     @check("docs/http.md: quotes and prices as printed; a token that is made as printed lets in")
     def _():
         one, page, prices = block("docs/http.md", "curl 'http://127.0.0.1:7480/v1/quotes").splitlines()
