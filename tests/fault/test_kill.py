@@ -356,8 +356,8 @@ with Service(models={f"{name}.json": model for name, model in MODELS.items()}, c
         back = sorted(killer.back_ms)
         require(back, "no worker was killed alone")
         note(f"{len(back)} times alone, ms until its partitions beat again: median {back[len(back) // 2]}, most {back[-1]}")
-        late = sum(ms > 1000 * SLOW for ms in back)  # one in twenty may be the machine's: a process that others keep from running
-        require(late <= len(back) / 20 and back[-1] <= 5000 * SLOW, f"{late} of {len(back)} late: {back[-20:]}")
+        late = sum(ms > 1000 * SLOW for ms in back)  # some may be the machine's: a process that others keep from running
+        require(late <= len(back) / (20 if KILLS else 10) and back[-1] <= 5000 * SLOW, f"{late} of {len(back)} late: {back[-20:]}")
 
     service.forget_connections()
 
