@@ -54,7 +54,7 @@ if [ "$minutes" -gt 0 ]; then
 else
     # Under valgrind a test costs half a second and more: those that take bytes from outside apart. Soaking takes all suites.
     memcheck_suites='signal|signal_json|signal_event|signal_scan|json|wire|message|record_line|reject'
-    race_seconds=${RACE_SECONDS:-3} fuzz_seconds=${FUZZ_SECONDS:-20}
+    race_seconds=${RACE_SECONDS:-3} fuzz_seconds=${FUZZ_SECONDS:-18}
 fi
 for name in "$@"; do
     case " $(printf '%s\n' "${table[@]}" | awk '{ printf "%s ", $1 }')" in

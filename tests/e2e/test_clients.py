@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# release: programs of other languages cannot load a library with sanitizers
 """The clients for Python, Node.js, PHP and Java answer what the command line answers, for every kind of question: one program in
 each language (tests/clients) is asked the same. They stay open while the service replaces its tables; their examples run as printed."""
 import pwd

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# release: promtool and alerts are the same with sanitizers
 """What Prometheus reads is what Prometheus's own tool calls clean, its histograms agree with what was done, and every alert has been
 made to ring, has an entry in the runbook, and names only metrics that exist."""
 import urllib.request

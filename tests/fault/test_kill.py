@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 from rialto_test import *
 
 SEED = int(os.environ.get("FAULT_SEED", int.from_bytes(os.urandom(4), "big")))
-SECONDS = float(os.environ.get("FAULT_SECONDS", 80))
+SECONDS = float(os.environ.get("FAULT_SECONDS", 60))
 KILLS = int(os.environ.get("FAULT_KILLS", 0))
 ROOM = 192 * max(1, -(-KILLS // 250))  # a version has three digits, and spend lowers a multiplier down to 0.1: a long storm takes more of them
 SENDERS, PRODUCTS, CUSTOMERS = 3, ROOM, ROOM  # products and customers are shared out to the senders: one writer each
