@@ -1,6 +1,6 @@
 /* mirror.c - the mirror's thread, its queue, and what it knows about each partition in Redis.
  *
- *   worker: mirror_put()... --> staging --mirror_commit()--> queue --thread, up to 2 flushes on their way--> Redis
+ *   worker: mirror_put()... --> staging --mirror_commit()--> queue --thread, one flush on its way--> Redis
  *                                                                <-- replies to EXEC: mark moved, durable seq
  *
  * A partition's mark in Redis promises: every record of the partition as of that batch, or newer, is there. Each
@@ -50,7 +50,6 @@
 #include <time.h>
 
 #define REWRITE_PAUSE_MS 1000 /* after an erasure, and between attempts */
-#define FLUSHES_MAX       2u
 #define FLUSH_BYTES_MAX   (1u << 20)
 #define FLUSH_RECORDS_MAX 16384u
 #define CHECK_MS          3000 /* marks are read again this often, in case Redis was emptied */
@@ -92,8 +91,8 @@ struct mirror {
     uint64_t marks[MIRROR_SLOTS];           /* in Redis, once all that was sent has been executed */
     bool sheet[MIRROR_SLOTS];               /* what is sent goes onto a clean sheet */
     uint64_t held[MIRROR_SLOTS];            /* put the mark back to this before a sweep; MARK_NONE = it is right */
-    struct mirror_flush flush[FLUSHES_MAX]; /* on their way, oldest first */
-    uint32_t flushes;
+    struct mirror_flush flush; /* on its way, if `under_way` */
+    bool under_way;
     int64_t check_at_ms;
     int64_t pause_ms; /* before the next connection; as at first once Redis has taken something, or answered twice */
     uint32_t connects;
@@ -130,8 +129,7 @@ static void claims_void(struct mirror *mirror)
 {
     for (struct mirror_commit *c = mirror->head; c != NULL; c = c->next)
         c->durable_seq = 0;
-    for (uint32_t i = 0; i < mirror->flushes; i++)
-        mirror->flush[i].durable_seq = 0;
+    mirror->flush.durable_seq = 0;
 }
 
 static bool is_queueing(const struct mirror *mirror, uint32_t partition)
@@ -482,7 +480,7 @@ static void link_lost(struct mirror *mirror)
 {
     redis_link_close(&mirror->link);
     metric_set(METRIC_redis_state, mirror->link.state);
-    mirror->flushes = 0;
+    mirror->under_way = false;
     memset(mirror->sheet, 0, sizeof mirror->sheet);
     (void)pthread_mutex_lock(&mirror->mutex);
     bool was_up = atomic_exchange_explicit(&mirror->up, false, memory_order_release);
@@ -592,10 +590,9 @@ static bool send_next(struct mirror *mirror)
     struct mirror_commit *commits = queue_take(mirror);
     if (commits == NULL)
         return true;
-    bool sent = mirror_flush_send(&mirror->link, commits, mirror->marks, mirror->sheet, &mirror->flush[mirror->flushes]);
+    mirror->under_way = mirror_flush_send(&mirror->link, commits, mirror->marks, mirror->sheet, &mirror->flush);
     commits_free(commits);
-    mirror->flushes += sent;
-    return sent;
+    return mirror->under_way;
 }
 
 static void durable_advance(struct mirror *mirror, uint64_t seq)
@@ -625,22 +622,21 @@ static bool take_losses(struct mirror *mirror, const uint64_t held[MIRROR_SLOTS]
     return lost > 0;
 }
 
-static bool receive_oldest(struct mirror *mirror)
+static bool receive(struct mirror *mirror)
 {
     uint64_t held[MIRROR_SLOTS];
-    struct mirror_flush done = mirror->flush[0];
+    const struct mirror_flush *done = &mirror->flush;
     memset(held, 0xff, sizeof held); /* MARK_NONE */
-    if (!mirror_flush_receive(&mirror->link, &done, held))
+    if (!mirror_flush_receive(&mirror->link, done, held))
         return false;
-    mirror->flush[0] = mirror->flush[1];
-    mirror->flushes--;
-    if (!take_losses(mirror, held) && done.durable_seq != 0) {
+    mirror->under_way = false;
+    if (!take_losses(mirror, held) && done->durable_seq != 0) {
         proven(mirror);
-        durable_advance(mirror, done.durable_seq);
+        durable_advance(mirror, done->durable_seq);
     }
-    histogram_add(HISTOGRAM_redis_lag, mono_us() - done.committed_us);
-    metric_add(METRIC_mirror_transactions_total, done.count);
-    metric_add(METRIC_mirror_records_total, done.records);
+    histogram_add(HISTOGRAM_redis_lag, mono_us() - done->committed_us);
+    metric_add(METRIC_mirror_transactions_total, done->count);
+    metric_add(METRIC_mirror_records_total, done->records);
     return true;
 }
 
@@ -709,17 +705,17 @@ static bool queue_is_empty(struct mirror *mirror, bool *ret_stopping, int64_t *r
     return empty;
 }
 
-/* One step while the link is up: send if there is something and room, else read replies, else wait. False: the link is
- * dead. */
+/* One step while the link is up: read the replies to what was sent, else send if there is something, else wait. Never two flushes on their
+ * way: if the first is refused (no right, no memory, not the master now) and the second is not, its mark would vouch for what
+ * the first should have brought. False: the link is dead. */
 static bool work(struct mirror *mirror, bool empty)
 {
-    if (mirror->flushes == 0 && marks_due(mirror))
+    if (mirror->under_way)
+        return receive(mirror);
+    if (marks_due(mirror))
         return marks_read(mirror);
-    /* Marks that are due wait until nothing is on its way: then nothing more is sent until they were read. */
-    if (!empty && mirror->flushes < FLUSHES_MAX && !(mirror->flushes > 0 && marks_due(mirror)))
+    if (!empty)
         return send_next(mirror);
-    if (mirror->flushes > 0)
-        return receive_oldest(mirror);
     if (rewrite_due(mirror))
         return rewrite(mirror);
     wait_for_news(mirror);
@@ -734,7 +730,7 @@ static void *mirror_thread(void *argument)
     for (;;) {
         bool empty = queue_is_empty(mirror, &stopping, &limit);
         bool up = mirror_up(mirror);
-        if (stopping && (!up || (empty && mirror->flushes == 0) || mono_ms() >= limit))
+        if (stopping && (!up || (empty && !mirror->under_way) || mono_ms() >= limit))
             break;
         if (up) {
             if (work(mirror, empty))
