@@ -135,30 +135,45 @@ static void die_of_poison(const struct worker *worker, const char *sku)
 }
 
 static enum signal_reason apply_record(struct worker *worker, const uint8_t *bytes, size_t size,
-                                       const struct planned *planned, struct wire_record *ret_head)
+                                       const struct planned *planned)
 {
+    struct wire_record head;
     struct signal signal;
     size_t at = planned->at;
-    memcpy(ret_head, bytes + at, sizeof *ret_head);
+    memcpy(&head, bytes + at, sizeof head);
     if (planned->demand.sku != NULL) {
         die_of_poison(worker, planned->demand.sku);
-        return apply_owned(worker, ret_head, NULL, planned);
+        return apply_owned(worker, &head, NULL, planned);
     }
-    (void)wire_record_decode(bytes, size, &at, ret_head, &signal); /* as when it was planned */
+    (void)wire_record_decode(bytes, size, &at, &head, &signal); /* as when it was planned */
     die_of_poison(worker, signal.sku);
-    return ret_head->part == PART_COMMON ? apply_common(worker, ret_head, &signal)
-                                         : apply_owned(worker, ret_head, &signal, planned);
+    return head.part == PART_COMMON ? apply_common(worker, &head, &signal)
+                                    : apply_owned(worker, &head, &signal, planned);
+}
+
+/* In the order of the records, as the gateway looks for them. */
+static void findings_add(struct worker *worker, const uint8_t *bytes)
+{
+    struct wire_record head;
+    for (uint32_t i = 0; i < worker->plan_count; i++) {
+        if (worker->plan[i].reason == REASON_none)
+            continue;
+        memcpy(&head, bytes + worker->plan[i].at, sizeof head);
+        finding_add(worker, &head, (enum signal_reason)worker->plan[i].reason);
+    }
 }
 
 static void apply_records(struct worker *worker, const uint8_t *bytes, size_t size)
 {
-    struct wire_record head;
-    for (uint32_t i = 0; i < worker->plan_count; i++) {
-        plan_fetch(worker, i);
-        enum signal_reason reason = apply_record(worker, bytes, size, &worker->plan[i], &head);
-        if (reason != REASON_none)
-            finding_add(worker, &head, reason);
+    bool found = false;
+    for (uint32_t turn = 0; turn < worker->plan_count; turn++) {
+        struct planned *planned = &worker->plan[worker->plan_order[turn]];
+        plan_fetch(worker, turn);
+        planned->reason = (uint16_t)apply_record(worker, bytes, size, planned);
+        found = found || planned->reason != REASON_none;
     }
+    if (found)
+        findings_add(worker, bytes);
     metric_add(METRIC_records_applied_total, worker->plan_count);
 }
 

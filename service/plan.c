@@ -1,10 +1,14 @@
 /* plan.c - the records of a batch, read once, ahead of their effect.
  *
- *   message --plan_batch(): is each record valid and ours? demand: where its texts are, hash of its sku, place--> plan
+ *   message --plan_batch(): is each record valid and ours? demand: where its texts are, hash of its sku, place--> plan, order
  *   plan    --plan_fetch(): what the next records will touch is on its way into the processor's cache--> apply_*.c
  *
  * Signals come in no order of products: each touches its product, its cell, and those around it, and nothing of them is in the cache
- * that was not fetched before. What is found ahead is a guess: records may move until it is used, and are compared by their keys. */
+ * that was not fetched before. What is found ahead is a guess: records may move until it is used, and are compared by their keys.
+ *
+ * Order      Demand's product parts that come in a row are applied partition by partition, in each as they came: a partition's file, journal
+ *            and lists are near for all of its records. They touch nothing that another partition's read, so that the state is the same; any
+ *            other record (a zone, a customer's part) stands where it came. */
 #include "cache/keys.h"
 #include "service/worker.h"
 
@@ -21,6 +25,8 @@ enum {
     AHEAD_OUTERMOST = 5
 };
 
+#define ROW_MIN 8u /* so many records of demand in a row are worth an order of their own */
+
 static bool is_ours(const struct worker *worker, const struct wire_record *head)
 {
     return head->part == PART_COMMON || (head->partition < RIALTO_PARTITIONS && worker_owns(worker, head->partition));
@@ -33,6 +39,7 @@ static bool plan_record(struct worker *worker, const uint8_t *bytes, size_t size
     ret->at = *at;
     ret->product = ret->cell = ret->around = STATE_NONE;
     ret->cell_key = (struct rialto_key){ .lo = 0 };
+    ret->reason = REASON_none;
     enum wire_read read = wire_demand_decode(bytes, size, at, &head, &ret->demand);
     if (read == WIRE_OTHER) {
         ret->demand.sku = NULL;
@@ -51,9 +58,51 @@ static bool plan_room(struct worker *worker, uint32_t count)
     if (count <= worker->plan_room)
         return true;
     free(worker->plan);
+    free(worker->plan_order);
     worker->plan = malloc(count * sizeof *worker->plan);
-    worker->plan_room = worker->plan == NULL ? 0 : count;
-    return worker->plan != NULL;
+    worker->plan_order = malloc(count * sizeof *worker->plan_order);
+    worker->plan_room = worker->plan == NULL || worker->plan_order == NULL ? 0 : count;
+    return worker->plan_room > 0;
+}
+
+/* ---- order ------------------------------------------------------------------------------------------------------ */
+
+static bool is_demand(const struct planned *planned)
+{
+    return planned->demand.sku != NULL;
+}
+
+static void order_as_they_came(struct worker *worker, uint32_t from, uint32_t end)
+{
+    for (uint32_t i = from; i < end; i++)
+        worker->plan_order[i] = i;
+}
+
+static void order_by_partition(struct worker *worker, uint32_t from, uint32_t end)
+{
+    uint32_t next[RIALTO_PARTITIONS + 1] = { from }; /* turn of the next one of each */
+    for (uint32_t i = from; i < end; i++)
+        next[worker->plan[i].partition + 1]++;
+    for (uint32_t p = 1; p < RIALTO_PARTITIONS; p++)
+        next[p] += next[p - 1];
+    for (uint32_t i = from; i < end; i++)
+        worker->plan_order[next[worker->plan[i].partition]++] = i;
+}
+
+static void plan_ordered(struct worker *worker)
+{
+    uint32_t from = 0;
+    for (uint32_t i = 0; i <= worker->plan_count; i++) {
+        if (i < worker->plan_count && is_demand(&worker->plan[i]))
+            continue;
+        if (i - from >= ROW_MIN)
+            order_by_partition(worker, from, i);
+        else
+            order_as_they_came(worker, from, i);
+        if (i < worker->plan_count)
+            worker->plan_order[i] = i;
+        from = i + 1;
+    }
 }
 
 bool plan_batch(struct worker *worker, const uint8_t *bytes, size_t size, uint32_t count)
@@ -65,16 +114,17 @@ bool plan_batch(struct worker *worker, const uint8_t *bytes, size_t size, uint32
         if (!plan_record(worker, bytes, size, &at, &worker->plan[i]))
             return false;
     worker->plan_count = count;
+    plan_ordered(worker);
     return at == size;
 }
 
 /* ---- ahead ------------------------------------------------------------------------------------------------------ */
 
 /* The first records of a batch were not ahead of anything: nothing is known of them but their hash. */
-static struct planned *ahead(struct worker *worker, uint32_t i)
+static struct planned *ahead(struct worker *worker, uint32_t turn)
 {
-    struct planned *planned = i < worker->plan_count ? &worker->plan[i] : NULL;
-    return planned == NULL || planned->demand.sku == NULL || planned->place == STATE_NONE ? NULL : planned;
+    struct planned *planned = turn < worker->plan_count ? &worker->plan[worker->plan_order[turn]] : NULL;
+    return planned == NULL || !is_demand(planned) || planned->place == STATE_NONE ? NULL : planned;
 }
 
 static void fetch_cell(const struct partition *partition, uint32_t cell)
@@ -125,21 +175,21 @@ static uint32_t fetch_around(const struct worker *worker, const struct planned *
     return around;
 }
 
-void plan_fetch(struct worker *worker, uint32_t i)
+void plan_fetch(struct worker *worker, uint32_t turn)
 {
-    struct planned *planned = ahead(worker, i + AHEAD_BUCKET);
+    struct planned *planned = ahead(worker, turn + AHEAD_BUCKET);
     if (planned != NULL)
         state_fetch_bucket(worker->partition[planned->partition].state, POOL_PRODUCTS, planned->sku);
-    if ((planned = ahead(worker, i + AHEAD_PRODUCT)) != NULL)
+    if ((planned = ahead(worker, turn + AHEAD_PRODUCT)) != NULL)
         peek_product(worker, planned);
-    if ((planned = ahead(worker, i + AHEAD_CELL_BUCKET)) != NULL)
+    if ((planned = ahead(worker, turn + AHEAD_CELL_BUCKET)) != NULL)
         find_product(worker, planned);
-    if ((planned = ahead(worker, i + AHEAD_CELL)) != NULL)
+    if ((planned = ahead(worker, turn + AHEAD_CELL)) != NULL)
         peek_cell(worker, planned);
-    if ((planned = ahead(worker, i + AHEAD_AROUND)) != NULL)
+    if ((planned = ahead(worker, turn + AHEAD_AROUND)) != NULL)
         find_cell(worker, planned);
     if (planned != NULL)
         planned->around = fetch_around(worker, planned, planned->cell);
-    if ((planned = ahead(worker, i + AHEAD_OUTERMOST)) != NULL)
+    if ((planned = ahead(worker, turn + AHEAD_OUTERMOST)) != NULL)
         (void)fetch_around(worker, planned, planned->around);
 }

@@ -124,6 +124,7 @@ struct planned {
     struct rialto_key sku, cell_key;
     uint32_t place;                 /* STATE_NONE: no memory for it */
     uint32_t product, cell, around; /* perhaps these; STATE_NONE */
+    uint16_t reason;                /* enum signal_reason, once it was applied */
     uint8_t partition;
 };
 
@@ -167,7 +168,8 @@ struct worker {
     uint32_t erasures;             /* ever */
     uint64_t id_hash;              /* of the record that is being applied */
     struct demand_act act;         /* of the demand that was counted last */
-    struct planned *plan;          /* of the batch that is applied */
+    struct planned *plan;          /* of the batch that is applied, as its records come */
+    uint32_t *plan_order;          /* in which they are applied */
     uint32_t plan_count, plan_room;
     bool     erased;               /* a forget was in this batch: journals are wiped after it */
     struct mirror *mirror;
@@ -233,9 +235,9 @@ void     places_policies(struct worker *worker);
 bool     places_chain(struct worker *worker, const char *zone, struct zone_chain *ret);
 
 /* plan.c - reads a batch's records: false if one is not valid, not this worker's, or memory ran out; then none of them is to be applied.
- * plan_fetch - before record `i` is applied: fetches what those behind it will need. */
+ * plan_fetch - before the `turn`-th is applied, plan[plan_order[turn]]: fetches what those behind it will need. */
 bool plan_batch(struct worker *worker, const uint8_t *bytes, size_t size, uint32_t count);
-void plan_fetch(struct worker *worker, uint32_t i);
+void plan_fetch(struct worker *worker, uint32_t turn);
 
 /* apply_product.c, apply_common.c, apply_customer.c: one record each; the state is open. */
 enum signal_reason apply_product_part(struct worker *worker, struct partition *partition,

@@ -79,6 +79,7 @@ void worker_teardown(struct worker *worker)
     commons_teardown(worker);
     timers_fini(&worker->due);
     free(worker->plan);
+    free(worker->plan_order);
     free(worker->place);
     free(worker->place_slot);
     diff_free(worker);
