@@ -195,13 +195,16 @@ static int watch(const struct cli *cli, const char *customer, size_t count, char
         return CLI_UNREACHABLE;
     }
     bool refused = cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(answer, "ok"));
+    bool barred = cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(answer, "findings")) > 0;
     if (refused)
         cli_say("not watched: the service refused it");
+    else if (barred)
+        cli_say("not watched: the customer permits neither behaviour nor purchases, so what they look at is stored nowhere");
     else
         cli_say("watched: fresh quotes stand in Redis under %s:quote:{%s} for a while", cli->config.redis_prefix,
                 customer);
     cJSON_Delete(answer);
-    return refused ? CLI_NO : CLI_OK;
+    return refused || barred ? CLI_NO : CLI_OK;
 }
 
 static void add_text(cJSON *object, const char *member, const char *text)
@@ -283,7 +286,7 @@ const struct cli_command cli_quote = {
         "                    data and count only with the customer's consent\n"
         "  --currency CUR    only prices in this currency\n"
         "  --record          as a record signed by the service, to be kept with the order: `rialto explain --record` reads it\n"
-        "  --watch           keep these quotes fresh in Redis for a while\n"
+        "  --watch           keep these quotes fresh in Redis for a while, if the customer permits behaviour or purchases\n"
         "\n"
         "  rialto quote F45                          the baseline price, everywhere\n"
         "  rialto quote C17850 F45 F50 --zone c1/s25 in the shop that is being visited\n"

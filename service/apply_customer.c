@@ -493,6 +493,16 @@ static enum signal_reason apply_receipt(const struct worker *worker, struct part
     return REASON_none;
 }
 
+/* Who is looked at, and at what, stands in Redis beside the quotes: as a permitted view would, and no further. */
+enum signal_reason apply_watch(struct worker *worker, const struct partition *partition, const struct signal *signal)
+{
+    uint32_t customer = state_find(partition->state, POOL_CUSTOMERS, id_key(worker, signal->customer));
+    if (!customer_permits(partition, customer, RIALTO_KIND_BEHAVIOUR | RIALTO_KIND_PURCHASES))
+        return REASON_no_consent;
+    publisher_watch(worker->publisher, signal->customer, signal->sku, (uint32_t)signal->lease_s);
+    return REASON_none;
+}
+
 enum signal_reason apply_customer_part(struct worker *worker, struct partition *partition, const struct signal *signal)
 {
     uint32_t customer = state_find(partition->state, POOL_CUSTOMERS, id_key(worker, signal->customer));

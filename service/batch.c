@@ -91,10 +91,8 @@ static enum signal_reason apply_owned(struct worker *worker, const struct wire_r
                                       const struct signal *signal, const struct planned *planned)
 {
     struct partition *partition = &worker->partition[head->partition];
-    if (head->type == WIRE_TYPE_WATCH) {
-        publisher_watch(worker->publisher, signal->customer, signal->sku, (uint32_t)signal->lease_s);
-        return REASON_none;
-    }
+    if (head->type == WIRE_TYPE_WATCH)
+        return apply_watch(worker, partition, signal);
     if (!partition_begin(worker, partition))
         return REASON_none;
     uint32_t source;
@@ -203,6 +201,8 @@ static void partition_finish(struct worker *worker, struct partition *partition,
         return;
     state_commit(partition->state);
     lines_publish_changed(worker, partition);
+    if (worker->erased)
+        lines_tell_revoked(worker, partition);
     persist_changed(worker, partition->number, partition->state);
     if (worker->erased)
         state_wipe_journal(partition->state);

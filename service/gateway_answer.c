@@ -91,6 +91,17 @@ static void say_findings(const struct request *request)
         say(",\"more_findings\":%u", request->finding_more);
 }
 
+/* What the customer's owner did not take is no watch. */
+static void say_watched(const struct request *request)
+{
+    say("{\"ok\":true,\"watched\":%u", request->watched - request->finding_count - request->finding_more);
+    if (request->finding_count > 0) {
+        say(",");
+        say_findings(request);
+    }
+    say("}");
+}
+
 static bool all_applied(const struct gateway *gateway, const struct request *request)
 {
     for (uint32_t i = 0; i < gateway->link_count; i++)
@@ -118,7 +129,7 @@ static void answer_finished(struct gateway *gateway, uint32_t slot, const char *
         cJSON_Delete(change);
         free(text);
     } else if (request->kind == REQUEST_WATCH)
-        say("{\"ok\":true,\"watched\":%u}", request->watched);
+        say_watched(request);
     else {
         histogram_add(HISTOGRAM_acknowledged_signal, mono_us() - request->arrived_us);
         say("{\"accepted\":%u,\"rejected\":%u,\"durable\":\"%s\",", request->accepted, request->rejected, durable);
@@ -249,7 +260,7 @@ static void take_finding(struct gateway *gateway, const struct wire_finding *fin
         return;
     for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
         struct request *request = &gateway->request[i];
-        if (request->phase == REQUEST_IDLE || request->kind != REQUEST_SIGNALS)
+        if (request->phase == REQUEST_IDLE || (request->kind != REQUEST_SIGNALS && request->kind != REQUEST_WATCH))
             continue;
         struct request_signal *signal = signal_find(request, wire_batch_number(finding->seq), finding->ref);
         if (signal == NULL)

@@ -651,6 +651,21 @@ void lines_publish_changed(struct worker *worker, struct partition *partition)
         publish_owed(worker, partition);
 }
 
+void lines_tell_revoked(const struct worker *worker, const struct partition *partition)
+{
+    uint64_t at = 0;
+    enum state_pool pool;
+    uint32_t index;
+    const struct state_head *old;
+    while (state_changed(partition->state, &at, &pool, &index, &old)) {
+        if (pool != POOL_CUSTOMERS || key_is_none(old->key))
+            continue;
+        const struct customer_record *before = (const void *)old, *now = state_at(partition->state, pool, index);
+        if (key_equal(before->head.key, now->head.key) && (before->consent & ~now->consent & CUSTOMER_KINDS) != 0)
+            publisher_renew(worker->publisher, now->id);
+    }
+}
+
 /* Lines whose record is gone: a death between commit and delete, or a state that began anew. */
 static void drop_orphans(struct worker *worker, const struct partition *partition, enum state_pool pool)
 {

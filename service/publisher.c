@@ -1,6 +1,6 @@
 /* publisher.c - the publisher's thread: what to do next, and what the worker asks of it.
  *
- *   worker --watch, forget--> orders (mutex) --+
+ *   worker --watch, forget, renew--> orders ---+
  *   change rings --rialto_next_change()------->+--> dirty cells, dirty watches --> Redis, in passes
  *
  * Everything in Redis here can be made again from shared memory, except who looks at what: that stands in the quote
@@ -10,7 +10,7 @@
  *
  * Emptied    Redis may be emptied without the link noticing. A key of our own, PREFIX:here:{worker.N}, is looked at
  *            every LOOK_MS: if it is gone, all is written again.
- * Forget     is never refused and outlives an outage: the names wait in a list until their keys are deleted.
+ * Forget     is never refused and outlives an outage: the names wait in a list until their keys are deleted. So does renew.
  * Locking    the mutex guards the list of orders only. */
 #include "service/clock.h"
 #include "service/publisher_parts.h"
@@ -25,7 +25,7 @@
 #include <string.h>
 #include <time.h>
 
-#define ORDERS_MAX       65536u /* watches waiting; forgets are not counted */
+#define ORDERS_MAX       65536u /* watches waiting; what takes data away is not counted */
 #define CHANGES_PER_PASS 8192u
 #define IDLE_MS          3 /* rings are looked at this often */
 #define DOWN_MS          100
@@ -33,7 +33,7 @@
 #define LOOK_MS          2000
 #define SWEEP_MS         100 /* least time between two coarse markings of one partition */
 
-enum order_kind { ORDER_WATCH, ORDER_FORGET };
+enum order_kind { ORDER_WATCH, ORDER_FORGET, ORDER_RENEW };
 
 struct order {
     struct order *next;
@@ -78,7 +78,7 @@ static struct order *order_new(enum order_kind kind, const char *customer, const
 static bool order_append(struct publisher *publisher, struct order *order)
 {
     (void)pthread_mutex_lock(&publisher->mutex);
-    bool room = order->kind == ORDER_FORGET || publisher->order_count < ORDERS_MAX;
+    bool room = order->kind != ORDER_WATCH || publisher->order_count < ORDERS_MAX;
     if (room) {
         if (publisher->tail != NULL)
             publisher->tail->next = order;
@@ -103,16 +103,27 @@ void publisher_watch(struct publisher *publisher, const char *customer, const ch
     metric_add(METRIC_watches_refused_total, 1);
 }
 
-void publisher_forget(struct publisher *publisher, const char *customer)
+static void key_delete_order(struct publisher *publisher, enum order_kind kind, const char *customer)
 {
-    if (publisher == NULL || customer[0] == '\0')
-        return;
-    struct order *order = order_new(ORDER_FORGET, customer, "", 0);
-    atomic_fetch_add(&publisher->forgets_ordered, 1);
+    struct order *order = order_new(kind, customer, "", 0);
     if (order != NULL)
         (void)order_append(publisher, order);
     else /* the key still ends by itself, after watch_ttl_s at most */
         log_line(LOG_ERROR, "OUT-OF-MEMORY", "a customer's quotes in Redis stay until their key expires");
+}
+
+void publisher_forget(struct publisher *publisher, const char *customer)
+{
+    if (publisher == NULL || customer[0] == '\0')
+        return;
+    atomic_fetch_add(&publisher->forgets_ordered, 1);
+    key_delete_order(publisher, ORDER_FORGET, customer);
+}
+
+void publisher_renew(struct publisher *publisher, const char *customer)
+{
+    if (publisher != NULL && customer[0] != '\0')
+        key_delete_order(publisher, ORDER_RENEW, customer);
 }
 
 uint64_t publisher_forgets_ordered(const struct publisher *publisher)
@@ -150,11 +161,15 @@ static void watch_take(struct publishing *p, const struct order *order)
         metric_add(METRIC_watches_refused_total, 1);
 }
 
-static void forget_take(struct publisher *publisher, struct order *order)
+/* The key goes before anything else is written: what the lines say now is composed behind that. */
+static void delete_take(struct publisher *publisher, struct order *order)
 {
-    struct watcher *watcher = watches_customer(&publisher->now.watches, id_key(&publisher->now, order->customer));
-    if (watcher != NULL)
-        watcher_remove(&publisher->now.watches, watcher);
+    struct watches *watches = &publisher->now.watches;
+    struct watcher *watcher = watches_customer(watches, id_key(&publisher->now, order->customer));
+    if (watcher != NULL && order->kind == ORDER_FORGET)
+        watcher_remove(watches, watcher);
+    else if (watcher != NULL)
+        watches_customer_unpublished(watches, watcher, mono_ms());
     order->next = NULL;
     *(publisher->forgets != NULL ? publisher->forgets_end : &publisher->forgets) = order;
     publisher->forgets_end = &order->next;
@@ -167,7 +182,8 @@ static bool forgets_send(struct publisher *publisher)
         if (!quotes_delete(&publisher->now, order->customer))
             return false;
         publisher->forgets = order->next;
-        atomic_fetch_add(&publisher->forgets_done, 1);
+        if (order->kind == ORDER_FORGET)
+            atomic_fetch_add(&publisher->forgets_done, 1);
         explicit_bzero(order, sizeof *order);
         free(order);
     }
@@ -192,8 +208,8 @@ static bool orders_work(struct publisher *publisher)
     while (orders != NULL) {
         struct order *order = orders;
         orders = order->next;
-        if (order->kind == ORDER_FORGET) {
-            forget_take(publisher, order);
+        if (order->kind != ORDER_WATCH) {
+            delete_take(publisher, order);
             continue;
         }
         watch_take(&publisher->now, order);

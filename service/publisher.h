@@ -26,6 +26,9 @@ void               publisher_void(const struct config *config, uint32_t worker);
 void publisher_watch(struct publisher *publisher, const char *customer, const char *sku, uint32_t ttl_s);
 /* publisher_forget - drop a customer's watches and delete the quote key. */
 void publisher_forget(struct publisher *publisher, const char *customer);
+/* publisher_renew - what quotes may rest on was taken back, and its lines say so already: the quote key is deleted at once, and what
+ * the customer goes on looking at is written anew. */
+void publisher_renew(struct publisher *publisher, const char *customer);
 /* publisher_forgets - how many were ordered so far, and how many of them Redis has carried out, in order. */
 uint64_t publisher_forgets_ordered(const struct publisher *publisher);
 uint64_t publisher_forgets_done(const struct publisher *publisher);

@@ -424,16 +424,26 @@ void watches_partition_changed(struct watches *watches, uint32_t partition, int6
     }
 }
 
+static void unpublished(struct watcher *watcher)
+{
+    watcher->expires_ms = 0;
+    for (struct watch *watch = watcher->first; watch != NULL; watch = watch->next_of_watcher) {
+        watch->dirty = true;
+        watch->published = false;
+        watch->refreshed_ms = 0;
+    }
+}
+
+void watches_customer_unpublished(struct watches *watches, struct watcher *watcher, int64_t now)
+{
+    unpublished(watcher);
+    watches_schedule(watches, watcher, now);
+}
+
 void watches_unpublished(struct watches *watches, int64_t now)
 {
     for (uint32_t i = 0; i < watches->heap_count; i++) {
-        struct watcher *watcher = watches->heap[i];
-        watcher->expires_ms = 0;
-        watcher->due_ms = now; /* the same for all: the heap stays one */
-        for (struct watch *watch = watcher->first; watch != NULL; watch = watch->next_of_watcher) {
-            watch->dirty = true;
-            watch->published = false;
-            watch->refreshed_ms = 0;
-        }
+        unpublished(watches->heap[i]);
+        watches->heap[i]->due_ms = now; /* the same for all: the heap stays one */
     }
 }

@@ -79,6 +79,8 @@ void watches_product_changed(struct watches *watches, const char *sku, int64_t n
 void watches_customer_changed(struct watches *watches, struct watcher *watcher, int64_t now);
 void watches_offer_changed(struct watches *watches, struct rialto_key offer, int64_t now);
 void watches_partition_changed(struct watches *watches, uint32_t partition, int64_t now);
+/* watches_customer_unpublished - Redis holds nothing of this customer: all of it is due at once, whenever it was written last. */
+void watches_customer_unpublished(struct watches *watches, struct watcher *watcher, int64_t now);
 /* watches_unpublished - Redis holds nothing: all at once. */
 void watches_unpublished(struct watches *watches, int64_t now);
 

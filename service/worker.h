@@ -246,6 +246,7 @@ enum signal_reason apply_demand_part(struct worker *worker, struct partition *pa
                                      const struct planned *planned);
 enum signal_reason apply_common_part(struct worker *worker, const struct signal *signal);
 enum signal_reason apply_customer_part(struct worker *worker, struct partition *partition, const struct signal *signal);
+enum signal_reason apply_watch(struct worker *worker, const struct partition *partition, const struct signal *signal);
 /* attributes_take - what a signal says of a product's or zone's attributes, unless something newer is known. apply_common.c */
 void attributes_take(struct attributes_said *said, const struct signal *signal);
 int64_t customer_due_ms(const struct worker *worker, const struct customer_record *record); /* 0 = never */
@@ -325,6 +326,8 @@ char *ask_answer(struct worker *worker, const char *text, size_t bytes);
 
 /* lines.c: from committed records to shared memory. */
 void lines_publish_changed(struct worker *worker, struct partition *partition);
+/* lines_tell_revoked - behind that, for a batch in which somebody took a consent back: their quotes in Redis rest on it no more. */
+void lines_tell_revoked(const struct worker *worker, const struct partition *partition);
 void lines_publish_all(struct worker *worker, struct partition *partition);
 void lines_publish_terms(struct worker *worker);
 void lines_publish_customer(struct worker *worker, struct partition *partition, uint32_t customer);

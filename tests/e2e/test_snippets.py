@@ -137,6 +137,7 @@ with Service(models={"shop.json": MODEL}, http_listen=f"127.0.0.1:{PORT}", http_
             watch.wait()
             require(not seen.is_alive(), "no change was seen")
         service.accept({"type": "product", "sku": "milk-1l", "list": 1200, "currency": "CNY"})
+        service.accept(customer("anna", ["behaviour"]))  # as the README says
         service.cli("quote", "--watch", "anna", "milk-1l")
         quote, cell = block("README.md", "redis-cli -s run/redis.sock HMGET").splitlines()
         wait_until(lambda: '"amount":1080' in redis_cli(service, quote), 10, "what Anna, gold, pays")
