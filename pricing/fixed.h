@@ -11,12 +11,25 @@
 __extension__ typedef __int128 int128; /* wide enough for any product of two amounts */
 __extension__ typedef unsigned __int128 uint128;
 
-/* div_half_even - n / d rounded to the nearest integer, ties to the even one; d > 0. */
+/* div_half_even - n / d rounded to the nearest integer, ties to the even one; d > 0. div_half_even_narrow - the same in 64 bits. */
+static inline int64_t div_half_even_narrow(int64_t n, int64_t d)
+{
+    int64_t quotient = n / d, rest = n % d;
+    if (rest < 0) { /* floor first, so that one rule serves both signs */
+        rest += d;
+        quotient -= 1;
+    }
+    int64_t left = d - rest;
+    return quotient + (rest > left ||
+                       (rest == left && (quotient & 1))); /* a rest is left by a divisor of 2 or more only: it fits */
+}
+
 static inline int128 div_half_even(int128 n, int128 d)
 {
     /* 128-bit division is a library call: most amounts do not need it. */
-    bool narrow = n <= INT64_MAX && n >= INT64_MIN && d <= INT64_MAX;
-    int128 quotient = narrow ? (int64_t)n / (int64_t)d : n / d;
+    if (n <= INT64_MAX && n >= INT64_MIN && d <= INT64_MAX)
+        return div_half_even_narrow((int64_t)n, (int64_t)d);
+    int128 quotient = n / d;
     int128 rest = n - quotient * d;
     if (rest < 0) { /* floor first, so that one rule serves both signs */
         rest += d;
@@ -28,6 +41,14 @@ static inline int128 div_half_even(int128 n, int128 d)
     return quotient;
 }
 
+/* div_micro_narrow - n / 10^6, half to even, n >= 0. No branch: which way an amount is rounded cannot be guessed. More than half goes up, and
+ * half does where the quotient is odd. */
+static inline int64_t div_micro_narrow(int64_t n)
+{
+    uint64_t quotient = (uint64_t)n / (uint64_t)MICRO, rest = (uint64_t)n % (uint64_t)MICRO;
+    return (int64_t)(quotient + (2 * rest + (quotient & 1) > (uint64_t)MICRO));
+}
+
 /* mul_micro_narrow - n x micro / 10^6, half to even, in 64 bits, where a division by a constant is a multiplication. False, and *ret
  * untouched, where it takes more, or one of them is below 0. */
 static inline bool mul_micro_narrow(int64_t n, int64_t micro, int64_t *ret)
@@ -35,9 +56,7 @@ static inline bool mul_micro_narrow(int64_t n, int64_t micro, int64_t *ret)
     int64_t product;
     if (n < 0 || micro < 0 || __builtin_mul_overflow(n, micro, &product))
         return false;
-    uint64_t quotient = (uint64_t)product / (uint64_t)MICRO, rest = (uint64_t)product % (uint64_t)MICRO;
-    /* No branch: which way an amount is rounded cannot be guessed. More than half goes up, and half does where the quotient is odd. */
-    *ret = (int64_t)(quotient + (2 * rest + (quotient & 1) > (uint64_t)MICRO));
+    *ret = div_micro_narrow(product);
     return true;
 }
 

@@ -191,6 +191,8 @@ struct model {
     bool reads_clock; /* some factor looks at hour, weekday, month or day, at a schedule of its own, or at the end of a local day */
     struct model_factor factor[MODEL_FACTORS_MAX];
     uint64_t factor_looks[MODEL_FACTORS_MAX]; /* model_factor_looks() of each */
+    uint32_t zone_factors; /* bit per factor that looks at nothing but what is the same in all of a zone: model_zone_looks() */
+    uint64_t cell_looks;   /* what all others look at */
     uint32_t personal_count;
     struct model_personal personal[MODEL_PERSONAL_MAX];
     uint32_t offer_count;
@@ -319,19 +321,23 @@ enum rialto_status model_price(const struct model *model, const struct price_inp
 
 /* A price like the one before it: what factors came to, and what they looked at. A factor is asked again only where something differs.
  * One thread's; all zeros: nothing is remembered. */
-struct zone_memory { /* the same of tables of zones, which change from cell to cell: one for each zone, kept by the caller */
+struct zone_memory { /* of factors that look at nothing but their zone: one for each zone, kept by the caller */
     const struct model *model; /* NULL = nothing yet */
     int64_t value_micro[MODEL_FACTORS_MAX];
 };
 struct price_memory {
     const struct model *model; /* NULL = nothing yet */
     struct zone_memory *zone;  /* NULL, or the one of `in->zone`: whoever sets it vouches that it is of this zone and of this model, or
-                                  of none */
+                                  of none, and that the zone says now (model_zone_looks()) what it said when it was filled. Where it is
+                                  filled, inputs that only zone_factors look at are not read */
+    bool zoned;                /* there was one at the price before */
     uint64_t present;
     int64_t input_micro[INPUT_SLOTS];
     int64_t list, cost, local_ms;
     const char *category;
-    int64_t value_micro[MODEL_FACTORS_MAX];
+    int64_t floor, ceiling; /* of this list price and cost */
+    bool margin, bounded;   /* bounded false: they overflow */
+    int64_t value_micro[MODEL_FACTORS_MAX]; /* zeros behind the last factor */
 };
 
 /* model_price_like - model_price() to the last bit. Models, and the texts that inputs point to, stay as they are as long as the memory
@@ -347,8 +353,12 @@ enum rialto_status model_price_like(const struct model *model, const struct pric
 _Static_assert(INPUT_SLOTS <= 60, "above them are the four");
 uint64_t model_factor_looks(const struct model_factor *factor);
 
-/* price_memory_differs - what differs from the price before, as such bits; all of them where nothing is remembered. These inputs are
- * remembered from now on; values of factors are for the caller to remember. Zones always differ. */
+/* model_zone_looks - what is the same at one tick for all cells of a zone, whichever product: weather, the clock, its place, its attributes. */
+uint64_t model_zone_looks(const struct model *model);
+
+/* price_memory_differs - what differs from the price before, as such bits; all of them where nothing is remembered. With a memory of the
+ * zone only what cell_looks has is compared. These inputs are remembered from now on; values of factors and bounds are for the caller to
+ * remember. Zones always differ. */
 uint64_t price_memory_differs(struct price_memory *memory, const struct model *model, const struct price_inputs *in);
 
 /* model_factor_value - what one factor multiplies by, in [1/10, 10]. *ret_known: what it needs was

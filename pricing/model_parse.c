@@ -214,6 +214,17 @@ static void attributes_first(cJSON *tree)
         cJSON_Delete(attributes);
 }
 
+static void zone_factors_find(struct model *model)
+{
+    uint64_t zone = model_zone_looks(model);
+    for (uint32_t i = 0; i < model->factor_count; i++) {
+        if ((model->factor_looks[i] & ~zone) == 0)
+            model->zone_factors |= UINT32_C(1) << i;
+        else
+            model->cell_looks |= model->factor_looks[i];
+    }
+}
+
 enum rialto_status model_parse_all(const char *text, size_t bytes, const char *file, struct model *ret,
                                    struct fault_list *faults)
 {
@@ -241,6 +252,7 @@ enum rialto_status model_parse_all(const char *text, size_t bytes, const char *f
         ret->reads |= ret->factor[i].reads;
         ret->factor_looks[i] = model_factor_looks(&ret->factor[i]);
     }
+    zone_factors_find(ret);
     ret->moves = model_moves(ret);
     ret->reads_clock = model_reads_clock(ret);
     copy_file_name(ret->file, file);

@@ -6,38 +6,54 @@
 #include "pricing/guardrails.h"
 #include "pricing/quote.h"
 
+#include <string.h>
+
 static int64_t factor_value(const struct model *model, uint32_t factor, const struct price_inputs *in)
 {
     bool known;
     return model_factor_value(model, &model->factor[factor], in, &known);
 }
 
-/* A table of zones that speaks always says the same in one zone. */
-static int64_t zone_factor_value(const struct model *model, uint32_t factor, const struct price_inputs *in,
-                                 struct zone_memory *zone, bool fresh)
+/* Factors that look at nothing but their zone always come to the same in it. */
+static void zone_factors(const struct model *model, const struct price_inputs *in, struct price_memory *memory)
 {
-    if (zone == NULL || model->factor_looks[factor] != LOOKS_ZONE)
-        return factor_value(model, factor, in);
-    if (fresh)
-        zone->value_micro[factor] = factor_value(model, factor, in);
-    return zone->value_micro[factor];
+    struct zone_memory *zone = memory->zone;
+    if (zone->model != model)
+        for (uint32_t left = model->zone_factors; left != 0; left &= left - 1) {
+            uint32_t i = (uint32_t)__builtin_ctz(left);
+            zone->value_micro[i] = factor_value(model, i, in);
+        }
+    zone->model = model;
+    for (uint32_t left = model->zone_factors; left != 0; left &= left - 1) {
+        uint32_t i = (uint32_t)__builtin_ctz(left);
+        memory->value_micro[i] = zone->value_micro[i];
+    }
 }
 
 /* What each factor comes to; those that look at nothing new come to what they came to. */
-static void remember_factors(const struct model *model, const struct price_inputs *in, struct price_memory *memory)
+static void remember_factors(const struct model *model, const struct price_inputs *in, uint64_t differ,
+                             struct price_memory *memory)
 {
-    struct zone_memory *zone = memory->zone;
-    uint64_t differ = price_memory_differs(memory, model, in);
-    bool fresh = zone != NULL && zone->model != model;
-    for (uint32_t i = 0; i < model->factor_count; i++) {
-        uint64_t looks = model->factor_looks[i];
-        if ((looks & LOOKS_ZONE) != 0)
-            memory->value_micro[i] = zone_factor_value(model, i, in, zone, fresh);
-        else if ((looks & differ) != 0 || differ == UINT64_MAX)
+    uint32_t known = memory->zone == NULL ? 0 : model->zone_factors;
+    if (differ == UINT64_MAX)
+        memset(memory->value_micro, 0, sizeof memory->value_micro);
+    if (memory->zone != NULL)
+        zone_factors(model, in, memory);
+    if (known != 0 && (differ & model->cell_looks) == 0)
+        return;
+    for (uint32_t left = ~known & ((UINT32_C(1) << model->factor_count) - 1); left != 0; left &= left - 1) {
+        uint32_t i = (uint32_t)__builtin_ctz(left);
+        if ((model->factor_looks[i] & differ) != 0 || differ == UINT64_MAX)
             memory->value_micro[i] = factor_value(model, i, in);
     }
-    if (zone != NULL)
-        zone->model = model;
+}
+
+static void remember_bounds(const struct model *model, const struct price_inputs *in, struct price_memory *memory)
+{
+    struct bounds bounds = { 0, 0 };
+    memory->bounded = guard_bounds(&model->guard, in, &bounds, &memory->margin);
+    memory->floor = bounds.floor;
+    memory->ceiling = bounds.ceiling;
 }
 
 /* As far as amounts in millionths fit into 64 bits, which those of shops do: the number of factors that they came through. */
@@ -53,14 +69,18 @@ static uint32_t apply_narrow(const struct model *model, const int64_t values[], 
 }
 
 /* The list price through all factors, in millionths of a minor unit: only the end rounds to money. */
-static bool apply_factors(const struct model *model, const struct price_inputs *in, const int64_t values[], int64_t *ret_raw)
+static bool apply_factors(const struct model *model, const struct price_inputs *in, const int64_t values[],
+                          int64_t *ret_raw)
 {
-    int64_t narrow = in->list;
+    int64_t narrow;
     uint32_t done = 0;
     int128 amount_micro = (int128)in->list * MICRO;
-    if (amount_micro <= INT64_MAX) {
-        narrow = (int64_t)amount_micro;
+    if (!__builtin_mul_overflow(in->list, MICRO, &narrow)) {
         done = apply_narrow(model, values, &narrow);
+        if (done == model->factor_count) {
+            *ret_raw = div_micro_narrow(narrow);
+            return true;
+        }
         amount_micro = narrow;
     }
     for (uint32_t i = done; i < model->factor_count; i++) {
@@ -116,21 +136,20 @@ static void apply_bounds(const struct model *model, const struct price_inputs *i
     result->pending = result->baseline != wanted;
 }
 
-/* `values`: what each factor comes to. Every member of *ret is written once, and none before all is well. */
-static enum rialto_status price(const struct model *model, const struct price_inputs *in, const int64_t values[], struct price_result *ret)
+/* `memory`: what each factor comes to, and the bounds. Every member of *ret is written once, and none before all is well. */
+static enum rialto_status price(const struct model *model, const struct price_inputs *in,
+                                const struct price_memory *memory, struct price_result *ret)
 {
-    struct bounds bounds;
-    bool margin;
+    struct bounds bounds = { memory->floor, memory->ceiling };
     int64_t raw;
-    if (!guard_bounds(&model->guard, in, &bounds, &margin) || !apply_factors(model, in, values, &raw))
+    if (!memory->bounded || !apply_factors(model, in, memory->value_micro, &raw))
         return RIALTO_OVERFLOW;
-    for (uint32_t i = 0; i < MODEL_FACTORS_MAX; i++)
-        ret->factor_micro[i] = i < model->factor_count ? values[i] : 0;
+    memcpy(ret->factor_micro, memory->value_micro, sizeof ret->factor_micro);
     ret->raw = raw;
     ret->floor = bounds.floor;
     ret->ceiling = bounds.ceiling;
     ret->reference = guard_reference(&model->guard, in, &ret->reference_ms);
-    apply_bounds(model, in, bounds, margin, ret);
+    apply_bounds(model, in, bounds, memory->margin, ret);
     if (guard_has_rise(&model->guard, in) && ret->reference == 0)
         ret->reference = ret->baseline; /* a window that begins with the first price under this list price */
     return RIALTO_OK;
@@ -138,17 +157,21 @@ static enum rialto_status price(const struct model *model, const struct price_in
 
 enum rialto_status model_price(const struct model *model, const struct price_inputs *in, struct price_result *ret)
 {
-    int64_t values[MODEL_FACTORS_MAX];
+    struct price_memory memory = { .model = model };
     for (uint32_t i = 0; i < model->factor_count; i++)
-        values[i] = factor_value(model, i, in);
-    return price(model, in, values, ret);
+        memory.value_micro[i] = factor_value(model, i, in);
+    remember_bounds(model, in, &memory);
+    return price(model, in, &memory, ret);
 }
 
 enum rialto_status model_price_like(const struct model *model, const struct price_inputs *in,
                                     struct price_memory *memory, struct price_result *ret)
 {
-    remember_factors(model, in, memory);
-    return price(model, in, memory->value_micro, ret);
+    uint64_t differ = price_memory_differs(memory, model, in);
+    remember_factors(model, in, differ, memory);
+    if ((differ & LOOKS_MONEY) != 0)
+        remember_bounds(model, in, memory);
+    return price(model, in, memory, ret);
 }
 
 /* The highest that a multiplier can make of a baseline. Readers know it in 1e-4. */

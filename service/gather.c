@@ -73,7 +73,8 @@ static void gather_supply(const struct cell_record *record, const struct model *
         present(g, INPUT_hours_to_expiry, clamp_i64(hours, 0, model_inputs[INPUT_hours_to_expiry].high));
     }
     int64_t ratio;
-    if (record->capacity_micro > 0 && mul_div_half_even(record->available_micro, MICRO, record->capacity_micro, &ratio))
+    if (record->capacity_micro > 0 && (g->all || model_reads(model, INPUT_available_ratio)) &&
+        mul_div_half_even(record->available_micro, MICRO, record->capacity_micro, &ratio))
         present(g, INPUT_available_ratio, clamp_i64(ratio, 0, MICRO));
 }
 
@@ -150,12 +151,13 @@ static void hear_from(const struct partition *partition, uint32_t cell, const st
 }
 
 /* What a cell and those around it say, for all that lie directly within it. */
-static const struct gathering *around_hear(const struct partition *partition, uint32_t cell, const struct model *model,
-                                           const struct gathering *g, struct commons *commons)
+static const struct commons_around *around_hear(const struct partition *partition, uint32_t cell, const struct model *model,
+                                                const struct gathering *g, struct commons *commons)
 {
     struct commons_around *around = &commons->around;
     if (around->cell == cell && around->model == model && around->list == g->in.list && around->currency == g->currency)
-        return around->said;
+        return around;
+    around->number++;
     around->cell = cell;
     around->model = model;
     around->list = g->in.list;
@@ -168,7 +170,7 @@ static const struct gathering *around_hear(const struct partition *partition, ui
         if ((model->reads & HEARD[what].inputs) != 0)
             hear_from(partition, cell, model, what, said);
     }
-    return around->said;
+    return around;
 }
 
 /* ---- attributes ------------------------------------------------------------------------------------------------------ */
@@ -213,14 +215,25 @@ static void hear_place(const struct worker *worker, const struct place *place, c
     }
 }
 
-static void take_said(struct gathering *g, const struct gathering *said)
+static void take_values(struct gathering *g, const struct gathering *said, uint64_t inputs)
 {
-    for (uint64_t left = said->in.present; left != 0; left &= left - 1) {
+    for (uint64_t left = said->in.present & inputs; left != 0; left &= left - 1) {
         unsigned input = (unsigned)__builtin_ctzll(left);
-        present(g, (enum model_input)input, said->in.input_micro[input]);
+        g->in.input_micro[input] = said->in.input_micro[input];
     }
+}
+
+static void take_rest(struct gathering *g, const struct gathering *said)
+{
+    g->in.present |= said->in.present;
     g->moving = g->moving || said->moving;
     expires(g, said->expires_ms);
+}
+
+static void take_said(struct gathering *g, const struct gathering *said)
+{
+    take_values(g, said, UINT64_MAX);
+    take_rest(g, said);
 }
 
 /* What the product of a cell says, and last the values that the model states for what nobody said. */
@@ -246,9 +259,31 @@ static void gather_attributes(const struct partition *partition, uint32_t cell, 
     model_state_attributes(model, &g->in);
 }
 
+/* Most cells of shops say nothing of it themselves: what the cell before took from around it is what this one takes. */
+static void gather_around(const struct partition *partition, uint32_t cell, const struct model *model,
+                          struct commons *commons, struct gathering *g)
+{
+    uint32_t parent = partition->cell[cell].parent;
+    if (parent == STATE_NONE)
+        return;
+    const struct commons_around *around = around_hear(partition, parent, model, g, commons);
+    for (unsigned what = 0; what < HEARD_COUNT; what++) {
+        if (g->heard != around->number)
+            take_values(g, &around->said[what], UINT64_MAX);
+        take_rest(g, &around->said[what]);
+    }
+    g->heard = around->number;
+}
+
 static void gather_heard(const struct partition *partition, uint32_t cell, const struct model *model,
                          struct commons *commons, struct gathering *g)
 {
+    const struct cell_record *record = cell_at(partition, cell);
+    if (commons != NULL && record->event_count == 0 && record->promotion_micro == 0 && record->competitors == 0) {
+        gather_around(partition, cell, model, commons, g);
+        return;
+    }
+    g->heard = 0;
     for (unsigned what = 0; what < HEARD_COUNT; what++) {
         if (commons == NULL) {
             hear_from(partition, cell, model, what, g);
@@ -257,7 +292,7 @@ static void gather_heard(const struct partition *partition, uint32_t cell, const
         uint32_t parent = partition->cell[cell].parent;
         if ((model->reads & HEARD[what].inputs) != 0 && !HEARD[what].hear(partition, cell, model, g) &&
             parent != STATE_NONE)
-            take_said(g, &around_hear(partition, parent, model, g, commons)[what]);
+            take_said(g, &around_hear(partition, parent, model, g, commons)->said[what]);
     }
 }
 
@@ -384,10 +419,9 @@ static void gather_rates(const struct cell_record *record, const struct model *m
 {
     static const enum model_input INPUT[RATE_COUNT] = { INPUT_views_per_day, INPUT_carts_per_day,
                                                         INPUT_orders_per_day };
-    bool reads = model_reads(model, INPUT_cover_days);
-    for (unsigned i = 0; i < RATE_COUNT; i++)
-        reads = reads || model_reads(model, INPUT[i]);
-    if (!reads) /* three decayed sums that nobody looks at */
+    static const uint64_t rates = UINT64_C(1) << INPUT_cover_days | UINT64_C(1) << INPUT_views_per_day |
+                                  UINT64_C(1) << INPUT_carts_per_day | UINT64_C(1) << INPUT_orders_per_day;
+    if ((model->reads & rates) == 0) /* three decayed sums that nobody looks at */
         return;
     for (unsigned i = 0; i < RATE_COUNT; i++)
         present(g, INPUT[i], demand_rate_per_day(&record->rates, (enum demand_rate)i, g->in.now_ms));
@@ -444,17 +478,19 @@ static void gather_cell(const struct partition *partition, uint32_t cell, uint32
     gather_money(g, model);
 }
 
-/* What a zone said, and nothing of those inputs that it said nothing of: most of them. */
-static void take_zone(struct gathering *g, const struct gathering *said)
+/* What a zone said, and nothing of those inputs that it said nothing of: most of them. Where it is known what factors come to that look at
+ * nothing else, their inputs are not read again. */
+static void take_zone(struct gathering *g, const struct commons_zone *zone, const struct model *model)
 {
-    _Static_assert(offsetof(struct price_inputs, present) == offsetof(struct price_inputs, input_micro) + sizeof g->in.input_micro,
-                   "all but the values lies behind them, and list and cost are the cell's");
-    size_t from = offsetof(struct gathering, in.present);
-    memcpy((char *)g + from, (const char *)said + from, sizeof *g - from);
-    for (uint64_t left = said->in.present; left != 0; left &= left - 1) {
-        unsigned input = (unsigned)__builtin_ctzll(left);
-        g->in.input_micro[input] = said->in.input_micro[input];
-    }
+    const struct gathering *said = &zone->said;
+    take_values(g, said, zone->factors.model == model ? model->cell_looks : UINT64_MAX);
+    g->in.present = said->in.present;
+    g->in.zone_count = said->in.zone_count;
+    g->in.now_ms = said->in.now_ms;
+    g->in.local_ms = said->in.local_ms;
+    g->in.cap = said->in.cap;
+    g->expires_ms = said->expires_ms;
+    g->moving = said->moving;
 }
 
 void gather(const struct worker *worker, const struct partition *partition, uint32_t cell, uint32_t priced,
@@ -462,7 +498,7 @@ void gather(const struct worker *worker, const struct partition *partition, uint
 {
     struct commons *commons = worker->commons;
     struct commons_zone *zone = zone_said(worker, partition->cell[cell].place, model, worker->tick_ms, commons);
-    take_zone(ret, &zone->said);
+    take_zone(ret, zone, model);
     /* Places move when a product of the same round is the first in zones that no place is known of: not those names, these. */
     ret->in.zone = (const char(*)[RIALTO_ID_MAX])worker->place[partition->cell[cell].place].name;
     commons->memory.zone = &zone->factors;
@@ -488,6 +524,7 @@ void commons_begin(struct worker *worker)
     worker->commons->round++;
     worker->commons->memory.model = NULL;
     worker->commons->around.cell = STATE_NONE;
+    worker->commons->around.number++;
     worker->commons->product.record = NULL;
 }
 

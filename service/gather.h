@@ -14,6 +14,7 @@ struct gathering { /* inputs as they are collected, and until when they stay wha
     bool moving;                 /* something changes by itself with time */
     bool all;                    /* inputs that no factor looks at, too */
     uint16_t currency;           /* ISO number, of the list price: amounts in any other say nothing about it */
+    uint64_t heard;              /* commons_around.number that was taken last, and still stands here; 0 = none */
     struct input_origin *origin; /* NULL, or filled for somebody who asks why [INPUT_SLOTS] */
 };
 
@@ -23,6 +24,7 @@ struct commons {
     uint64_t round;
     struct price_memory memory;
     struct commons_around {
+        uint64_t number; /* another one whenever something is heard anew */
         uint32_t cell; /* of the product that is being priced; STATE_NONE = nothing heard yet */
         const struct model *model;
         int64_t list;
