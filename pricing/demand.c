@@ -120,12 +120,37 @@ static void landmark_advance(struct decayed_sum *sum, uint32_t place)
     sum->landmark = place;
 }
 
+static uint32_t landmark_of(struct demand_moment t)
+{
+    return (uint32_t)(t.whole / GRID_HALF_LIVES);
+}
+
 static void sum_add(struct decayed_sum *sum, struct demand_moment t, int64_t weight_micro)
 {
-    landmark_advance(sum, (uint32_t)(t.whole / GRID_HALF_LIVES));
+    landmark_advance(sum, landmark_of(t));
     int64_t whole = t.whole - (int64_t)sum->landmark * GRID_HALF_LIVES;
     uint128 total = sum->sum_q20 + addend_q20(weight_micro, whole, t.power_q30);
     sum->sum_q20 = total > UINT64_MAX ? UINT64_MAX : (uint64_t)total;
+}
+
+/* What sum_add() adds where the landmark is that of t. */
+static uint64_t addend_at(struct demand_moment t, int64_t weight_micro)
+{
+    uint128 addend = addend_q20(weight_micro, t.whole % GRID_HALF_LIVES, t.power_q30);
+    return addend > UINT64_MAX ? UINT64_MAX : (uint64_t)addend;
+}
+
+/* sum_add(), with its addend_at() known. */
+static inline void sum_add_known(struct decayed_sum *sum, struct demand_moment t, int64_t weight_micro, uint64_t addend)
+{
+    uint32_t landmark = landmark_of(t);
+    if (sum->landmark > landmark) { /* it is late */
+        sum_add(sum, t, weight_micro);
+        return;
+    }
+    landmark_advance(sum, landmark);
+    if (__builtin_add_overflow(sum->sum_q20, addend, &sum->sum_q20))
+        sum->sum_q20 = UINT64_MAX;
 }
 
 void decayed_add(struct decayed_sum *sum, uint32_t half_life_s, int64_t t_ms, int64_t weight_micro)
@@ -249,21 +274,37 @@ static int64_t weight_of(int64_t weight_micro, int64_t quantity_micro)
     return exact > WEIGHT_MICRO_MAX ? WEIGHT_MICRO_MAX : exact < 0 ? 0 : (int64_t)exact;
 }
 
+/* What a rate counts of a quantity: nothing of one that is not positive, and no more than a sum can take. */
+static int64_t rate_quantity(int64_t quantity_micro)
+{
+    return clamp_i64(quantity_micro, 0, WEIGHT_MICRO_MAX);
+}
+
 void demand_act_set(struct demand_act *act, const struct demand_settings *settings, enum demand_event event,
                     int64_t quantity_micro, int64_t t_ms)
 {
     assert((unsigned)event <= DEMAND_RETURN);
-    int64_t t = clamp_i64(t_ms, 1, TIME_MS_MAX);
-    if (act->t_ms != t || act->half_life_s != settings->half_life_s)
+    int64_t t = clamp_i64(t_ms, 1, TIME_MS_MAX), weight = weight_of(settings->weight_micro[event], quantity_micro);
+    bool other_fast = act->t_ms != t || act->half_life_s != settings->half_life_s;
+    bool other_slow = act->t_ms != t || act->slow_half_life_s != settings->slow_half_life_s;
+    if (other_fast)
         act->fast = moment_of(t, settings->half_life_s);
-    if (act->t_ms != t || act->slow_half_life_s != settings->slow_half_life_s)
+    if (other_slow)
         act->slow = moment_of(t, settings->slow_half_life_s);
+    if (other_fast)
+        act->event_q20 = addend_at(act->fast, MICRO);
+    if (other_fast || act->weight_micro != weight)
+        act->fast_q20 = addend_at(act->fast, weight);
+    if (other_slow || act->weight_micro != weight)
+        act->slow_q20 = addend_at(act->slow, weight);
+    if (other_fast || act->quantity_micro != quantity_micro)
+        act->quantity_q20 = addend_at(act->fast, rate_quantity(quantity_micro));
     act->t_ms = t;
     act->half_life_s = settings->half_life_s;
     act->slow_half_life_s = settings->slow_half_life_s;
     act->event = event;
     act->quantity_micro = quantity_micro;
-    act->weight_micro = weight_of(settings->weight_micro[event], quantity_micro);
+    act->weight_micro = weight;
 }
 
 void demand_add_act(struct demand *demand, const struct demand_act *act)
@@ -271,9 +312,9 @@ void demand_add_act(struct demand *demand, const struct demand_act *act)
     if (act->weight_micro <= 0)
         return; /* what weighs nothing is no demand: it neither counts towards min_events nor ages the product */
     demand_convert(demand, act, act->t_ms);
-    sum_add(&demand->fast, act->fast, act->weight_micro);
-    sum_add(&demand->events, act->fast, MICRO);
-    sum_add(&demand->slow, act->slow, act->weight_micro);
+    sum_add_known(&demand->fast, act->fast, act->weight_micro, act->fast_q20);
+    sum_add_known(&demand->events, act->fast, MICRO, act->event_q20);
+    sum_add_known(&demand->slow, act->slow, act->weight_micro, act->slow_q20);
     if (demand->first_ms == 0 || act->t_ms < demand->first_ms)
         demand->first_ms = act->t_ms;
     if (act->t_ms > demand->last_ms)
@@ -335,7 +376,7 @@ void demand_rates_add_act(struct demand_rates *rates, const struct demand_act *a
         }
         sum_convert(sum, act->half_life_s, &edit);
     }
-    sum_add(sum, act->fast, quantity < WEIGHT_MICRO_MAX ? quantity : WEIGHT_MICRO_MAX);
+    sum_add_known(sum, act->fast, rate_quantity(quantity), act->quantity_q20);
     if (rates->first_ms == 0 || t < rates->first_ms)
         rates->first_ms = t;
     if (t > rates->last_ms)

@@ -57,12 +57,15 @@ struct demand_moment {
     uint64_t power_q30; /* 2^part, the part rounded down to 2^-16 */
 };
 
-/* An event made ready to be added to several demands: of one product in a shop, its city and the world. */
+/* An event made ready to be added to several demands: of one product in a shop, its city and the world. What it adds to a sum is worked
+ * out for a landmark of its own time, which most sums have. */
 struct demand_act {
     enum demand_event event;
     int64_t t_ms, quantity_micro, weight_micro;
     uint32_t half_life_s, slow_half_life_s; /* 0 = never set */
     struct demand_moment fast, slow;        /* t_ms by each of them */
+    uint64_t fast_q20, slow_q20, event_q20,
+        quantity_q20; /* addends: weight, weight, one, quantity; by the fast one but the second */
 };
 
 /* exp2_q30 - 2^(x / 2^16) x 2^30 rounded down, for x in [0, 65535]; exact for every x. */

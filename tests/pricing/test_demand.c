@@ -306,6 +306,41 @@ Test(demand, an_act_that_is_set_again_counts_as_a_new_one)
     }
 }
 
+/* decayed_add() works out each addend for the landmark that a sum has: late events, and far more than a sum can hold, among them. */
+Test(demand, an_act_adds_what_its_single_sums_would)
+{
+    uint64_t seed = 12;
+    uint32_t late = 0, full = 0;
+    for (int round = 0; round < 300; round++) {
+        struct demand_settings s = random_settings(&seed);
+        struct demand demand = { 0 };
+        struct demand_rates rates = { .first_ms = 0 };
+        struct decayed_sum fast = { 0 }, slow = { 0 }, events = { 0 }, orders = { 0 };
+        struct demand_act act = { .t_ms = 0 };
+        int64_t t = NOW_MS, whole = INT64_C(1) << random_between(&seed, 0, 29);
+        for (int i = 0; i < 40; i++) {
+            int64_t quantity = random_between(&seed, 1, 9) * whole * MICRO;
+            t += random_between(&seed, 0, 1) ? random_between(&seed, -400, 500) * HOUR_MS : 0;
+            int64_t weight = s.weight_micro[DEMAND_ORDER] * (quantity / MICRO);
+            late += (uint32_t)(fast.landmark > t / (16000 * (int64_t)s.half_life_s));
+            decayed_add(&fast, s.half_life_s, t, weight);
+            decayed_add(&events, s.half_life_s, t, MICRO);
+            decayed_add(&slow, s.slow_half_life_s, t, weight);
+            decayed_add(&orders, s.half_life_s, t, quantity);
+            full += fast.sum_q20 == UINT64_MAX;
+            demand_act_set(&act, &s, DEMAND_ORDER, quantity, t);
+            demand_add_act(&demand, &act);
+            demand_rates_add_act(&rates, &act);
+            cr_assert_eq(memcmp(&demand.fast, &fast, sizeof fast), 0, "round %d, event %d", round, i);
+            cr_assert_eq(memcmp(&demand.events, &events, sizeof events), 0, "round %d, event %d", round, i);
+            cr_assert_eq(memcmp(&demand.slow, &slow, sizeof slow), 0, "round %d, event %d", round, i);
+            cr_assert_eq(memcmp(&rates.sum[RATE_ORDERS], &orders, sizeof orders), 0, "round %d, event %d", round, i);
+        }
+    }
+    cr_assert_gt(late, 100);
+    cr_assert_gt(full, 100);
+}
+
 Test(demand, pressure_agrees_with_its_definition)
 {
     uint64_t seed = 5;
