@@ -34,6 +34,8 @@ FLAGS.tsan    := $(SAN) -fsanitize=thread
 FLAGS.fuzz    := $(SAN) -fsanitize=fuzzer-no-link,address,undefined
 JEMALLOC.release := -Wl,--no-as-needed -ljemalloc -Wl,--as-needed
 JEMALLOC.clang   := $(JEMALLOC.release)
+CALLOC.release   := service/calloc.c
+CALLOC.clang     := $(CALLOC.release)
 $(if $(CC.$(VARIANT)),,$(error VARIANT=$(VARIANT) is none of: release clang asan tsan fuzz))
 
 BUILD    := build/$(VARIANT)
@@ -65,7 +67,7 @@ SETUP  := build/setup/$(subst $(empty) ,+,$(GROUPS))
 # ---- what is built from what ----------------------------------------------------------------------------------------
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
-others  = $(filter-out %/main.c,$(wildcard $(1:%=%/*.c)))
+others  = $(filter-out %/main.c service/calloc.c,$(wildcard $(1:%=%/*.c)))
 
 CORE  := $(BUILD)/obj/core.a
 DEMO  := $(BUILD)/obj/demo.a
@@ -126,7 +128,7 @@ $(CORE) $(DEMO) $(CLI) $(BENCH): $(BUILD)/sources | $(SETUP)
 	@mkdir -p $(@D); rm -f $@
 	$(Q)ar rcs $@ $(filter %.o,$^)
 
-$(BUILD)/bin/rialtod:      $(call objects,service/main.c) $(CORE)
+$(BUILD)/bin/rialtod:      $(call objects,service/main.c $(CALLOC.$(VARIANT))) $(CORE)
 $(BUILD)/bin/rialtod $(BUILD)/bin/rialto-bench: ALLOCATOR := $(JEMALLOC.$(VARIANT))
 $(BUILD)/bin/rialto:       $(call objects,cli/main.c) $(CLI) $(DEMO) $(CORE)
 $(BUILD)/bin/rialto-demo:  $(call objects,demo/main.c) $(DEMO) $(CORE)

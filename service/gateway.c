@@ -11,6 +11,7 @@
 #include "service/metrics.h"
 #include "service/nng_reaper.h"
 #include "service/roles.h"
+#include "service/zeros.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -278,6 +279,7 @@ static bool open_doors(struct gateway *gateway)
     clock_start(gateway);
     if (!change_start(gateway))
         return false;
+    zeros_write();
     inbox_start(&gateway->inbox);
     return listen_all(gateway) && listeners_watch(&gateway->listeners);
 }

@@ -28,7 +28,6 @@ struct child {
     int64_t restart_at_ms;       /* CLOCK_MONOTONIC */
     uint32_t backoff_ms;         /* next wait */
     int death_signal;            /* what it gets when the supervisor dies */
-    bool zeros_written;          /* its allocator writes zeros itself (supervisor_child.c) */
     const char *folder;          /* to run in; NULL = here */
     const char *program;         /* to execute */
     char text[8][DATA_PATH_MAX]; /* what argv points to */

@@ -17,8 +17,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ENVIRONMENT_MAX 1024u /* with more of them a gateway is only slower */
-
 void child_role(struct child *child, const struct config *config, const char *role, uint32_t index)
 {
     memset(child, 0, sizeof *child);
@@ -39,28 +37,7 @@ void child_role(struct child *child, const struct config *config, const char *ro
     child->argv[n++] = child->text[2];
     child->program = "/proc/self/exe"; /* this very binary, even if its file was replaced since */
     child->death_signal = SIGKILL;
-    child->zeros_written = strcmp(role, "gateway") == 0;
     child->wanted = true;
-}
-
-/* NNG asks for every message as zeros (calloc). For a block of more than 32 KB that was used before, jemalloc has the kernel zero its pages
- * (MADV_DONTNEED): a fault for each 4 KB that comes in or goes out, 45,000 a second at 400,000 signals, a quarter of what a gateway does.
- * It writes zeros itself only where large pages are asked for, which it will not take apart. So they are asked for, and refused:
- * a gateway would take 30 MB more with them. Who set MALLOC_CONF has his own way. */
-static void ask_for_zeros(const struct child *child)
-{
-    static char name[] = "MALLOC_CONF=", setting[] = "MALLOC_CONF=thp:always";
-    static char *all[ENVIRONMENT_MAX];
-    size_t n = 0;
-    for (; child->zeros_written && environ[n] != NULL; n++) {
-        if (strncmp(environ[n], name, sizeof name - 1) == 0 || n + 2 == ENVIRONMENT_MAX)
-            return;
-        all[n] = environ[n];
-    }
-    if (!child->zeros_written || prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0)
-        return;
-    all[n] = setting;
-    environ = all;
 }
 
 /* In the child. Only async-signal-safe calls: the parent may have threads (its allocator's). */
@@ -80,7 +57,6 @@ static _Noreturn void child_execute(const struct child *child, pid_t parent)
     }
     if (child->folder != NULL && chdir(child->folder) == -1)
         _exit(EXEC_FAILED);
-    ask_for_zeros(child);
     (void)execvp(child->program, (char *const *)(uintptr_t)child->argv);
     _exit(EXEC_FAILED);
 }

@@ -11,6 +11,7 @@
 #include "service/nng_reaper.h"
 #include "service/roles.h"
 #include "service/worker.h"
+#include "service/zeros.h"
 
 #include <errno.h>
 #include <nng/nng.h>
@@ -320,6 +321,7 @@ static int serve(struct worker *worker, struct link *link, const struct config *
         publisher_start(config, index, &worker->publisher) != RIALTO_OK)
         log_line(LOG_ERROR, "THREADS-FAILED", "errno=%d", errno);
     else if (link_open(config, index, link)) {
+        zeros_write();
         run(worker, link);
         persist_send(worker, true);
         journal_finish(worker);
