@@ -421,7 +421,7 @@ static void mark_used(struct cache *cache, enum rialto_table table, uint32_t par
 }
 
 SEGMENT_INLINE bool write_words(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot,
-                                uint32_t words, const void *line)
+                                uint32_t words, const void *line, uint64_t now[], bool *ret_was)
 {
     const struct extent_view *in = view_of_slot(cache, table, partition, slot);
     const struct line_place at = {
@@ -431,13 +431,14 @@ SEGMENT_INLINE bool write_words(struct cache *cache, enum rialto_table table, ui
         .slot = slot,
         .words = words, /* a constant */
     };
-    uint64_t image[LINE_WORDS_MAX], now[LINE_WORDS_MAX];
+    uint64_t image[LINE_WORDS_MAX];
     memcpy(image, line, words * sizeof image[0]);
     line_peek(at.word, words, now);
 
     struct rialto_key next = { .lo = image[1], .hi = image[2] }, before = { .lo = now[1], .hi = now[2] };
     assert(key_usable(next));
     bool fresh = key_is_none(before);
+    *ret_was = !fresh;
     if (__builtin_expect(!fresh && !key_equal(before, next),
                          0)) { /* the place was claimed for this key: what stands there is damage */
         struct extent extent = extent_of_slot(cache, table, partition, slot);
@@ -456,11 +457,23 @@ SEGMENT_INLINE bool write_words(struct cache *cache, enum rialto_table table, ui
 
 bool table_write(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot, const void *line)
 {
+    uint64_t before[LINE_WORDS_MAX];
+    bool was;
     switch (folder_table_words(table)) { /* constants: straight code */
-    case 8: return write_words(cache, table, partition, slot, 8, line);
-    case 16: return write_words(cache, table, partition, slot, 16, line);
-    default: return write_words(cache, table, partition, slot, TABLE_OTHER_WORDS, line);
+    case 8: return write_words(cache, table, partition, slot, 8, line, before, &was);
+    case 16: return write_words(cache, table, partition, slot, 16, line, before, &was);
+    default: return write_words(cache, table, partition, slot, TABLE_OTHER_WORDS, line, before, &was);
     }
+}
+
+bool table_exchange(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot, const void *line, void *ret_before,
+                    bool *ret_was)
+{
+    uint64_t before[8];
+    assert(folder_table_words(table) == 8);
+    bool written = write_words(cache, table, partition, slot, 8, line, before, ret_was);
+    memcpy(ret_before, before, sizeof before);
+    return written;
 }
 
 void table_prefetch(const struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot)

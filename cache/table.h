@@ -87,6 +87,10 @@ enum rialto_status table_claim(struct cache *cache, enum rialto_table table, uin
  * Returns false and writes nothing when the line already reads the same, seq aside. The slot is the key's by table_claim() or
  * table_find(): another key's line that damage put there is overwritten, and counted. Owner only. */
 bool table_write(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot, const void *line);
+/* table_exchange - the same of a line of 64 bytes, which also says what stood there, as table_read() would have: *ret_was false: nobody's
+ * line did. */
+bool table_exchange(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot, const void *line, void *ret_before,
+                    bool *ret_was);
 
 /* table_prefetch - begin to fetch a line that is soon to be written. A worker that knows its next places asks some lines
  * ahead: waiting for memory is most of what a write costs. */

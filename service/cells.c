@@ -12,15 +12,8 @@ static struct rialto_key place_key(const struct worker *worker, const struct pla
     return level < place->chain_count ? place->chain[level] : key_of_world(worker->control->secret);
 }
 
-uint32_t cell_priced(const struct partition *partition, uint32_t cell)
-{
-    for (uint32_t steps = 0; cell != STATE_NONE && cell_at(partition, cell)->list == 0; steps++)
-        cell = steps < CELLS_AROUND_MAX ? partition->cell[cell].parent : STATE_NONE;
-    return cell;
-}
-
 /* A zone's price without a cost is that of a product whose cost is known around it: no margin is given up because a row was short. */
-int64_t cell_cost(const struct partition *partition, uint32_t priced)
+int64_t cell_cost_around(const struct partition *partition, uint32_t priced)
 {
     uint16_t currency = cell_at(partition, priced)->currency;
     for (uint32_t cell = priced, steps = 0; cell != STATE_NONE && steps < CELLS_AROUND_MAX; cell = partition->cell[cell].parent, steps++) {

@@ -219,9 +219,10 @@ static void name_reason(const struct model *model, const struct cell_record *old
                        : now->guards & GUARD_FROZEN                 ? "frozen"
                        : now->model_hash != old->model_hash         ? "model"
                                                                     : "guardrail";
-    for (uint32_t i = 0; i < model->factor_count && old->published != 0; i++) {
+    uint32_t comparable = old->published != 0 && old->model_hash == now->model_hash ? model->factor_count : 0;
+    for (uint32_t i = 0; i < comparable; i++) {
         int64_t moved = llabs((int64_t)now->factor_micro[i] - old->factor_micro[i]);
-        if (old->model_hash != now->model_hash || moved <= most)
+        if (moved <= most)
             continue;
         most = moved;
         name = model->factor[i].name;
@@ -250,8 +251,8 @@ static const char *category_of(const struct partition *partition, const struct c
 static void cell_line_fill(const struct worker *worker, const struct partition *partition, uint32_t cell,
                            uint64_t product, uint64_t zone, struct rialto_cell_line *line)
 {
-    const struct cell_record *record = state_at(partition->state, POOL_CELLS, cell);
-    const struct cell_record *priced = state_at(partition->state, POOL_CELLS, cell_priced(partition, cell));
+    const struct cell_record *record = cell_at(partition, cell);
+    const struct cell_record *priced = cell_at(partition, cell_priced(partition, cell));
     int number = partition->cell[cell].model;
     const struct model *model = &worker->models->model[number];
     const struct place *place = &worker->place[partition->cell[cell].place];
@@ -336,8 +337,8 @@ static bool publish_cell_line(struct worker *worker, struct partition *partition
     struct rialto_cell_line line;
     cell_line_fill(worker, partition, cell, product_line, zone_line, &line);
     struct before before;
-    before_take(worker, RIALTO_TABLE_CELLS, partition->number, slot, &before);
-    if (line.rule == UINT16_MAX || !table_write(worker->cache, RIALTO_TABLE_CELLS, partition->number, slot, &line)) {
+    if (line.rule == UINT16_MAX ||
+        !table_exchange(worker->cache, RIALTO_TABLE_CELLS, partition->number, slot, &line, before.bytes, &before.is)) {
         state_set_lines_owed(partition->state, true);
         return false;
     }

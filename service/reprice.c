@@ -129,6 +129,7 @@ static int64_t reprice_product(struct worker *worker, struct partition *partitio
     int64_t due = INT64_MAX;
     const char *category = owner->category;
     struct gathering g = { .in.present = 0 };
+    bool held = change_holds(worker);
     cells_ready(worker, partition, product);
     uint32_t next, end = state_end(partition->state, POOL_CELLS);
     for (uint32_t cell = state_first(partition->state, POOL_CELLS, product); cell != STATE_NONE; cell = next) {
@@ -147,7 +148,8 @@ static int64_t reprice_product(struct worker *worker, struct partition *partitio
             metric_add(METRIC_amount_overflow_total, 1);
             continue;
         }
-        hold(change_hold(worker, owner, partition->cell[cell].place), &g, &result);
+        if (held)
+            hold(change_hold(worker, owner, partition->cell[cell].place), &g, &result);
         price_cell(worker, partition, cell, model, &g, &result);
         if (g.moving || result.pending)
             expires(&g, (worker->tick_ms / REPRICE_GRID_MS + 1) * REPRICE_GRID_MS);

@@ -119,7 +119,7 @@ static void rest_touch(struct state *state, struct cell_record *record, uint32_t
     if (saved == 0)
         return;
     if ((saved & SAVED_PRICE) == 0)
-        journal_save_price(state, record);
+        journal_save_price(state, record, cell);
     journal_save_rest(state, record, saved | SAVED_PRICE);
     parts_set_saved(state, cell, 0);
 }
@@ -128,7 +128,7 @@ static struct state_head *record_touch(struct state *state, enum state_pool pool
 {
     struct state_head *head = state_at(state, pool, index);
     if (state->batch != 0 && head->seq != state->batch) {
-        journal_save(state, head, state->file->pool[pool].record_bytes, pool);
+        journal_save_record(state, head, pool, index);
         head->seq = state->batch;
         note_newest(state, pool, index, state->batch);
     } else if (state->batch != 0 && pool == POOL_CELLS) {
@@ -158,7 +158,7 @@ struct cell_record *state_touch_price(struct state *state, uint32_t cell)
 {
     struct cell_record *record = state_at(state, POOL_CELLS, cell);
     if (part_begin(state, record, cell, SAVED_PRICE)) {
-        journal_save_price(state, record);
+        journal_save_price(state, record, cell);
         part_saved(state, record, cell);
     }
     return record;

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ENTRIES_AHEAD 4u
-
 static uint64_t padded(uint64_t bytes)
 {
     return (bytes + 7u) & ~UINT64_C(7);
@@ -35,25 +33,36 @@ static void journal_entered(struct state *state, uint32_t bytes)
 }
 
 /* The entry that is entered next. */
-static void list_entry(struct state *state, uint32_t pool, uint64_t place)
+static uint64_t next_place(const struct state *state)
 {
-    struct listed *listed = &state->listed;
-    if (pool < POOL_COUNT || pool == JOURNAL_PRICE)
-        listed->record[listed->records++] = place;
-    else if (pool == JOURNAL_ID)
-        listed->id[listed->ids++] = place;
+    return atomic_load_explicit(&state->journal->used, memory_order_relaxed);
+}
+
+static void list_record(struct listed *listed, uint32_t pool, uint32_t index, uint64_t place)
+{
+    listed->record[listed->records++] = (struct listed_record){ place, index, pool };
 }
 
 void journal_save(struct state *state, void *target, uint32_t bytes, uint32_t pool)
 {
-    list_entry(state, pool, atomic_load_explicit(&state->journal->used, memory_order_relaxed));
+    assert(pool >= POOL_COUNT && pool != JOURNAL_PRICE);
+    if (pool == JOURNAL_ID)
+        state->listed.id[state->listed.ids++] = next_place(state);
     memcpy(journal_enter(state, target, bytes, pool), target, bytes);
     journal_entered(state, bytes);
 }
 
-void journal_save_price(struct state *state, const struct cell_record *record)
+void journal_save_record(struct state *state, struct state_head *record, enum state_pool pool, uint32_t index)
 {
-    list_entry(state, JOURNAL_PRICE, atomic_load_explicit(&state->journal->used, memory_order_relaxed));
+    uint32_t bytes = state->file->pool[pool].record_bytes;
+    list_record(&state->listed, pool, index, next_place(state));
+    memcpy(journal_enter(state, record, bytes, pool), record, bytes);
+    journal_entered(state, bytes);
+}
+
+void journal_save_price(struct state *state, const struct cell_record *record, uint32_t cell)
+{
+    list_record(&state->listed, JOURNAL_PRICE, cell, next_place(state));
     struct price_image *image = journal_enter(state, record, sizeof *image, JOURNAL_PRICE);
     image->head = record->head;
     memcpy(image->published, (const char *)record + PRICE_BEGIN, sizeof image->published);
@@ -164,9 +173,14 @@ void state_commit(struct state *state)
     state->batch = 0;
 }
 
+static const char *journal_entry_at(const struct state *state, uint64_t place)
+{
+    return (const char *)(state->journal + 1) + place;
+}
+
 const void *journal_at(const struct state *state, uint64_t place, struct journal_entry *ret)
 {
-    const char *entry = (const char *)(state->journal + 1) + place;
+    const char *entry = journal_entry_at(state, place);
     assert(state->batch == 0);
     memcpy(ret, entry, sizeof *ret);
     return entry + sizeof *ret;
@@ -185,9 +199,14 @@ static void list_again(struct state *state)
     struct journal_entry head;
     for (uint64_t at = 0; at < used; at += sizeof head + padded(head.bytes)) {
         (void)journal_at(state, at, &head);
-        list_entry(state, head.pool, at);
-        if (head.pool == JOURNAL_DEMAND)
+        if (head.pool < POOL_COUNT)
+            list_record(&state->listed, head.pool, record_of(state, (enum state_pool)head.pool, head.offset), at);
+        else if (head.pool == JOURNAL_PRICE)
+            list_record(&state->listed, head.pool, record_of(state, POOL_CELLS, head.offset), at);
+        else if (head.pool == JOURNAL_DEMAND)
             state->listed.demand[state->listed.demands++] = record_of(state, POOL_CELLS, head.offset);
+        else if (head.pool == JOURNAL_ID)
+            state->listed.id[state->listed.ids++] = at;
     }
 }
 
@@ -231,15 +250,14 @@ static const struct state_head *price_before(const struct state *state, uint32_t
 /* The next entry that is listed, and its image, which begins with the record's head; NULL at the end. */
 static const void *changed_image(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index, bool *ret_price)
 {
-    struct journal_entry head;
     assert(state->batch == 0);
     if (*at >= state->listed.records)
         return NULL;
-    const void *image = journal_at(state, state->listed.record[(*at)++], &head);
-    *ret_price = head.pool == JOURNAL_PRICE;
-    *ret_pool = *ret_price ? POOL_CELLS : (enum state_pool)head.pool;
-    *ret_index = record_of(state, *ret_pool, head.offset);
-    return image;
+    const struct listed_record *listed = &state->listed.record[(*at)++];
+    *ret_price = listed->pool == JOURNAL_PRICE;
+    *ret_pool = *ret_price ? POOL_CELLS : (enum state_pool)listed->pool;
+    *ret_index = listed->index;
+    return journal_entry_at(state, listed->place) + sizeof(struct journal_entry);
 }
 
 bool state_changed(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index,
@@ -266,14 +284,12 @@ bool state_changed_head(const struct state *state, uint64_t *at, enum state_pool
 
 bool state_changed_at(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index)
 {
-    struct journal_entry head;
     if (*at >= state->listed.records)
         return false;
-    if (*at + ENTRIES_AHEAD < state->listed.records) /* whoever runs ahead waits for nothing himself */
-        __builtin_prefetch((const char *)(state->journal + 1) + state->listed.record[*at + ENTRIES_AHEAD]);
-    (void)journal_at(state, state->listed.record[(*at)++], &head);
-    *ret_pool = head.pool == JOURNAL_PRICE ? POOL_CELLS : (enum state_pool)head.pool;
-    *ret_index = record_of(state, *ret_pool, head.offset);
+    const struct listed_record *listed = &state->listed.record[(*at)++];
+    __builtin_prefetch(journal_entry_at(state, listed->place));
+    *ret_pool = listed->pool == JOURNAL_PRICE ? POOL_CELLS : (enum state_pool)listed->pool;
+    *ret_index = listed->index;
     return true;
 }
 

@@ -132,8 +132,13 @@ _Static_assert(sizeof(struct demand_image) % 8 == 0, "journalled in 8-byte words
 
 /* Of the newest batch, in the order of first touch: who looks what changed need not walk through images. Room for all that there can be:
  * memory that the kernel gives when it is touched. */
+struct listed_record {
+    uint64_t place; /* in the journal */
+    uint32_t index;
+    uint32_t pool; /* or JOURNAL_PRICE */
+};
 struct listed {
-    uint64_t *record; /* where in the journal a record's entry is, or a price's */
+    struct listed_record *record; /* whose entry is where, or whose price's */
     uint64_t *id;     /* and an id word's */
     uint32_t *demand; /* cells whose demand was saved by itself */
     uint32_t records, ids, demands;
@@ -151,11 +156,12 @@ struct state {
     int64_t wake_ms[POOL_COUNT]; /* nothing in the pool's wheel needs a look before this; INT64_MIN = not known yet */
 };
 
-/* journal_save - the old image of `bytes` at `target`, before they change. */
+/* journal_save - the old image of `bytes` at `target`, which is no record, before they change. journal_save_record - of a record. */
 void journal_save(struct state *state, void *target, uint32_t bytes, uint32_t pool);
+void journal_save_record(struct state *state, struct state_head *record, enum state_pool pool, uint32_t index);
 /* journal_save_price, _demand - the same of the part of a cell that pricing changes, or demand. journal_save_rest - and later of what
  * was not `saved`. */
-void journal_save_price(struct state *state, const struct cell_record *record);
+void journal_save_price(struct state *state, const struct cell_record *record, uint32_t cell);
 void journal_save_demand(struct state *state, const struct cell_record *record, uint32_t cell);
 void journal_save_rest(struct state *state, struct cell_record *record, uint32_t saved);
 /* journal_at - the old image of the entry at a place that is listed. */

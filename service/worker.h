@@ -221,6 +221,10 @@ bool change_over(struct worker *worker, uint64_t number);
 void ready_models_free(struct ready_models *ready);
 enum hold { HOLD_NOT, HOLD_LIST, HOLD_LAST };
 enum hold change_hold(const struct worker *worker, const struct product_record *product, uint32_t place);
+static inline bool change_holds(const struct worker *worker) /* is any price held? */
+{
+    return worker->change.freeze_count > 0 || worker->change.mode == RIALTO_MODE_FROZEN;
+}
 
 /* batch.c: apply one message of records. Returns false if the message is malformed (nothing is applied). */
 bool batch_apply(struct worker *worker, const uint8_t *bytes, size_t size);
@@ -296,12 +300,25 @@ uint32_t cell_nearest(const struct worker *worker, const struct partition *parti
                       const struct place *place); /* at or around a place; STATE_NONE */
 int      cell_model_at(const struct worker *worker, const struct partition *partition, uint32_t product, uint32_t priced,
                        uint32_t place); /* who would price it there, from that list price; -1 */
-uint32_t cell_priced(const struct partition *partition, uint32_t cell); /* nearest cell with a list price, itself first */
-int64_t  cell_cost(const struct partition *partition, uint32_t priced); /* of this one, or of the nearest around it that says it in its currency; -1 */
-
 static inline const struct cell_record *cell_at(const struct partition *partition, uint32_t cell)
 {
     return &partition->record[cell];
+}
+
+/* cell_priced - the nearest cell with a list price, itself first. */
+static inline uint32_t cell_priced(const struct partition *partition, uint32_t cell)
+{
+    for (uint32_t steps = 0; cell != STATE_NONE && cell_at(partition, cell)->list == 0; steps++)
+        cell = steps < CELLS_AROUND_MAX ? partition->cell[cell].parent : STATE_NONE;
+    return cell;
+}
+
+/* cell_cost - of this one, or of the nearest around it that says it in its currency; -1. */
+int64_t cell_cost_around(const struct partition *partition, uint32_t priced);
+static inline int64_t cell_cost(const struct partition *partition, uint32_t priced)
+{
+    const struct cell_record *record = cell_at(partition, priced);
+    return record->list > 0 && record->cost >= 0 ? record->cost : cell_cost_around(partition, priced);
 }
 
 /* reprice.c */
