@@ -12,6 +12,7 @@
 
 #define FINISH_MS   1000
 #define AGAIN_SLICE 4096u
+#define BOX_SLICE   32u /* entries put into the box at a time */
 
 static bool list_add(struct journal_list *list, struct journal_ref ref)
 {
@@ -162,12 +163,15 @@ static bool fill(struct worker *worker, struct journal_ref ref, struct journal_e
     return true;
 }
 
-static void fill_box(struct worker *worker, struct journal_box *box)
+/* True: the box is to be handed over. */
+static bool fill_box(struct worker *worker, struct journal_box *box)
 {
     struct journal *journal = &worker->journal;
-    box->count = 0;
+    if (!journal->filling)
+        box->count = 0;
+    journal->filling = true;
     box->tick_ms = worker->tick_ms;
-    while (journal->left < journal->leaving.count && box->count < JOURNAL_BOX) {
+    for (uint32_t n = 0; n < BOX_SLICE && journal->left < journal->leaving.count && box->count < JOURNAL_BOX; n++) {
         struct journal_ref ref = journal->leaving.ref[journal->left++];
         box->item[box->count].partition = ref.partition;
         bool filled = fill(worker, ref, &box->item[box->count].entry);
@@ -176,6 +180,7 @@ static void fill_box(struct worker *worker, struct journal_box *box)
             continue; /* still noted, for the next time */
         journal->cell[ref.partition][ref.cell].noted = false;
     }
+    return box->count == JOURNAL_BOX || journal->left == journal->leaving.count;
 }
 
 /* What is noted leaves once an interval: so no cell has two entries in one. */
@@ -194,7 +199,7 @@ static void close_open(struct worker *worker, bool now)
     journal->interval = interval;
 }
 
-static void step(struct worker *worker, bool now)
+static bool step(struct worker *worker, bool now)
 {
     struct journal *journal = &worker->journal;
     if (journal->again)
@@ -203,22 +208,26 @@ static void step(struct worker *worker, bool now)
         close_open(worker, now);
     struct journal_box *box = journal->left < journal->leaving.count ? publisher_journal_box(worker->publisher) : NULL;
     if (box == NULL)
-        return;
-    fill_box(worker, box);
+        return false;
+    if (!fill_box(worker, box))
+        return true;
+    journal->filling = false;
     if (box->count > 0)
         atomic_store_explicit(&box->full, true, memory_order_release);
+    return false;
 }
 
-void journal_step(struct worker *worker)
+bool journal_step(struct worker *worker)
 {
-    step(worker, false);
+    return step(worker, false);
 }
 
 void journal_finish(struct worker *worker)
 {
     struct journal *journal = &worker->journal;
     for (int i = 0; i < FINISH_MS; i++) {
-        step(worker, true);
+        while (step(worker, true))
+            ;
         bool all = !journal->again && journal->left == journal->leaving.count && journal->open.count == 0;
         if (all && publisher_journal_box(worker->publisher) != NULL)
             return;

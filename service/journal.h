@@ -126,6 +126,7 @@ struct journal { /* the worker's; all zero when there is none */
     struct journal_cell *cell[RIALTO_PARTITIONS];
     struct journal_list open, leaving; /* what is noted; what is handed over just now */
     uint32_t left;                     /* of `leaving` */
+    bool filling;                      /* the box has some of them, and is not handed over yet */
     bool again;                        /* prices from before this process are looked through */
     uint32_t again_partition, again_cell;
     int64_t interval;                  /* in which `open` was closed last */
@@ -148,7 +149,8 @@ void journal_note(struct worker *worker, const struct partition *partition, uint
                   const struct cell_record *old, const struct cell_record *now);
 /* journal_fetch - begin to fetch what that will look at. */
 void journal_fetch(const struct worker *worker, uint32_t partition, uint32_t cell);
-/* journal_step - hand over some of what is due. journal_finish - all of it, at a clean stop; waits for at most a second. */
-void journal_step(struct worker *worker);
+/* journal_step - fill some more of the box with what is due, and hand it over when it is full: a bounded part, for signals wait meanwhile. True:
+ * there is room for more at once. journal_finish - all of it, at a clean stop; waits for at most a second. */
+bool journal_step(struct worker *worker);
 void journal_finish(struct worker *worker);
 #endif

@@ -298,7 +298,7 @@ static void run(struct worker *worker, struct link *link)
         if (!hears(&heard_ms))
             _exit(EXIT_FAILURE); /* between batches: as after a death, and closing NNG's sockets would hang */
         persist_send(worker, false);
-        journal_step(worker);
+        busy |= journal_step(worker);
         busy |= persist_sweep_slice(worker);
         busy |= answer_step(worker, link);
         busy |= !busy && restart_warm(worker);
