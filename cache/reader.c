@@ -43,6 +43,20 @@ void rialto_close(struct rialto *r)
     free(r);
 }
 
+enum rialto_status reader_product(const struct rialto *r, const char *sku, struct rialto_product_line *ret)
+{
+    const struct folder_table *table = &r->folder.table[RIALTO_TABLE_PRODUCTS];
+    const uint32_t words = sizeof *ret / sizeof(uint64_t);
+    struct rialto_key key = key_of_id(r->secret, sku, strlen(sku));
+    union product_image image;
+    struct probe probe;
+    probe_start(&probe, table, words, key_partition(key), key, true);
+    enum rialto_status status = probe_find(&probe, table, words, image.word);
+    if (status == RIALTO_OK)
+        *ret = image.line;
+    return status;
+}
+
 int64_t reader_mono_ms(void)
 {
     struct timespec now;

@@ -57,6 +57,9 @@ struct reader_lines {
 enum rialto_status reader_quote(const struct rialto *r, const struct rialto_request *request, const char *sku,
                                 struct reader_lines *ret_lines, struct rialto_quote *ret);
 
+/* reader_product - what is known of a product by name. OK; NOT_FOUND; BUSY. */
+enum rialto_status reader_product(const struct rialto *r, const char *sku, struct rialto_product_line *ret);
+
 /* reader_next_entry - rialto_next_change() without names: what changed, by its line. */
 bool reader_next_entry(const struct rialto *r, struct rialto_follower *f, struct rialto_ring_entry *ret);
 

@@ -25,6 +25,7 @@
  *   gateway_lock.c     prices that are promised, and signed
  *   gateway_record.c   quotes that are signed
  *   gateway_offer.c    what a product cost when a customer looked at it, for models that make offers
+ *   gateway_category.c of which category it is, for models that read affinity
  *   gateway_forget.c   erasure with a receipt, and what is known of a customer
  *
  * Threads    everything is the main thread's, except struct inbox and the locked part of struct link.
@@ -353,6 +354,8 @@ void record_begin(struct gateway *gateway, const struct received *received, cons
 /* gateway_quote - what a storefront would read now. ret_rule may be NULL. */
 enum signal_reason gateway_quote(struct gateway *gateway, const struct rialto_request *request, const char *sku,
                                  struct rialto_quote *ret, struct rialto_rule_row *ret_rule, struct fault *fault);
+/* gateway_prices - are prices to be had? They are opened if need be, and not those of a cache that was replaced. */
+bool gateway_prices(struct gateway *gateway);
 /* control_members - no others than these. control_basis - "basis", if it is there. */
 enum signal_reason control_members(const cJSON *object, const char *const known[], size_t count, struct fault *fault);
 enum signal_reason control_basis(const cJSON *object, enum rialto_zone_basis *ret, struct fault *fault);
@@ -361,11 +364,14 @@ enum signal_reason control_basis(const cJSON *object, enum rialto_zone_basis *re
 
 struct offering { /* which models make offers, and of which events; nobody else's signals are priced on their way */
     uint32_t count, events; /* models; a bit for each enum demand_event */
+    bool affinity;          /* some model reads it */
     char model[MODELS_MAX][RIALTO_NAME_MAX];
 };
 void offering_of(const struct model_set *set, struct offering *ret);
 /* offering_price - what a demand signal that names a customer carries; NULL: nothing. Good until the next call. */
 const struct wire_priced *offering_price(struct gateway *gateway, const struct signal *signal);
+/* category_fill (gateway_category.c) - of demand that names a customer and no category: the product's, where that may teach something. */
+void category_fill(struct gateway *gateway, struct signal *signal);
 
 /* ---- erasure (gateway_forget.c) ----------------------------------------------------------------------------------- */
 

@@ -164,6 +164,8 @@ bool batch_route(struct gateway *gateway, struct signal *signal, struct request 
     bool repeats = repeats_take(gateway->repeats, signal, gateway->clock.tick_ms);
     signal->priced = gateway->offering.count > 0 ? offering_price(gateway, signal) : NULL;
     signal->repeated = repeats || (signal_has(signal, SIGNAL_FIELD_again) && signal->again != 0);
+    if (gateway->offering.affinity)
+        category_fill(gateway, signal);
     put_parts(gateway, signal, &route);
     uint16_t source = rejects_source(gateway, signal->source);
     batch->source[batch->signals] = source;

@@ -318,7 +318,7 @@ void change_hangup(struct gateway *gateway)
 
 /* ---- start, answers ------------------------------------------------------------------------------------------------ */
 
-/* Which of the models in force make offers. Workers refuse to start with models that cannot be read. */
+/* Which of the models in force make offers, and whether any reads affinity. Workers refuse to start with models that cannot be read. */
 static void offering_start(struct gateway *gateway)
 {
     char folder[DATA_PATH_MAX];

@@ -12,6 +12,7 @@
 void offering_of(const struct model_set *set, struct offering *ret)
 {
     memset(ret, 0, sizeof *ret);
+    ret->affinity = set->affinity;
     for (uint32_t m = 0; m < set->count; m++) {
         const struct model *model = &set->model[m];
         if (model->offer_count == 0)

@@ -5,6 +5,7 @@
  * The quote is read out of shared memory by the function that every storefront calls; nothing of the record is kept. */
 #include "service/gateway.h"
 
+#include "cache/reader.h"
 #include "service/publisher.h"
 #include "service/signal_rows.h"
 
@@ -21,18 +22,25 @@ static enum signal_reason reason_of(enum rialto_status status, struct fault *fau
     return unknown ? REASON_unknown_product : currency ? REASON_other_currency : REASON_no_answer;
 }
 
+bool gateway_prices(struct gateway *gateway)
+{
+    if (gateway->prices != NULL && reader_retired(gateway->prices)) { /* made anew */
+        rialto_close(gateway->prices);
+        gateway->prices = NULL;
+    }
+    return gateway->prices != NULL || rialto_open(gateway->config->cache_dir, &gateway->prices) == RIALTO_OK;
+}
+
 enum signal_reason gateway_quote(struct gateway *gateway, const struct rialto_request *request, const char *sku,
                                  struct rialto_quote *ret, struct rialto_rule_row *ret_rule, struct fault *fault)
 {
     enum rialto_status status = RIALTO_NO_CACHE;
     for (int attempt = 0; attempt < 2; attempt++) {
-        if (gateway->prices == NULL && rialto_open(gateway->config->cache_dir, &gateway->prices) != RIALTO_OK)
+        if (!gateway_prices(gateway))
             break;
         status = rialto_quote(gateway->prices, request, sku, ret);
-        if (status != RIALTO_RETIRED)
+        if (status != RIALTO_RETIRED) /* made anew just now: once more */
             break;
-        rialto_close(gateway->prices); /* made anew: once more */
-        gateway->prices = NULL;
     }
     if (status == RIALTO_OK && ret_rule != NULL && rialto_rule(gateway->prices, ret->rule, ret_rule) != RIALTO_OK)
         status = RIALTO_NOT_FOUND;

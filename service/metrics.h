@@ -138,7 +138,7 @@
     X(restore_orphans_total,       COUNTER, "records","prices and offers in Redis that a start let go, because the product or the customer they belong to did not come back") \
     X(restore_refused,             GAUGE,   "records","records in Redis that this process's start did not believe: until it starts again") \
     X(affinity_events_total,       COUNTER, "events", "permitted events of customers that were counted for their affinity to a price group") \
-    X(affinity_unplaced_total,     COUNTER, "events", "permitted events that were not, because they named no category, or one that no model prices")
+    X(affinity_unplaced_total,     COUNTER, "events", "permitted events that were not, because their category is one that no model prices, a sensitive one, or not known")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

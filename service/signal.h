@@ -76,7 +76,7 @@ struct consent_note { /* of one kind */
     X("sku",                sku,              FIELD_SKU,      T(product)|T(demand)|T(supply)|T(competitor)|T(offer), T(product)|T(demand)|T(supply)|T(competitor)|T(offer), PART_PRODUCT|PART_CUSTOMER, 1, 63, "id", "the product", "")  \
     X("zone",               zone,             FIELD_ZONE,     T(product)|T(zone)|T(demand)|T(supply)|T(location)|T(weather)|T(competitor), T(zone)|T(weather), PART_PRODUCT|PART_CUSTOMER|PART_COMMON, 0, 63, "zone", "where; left out: the world", "")  \
     X("customer",           customer,         FIELD_CUSTOMER, T(demand)|T(location)|T(customer)|T(offer)|T(receipt)|T(forget), T(location)|T(customer)|T(offer)|T(receipt)|T(forget), PART_CUSTOMER, 1, 63, "id", "the customer's pseudonymous id", "")  \
-    X("category",           category,         FIELD_TEXT,     T(product)|T(demand)|T(receipt),           0,                                 PART_PRODUCT, 1, 63,                "path",       "category path, such as fresh/dairy; needed for a product's first signal; of demand: what the customer's affinity is counted by, and not kept; of a receipt: looked at by the gateway, and not kept", "")  \
+    X("category",           category,         FIELD_TEXT,     T(product)|T(demand)|T(receipt),           0,                                 PART_PRODUCT, 1, 63,                "path",       "category path, such as fresh/dairy; needed for a product's first signal; of demand: what the customer's affinity is counted by, and not kept; left out: the product's; of a receipt: looked at by the gateway, and not kept", "")  \
     X("title",              title,            FIELD_TEXT,     T(product),                                0,                                 PART_PRODUCT, 1, 95,                "text",       "name for people", "")  \
     X("list",               list,             FIELD_MONEY,    T(product),                                T(product),                        PART_PRODUCT, 1, RIALTO_BOUND_MAX,   "minor",      "list price", "")  \
     X("cost",               cost,             FIELD_MONEY,    T(product),                                0,                                 PART_PRODUCT, 0, RIALTO_BOUND_MAX,   "minor",      "unit cost; without one, that of the nearest zone around with the same currency", "")  \
@@ -146,6 +146,7 @@ struct signal {
     const void *lock;          /* nor a field: of a lock that is asked for, a struct wire_lock, as aligned as bytes are (service/wire.h) */
     const void *priced;        /* nor a field: of demand that names a customer, a struct wire_priced or NULL, as aligned as bytes are */
     bool     repeated;         /* not a field: found by the gateway (service/repeats.h), travels in the head of its parts */
+    bool     barred;           /* nor a field: the category that was said is a sensitive one, and was taken off */
 };
 
 #define SIGNAL_FIELD_ENUM_(name, member, kind, types, must, part, low, high, unit, text, choices) SIGNAL_FIELD_##member,
@@ -221,6 +222,9 @@ struct signal_rules { /* what parsing needs to know of the configuration and the
     int64_t age_max_ms, future_max_ms;
     const char *sensitive; /* steps of category paths of which no receipt is taken, separated by commas; NULL: none */
 };
+
+/* signal_is_sensitive - is a step of the category's path one of rules->sensitive? */
+bool signal_is_sensitive(const struct signal_rules *rules, const char *category);
 
 /* signal_latest_ms - a signal's time beyond this is from the future. */
 static inline int64_t signal_latest_ms(const struct signal_rules *rules)

@@ -119,12 +119,12 @@ static bool has_step(const char *path, const char *word, size_t bytes)
     }
 }
 
-static bool is_sensitive(const struct signal_rules *rules, const struct signal *signal)
+bool signal_is_sensitive(const struct signal_rules *rules, const char *category)
 {
-    const char *word = HAS(category) && rules->sensitive != NULL ? rules->sensitive : "";
+    const char *word = rules->sensitive != NULL ? rules->sensitive : "";
     while (*word != '\0') {
         size_t bytes = strcspn(word, ",");
-        if (has_step(signal->category, word, bytes))
+        if (has_step(category, word, bytes))
             return true;
         word += bytes + (word[bytes] == ',');
     }
@@ -134,7 +134,7 @@ static bool is_sensitive(const struct signal_rules *rules, const struct signal *
 /* The category has done its work here: it is handed on to nobody, and no message repeats it. */
 static enum signal_reason check_receipt(const struct signal_rules *rules, struct signal *signal, struct fault *fault)
 {
-    if (is_sensitive(rules, signal)) {
+    if (HAS(category) && signal_is_sensitive(rules, signal->category)) {
         fault_set(fault, NULL, 0, "/category", "no receipt of this category is taken");
         return REASON_sensitive;
     }
@@ -142,11 +142,12 @@ static enum signal_reason check_receipt(const struct signal_rules *rules, struct
     return REASON_none;
 }
 
-/* Demand for what is sensitive is demand like any other; of a customer nothing is learned from it: without its category it teaches
- * nothing. */
+/* Demand for what is sensitive is demand like any other; of a customer nothing is learned from it: without a category it teaches
+ * nothing, and its product's is not taken instead. */
 static enum signal_reason check_demand(const struct signal_rules *rules, struct signal *signal, struct fault *fault)
 {
-    if (HAS(category) && (!HAS(customer) || is_sensitive(rules, signal)))
+    signal->barred = HAS(category) && signal_is_sensitive(rules, signal->category);
+    if (HAS(category) && (!HAS(customer) || signal->barred))
         drop(signal, SIGNAL_FIELD_category);
     return check_amount_currency(signal, fault);
 }

@@ -59,22 +59,36 @@ with Service(models={"gifts.json": GIFTS, "food.json": FOOD}, attribute_age_max_
         equal(amount("ann"), 800)
         equal((amount("eve"), amount(), amount("ann", "bread"), amount("unknown")), (1000, 1000, 1000, 1000))
 
-    @check("nothing is counted without consent to its kind, nor of what happened before it; nor a search, a return, or an event without a category")
+    @check("nothing is counted without consent to its kind, nor of what happened before it; nor a search, a return, or an event of a category that no model prices")
     def _():
         equal(tell(gift("bob"), gift("bob", "view")), ["no_consent", "no_consent"])
         equal(told("bob"), None)
         tell(customer("bob", ["behaviour"]))
         equal(tell(gift("bob")), ["no_consent"])
         now = service.now_ms()
-        tell(gift("bob", "view", time=now - 60000), gift("bob", "search"), demand("vase", "view", customer="bob"), gift("bob", "view", category="none/such"))
+        tell(gift("bob", "view", time=now - 60000), gift("bob", "search"), gift("bob", "view", category="none/such"))
         equal((tell(gift("bob", "return")), told("bob"), amount("bob")), (["no_consent"], (None, None), 1000))
         tell(gift("bob", "view"))
         equal((told("bob"), amount("bob")), (({"gifts": 0.25}, None), price(0.25 / 1.25)))
         equal(service.quote("vase", customer="bob")["rests_on"], ["behaviour"])
 
-    @check("of sensitive categories nothing is learned")
+    @check("an event that does not say its category is of that of its product, as it is now; what it says goes before that")
+    def _():
+        tell(customer("gus", BOTH), demand("vase", "view", customer="gus"))
+        equal((told("gus"), amount("gus")), (({"gifts": 0.25}, None), price(0.25 / 1.25)))
+        tell(demand("bread", customer="gus"), demand("vase", "cart", customer="gus", category="food/bakery"))
+        equal(told("gus"), ({"gifts": 0.25, "elsewhere": 0.5}, {"elsewhere": 1}))
+        tell(product("bread", 1000, category="gifts/cakes"))
+        tell(demand("bread", customer="gus"))
+        equal(told("gus"), ({"gifts": 0.25, "elsewhere": 0.5}, {"gifts": 1, "elsewhere": 1}))
+        tell(product("bread", 1000, category="food/bakery"))
+
+    @check("of sensitive categories nothing is learned, whether the event says so or its product is of one")
     def _():
         tell(customer("hal", BOTH), gift("hal", category="gifts/Health"), gift("hal", "view", category="gifts/health/tests"))
+        equal((told("hal"), amount("hal")), ((None, None), 1000))
+        tell(product("test", 1000, category="gifts/health/tests"))
+        tell(demand("test", customer="hal"), demand("test", "cart", customer="hal"))
         equal((told("hal"), amount("hal")), ((None, None), 1000))
 
     @check("what one visit does again and again, and what is sent twice, counts once")
@@ -171,8 +185,8 @@ with Service(models={"gifts.json": GIFTS, "food.json": FOOD}, attribute_age_max_
             return metrics["affinity_events_total"], metrics["affinity_unplaced_total"]
         tell(customer("pia", BOTH))
         events, unplaced = counted()
-        tell(gift("pia"), gift("pia", "cart"), demand("vase", customer="pia"), gift("pia", category="none/such"))
-        wait_until(lambda: counted() == (events + 2, unplaced + 2), 5, "two of each")
+        tell(gift("pia"), gift("pia", "cart"), demand("vase", customer="pia"), gift("pia", category="none/such"), demand("test", customer="pia"))
+        wait_until(lambda: counted() == (events + 3, unplaced + 2), 5, "three and two")
 
 POLICIES = {"de": {"policy": "de", "version": "1", "about": "de", "status": "in_force", "regions": ["DE"], "forbidden_data": {"kinds": ["behaviour"], "citation": "of the house"}},
             "ny": {"policy": "ny", "version": "1", "about": "ny", "status": "in_force", "regions": ["US-NY"],
