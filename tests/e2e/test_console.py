@@ -34,27 +34,27 @@ def journal_holds(service, sku, amounts):
 
 
 def look_for_barriers(page, axe_text):
-    @check("axe finds nothing serious or critical in any view and dialog, light and dark, and would")
+    @check("axe finds nothing serious or critical in any view and dialog, light and dark, wide and on a phone, and would")
     def _():
         views = (("overview", "#kinds tbody tr"), ("prices", "#prices-said:not(:empty)"), ("product/tea//", "#past tbody tr"), ("models", "#curves canvas"))
-        for scheme in ("light", "dark"):
-            page.screen(1280, 900, scheme=scheme)
+        for scheme, width in (("light", 1280), ("dark", 1280), ("light", 360)):
+            page.screen(width, 900, is_phone=width < 500, scheme=scheme)
             page.open("about:blank")
             for name, sign in views:
                 page.open(f"http://127.0.0.1:{PORT}/console/#{name}")
                 wait_until(lambda: page.run("return document.querySelector(arguments[0]) !== null", sign), 20, sign)
-                page.is_open_to_all(axe_text, f"{name}, {scheme}")
+                page.is_open_to_all(axe_text, f"{name}, {scheme} {width}")
             page.click("#do-freeze")
-            page.is_open_to_all(axe_text, f"the question, {scheme}")
+            page.is_open_to_all(axe_text, f"the question, {scheme} {width}")
             page.click("#sure button[value=no]")
             page.run("document.getElementById('editor').value = '{'; document.getElementById('editor').dispatchEvent(new Event('input'))")
             page.click("#do-check")
             wait_until(lambda: page.run("return document.querySelector('#faults button') !== null"), 20, "faults")
-            page.is_open_to_all(axe_text, f"faults, {scheme}")
+            page.is_open_to_all(axe_text, f"faults, {scheme} {width}")
             page.run("sessionStorage.clear()")
             page.open("about:blank")
             page.open(f"http://127.0.0.1:{PORT}/console/")
-            page.is_open_to_all(axe_text, f"the way in, {scheme}")
+            page.is_open_to_all(axe_text, f"the way in, {scheme} {width}")
             page.run("sessionStorage.setItem('token', arguments[0])", TOKEN)
         page.run("document.body.append(document.createElement('select'))")
         require(any("select-name" in one for one in page.barriers(axe_text)), "a field without a name was not found")
