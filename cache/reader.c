@@ -92,3 +92,15 @@ enum rialto_status rialto_rule(const struct rialto *r, uint16_t rule, struct ria
     *ret = *row;
     return RIALTO_OK;
 }
+
+size_t rialto_disclosure_text(const struct rialto *r, uint16_t rule, uint16_t disclosure, size_t n, char *ret)
+{
+    const struct rialto_rule_row *row = disclosure == 0 ? NULL : reader_rule(r, rule);
+    size_t length = row == NULL ? 0 : strnlen(row->disclosure_text, sizeof row->disclosure_text - 1);
+    if (n > 0) {
+        size_t fits = length < n ? length : n - 1;
+        memcpy(ret, row == NULL ? "" : row->disclosure_text, fits);
+        ret[fits] = '\0';
+    }
+    return length;
+}

@@ -47,6 +47,8 @@ export declare class Quote {
     readonly group: number;
     /** Code of the policy in force, where personal data were read; 0: none. */
     readonly disclosure: number;
+    /** Its words, to be said beside the price; "": none. */
+    readonly disclosureText: string;
 }
 
 /** status is the library's name for it, such as "UNKNOWN_PRODUCT" or "NO_CACHE". */

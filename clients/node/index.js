@@ -42,7 +42,7 @@ function currencyAt(view, bytes, from) {
 }
 
 class Quote {
-    constructor(sku, status, view, bytes, from) {
+    constructor(sku, status, view, bytes, from, handle) {
         const flags = view.getUint32(from + at.flags, LITTLE), kinds = view.getUint16(from + at.kinds, LITTLE), used = view.getUint8(from + at.used);
         this.sku = sku;
         this.status = status;
@@ -65,6 +65,7 @@ class Quote {
         this.rule = view.getUint16(from + at.rule, LITTLE);
         this.group = view.getUint8(from + at.group);
         this.disclosure = view.getUint16(from + at.disclosure, LITTLE);
+        this.disclosureText = this.disclosure === 0 ? '' : addon.words(handle, this.rule, this.disclosure);
     }
 
     get ok() {
@@ -110,7 +111,7 @@ class Prices {
     quote(sku, request = {}) {
         const status = this.#ask(addon.quote, request, this.#one, sku);
         if (status !== 0) throw new RialtoError(status);
-        return new Quote(sku, 'OK', this.#oneView, this.#oneBytes, 0);
+        return new Quote(sku, 'OK', this.#oneView, this.#oneBytes, 0, this.#handle);
     }
 
     page(skus, request = {}) {
@@ -120,7 +121,7 @@ class Prices {
         const view = new DataView(buffer), bytes = new Uint8Array(buffer);
         return skus.map((sku, i) => {
             const own = view.getUint32(n * addon.quoteBytes + i * STATUS_BYTES, LITTLE);
-            return new Quote(sku, addon.statuses[own].name, view, bytes, i * addon.quoteBytes);
+            return new Quote(sku, addon.statuses[own].name, view, bytes, i * addon.quoteBytes, this.#handle);
         });
     }
 

@@ -179,6 +179,22 @@ static napi_value js_now(napi_env env, napi_callback_info info)
     return number(env, (double)rialto_now_ms(*(struct rialto **)held));
 }
 
+/* words(handle, rule, disclosure) -> what a policy asks to be said beside such a price */
+static napi_value js_words(napi_env env, napi_callback_info info)
+{
+    size_t argc = 3;
+    napi_value argv[3];
+    void *held = NULL;
+    uint32_t rule = 0, disclosure = 0;
+    char words[RIALTO_DISCLOSURE_MAX];
+    if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || napi_get_value_external(env, argv[0], &held) != napi_ok ||
+        *(struct rialto **)held == NULL || napi_get_value_uint32(env, argv[1], &rule) != napi_ok ||
+        napi_get_value_uint32(env, argv[2], &disclosure) != napi_ok)
+        return text(env, "");
+    (void)rialto_disclosure_text(*(struct rialto **)held, (uint16_t)rule, (uint16_t)disclosure, sizeof words, words);
+    return text(env, words);
+}
+
 static void set(napi_env env, napi_value object, const char *name, napi_value value)
 {
     (void)napi_set_named_property(env, object, name, value);
@@ -239,7 +255,7 @@ static napi_value init(napi_env env, napi_value exports)
     static const struct {
         const char *name;
         napi_callback call;
-    } calls[] = { { "open", js_open }, { "close", js_close }, { "quote", js_quote }, { "page", js_page }, { "now", js_now } };
+    } calls[] = { { "open", js_open }, { "close", js_close }, { "quote", js_quote }, { "page", js_page }, { "words", js_words }, { "now", js_now } };
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
         napi_value function = NULL;
         (void)napi_create_function(env, calls[i].name, NAPI_AUTO_LENGTH, calls[i].call, NULL, &function);

@@ -56,9 +56,11 @@ final class Quote
     public readonly int $rule;
     public readonly int $group;
     public readonly int $disclosure;
+    /** what a policy asks to be said beside the price; "": nothing */
+    public readonly string $disclosureText;
 
     /** @internal */
-    public function __construct(public readonly string $sku, public readonly string $status, array $of)
+    public function __construct(public readonly string $sku, public readonly string $status, array $of, FFI\CData $handle)
     {
         $this->amount = $of['amount'];
         $this->baseline = $of['baseline'];
@@ -79,6 +81,7 @@ final class Quote
         $this->rule = $of['rule'];
         $this->group = $of['group'];
         $this->disclosure = $of['disclosure'];
+        $this->disclosureText = $of['disclosure'] === 0 ? '' : Library::words($handle, $of['rule'], $of['disclosure']);
     }
 
     /** False: there is no price, $status says why, and every amount is 0. */
@@ -158,6 +161,13 @@ final class Library
         return $bits === 0 ? [] : array_values(array_filter($of, fn (int $bit): bool => ($bits & $bit) !== 0, ARRAY_FILTER_USE_KEY));
     }
 
+    public static function words(FFI\CData $handle, int $rule, int $disclosure): string
+    {
+        $room = self::$c->new('char[256]');
+        self::$c->rialto_disclosure_text($handle, $rule, $disclosure, 256, $room);
+        return FFI::string($room);
+    }
+
     public static function exception(int $status): RialtoException
     {
         $name = self::$c->rialto_status_name($status);
@@ -216,7 +226,7 @@ final class Prices
         [$request, $held] = self::request($customer, $zone, $basis, $currency);
         $id = self::id($sku);
         $this->ask(fn (FFI\CData $handle): int => Library::$c->rialto_quote($handle, FFI::addr($request), $id, FFI::addr($this->one)));
-        return new Quote($sku, 'OK', unpack(Library::$format, FFI::string($this->one, Library::$quoteBytes)));
+        return new Quote($sku, 'OK', unpack(Library::$format, FFI::string($this->one, Library::$quoteBytes)), $this->handle);
     }
 
     /**
@@ -244,7 +254,7 @@ final class Prices
         $quotes = [];
         foreach (array_values($skus) as $i => $sku) {
             $status = $statuses[$i] === 0 ? 'OK' : Library::$c->rialto_status_name($statuses[$i]);
-            $quotes[] = new Quote($sku, $status, unpack(Library::$format, substr($all, $i * $bytes, $bytes)));
+            $quotes[] = new Quote($sku, $status, unpack(Library::$format, substr($all, $i * $bytes, $bytes)), $this->handle);
         }
         return $quotes;
     }

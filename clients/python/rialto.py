@@ -70,6 +70,8 @@ def _load(path):
     library.rialto_now_ms.restype = ctypes.c_int64
     library.rialto_money_text.argtypes = [ctypes.c_int64, ctypes.c_char_p, ctypes.c_uint8, ctypes.c_size_t, ctypes.c_char_p]
     library.rialto_money_text.restype = ctypes.c_size_t
+    library.rialto_disclosure_text.argtypes = [ctypes.c_void_p, ctypes.c_uint16, ctypes.c_uint16, ctypes.c_size_t, ctypes.c_char_p]
+    library.rialto_disclosure_text.restype = ctypes.c_size_t
     for name in ("rialto_status_text", "rialto_status_name"):
         getattr(library, name).restype = ctypes.c_char_p
     library.rialto_quote_fields.restype = ctypes.POINTER(_Field)
@@ -88,6 +90,7 @@ def _bits(rows):
 class Quote:
     """What a customer pays for one product. amount, baseline, list, floor, ceiling: minor units of currency.
 
+    disclosure_text: the words to be said beside it, "" where none are asked for.
     The other members are those of struct rialto_quote (rialto/quote.h): as_of_ms, valid_until_ms, age_ms, multiplier_e4,
     disclosure, decimals, zone_level, ..."""
 
@@ -120,6 +123,7 @@ def _quote_class(library):
         _fields_ = layout
         sku = ""
         status = "OK"
+        disclosure_text = ""
         __repr__ = Quote.__repr__
 
         @property
@@ -205,7 +209,7 @@ class Prices:
         return kind(self._library.rialto_status_name(status).decode(), self._library.rialto_status_text(status).decode())
 
     def _ask(self, call):
-        """call(handle) -> status, once more on new tables if these were replaced."""
+        """call(handle) -> status, once more on new tables if these were replaced. Returns the tables that answered, too."""
         mapping = self._mapping  # held here: another thread may replace it meanwhile
         if mapping is None:
             raise self._error(_BAD_INPUT)
@@ -213,16 +217,24 @@ class Prices:
         if status == _RETIRED:
             self._mapping = mapping = self._open()
             status = call(mapping.handle)
-        return status
+        return status, mapping
+
+    def _say_words(self, mapping, quote):
+        """Its rule is one of the tables that it came from."""
+        if quote.disclosure != 0:
+            room = ctypes.create_string_buffer(256)
+            self._library.rialto_disclosure_text(mapping.handle, quote.rule, quote.disclosure, 256, room)
+            quote.disclosure_text = room.value.decode()
 
     def quote(self, sku, customer=None, zone=None, basis="store", currency=None):
         """The price of one product. Raises UnknownProduct, or RialtoError (OTHER_CURRENCY, BAD_INPUT, BUSY)."""
         request, found, name = _request(customer, zone, basis, currency), self._class(), _text(sku)
         at, into = ctypes.byref(request), ctypes.byref(found)
-        status = self._ask(lambda handle: self._library.rialto_quote(handle, at, name, into))
+        status, mapping = self._ask(lambda handle: self._library.rialto_quote(handle, at, name, into))
         if status != _OK:
             raise self._error(status)
         found.sku = sku
+        self._say_words(mapping, found)
         return found
 
     def page(self, skus, customer=None, zone=None, basis="store", currency=None):
@@ -232,12 +244,13 @@ class Prices:
         n = len(skus)
         names, found, statuses = (ctypes.c_char_p * n)(*map(_text, skus)), (self._class * n)(), (ctypes.c_int * n)()
         request = _request(customer, zone, basis, currency)
-        status = self._ask(lambda handle: self._library.rialto_quote_page(handle, ctypes.byref(request), n, names, found, statuses))
+        status, mapping = self._ask(lambda handle: self._library.rialto_quote_page(handle, ctypes.byref(request), n, names, found, statuses))
         if status != _OK:
             raise self._error(status)
         quotes = list(found)
         for quote, sku, status in zip(quotes, skus, statuses):
             quote.sku = sku
+            self._say_words(mapping, quote)
             if status != _OK:
                 quote.status = self._library.rialto_status_name(status).decode()
         return quotes

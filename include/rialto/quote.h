@@ -168,6 +168,11 @@ RIALTO_API enum rialto_status rialto_quote_page_handles(const struct rialto *r,
 /* rialto_rule - currency, rounding, model and version behind quote.rule. RIALTO_OK or NOT_FOUND. */
 RIALTO_API enum rialto_status rialto_rule(const struct rialto *r, uint16_t rule, struct rialto_rule_row *ret);
 
+/* rialto_disclosure_text - the words that a policy asks for beside a price, by a quote's `rule` and `disclosure`: "" where disclosure is 0. Writes
+ * at most n bytes with the 0; returns the length that the text has, less than RIALTO_DISCLOSURE_MAX. */
+#define RIALTO_DISCLOSURE_MAX sizeof(((struct rialto_rule_row *)0)->disclosure_text)
+RIALTO_API size_t rialto_disclosure_text(const struct rialto *r, uint16_t rule, uint16_t disclosure, size_t n, char *ret);
+
 /* rialto_now_ms - service time, Unix ms: what expiries are measured against. */
 RIALTO_API int64_t rialto_now_ms(const struct rialto *r);
 

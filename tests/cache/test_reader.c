@@ -528,3 +528,23 @@ Test(reader, close_takes_nothing)
     rialto_close(NULL);
     cache_close(NULL);
 }
+
+Test(reader, words_of_a_disclosure_go_with_its_rule)
+{
+    static const char words[] = "Set with your data.";
+    struct rialto_rule_row row = fixture_rule("GBP", 826);
+    uint16_t rule = 0;
+    char text[RIALTO_DISCLOSURE_MAX];
+    row.disclosure = 7;
+    (void)snprintf(row.disclosure_text, sizeof row.disclosure_text, "%s", words);
+    cr_assert_eq(rule_append(f.cache, &row, &rule), RIALTO_OK);
+    cr_expect_eq(rialto_disclosure_text(f.reader, rule, 7, sizeof text, text), sizeof words - 1);
+    cr_expect_str_eq(text, words);
+    cr_expect_eq(rialto_disclosure_text(f.reader, rule, 7, 4, text), sizeof words - 1, "the length that the text has");
+    cr_expect_str_eq(text, "Set");
+    cr_expect_eq(rialto_disclosure_text(f.reader, rule, 7, 0, NULL), sizeof words - 1);
+    cr_expect_eq(rialto_disclosure_text(f.reader, rule, 0, sizeof text, text), 0, "nothing was read");
+    cr_expect_str_eq(text, "");
+    cr_expect_eq(rialto_disclosure_text(f.reader, UINT16_MAX, 7, sizeof text, text), 0, "no such rule");
+    cr_expect_str_eq(text, "");
+}

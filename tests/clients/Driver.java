@@ -51,7 +51,7 @@ public class Driver {
                 + text(q.currency()) + ",\"decimals\":" + q.decimals() + ",\"flags\":" + list(q.flags()) + ",\"rests_on\":"
                 + list(q.restsOn()) + ",\"data_used\":" + list(q.dataUsed()) + ",\"zone\":" + text(q.zone()) + ",\"level\":" + q.zoneLevel() + ",\"as_of_ms\":" + q.asOfMs()
                 + ",\"valid_until_ms\":" + q.validUntilMs() + ",\"multiplier_e4\":" + q.multiplierE4() + ",\"disclosure\":"
-                + q.disclosure() + ",\"text\":" + text(q.ok() ? q.text() : "") + "}";
+                + q.disclosure() + ",\"disclosure_text\":" + text(q.disclosureText()) + ",\"text\":" + text(q.ok() ? q.text() : "") + "}";
     }
 
     private static Prices prices;

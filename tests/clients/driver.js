@@ -5,7 +5,7 @@ const plain = (q) => ({
     sku: q.sku, status: q.status, amount: q.amount, baseline: q.baseline, list: q.list, floor: q.floor, ceiling: q.ceiling,
     currency: q.currency, decimals: q.decimals, flags: [...q.flags].sort(), rests_on: [...q.restsOn].sort(), data_used: [...q.dataUsed].sort(), zone: q.zone,
     level: q.zoneLevel, as_of_ms: q.asOfMs, valid_until_ms: q.validUntilMs, multiplier_e4: q.multiplierE4,
-    disclosure: q.disclosure, text: q.ok ? q.text : '',
+    disclosure: q.disclosure, disclosure_text: q.disclosureText, text: q.ok ? q.text : '',
 });
 
 let prices;

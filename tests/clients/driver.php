@@ -13,7 +13,7 @@ function plain(Rialto\Quote $q): array
     return ['sku' => $q->sku, 'status' => $q->status, 'amount' => $q->amount, 'baseline' => $q->baseline, 'list' => $q->list,
         'floor' => $q->floor, 'ceiling' => $q->ceiling, 'currency' => $q->currency, 'decimals' => $q->decimals, 'flags' => $flags,
         'rests_on' => $kinds, 'data_used' => $used, 'zone' => $q->zone, 'level' => $q->zoneLevel, 'as_of_ms' => $q->asOfMs,
-        'valid_until_ms' => $q->validUntilMs, 'multiplier_e4' => $q->multiplierE4, 'disclosure' => $q->disclosure,
+        'valid_until_ms' => $q->validUntilMs, 'multiplier_e4' => $q->multiplierE4, 'disclosure' => $q->disclosure, 'disclosure_text' => $q->disclosureText,
         'text' => $q->ok() ? $q->text() : ''];
 }
 

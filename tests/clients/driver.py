@@ -13,7 +13,7 @@ def plain(quote):
             "floor": quote.floor, "ceiling": quote.ceiling, "currency": quote.currency, "decimals": quote.decimals,
             "flags": sorted(quote.flags), "rests_on": sorted(quote.rests_on), "data_used": sorted(quote.data_used), "zone": quote.zone, "level": quote.zone_level,
             "as_of_ms": quote.as_of_ms, "valid_until_ms": quote.valid_until_ms, "multiplier_e4": quote.multiplier_e4,
-            "disclosure": quote.disclosure, "text": quote.text if quote.ok else ""}
+            "disclosure": quote.disclosure, "disclosure_text": quote.disclosure_text, "text": quote.text if quote.ok else ""}
 
 
 prices = None

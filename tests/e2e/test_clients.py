@@ -103,6 +103,7 @@ def expected(row):
     if quote is None:
         return {"status": row["status"], "amount": 0, "text": ""}
     return {"status": "OK", **{k: quote[k] for k in ("amount", "baseline", "list", "currency", "decimals", "text")},
+            "disclosure": quote["disclosure"], "disclosure_text": quote.get("disclosure_text", ""),
             "flags": sorted(quote["flags"]), "rests_on": sorted(quote["rests_on"]), "data_used": sorted(quote["data_used"]), "zone": quote["zone"].replace("world", ""),
             "multiplier_e4": round(quote["multiplier"] * 10000)}
 
@@ -111,13 +112,15 @@ def compare(found, wanted, what):
     equal({k: found.get(k) for k in wanted}, wanted, what)
 
 
+WORDS = "Set with your data: \"ä\" " + "x" * 90  # of what a policy asks for, the longest that it may ask for is 127 bytes
+POLICY = {"policy": "south", "version": "1", "about": "words", "status": "in_force", "regions": ["DE-BY"], "disclosure": {"code": 7, "text": WORDS, "citation": "of the house"}}
 PEOPLE = [None, "anna", "ben", "Zoë 7", "tess"]  # tess permits what moves nothing
 PLACES = [{}, {"zone": "de/south"}, {"zone": "fr"}, {"zone": "de", "basis": "ip"}]
 SKUS = ["milk", "Käse/ganz alt №5", "bread", "unicorn", "car"]
 
 
 def shop(service):
-    service.accept(product("milk", 1000), product("milk", 2000, zone="de"), product("Käse/ganz alt №5", 555), product("bread", 205),
+    service.accept({"type": "zone", "zone": "de", "region": "DE-BY"}, product("milk", 1000), product("milk", 2000, zone="de"), product("Käse/ganz alt №5", 555), product("bread", 205),
                    product("car", 1234567), customer("anna", ["profile"], tier="gold"), customer("Zoë 7", ["profile"], tier="gold"),
                    customer("tess", ["profile"], tier="bronze"),
                    {"type": "offer", "customer": "anna", "sku": "bread", "kind": "fixed", "amount": 150, "currency": "EUR"})
@@ -146,7 +149,7 @@ def preloaded(service):
         equal((status, out, err), (0, "9.00 EUR\n", ""))
 
 
-with Service(cache_on_stop="remove") as service:
+with Service({"shop.json": simple_model(), "policies/south.json": POLICY}, cache_on_stop="remove") as service:
     shop(service)
     clients = {}
     for language in COMMANDS:
@@ -167,6 +170,13 @@ with Service(cache_on_stop="remove") as service:
                             equal(found["sku"], sku)
                         else:
                             equal(found, {"error": row["status"]}, f"{sku} {arguments}")
+
+        @check(f"{language}: the words that a policy asks for come with the price, alone and in a page, where data were read and nowhere else")
+        def _():
+            asked = {"customer": "tess", "zone": "de/south"}
+            equal(client.ask(sku="milk", **asked)["disclosure_text"], WORDS)
+            equal([q["disclosure_text"] for q in client.ask(skus=["unicorn", "milk", "bread"], **asked)], ["", WORDS, ""])  # bread has the price of the world
+            equal([client.ask(sku="milk", **other)["disclosure_text"] for other in ({**asked, "zone": "fr"}, {**asked, "customer": None})], ["", ""])
 
         @check(f"{language}: a page answers each product by itself, in order")
         def _():

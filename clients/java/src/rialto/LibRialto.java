@@ -22,6 +22,7 @@ final class LibRialto {
     static native void rialto_close(Pointer handle);
     static native int rialto_quote(Pointer handle, Pointer request, Pointer sku, Pointer ret);
     static native int rialto_quote_page(Pointer handle, Pointer request, long n, Pointer skus, Pointer ret, Pointer statuses);
+    static native long rialto_disclosure_text(Pointer handle, short rule, short disclosure, long n, Pointer ret);
     static native long rialto_now_ms(Pointer handle);
     static native String rialto_status_name(int status);
     static native String rialto_status_text(int status);
@@ -30,6 +31,7 @@ final class LibRialto {
     static native Pointer rialto_kind_names();
 
     static final int ID_ROOM = 72; // of an id: 63 bytes, its 0, and more, to see that one is too long
+    private static final int WORDS_ROOM = 256;
     static final int QUOTE_BYTES;
     private static final Map<String, Integer> AT = new HashMap<>();
     private static final Map<String, Integer> ROOM = new HashMap<>();
@@ -89,12 +91,23 @@ final class LibRialto {
     }
 
     /** The struct at `at`, as the library left it. */
-    static Quote quote(String sku, String status, Pointer at) {
+    private static Quote quote(String sku, String status, Pointer at, String words) {
         return new Quote(sku, status, at.getLong(AMOUNT), at.getLong(BASELINE), at.getLong(LIST), at.getLong(FLOOR),
                 at.getLong(CEILING), text(at, CURRENCY), at.getByte(DECIMALS) & 0xff, names(FLAGS, at.getInt(FLAGS_AT)),
                 names(KINDS, at.getShort(KINDS_AT) & 0xffff), text(at, ZONE), at.getByte(ZONE_LEVEL) & 0xff, at.getLong(AS_OF),
                 at.getLong(VALID_UNTIL), at.getInt(AGE) & 0xffffffffL, at.getShort(MULTIPLIER) & 0xffff, at.getShort(RULE) & 0xffff,
-                at.getByte(GROUP) & 0xff, at.getShort(DISCLOSURE) & 0xffff, names(KINDS, at.getByte(USED) & 0xff));
+                at.getByte(GROUP) & 0xff, at.getShort(DISCLOSURE) & 0xffff, names(KINDS, at.getByte(USED) & 0xff), words);
+    }
+
+    /** What a policy asks to be said beside the price of the struct at `at`, which came from these tables. */
+    private static String words(Pointer handle, Pointer at) {
+        short disclosure = at.getShort(DISCLOSURE);
+        if (disclosure == 0) {
+            return "";
+        }
+        Memory room = new Memory(WORDS_ROOM);
+        rialto_disclosure_text(handle, at.getShort(RULE), disclosure, WORDS_ROOM, room);
+        return text(room, 0);
     }
 
     /** Room of one thread for one call: a request, its ids, and what comes back for n products. */
@@ -103,9 +116,11 @@ final class LibRialto {
                 CURRENCY_ID = ZONE_ID + ID_ROOM, SKUS = CURRENCY_ID + ID_ROOM;
         private final Memory memory;
         private final int n;
+        private final String[] words; // asked for while the tables are held
 
         Room(int n) {
             this.n = n;
+            this.words = new String[n];
             this.memory = new Memory(SKUS + (long) n * (ID_ROOM + 8 + QUOTE_BYTES + 4));
         }
 
@@ -154,11 +169,24 @@ final class LibRialto {
         }
 
         int ask(Pointer handle) {
-            return rialto_quote(handle, memory, memory.share(SKUS), memory.share(quotes()));
+            int status = rialto_quote(handle, memory, memory.share(SKUS), memory.share(quotes()));
+            return said(handle, status, 1);
         }
 
         int askPage(Pointer handle, int count) {
-            return rialto_quote_page(handle, memory, count, memory.share(names()), memory.share(quotes()), memory.share(statuses()));
+            int status = rialto_quote_page(handle, memory, count, memory.share(names()), memory.share(quotes()), memory.share(statuses()));
+            return said(handle, status, count);
+        }
+
+        private int said(Pointer handle, int status, int count) {
+            for (int i = 0; status == OK && i < count; i++) {
+                words[i] = LibRialto.words(handle, at(i));
+            }
+            return status;
+        }
+
+        private Pointer at(int i) {
+            return memory.share(quotes() + (long) i * QUOTE_BYTES);
         }
 
         int status(int i) {
@@ -166,7 +194,7 @@ final class LibRialto {
         }
 
         Quote quote(int i, String sku, String status) {
-            return LibRialto.quote(sku, status, memory.share(quotes() + (long) i * QUOTE_BYTES));
+            return LibRialto.quote(sku, status, at(i), words[i]);
         }
     }
 }

@@ -12,10 +12,11 @@ import java.util.Set;
  * @param validUntilMs 0: until something changes
  * @param disclosure code of the policy in force, where personal data were read; 0: none
  * @param dataUsed kinds of personal data that were read for it, whether they moved it or not
+ * @param disclosureText words of the disclosure, to be said beside the price; "": none
  */
 public record Quote(String sku, String status, long amount, long baseline, long list, long floor, long ceiling, String currency,
         int decimals, Set<String> flags, Set<String> restsOn, String zone, int zoneLevel, long asOfMs, long validUntilMs, long ageMs,
-        int multiplierE4, int rule, int group, int disclosure, Set<String> dataUsed) {
+        int multiplierE4, int rule, int group, int disclosure, Set<String> dataUsed, String disclosureText) {
 
     public boolean ok() {
         return status.equals("OK");
