@@ -229,7 +229,7 @@ static bool setup(struct gateway *gateway, const struct config *config)
     for (gateway->link_count = 0; gateway->link_count < config->workers; gateway->link_count++)
         if (!link_setup(&gateway->link[gateway->link_count], gateway, gateway->link_count))
             return false;
-    return true;
+    return listeners_watch(&gateway->listeners);
 }
 
 /* In reverse order, but first whoever still has something to write; each step bears what was never set up. */
@@ -281,7 +281,7 @@ static bool open_doors(struct gateway *gateway)
         return false;
     zeros_write();
     inbox_start(&gateway->inbox);
-    return listen_all(gateway) && listeners_watch(&gateway->listeners);
+    return listen_all(gateway);
 }
 
 int gateway_main(const struct config *config)
@@ -291,6 +291,7 @@ int gateway_main(const struct config *config)
     gateway.clock.seq_fd = -1;
     gateway.inbox.wake_fd = -1;
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    listeners_setup(&gateway.listeners);
     if (!setup_signals(&gateway))
         return EXIT_FAILURE;
     bool good = setup(&gateway, config);
@@ -302,7 +303,7 @@ int gateway_main(const struct config *config)
     }
     teardown(&gateway);
     /* What hung in a deaf listener is lost inside NNG 1.5; a leak checker at exit would call it ours. */
-    if (gateway.listeners.reopened > 0)
+    if (atomic_load(&gateway.listeners.reopened) > 0)
         _exit(good ? EXIT_SUCCESS : EXIT_FAILURE);
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

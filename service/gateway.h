@@ -180,7 +180,11 @@ struct link {
 
     pthread_mutex_t lock; /* down to `send_done` */
     uint32_t pipe_live;   /* NNG's number of the pipe, 0 = none */
-    uint32_t changes;     /* pipes come and gone */
+    pid_t peer;           /* process at its other end, 0 = not known */
+    uint32_t dead_pipe;   /* the watching thread's: whose peer is gone, since when */
+    int64_t dead_ms;
+    uint32_t kept_pipe; /* NNG has not taken it away although its peer is gone: renew */
+    uint32_t changes;   /* pipes come and gone */
     int64_t changed_ms;
     int64_t heard_ms;  /* when a message came */
     nng_msg *received; /* the next one is asked for when this one is taken */
@@ -516,28 +520,34 @@ struct listener {
     nng_tls_config *tls; /* NULL: none */
     struct link *link; /* a worker's: looked at only while no pipe is there */
     int permissions;
+    int probe_fd; /* a greeting under way; -1: none */
+    int64_t probe_until_ms, look_ms;
+    int patience_ms;
 };
 
 struct listeners {
-    nng_tls_config *tls; /* opened with the first endpoint that needs it */
+    nng_tls_config *tls;  /* opened with the first endpoint that needs it */
+    pthread_mutex_t lock; /* of the next two */
     struct listener listener[LISTENERS_MAX];
     uint32_t count;
+    uint32_t link_count; /* the first ones are the links' */
     pthread_t thread;
     bool thread_started;
     int stop_fd;
-    uint32_t reopened;  /* of the thread, while it runs */
-    _Atomic bool stuck; /* NNG takes no closed pipe away any more; the thread has ended */
+    int64_t silence_look_ms; /* of the thread */
+    _Atomic uint32_t reopened;
+    _Atomic bool stuck; /* NNG takes no closed pipe away any more */
 };
 
+void listeners_setup(struct listeners *listeners);
 bool listeners_open(struct listeners *listeners, nng_socket socket, const char *url, struct link *link);
-bool listeners_watch(struct listeners *listeners);                                         /* starts the thread */
+/* listeners_watch - starts the thread, when the links' listeners are open, and before all others are. */
+bool listeners_watch(struct listeners *listeners);
 void listeners_stop(struct listeners *listeners);
-/* listeners_renew - listen for a worker on its link's new socket; after `stuck`. */
+/* listeners_renew - listen for a worker on its link's new socket. */
 void listeners_renew(struct listeners *listeners, struct link *link);
 /* link_is_silent - its pipe seems to be there, and nothing has come for longer than any living worker is silent. */
 bool link_is_silent(struct link *link);
-/* listener_deaf - nobody takes pipes from the ipc listener at this path. */
-bool listener_deaf(const char *path, int timeout_ms);
 
 /* ---- all of it -------------------------------------------------------------------------------------------------- */
 

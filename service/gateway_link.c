@@ -28,11 +28,17 @@
 static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *user)
 {
     struct link *link = user;
+    bool added = event == NNG_PIPE_EV_ADD_POST;
     uint32_t id = (uint32_t)nng_pipe_id(pipe);
+    uint64_t peer = 0;
+    if (added)
+        (void)nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_PID, &peer);
     (void)pthread_mutex_lock(&link->lock);
-    bool ours = event == NNG_PIPE_EV_ADD_POST || link->pipe_live == id; /* an old pipe's end must not hide a new pipe */
+    /* An old pipe's end must not hide a new pipe, nor may a pipe of a socket that was left behind be taken for ours. */
+    bool ours = added ? nng_pipe_socket(pipe).id == link->socket.id : link->pipe_live == id;
     if (ours) {
-        link->pipe_live = event == NNG_PIPE_EV_ADD_POST ? id : 0;
+        link->pipe_live = added ? id : 0;
+        link->peer = (pid_t)peer;
         link->changes++;
         link->changed_ms = mono_ms();
     }
@@ -329,6 +335,7 @@ bool link_step(struct link *link)
 {
     (void)pthread_mutex_lock(&link->lock);
     uint32_t live = link->pipe_live, changes = link->changes;
+    bool kept = live != 0 && link->kept_pipe == live;
     nng_msg *received = link->received;
     bool sent = link->send_done;
     link->received = NULL;
@@ -345,6 +352,8 @@ bool link_step(struct link *link)
         take_message(link, received);
         nng_msg_free(received);
         nng_recv_aio(link->socket, link->receive_aio);
+    } else if (kept) {
+        return link_renew(link) || moved;
     }
     if (link->ready && !link->sending && ask_is_due(link))
         send_ask(link);
@@ -356,15 +365,15 @@ bool link_step(struct link *link)
 /* ---- life
  * -------------------------------------------------------------------------------------------------------------- */
 
-static int socket_open(struct link *link)
+static int socket_open(struct link *link, nng_socket *ret)
 {
-    int error = nng_pair0_open(&link->socket);
+    int error = nng_pair0_open(ret);
     if (error == 0)
-        error = nng_socket_set_size(link->socket, NNG_OPT_RECVMAXSZ, LINK_BYTES_MAX);
+        error = nng_socket_set_size(*ret, NNG_OPT_RECVMAXSZ, LINK_BYTES_MAX);
     if (error == 0)
-        error = nng_pipe_notify(link->socket, NNG_PIPE_EV_ADD_POST, on_pipe, link);
+        error = nng_pipe_notify(*ret, NNG_PIPE_EV_ADD_POST, on_pipe, link);
     if (error == 0)
-        error = nng_pipe_notify(link->socket, NNG_PIPE_EV_REM_POST, on_pipe, link);
+        error = nng_pipe_notify(*ret, NNG_PIPE_EV_REM_POST, on_pipe, link);
     return error;
 }
 
@@ -376,7 +385,8 @@ static int aios_alloc(struct link *link)
     return error;
 }
 
-bool link_renew(struct link *link)
+/* The old socket can be the end of nothing any more, and its aios are ours again. */
+static nng_msg *leave_socket(struct link *link, nng_socket next)
 {
     nng_aio_cancel(link->receive_aio);
     nng_aio_cancel(link->send_aio);
@@ -384,22 +394,32 @@ bool link_renew(struct link *link)
     nng_aio_wait(link->send_aio);
     (void)pthread_mutex_lock(&link->lock);
     nng_msg *received = link->received;
+    link->socket = next;
     link->received = NULL;
     link->send_done = false;
     link->pipe_live = 0;
     link->changes_seen = ++link->changes;
     link->changed_ms = mono_ms();
     (void)pthread_mutex_unlock(&link->lock);
-    if (received != NULL)
-        nng_msg_free(received); /* its pipe is gone: what was acknowledged is said again by HELLO */
-    if (link->sending)
-        send_ended(link);
-    pipe_changed(link, 0);
-    int error = socket_open(link);
+    return received;
+}
+
+bool link_renew(struct link *link)
+{
+    nng_socket next;
+    int error = socket_open(link, &next);
     if (error != 0) {
         log_line(LOG_ERROR, "LINK-FAILED", "worker=%u reason=\"%s\"", link->index, nng_strerror(error));
         return false;
     }
+    nng_msg *received = leave_socket(link, next);
+    if (received != NULL) {
+        take_message(link, received); /* the last words of the dead */
+        nng_msg_free(received);
+    }
+    if (link->sending)
+        send_ended(link);
+    pipe_changed(link, 0);
     nng_recv_aio(link->socket, link->receive_aio);
     listeners_renew(&link->gateway->listeners, link);
     return true;
@@ -414,7 +434,7 @@ bool link_setup(struct link *link, struct gateway *gateway, uint32_t index)
     (void)pthread_mutex_init(&link->lock, NULL);
     link->window_room = gateway->config->window_batches_max + TICKS_SLACK;
     link->window = calloc(link->window_room, sizeof *link->window);
-    int error = link->window == NULL ? NNG_ENOMEM : socket_open(link);
+    int error = link->window == NULL ? NNG_ENOMEM : socket_open(link, &link->socket);
     if (error == 0)
         error = aios_alloc(link);
     if (error != 0) {

@@ -2,18 +2,23 @@
  *
  * NNG 1.5 stops taking pipes from an ipc listener for good after a peer that connects and closes at once: the broken
  * pipe of the greeting is taken for a closed listener. Connections are still greeted, but no pipe comes of them. So
- * each ipc listener is tried once a second: greet it as a protocol that does not exist. A listener that hears hangs up;
+ * each ipc listener is tried once a second (service/probe.h). A listener that hears hangs up;
  * one that is deaf leaves us waiting, and is closed and opened anew, which costs its pipes and is counted.
- * A worker's listener is left alone while its worker is heard: nobody else is to come. A pipe alone is no sign of life:
- * when the peer dies at a wrong moment, NNG 1.5 keeps the broken pipe for good (service/nng_reaper.h). Then the main thread
- * is told, gives each silent worker a new socket, and the gateway starts again as soon as all is applied.
+ * A worker's listener is left alone while its worker is heard: nobody else is to come. While it is not, it is tried ten
+ * times a second: a worker that was killed while it was greeted must not keep its successor out for longer than a start
+ * takes. All are tried at once: one that is deaf delays no other.
+ * A pipe alone is no sign of life: when the peer dies at a wrong moment, NNG 1.5 keeps the broken pipe for good
+ * (service/nng_reaper.h). When the process behind it is gone, the main thread gives that worker a new socket at once; in any
+ * case of silence it is found out whether NNG is stuck, and if so the gateway starts again as soon as all is applied.
  *
- * Threads    open and stop: main. Everything in between: the watching thread alone. */
+ * Threads    the watching thread, and main where it opens, renews and stops: one at a time, by `lock`. Nobody waits for NNG
+ *            while holding it. */
 #include "service/gateway.h"
 
 #include "service/log.h"
 #include "service/metrics.h"
 #include "service/nng_reaper.h"
+#include "service/probe.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -21,16 +26,19 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#define PROBE_INTERVAL_MS 1000
-#define PROBE_TIMEOUT_MS  1000
-#define SILENCE_MS        2000 /* a worker acknowledges ticks many times a second */
-#define REAPER_MS         2000
-#define REOPENS_MAX       100 /* NNG never gives back what hung in a deaf listener: memory, and some file descriptors */
-#define IPC_PREFIX        "ipc://"
+#define LOOK_MS      1000 /* from one look at a listener to the next */
+#define LOOK_LINK_MS 100  /* at a worker's that has no pipe */
+#define PATIENCE_MS  1000 /* with one that does not hang up */
+#define PATIENCE_LINK_MS                                                                                               \
+    250 /* with a worker's; twice as long each time, up to PATIENCE_MS: on a busy machine slow is not deaf */
+#define SILENCE_MS      2000 /* a worker acknowledges ticks many times a second */
+#define SILENCE_LOOK_MS 1000
+#define DEAD_MS         200 /* for NNG to notice that the process behind a pipe is gone */
+#define REAPER_MS       2000
+#define REOPENS_MAX     100 /* NNG never gives back what hung in a deaf listener: memory, and some file descriptors */
+#define IPC_PREFIX      "ipc://"
 
 /* ---- opening ------------------------------------------------------------------------------------------------ */
 
@@ -56,7 +64,7 @@ static bool is_own(const char *url)
     return bytes > tail && strcmp(url + bytes - tail, "/" WEB_DOOR) == 0;
 }
 
-bool listeners_open(struct listeners *listeners, nng_socket socket, const char *url, struct link *link)
+static bool listeners_add(struct listeners *listeners, nng_socket socket, const char *url, struct link *link)
 {
     if (listeners->count == LISTENERS_MAX || strlen(url) >= sizeof listeners->listener[0].url) {
         log_line(LOG_ERROR, "LISTEN-FAILED", "url=%s reason=\"too many, or too long\"", url);
@@ -70,6 +78,8 @@ bool listeners_open(struct listeners *listeners, nng_socket socket, const char *
     *listener = (struct listener){ .socket = socket,
                                    .tls = tls_is_url(url) ? listeners->tls : NULL,
                                    .link = link,
+                                   .probe_fd = -1,
+                                   .patience_ms = link != NULL ? PATIENCE_LINK_MS : PATIENCE_MS,
                                    .permissions = link != NULL || is_own(url) ? 0600 : 0660 };
     (void)snprintf(listener->url, sizeof listener->url, "%s", url);
     int length = 0;
@@ -85,65 +95,90 @@ bool listeners_open(struct listeners *listeners, nng_socket socket, const char *
     return true;
 }
 
+bool listeners_open(struct listeners *listeners, nng_socket socket, const char *url, struct link *link)
+{
+    (void)pthread_mutex_lock(&listeners->lock);
+    bool good = listeners_add(listeners, socket, url, link);
+    (void)pthread_mutex_unlock(&listeners->lock);
+    return good;
+}
+
+static void reopen(struct listeners *listeners, struct listener *listener, const char *why)
+{
+    (void)nng_listener_close(listener->id); /* takes the file away, too */
+    int error = start(listener);            /* should it fail, a later look finds it deaf again */
+    metric_add(METRIC_listener_reopened_total, 1);
+    atomic_fetch_add(&listeners->reopened, 1);
+    log_line(LOG_WARNING, "LISTENER-REOPENED", "url=%s reason=\"%s\"", listener->url,
+             error == 0 ? why : nng_strerror(error));
+}
+
 void listeners_renew(struct listeners *listeners, struct link *link)
 {
+    (void)pthread_mutex_lock(&listeners->lock);
     for (uint32_t i = 0; i < listeners->count; i++) {
         struct listener *listener = &listeners->listener[i];
         if (listener->link != link)
             continue;
-        (void)unlink(listener->path); /* the old one keeps its descriptor, and nobody finds it any more */
         listener->socket = link->socket;
-        int error = start(listener);
-        if (error != 0)
-            log_line(LOG_ERROR, "LISTEN-FAILED", "url=%s reason=\"%s\"", listener->url, nng_strerror(error));
+        reopen(listeners, listener, "a dead worker's pipe was kept");
     }
+    (void)pthread_mutex_unlock(&listeners->lock);
 }
 
-/* ---- watching ------------------------------------------------------------------------------------------------- */
-
-static bool wait_for(int fd, short events, int64_t until_ms)
-{
-    int64_t left = until_ms - mono_ms();
-    struct pollfd wait = { .fd = fd, .events = events };
-    return left > 0 && poll(&wait, 1, (int)left) == 1;
-}
-
-/* Read until the other side hangs up. False: it does not, in time. */
-static bool hangs_up(int fd, int64_t until_ms)
-{
-    char bytes[64];
-    while (wait_for(fd, POLLIN, until_ms)) {
-        ssize_t got = read(fd, bytes, sizeof bytes);
-        if (got == 0 || (got == -1 && errno != EINTR && errno != EAGAIN))
-            return true;
-    }
-    return false;
-}
-
-bool listener_deaf(const char *path, int timeout_ms)
-{
-    static const char GREETING[8] = { 0, 'S', 'P', 0, '\xFF', '\xFF', 0, 0 };
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    if (strlen(path) >= sizeof address.sun_path)
-        return false;
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd == -1)
-        return false; /* our own trouble, not the listener's */
-    bool deaf = connect(fd, (struct sockaddr *)&address, sizeof address) == -1 ||
-                send(fd, GREETING, sizeof GREETING, MSG_NOSIGNAL) != (ssize_t)sizeof GREETING ||
-                !hangs_up(fd, mono_ms() + timeout_ms);
-    (void)close(fd);
-    return deaf;
-}
+/* ---- is it deaf? ------------------------------------------------------------------------------------------------ */
 
 static bool link_is_up(struct link *link)
 {
     (void)pthread_mutex_lock(&link->lock);
-    bool up = link->pipe_live != 0 || mono_ms() - link->changed_ms < PROBE_INTERVAL_MS;
+    bool up = link->pipe_live != 0;
     (void)pthread_mutex_unlock(&link->lock);
     return up;
 }
+
+static void probe_end(struct listener *listener)
+{
+    if (listener->probe_fd >= 0)
+        (void)close(listener->probe_fd);
+    listener->probe_fd = -1;
+}
+
+static void hears(struct listener *listener, int64_t now)
+{
+    probe_end(listener);
+    listener->patience_ms = listener->link != NULL ? PATIENCE_LINK_MS : PATIENCE_MS;
+    listener->look_ms = now + (listener->link != NULL ? LOOK_LINK_MS : LOOK_MS);
+}
+
+static void is_deaf(struct listeners *listeners, struct listener *listener, int64_t now)
+{
+    probe_end(listener);
+    reopen(listeners, listener, "it no longer answered");
+    listener->look_ms = now + listener->patience_ms;
+    listener->patience_ms = 2 * listener->patience_ms < PATIENCE_MS ? 2 * listener->patience_ms : PATIENCE_MS;
+}
+
+static void look_at(struct listeners *listeners, struct listener *listener, int64_t now)
+{
+    if (listener->path[0] == '\0' || (listener->probe_fd == -1 && now < listener->look_ms))
+        return;
+    if (listener->link != NULL && link_is_up(listener->link)) {
+        hears(listener, now);
+    } else if (listener->probe_fd == -1) {
+        listener->probe_fd = probe_begin(listener->path);
+        listener->probe_until_ms = now + listener->patience_ms;
+        if (listener->probe_fd == PROBE_REFUSED)
+            is_deaf(listeners, listener, now);
+        else if (listener->probe_fd == PROBE_FAILED)
+            hears(listener, now);
+    } else if (probe_answered(listener->probe_fd)) {
+        hears(listener, now);
+    } else if (now >= listener->probe_until_ms) {
+        is_deaf(listeners, listener, now);
+    }
+}
+
+/* ---- is its peer there? ------------------------------------------------------------------------------------------ */
 
 bool link_is_silent(struct link *link)
 {
@@ -154,56 +189,92 @@ bool link_is_silent(struct link *link)
     return silent;
 }
 
-static bool reaper_stuck(struct listeners *listeners)
+/* The process behind the pipe is gone, and NNG has had time to notice: whoever comes in its place will not be taken. */
+static bool keeps_the_dead(struct link *link, int64_t now)
 {
-    for (uint32_t i = 0; i < listeners->count; i++) {
-        struct link *link = listeners->listener[i].link;
-        if (link == NULL || !link_is_silent(link))
-            continue;
-        if (!nng_reaper_stuck(REAPER_MS))
-            return false; /* the worker hangs, not we */
-        log_line(LOG_ERROR, "NNG-STUCK",
-                 "worker=%u what=\"closed pipes are not taken away any more: gateway starts again\"", link->index);
-        atomic_store(&listeners->stuck, true);
-        inbox_wake(&link->gateway->inbox);
-        return true;
-    }
-    return false;
+    (void)pthread_mutex_lock(&link->lock);
+    bool dead = link->pipe_live != 0 && link->peer > 0 && kill(link->peer, 0) == -1 && errno == ESRCH;
+    if (!dead || link->dead_pipe != link->pipe_live)
+        link->dead_ms = now;
+    link->dead_pipe = dead ? link->pipe_live : 0;
+    bool kept = dead && now - link->dead_ms >= DEAD_MS;
+    if (kept)
+        link->kept_pipe = link->pipe_live;
+    (void)pthread_mutex_unlock(&link->lock);
+    return kept;
 }
 
-static void look_at(struct listeners *listeners, struct listener *listener)
+static void stuck(struct listeners *listeners, struct link *link)
 {
-    if (listener->path[0] == '\0' || (listener->link != NULL && link_is_up(listener->link)))
-        return;
-    if (!listener_deaf(listener->path, PROBE_TIMEOUT_MS))
-        return;
-    (void)nng_listener_close(listener->id);
-    int error = start(listener); /* should it fail, the next round finds it deaf again */
-    metric_add(METRIC_listener_reopened_total, 1);
-    listeners->reopened++;
-    log_line(LOG_WARNING, "LISTENER-REOPENED", "url=%s reason=\"%s\"", listener->url,
-             error == 0 ? "it no longer answered" : nng_strerror(error));
+    log_line(LOG_ERROR, "NNG-STUCK",
+             "worker=%u what=\"closed pipes are not taken away any more: gateway starts again\"", link->index);
+    atomic_store(&listeners->stuck, true);
+    inbox_wake(&link->gateway->inbox);
+}
+
+static void look_at_links(struct listeners *listeners, int64_t now)
+{
+    for (uint32_t i = 0; i < listeners->link_count; i++) {
+        struct link *link = listeners->listener[i].link;
+        bool kept = keeps_the_dead(link, now);
+        if (kept)
+            inbox_wake(&link->gateway->inbox); /* the worker need not wait until we know more */
+        if (atomic_load(&listeners->stuck) || now < listeners->silence_look_ms || !(kept || link_is_silent(link)))
+            continue;
+        listeners->silence_look_ms = now + SILENCE_LOOK_MS;
+        if (nng_reaper_stuck(REAPER_MS)) /* else the worker hangs, not we */
+            stuck(listeners, link);
+    }
+}
+
+/* ---- watching ------------------------------------------------------------------------------------------------------ */
+
+/* Until a probe is answered or it is time for the next look. False: we are to stop. */
+static bool wait_for_news(struct listeners *listeners)
+{
+    struct pollfd wait[1 + LISTENERS_MAX] = { { .fd = listeners->stop_fd, .events = POLLIN } };
+    nfds_t count = 1;
+    for (uint32_t i = 0; i < listeners->count; i++)
+        if (listeners->listener[i].probe_fd >= 0)
+            wait[count++] = (struct pollfd){ .fd = listeners->listener[i].probe_fd, .events = POLLIN };
+    (void)pthread_mutex_unlock(&listeners->lock);
+    (void)poll(wait, count, LOOK_LINK_MS / 2);
+    (void)pthread_mutex_lock(&listeners->lock);
+    return wait[0].revents == 0;
 }
 
 static void *watch(void *user)
 {
     struct listeners *listeners = user;
-    struct pollfd wait = { .fd = listeners->stop_fd, .events = POLLIN };
-    while (listeners->reopened < REOPENS_MAX && poll(&wait, 1, PROBE_INTERVAL_MS) == 0) {
-        if (reaper_stuck(listeners))
-            return NULL; /* what is left is the main thread's */
+    (void)pthread_mutex_lock(&listeners->lock);
+    while (atomic_load(&listeners->reopened) < REOPENS_MAX && wait_for_news(listeners)) {
+        int64_t now = mono_ms();
         for (uint32_t i = 0; i < listeners->count; i++)
-            look_at(listeners, &listeners->listener[i]);
+            look_at(listeners, &listeners->listener[i], now);
+        (void)pthread_mutex_unlock(&listeners->lock);
+        look_at_links(listeners, now);
+        (void)pthread_mutex_lock(&listeners->lock);
     }
-    if (listeners->reopened >= REOPENS_MAX) {
-        log_line(LOG_ERROR, "LISTENERS-WORN-OUT", "reopened=%u what=\"gateway starts again\"", listeners->reopened);
+    for (uint32_t i = 0; i < listeners->count; i++)
+        probe_end(&listeners->listener[i]);
+    (void)pthread_mutex_unlock(&listeners->lock);
+    uint32_t reopened = atomic_load(&listeners->reopened);
+    if (reopened >= REOPENS_MAX) {
+        log_line(LOG_ERROR, "LISTENERS-WORN-OUT", "reopened=%u what=\"gateway starts again\"", reopened);
         (void)kill(getpid(), SIGTERM); /* a clean end; the supervisor starts the next one */
     }
     return NULL;
 }
 
+void listeners_setup(struct listeners *listeners)
+{
+    (void)pthread_mutex_init(&listeners->lock, NULL);
+    listeners->stop_fd = -1;
+}
+
 bool listeners_watch(struct listeners *listeners)
 {
+    listeners->link_count = listeners->count;
     listeners->stop_fd = eventfd(0, EFD_CLOEXEC);
     if (listeners->stop_fd == -1)
         return false;

@@ -439,6 +439,20 @@ class OwnRedis:
             self.process = None
 
 
+def mono_ms():
+    return time.monotonic_ns() // 1_000_000
+
+
+def heartbeats(path):
+    """worker -> oldest CLOCK_MONOTONIC ms at which its partitions were last seen to by it."""
+    data = path.read_bytes()
+    beats = {}
+    for partition in range(64):
+        beat, owner = struct.unpack_from("<q16xI", data, 4096 + 64 * partition)
+        beats[owner] = min(beat, beats.get(owner, beat))
+    return beats
+
+
 class Service:
     """rialtod with folders, ports and a cache of its own."""
 

@@ -222,16 +222,6 @@ def half_even(n, d):
     return quotient + (2 * rest > d or (2 * rest == d and quotient % 2))
 
 
-def heartbeats(path):
-    """worker -> oldest CLOCK_MONOTONIC ms at which its partitions were last seen to by it."""
-    data = path.read_bytes()
-    beats = {}
-    for partition in range(64):
-        beat, owner = struct.unpack_from("<q16xI", data, 4096 + 64 * partition)
-        beats[owner] = min(beat, beats.get(owner, beat))
-    return beats
-
-
 class Killer:
     """The main thread."""
 
@@ -269,7 +259,7 @@ class Killer:
         if what == "stop":
             self.pause(pids[0])
             return
-        at_ms = time.monotonic_ns() // 1_000_000
+        at_ms = mono_ms()
         if what in ("everything", "supervisor"):
             self.service.process.kill()
         for pid in pids:
@@ -289,7 +279,7 @@ class Killer:
 
     def wait_for_worker(self, worker, at_ms):
         wait_until(lambda: heartbeats(self.service.cache / "control.v3").get(worker, 0) > at_ms, 20, f"worker {worker}")
-        self.back_ms.append(time.monotonic_ns() // 1_000_000 - at_ms)
+        self.back_ms.append(mono_ms() - at_ms)
 
 
 def differences(library, ledger):
