@@ -369,6 +369,10 @@ int web_main(const struct config *config)
         while (sigtimedwait(&signals, NULL, &step) == -1) {
             guests_watch(&web);
             door_watch(&web);
+            if (!forwarder_look(web.forwarder)) {
+                log_line(LOG_ERROR, "NNG-STUCK", "what=\"closed pipes are not taken away any more: web starts again\"");
+                break;
+            }
         }
         daemon_drain(&web);
         log_line(LOG_INFO, "WEB-STOPPING", "under_way=%u", atomic_load(&web.under_way));

@@ -188,6 +188,8 @@ bool exchange_sender(struct exchange *exchange, enum MHD_Result *ret_refused);
 enum forward_state { FORWARD_NOT, FORWARD_UNDER_WAY, FORWARD_ANSWERED, FORWARD_FAILED };
 
 struct forwarder *forwarder_open(const struct config *config);
+/* forwarder_look - many times a second. False: only another process will reach the gateway (service/dialer.h). */
+bool forwarder_look(struct forwarder *forwarder);
 void forwarder_close(struct forwarder *forwarder);
 
 /* forward - send the text to the gateway; when there is an answer, or none in limit_ms, `finish` is called as the handler, and

@@ -7,6 +7,7 @@
  * Not here   what is sent and what the answers mean: web_signals.c, web_question.c. */
 #include "service/web.h"
 
+#include "service/dialer.h"
 #include "service/gateway_sender.h"
 #include "service/log.h"
 #include "service/signal.h"
@@ -35,6 +36,7 @@ struct forward {
 
 struct forwarder {
     nng_socket socket;
+    struct dialer dialer;
     nng_mtx *lock; /* of `step` when a slot is taken and given back */
     struct forward forward[FORWARDS_MAX];
     uint32_t count; /* set up */
@@ -169,12 +171,10 @@ static bool socket_setup(struct forwarder *forwarder, const struct config *confi
         return false;
     /* No resending by NNG: the gateway would take it for two requests. Whoever asked asks again. */
     if (nng_socket_set_ms(forwarder->socket, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE) != 0 ||
-        nng_socket_set_size(forwarder->socket, NNG_OPT_RECVMAXSZ, ANSWER_BYTES_MAX) != 0 ||
-        nng_socket_set_ms(forwarder->socket, NNG_OPT_RECONNMINT, 20) != 0 ||
-        nng_socket_set_ms(forwarder->socket, NNG_OPT_RECONNMAXT, 100) != 0)
+        nng_socket_set_size(forwarder->socket, NNG_OPT_RECVMAXSZ, ANSWER_BYTES_MAX) != 0)
         return false;
     sender_web_url(config, door);
-    return nng_dial(forwarder->socket, door, NULL, NNG_FLAG_NONBLOCK) == 0;
+    return dialer_open(&forwarder->dialer, forwarder->socket, door, NULL, NULL) == 0;
 }
 
 struct forwarder *forwarder_open(const struct config *config)
@@ -194,6 +194,11 @@ struct forwarder *forwarder_open(const struct config *config)
     log_line(LOG_ERROR, "WEB-NO-FORWARDER", "data_dir=\"%s\"", config->data_dir);
     forwarder_close(forwarder);
     return NULL;
+}
+
+bool forwarder_look(struct forwarder *forwarder)
+{
+    return dialer_look(&forwarder->dialer);
 }
 
 void forwarder_close(struct forwarder *forwarder)

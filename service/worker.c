@@ -4,11 +4,12 @@
  *
  * One thread does all of it. NNG's own threads only fill the receive queue; mirror and publisher only set flags and wake it. */
 #include "service/clock.h"
+#include "service/dialer.h"
 #include "service/diff.h"
-#include "service/pricelist.h"
 #include "service/log.h"
 #include "service/metrics.h"
 #include "service/nng_reaper.h"
+#include "service/pricelist.h"
 #include "service/roles.h"
 #include "service/worker.h"
 #include "service/zeros.h"
@@ -36,9 +37,10 @@
 
 struct link {
     nng_socket socket;
-    int  receive_fd, wake_fd, signal_fd;
-    atomic_bool connected;   /* set by NNG's thread: say hello */
-    atomic_bool disk;        /* set by the mirror's thread */
+    struct dialer dialer;
+    int receive_fd, wake_fd, signal_fd;
+    atomic_bool connected; /* set by NNG's thread: say hello */
+    atomic_bool disk;      /* set by the mirror's thread */
     bool ack_owed;
     uint64_t durable_told;
     bool     up_told;
@@ -52,11 +54,9 @@ static void wake(struct link *link)
     (void)written; /* a full counter wakes as well */
 }
 
-static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *user)
+static void on_connected(void *user)
 {
     struct link *link = user;
-    (void)pipe;
-    (void)event;
     atomic_store(&link->connected, true);
     wake(link);
 }
@@ -206,7 +206,6 @@ static bool link_open(const struct config *config, uint32_t index, struct link *
 {
     char url[CONFIG_TEXT_MAX + 32];
     worker_url(config, index, url);
-    nng_dialer dialer;
     int error = nng_pair0_open(&link->socket);
     if (error == 0)
         error = nng_socket_set_size(link->socket, NNG_OPT_RECVMAXSZ, MESSAGE_BYTES_MAX);
@@ -215,15 +214,9 @@ static bool link_open(const struct config *config, uint32_t index, struct link *
     if (error == 0)
         error = nng_socket_set_int(link->socket, NNG_OPT_SENDBUF, 64);
     if (error == 0)
-        error = nng_socket_set_ms(link->socket, NNG_OPT_RECONNMINT, 20);
-    if (error == 0)
-        error = nng_socket_set_ms(link->socket, NNG_OPT_RECONNMAXT, 100);
-    if (error == 0)
-        error = nng_pipe_notify(link->socket, NNG_PIPE_EV_ADD_POST, on_pipe, link);
-    if (error == 0)
         error = nng_socket_get_int(link->socket, NNG_OPT_RECVFD, &link->receive_fd);
     if (error == 0)
-        error = nng_dial(link->socket, url, &dialer, NNG_FLAG_NONBLOCK);
+        error = dialer_open(&link->dialer, link->socket, url, on_connected, link);
     if (error != 0)
         log_line(LOG_ERROR, "LINK-FAILED", "url=%s reason=%s", url, nng_strerror(error));
     return error == 0;
@@ -262,14 +255,16 @@ static void count_held(struct worker *worker)
     metric_set(METRIC_locks, locks);
 }
 
-/* The gateway is silent: if it is because NNG here is stuck, nothing but another process of ours will ever hear it. */
-static bool hears(int64_t *heard_ms)
+/* The gateway is gone, or silent: if NNG here is stuck, nothing but another process of ours will ever hear it. */
+static bool hears(struct link *link, int64_t *heard_ms)
 {
     int64_t now = mono_ms();
-    if (now - *heard_ms < SILENCE_MS)
-        return true;
-    *heard_ms = now; /* asked again after as long a silence */
-    if (!nng_reaper_stuck(REAPER_MS))
+    bool stuck = !dialer_look(&link->dialer);
+    if (!stuck && now - *heard_ms >= SILENCE_MS) {
+        *heard_ms = now; /* asked again after as long a silence */
+        stuck = nng_reaper_stuck(REAPER_MS);
+    }
+    if (!stuck)
         return true;
     log_line(LOG_ERROR, "NNG-STUCK", "what=\"closed pipes are not taken away any more: this worker starts again\"");
     return false;
@@ -295,7 +290,7 @@ static void run(struct worker *worker, struct link *link)
             count_held(worker);
             heard_ms = mono_ms();
         }
-        if (!hears(&heard_ms))
+        if (!hears(link, &heard_ms))
             _exit(EXIT_FAILURE); /* between batches: as after a death, and closing NNG's sockets would hang */
         persist_send(worker, false);
         busy |= journal_step(worker);

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """A peer that connects to a Unix socket and hangs up at once stops NNG 1.5 from taking further connections there, for good.
-The gateway notices within seconds and opens the socket anew; that of a worker within a second. NNG 1.10 has no such fault: then there
-is nothing to repair, and the same checks hold.
+The gateway notices within seconds and opens the socket anew; that of a worker within a second. Whoever dials stops for good, too, when its peer
+hangs up before a word is said: workers and HTTP then dial anew. NNG 1.10 has no such faults: there is nothing to repair, and the same checks hold.
 """
+import urllib.request
+from concurrent import futures
+
 from rialto_test import *  # noqa: F403: the words of these tests
 
 WITHIN_S = 6  # a look every second, one second of patience, and room
@@ -45,6 +48,22 @@ def once_heard(connect):
     return wait_until(attempt, WITHIN_S, "a connection")
 
 
+def hang_up_on_all(path):
+    """In the gateway's place: take what dials, and hang up at once, until nobody dials any more (for 2 s at most). How many came."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    met, end = 0, time.monotonic() + 2
+    with socket.socket(socket.AF_UNIX) as listener, contextlib.suppress(TimeoutError):
+        listener.bind(path)
+        listener.listen(1)
+        listener.settimeout(0.25)  # a worker dials every 100 ms
+        while time.monotonic() < end:
+            listener.accept()[0].close()
+            met += 1
+    os.unlink(path)
+    return met
+
+
 def hears_again(url):
     def attempt():
         with contextlib.suppress(OSError):
@@ -52,7 +71,14 @@ def hears_again(url):
     wait_until(attempt, WITHIN_S, f"{url} hearing again")
 
 
-with Service() as service:
+def post(port, signals):
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/signals", json.dumps(signals).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10 * SLOW) as answer:
+        return json.load(answer)
+
+
+PORT = free_port()
+with Service(http_listen=f"127.0.0.1:{PORT}", http_open_signals=1) as service:
     service.accept(product("milk", 100))
     seen = {}
 
@@ -107,6 +133,24 @@ with Service() as service:
             knock(f"ipc://{path}")
         os.kill(children["worker.0"], signal.SIGCONT)
         back_within_a_second("both workers")
+
+    @check("a killed gateway has its workers in a second, although one of them met a peer that hung up before a word was said")
+    def _():
+        children = service.children()
+        os.kill(service.process.pid, signal.SIGSTOP)  # no other gateway yet
+        os.kill(children["gateway"], signal.SIGKILL)
+        with futures.ThreadPoolExecutor() as pool:
+            met = [*pool.map(hang_up_on_all, (path, f"{service.data}/web.ipc"))]
+        os.kill(service.process.pid, signal.SIGCONT)
+        back_within_a_second("both workers")
+        note(f"hung up on the worker {met[0]} times, on the HTTP process {met[1]} times")
+        require(all(met), "nobody came: the test tests nothing")
+
+    @check("and so has HTTP, which met one, too")
+    def _():
+        began = mono_ms()
+        equal(post(PORT, [product("posted", 400)])["accepted"], 1)
+        require(mono_ms() - began < 2000 * SLOW, f"{mono_ms() - began} ms")
 
     note(f"ms until both workers beat: {took}")
 
