@@ -23,6 +23,8 @@
 #include <unistd.h>
 
 #define HELLO_WAIT_MS 3000 /* for all workers, before the first number is given out */
+#define KNOWN_WAIT_MS 500  /* when what the missing ones would say is known */
+#define LINKS_LOOK_MS 100
 #define STOP_WAIT_MS  1000
 #define STOP_LIMIT_S  4 /* less than a supervisor waits for us: the old one (supervisor.c), or a new one (data_dir.c) */
 #define STUCK_WAIT_MS 10000 /* for an idle moment, before we start again all the same */
@@ -119,14 +121,37 @@ static bool all_said_hello(const struct gateway *gateway)
     return true;
 }
 
-/* Workers know numbers and ticks that a crash may have taken from us. Returns true when we are to end already. */
+/* Has this worker told its numbers and ticks where we can read them: in the file of numbers, whose next one is behind all that
+ * were ever given out, and in tables of this boot? */
+static bool is_known(struct gateway *gateway, uint32_t worker)
+{
+    bool known = atomic_load(gateway->clock.seq_word) != 0;
+    for (uint32_t p = worker; p < RIALTO_PARTITIONS && known; p += gateway->config->workers)
+        known = atomic_load_explicit(&gateway->control->heartbeat[p].beat_mono_ms, memory_order_acquire) > 0;
+    return known;
+}
+
+static int64_t hello_wait_ms(struct gateway *gateway)
+{
+    for (uint32_t i = 0; i < gateway->link_count; i++)
+        if (!gateway->link[i].hello_seen && !is_known(gateway, i))
+            return HELLO_WAIT_MS;
+    return KNOWN_WAIT_MS;
+}
+
+/* Workers know numbers and ticks that a crash may have taken from us. One that died with the last gateway, and takes its time, is not
+ * to keep the others from going on. Returns true when we are to end already. */
 static bool await_workers(struct gateway *gateway)
 {
-    int64_t until = mono_ms() + HELLO_WAIT_MS;
+    int64_t began = mono_ms();
     bool end = false;
-    while (!end && !all_said_hello(gateway) && mono_ms() < until)
+    while (!end && !all_said_hello(gateway)) {
+        int64_t left = began + hello_wait_ms(gateway) - mono_ms();
+        if (left <= 0)
+            break;
         if (!links_step(gateway))
-            end = wait_for_work(gateway, (int)(until - mono_ms()));
+            end = wait_for_work(gateway, left < LINKS_LOOK_MS ? (int)left : LINKS_LOOK_MS);
+    }
     return end;
 }
 
