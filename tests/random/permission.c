@@ -37,6 +37,7 @@
 #define BATCH_MAX    4
 #define START_MS     INT64_C(1760000000300)
 #define UNTIL_STRONG 20000 /* histories at most, until all that is to be seen at work was; so that none is missing by chance */
+#define LAST_MS      INT64_C(4070908800000) /* 2099: signals say no time after it by a year, so new worlds begin; half a million histories go before */
 #define AHEAD_MAX_MS 500 /* the clock may have moved by that much while quotes were read */
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof(array)[0]))
@@ -215,11 +216,12 @@ static void world_open(struct world *world)
 
 static void worlds_open(void)
 {
+    memset(worlds, 0, sizeof worlds);
+    tick_ms = START_MS;
     const char *tmp = getenv("TMPDIR");
     char path[192];
     (void)snprintf(folder, sizeof folder, "%s/rialto-permission.XXXXXX", tmp != NULL ? tmp : "/tmp");
     must(mkdtemp(folder) != NULL, "a folder");
-    must(atexit(leave) == 0, "atexit");
     (void)snprintf(path, sizeof path, "%s/models", folder);
     must(mkdir(path, 0700) == 0, "a folder of models");
     for (int i = 0; i < COUNT(MODELS); i++) {
@@ -242,6 +244,7 @@ static void worlds_close(void)
         mirror_stop(worlds[i].worker.mirror);
         worker_teardown(&worlds[i].worker);
     }
+    leave();
 }
 
 /* ---- events: a signal in few numbers ------------------------------------------------------------------------------- */
@@ -836,6 +839,21 @@ static void products_say(void)
     }
 }
 
+static void worlds_begin(void)
+{
+    worlds_open();
+    products_say();
+}
+
+static bool next_history(struct tally *tally)
+{
+    if (tick_ms > LAST_MS) {
+        worlds_close();
+        worlds_begin();
+    }
+    return history(tally);
+}
+
 /* Every kind of data was changed both ways; of partner data no row of a model speaks, offers do. */
 static bool is_strong(const struct tally *tally)
 {
@@ -853,11 +871,11 @@ int main(int argc, char *argv[])
     printf("# RIALTO_SEED=%llu\n", (unsigned long long)seed);
     int64_t end_ms = race_now_ms() + race_duration_ms(argc, argv);
     struct tally tally = { 0 };
-    worlds_open();
-    products_say();
+    must(atexit(leave) == 0, "atexit");
+    worlds_begin();
     bool held = true;
     while (held && (tally.histories < least || race_now_ms() < end_ms || (!is_strong(&tally) && tally.histories < UNTIL_STRONG)))
-        held = history(&tally);
+        held = next_history(&tally);
     printf("# %llu histories, %llu quotes\n", (unsigned long long)tally.histories, (unsigned long long)tally.quotes);
     int failures = race_report(held, "a customer's name and data without permission move nobody's quote by a bit; with it, only theirs");
     for (int i = 0; i < COUNT(KINDS); i++)
