@@ -77,7 +77,7 @@
     X(watch_customers_max,  100000,   16,    10000000, "customers","customers with Redis quotes, per worker")                   \
     X(quote_refresh_ms,     1000,     10,    60000,    "ms",     "each quote and each baseline price is written to Redis at most once in an interval of this length")        \
     X(restart_backoff_ms,   50,       1,     60000,    "ms",     "wait before a process that died within 10 s of its start is started again; doubles")  \
-    X(restart_backoff_max_ms,2000,    1,     600000,   "ms",     "longest such wait")                                                            \
+    X(restart_backoff_max_ms,500,     1,     600000,   "ms",     "longest such wait")                                                            \
     X(ids_max,              32768,    64,    16777216, "ids",    "ids of signals that a partition remembers for ten minutes, so that a repeat counts once") \
     X(sources_max,          1024,     16,    1048576,  "sources","sources that number their signals (seq), for each partition; past it one silent for ten minutes makes room") \
     X(mirror_pace_ms,       1000,     1,     60000,    "ms",     "pushed signals reach Redis within this time, gathered; answered ones at once") \

@@ -20,6 +20,7 @@ import itertools
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -453,6 +454,12 @@ def heartbeats(path):
     return beats
 
 
+def batches_applied(path):
+    """Newest batch of each partition's owner."""
+    data = path.read_bytes()
+    return [struct.unpack_from("<Q", data, 4096 + 64 * partition + 16)[0] for partition in range(64)]
+
+
 class Service:
     """rialtod with folders, ports and a cache of its own."""
 
@@ -598,6 +605,30 @@ class Service:
             elif "redis-server" in command[0]:
                 found["redis-server"] = pid
         return found
+
+    def kill_child(self, name):
+        """kill -9, and the end of it."""
+        pid = self.children()[name]
+        process = os.pidfd_open(pid)
+        os.kill(pid, signal.SIGKILL)
+        select.select([process], [], [])
+        os.close(process)
+
+    def kill_worker(self, worker, seconds=20):
+        """Returns ms until another process had seen to all of its partitions."""
+        began = mono_ms()
+        self.kill_child(f"worker.{worker}")
+        gone = mono_ms()  # what beats later is not the dead one
+        wait_until(lambda: heartbeats(self.cache / "control.v3").get(worker, 0) > gone, seconds, f"worker {worker}")
+        return mono_ms() - began
+
+    def kill_gateway(self, seconds=20):
+        """Returns ms until all workers had applied something of another one."""
+        began = mono_ms()
+        self.kill_child("gateway")
+        newest = struct.unpack("<Q", (self.data / "gateway.seq").read_bytes()[:8])[0]  # batch of the dead one
+        wait_until(lambda: min(batches_applied(self.cache / "control.v3")) > newest, seconds, "all workers")
+        return mono_ms() - began
 
     def log(self):
         try:

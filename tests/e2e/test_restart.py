@@ -135,6 +135,13 @@ with Service(models={"shop.json": MODEL}, cache_on_stop="keep") as service:
             require(looked <= 1200, f"{looked} records looked at: it may look at those of the last batches, not at all 3,000")
             same(now_picture, service)
 
+    @check("a worker that is killed again and again is back in a second each time, and so are all of them after a gateway's death")
+    def _():
+        back = [service.kill_worker(0) for _ in range(5)]
+        gateways = [service.kill_gateway() for _ in range(2)]
+        note(f"ms: workers {back}, gateways {gateways}")
+        require(max(back + gateways) < 1000 * SLOW, "one was late")
+
     for count in (3, 1):
         @check(f"with {count} worker{'s' if count > 1 else ''} instead of two: every quote as before")
         def _():
