@@ -124,18 +124,25 @@ struct consent_note { /* of one kind */
 
 struct signal {
     enum signal_type type;
+    bool     seldom;           /* not a field: something from SIGNAL_SELDOM on is more than zeros */
+    bool     repeated;         /* nor this: found by the gateway (service/repeats.h), travels in the head of its parts */
+    bool     barred;           /* nor this: the category that was said is a sensitive one, and was taken off */
     uint64_t present;          /* bit per row of SIGNAL_FIELDS */
     int64_t  time_ms;          /* always set: event time, or arrival time */
+    const void *lock;          /* nor a field: of a lock that is asked for, a struct wire_lock, as aligned as bytes are (service/wire.h) */
+    const void *priced;        /* nor a field: of demand that names a customer, a struct wire_priced or NULL, as aligned as bytes are */
     char     source[RIALTO_ID_MAX], id[RIALTO_ID_MAX];
     char     sku[RIALTO_ID_MAX], zone[RIALTO_ID_MAX], customer[RIALTO_ID_MAX];
-    char     category[RIALTO_ID_MAX], title[96], competitor[RIALTO_ID_MAX], parent[RIALTO_ID_MAX];
-    char     region[RIALTO_NAME_MAX], tier[RIALTO_NAME_MAX], currency[4];
-    int64_t  list, cost, unit, tax, promotion, event, quantity, amount, available, capacity, expires_ms;
+    char     session[RIALTO_ID_MAX], seller[RIALTO_ID_MAX], currency[4];
+    int64_t  event, quantity, amount, seq, again;
+
+    char     category[RIALTO_ID_MAX], title[96], competitor[RIALTO_ID_MAX], parent[RIALTO_ID_MAX]; /* SIGNAL_SELDOM */
+    char     region[RIALTO_NAME_MAX], tier[RIALTO_NAME_MAX];
+    int64_t  list, cost, unit, tax, promotion, available, capacity, expires_ms;
     int64_t  temperature_c, precipitation, wind, humidity, from_ms, until_ms, lat, lon, utc_offset;
-    int64_t  lease_s, left, spend, offer_kind, percent, stackable, basis, seq, opt_out, gpc, again;
+    int64_t  lease_s, left, spend, offer_kind, percent, stackable, basis, opt_out, gpc;
     int64_t  tier_until_ms, party;
     struct { uint8_t given, granted; struct consent_note note[CONSENT_KINDS]; } consent; /* RIALTO_KIND_*; a note for each kind */
-    char     session[RIALTO_ID_MAX], seller[RIALTO_ID_MAX];
     struct {
         uint32_t count;
         char     word[TERMS_SEGMENTS_MAX][RIALTO_NAME_MAX];
@@ -143,11 +150,8 @@ struct signal {
         uint8_t  party[TERMS_SEGMENTS_MAX];    /* enum data_party + 1; 0 = as the signal says */
     } segments;
     struct { int64_t count, micro[ATTRIBUTES_MAX]; char name[ATTRIBUTES_MAX][ATTRIBUTE_NAME_MAX]; } attributes;
-    const void *lock;          /* nor a field: of a lock that is asked for, a struct wire_lock, as aligned as bytes are (service/wire.h) */
-    const void *priced;        /* nor a field: of demand that names a customer, a struct wire_priced or NULL, as aligned as bytes are */
-    bool     repeated;         /* not a field: found by the gateway (service/repeats.h), travels in the head of its parts */
-    bool     barred;           /* nor a field: the category that was said is a sensitive one, and was taken off */
 };
+#define SIGNAL_SELDOM offsetof(struct signal, category) /* demand, which comes most often, has nothing from here on but a category */
 
 #define SIGNAL_FIELD_ENUM_(name, member, kind, types, must, part, low, high, unit, text, choices) SIGNAL_FIELD_##member,
 enum signal_field { SIGNAL_FIELDS(SIGNAL_FIELD_ENUM_) SIGNAL_FIELD_COUNT };
@@ -238,7 +242,8 @@ enum signal_reason signal_parse(const cJSON *object, const struct signal_rules *
 
 /* signal_scan - the same of the text of one object, for the common shapes, without a tree. False: read it by json_parse() and
  * signal_parse(), which say what is wrong, if anything is. A scanner belongs to one thread; the levels in its rules stay as they are,
- * what time it is may change. Blanks around the object are fine, line ends are not. */
+ * what time it is may change. Blanks around the object are fine, line ends are not. *ret is zeros, or what this function or signal_parse()
+ * left there, whether they succeeded or not: two kilobytes are not cleared for each of a million signals a second. */
 #define SCANNED_ZONES 64u
 struct signal_scanner {
     const struct signal_rules *rules;

@@ -397,6 +397,7 @@ enum signal_reason signal_take(enum signal_field field, const cJSON *value, cons
 {
     const struct signal_row *row = &signal_rows[field];
     enum signal_reason reason = REASON_none;
+    ret->seldom = ret->seldom || row->offset >= SIGNAL_SELDOM;
     switch (row->kind) {
     case FIELD_TEXT:
     case FIELD_SKU:

@@ -20,7 +20,7 @@ static bool scan(const char *text, struct signal *ret)
 
 Test(signal_scan, common_shapes_are_read)
 {
-    struct signal signal;
+    struct signal signal = { .present = 0 };
     for (int again = 0; again < 2; again++) { /* the second time out of what is remembered */
         cr_assert(scan("{\"type\":\"demand\",\"sku\":\"milk-1l\",\"event\":\"order\",\"quantity\":2,\"zone\":\"de/south/a/b\","
                        "\"source\":\"pos-25\",\"seq\":1009}",
@@ -33,6 +33,43 @@ Test(signal_scan, common_shapes_are_read)
     }
     cr_assert(scan(" { \"type\" : \"supply\" , \"sku\" : \"a\" , \"available\" : 40 , \"time\":\"2026-01-01T00:00:01Z\" } \r", &signal));
     cr_assert(signal.available == 40000000 && signal.time_ms == INT64_C(1767225601000));
+}
+
+/* Goal: only what may hold something is cleared; whatever was read before, whole or not, and by whom, nothing of it is in the next signal. */
+Test(signal_scan, nothing_is_left_of_the_signal_before)
+{
+    static const char *const BEFORE[] = {
+        "{\"type\":\"customer\",\"customer\":\"c1\",\"consent\":{\"profile\":true,\"behaviour\":false},\"tier\":"
+        "\"gold\",\"segments\":[\"a\",\"b\"]}",
+        "{\"type\":\"customer\",\"customer\":\"c1\",\"segments\":[\"a\",\"b\"],\"consent\":{\"profile\":true,\"none\":"
+        "1}}",
+        "{\"type\":\"product\",\"sku\":\"a\",\"category\":\"food\",\"title\":\"Milk\",\"list\":100,\"currency\":"
+        "\"EUR\",\"attributes\":{\"weight\":1}}",
+        "{\"type\":\"product\",\"sku\":\"a\",\"category\":\"food\",\"list\":100,\"currency\":\"EUR\"}",
+        "{\"type\":\"product\",\"sku\":\"a\",\"title\":\"Milk\",\"category\":1}",
+        "{\"type\":\"offer\",\"customer\":\"c1\",\"sku\":\"a\",\"kind\":\"percent\",\"percent\":5,\"until\":"
+        "1767225700000}",
+        "{\"type\":\"demand\",\"sku\":\"abcdefghijklmnopqrstuvwxyz\",\"event\":\"cart\",\"quantity\":7,\"category\":"
+        "\"food\",\"session\":\"s\",\"customer\":\"c\"}",
+        "{\"type\":\"demand\",\"sku\":\"abcdefghijklmnopqrstuvwxyz\",\"event\":\"cart\",\"quantity\":7,\"amount\":-1}",
+        "{\"type\":\"weather\",\"zone\":\"de\",\"temperature_c\":31,\"wind_m_s\":3}",
+    };
+    static const char LINE[] = "{\"type\":\"demand\",\"sku\":\"milk\",\"event\":\"view\"}";
+    struct signal fresh = { .present = 0 }, signal = { .present = 0 };
+    cr_assert(scan(LINE, &fresh));
+    for (size_t i = 0; i < 2 * sizeof BEFORE / sizeof BEFORE[0]; i++) {
+        const char *before = BEFORE[i / 2];
+        struct fault fault;
+        bool scanned = i % 2 == 0 && scan(before, &signal);
+        cJSON *tree = scanned ? NULL : json_parse(before, strlen(before), 0, &fault);
+        cr_assert(scanned || tree != NULL);
+        if (!scanned)
+            (void)signal_parse(tree, &RULES, &signal, &fault);
+        cJSON_Delete(tree);
+        cr_assert(memcmp(&signal, &fresh, sizeof fresh) != 0, "%s left nothing at all", before);
+        cr_assert(scan(LINE, &signal));
+        cr_assert_eq(memcmp(&signal, &fresh, sizeof fresh), 0, "something is left of %s", before);
+    }
 }
 
 Test(signal_scan, everything_else_is_left_to_the_strict_reader)
@@ -50,7 +87,7 @@ Test(signal_scan, everything_else_is_left_to_the_strict_reader)
         "{\"type\":\"demand\",\"sku\":\"a\",\"event\":\"view\",\"zone\":\"a//b\"}", "{\"type\":\"demand\",\"sku\":\"a\",\"event\":\"view\",\"time\":1}",
         "{\"type\":\"demand\",\"sku\":\"a\",\"event\":\"view\",\n\"quantity\":1}",
     };
-    struct signal signal;
+    struct signal signal = { .present = 0 };
     for (size_t i = 0; i < sizeof LEFT / sizeof LEFT[0]; i++)
         cr_expect_not(scan(LEFT[i], &signal), "%s", LEFT[i]);
 }
@@ -72,7 +109,7 @@ Test(signal_scan, every_byte_of_a_text_is_looked_at)
             memcpy(text, HEAD, bytes);
             memcpy(text + bytes, sku, BYTES);
             memcpy(text + bytes + BYTES, TAIL, sizeof TAIL - 1);
-            struct signal signal;
+            struct signal signal = { .present = 0 };
             if (scanner.rules == NULL)
                 signal_scanner_init(&scanner, &RULES);
             bool read = signal_scan(&scanner, text, bytes + BYTES + sizeof TAIL - 1, &signal);
@@ -109,7 +146,7 @@ Test(signal_scan, a_remembered_word_stands_for_itself_alone)
     struct signal_scanner scanner;
     signal_scanner_init(&scanner, &RULES);
     for (size_t i = 0; i < sizeof turns / sizeof turns[0]; i++) {
-        struct signal signal;
+        struct signal signal = { .present = 0 };
         char text[128];
         int bytes = snprintf(text, sizeof text, "{\"type\":\"demand\",\"sku\":\"a\",\"event\":\"%s\"}", turns[i].word);
         bool read = signal_scan(&scanner, text, (size_t)bytes, &signal);
@@ -127,7 +164,7 @@ Test(signal_scan, other_kinds_and_other_orders_are_read_as_well)
         "{\"type\":\"demand\",\"sku\":\"a\", \"event\" :\"view\"}",
         "{\"type\":\"demand\",\"sku\":\"a\",\"event\":\"view\",\"zone\":\"de\"}",
     };
-    struct signal signal;
+    struct signal signal = { .present = 0 };
     for (unsigned round = 0; round < 25; round++) {
         const unsigned i = round * 3 % 5;
         cr_assert(scan(LINES[i], &signal), "%s", LINES[i]);
