@@ -464,8 +464,8 @@ bool control_take(struct gateway *gateway, const struct received *received, enum
 
 bool rejects_setup(struct gateway *gateway);
 void rejects_teardown(struct gateway *gateway);
-/* rejects_source - a number for a source, for struct batch_note; 0: none. */
-uint16_t rejects_source(struct gateway *gateway, const char *source);
+/* rejects_source - a number for a source, for struct batch_note; 0: none. `who`: its keyed hash, where that is known; else 0. */
+uint16_t rejects_source(struct gateway *gateway, const char *source, uint64_t who);
 /* rejects_add_value - of a value that was refused here (NULL: it was not even JSON). rejects_add_record - of a part that a
  * worker refused. */
 void rejects_add_value(struct gateway *gateway, const cJSON *value, uint32_t index, enum signal_reason reason,

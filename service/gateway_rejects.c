@@ -24,6 +24,7 @@
 #define REJECTS_A_SECOND   1000u
 #define REJECTS_A_FLUSH    64u
 #define SOURCES_MAX        4096u /* told apart; further ones are no source */
+#define SOURCES_KNOWN      256u  /* found without looking at their names */
 #define RETRY_MS           100
 #define RETRY_MAX_MS       2000
 
@@ -44,6 +45,10 @@ struct rejects {
     uint32_t source_count;
     uint16_t *source_slot; /* hash: number, 0 = free */
     uint16_t source_last;
+    struct source_known { /* by their hashes, the last ones */
+        uint64_t who;     /* 0 = none */
+        uint16_t number;
+    } known[SOURCES_KNOWN];
 };
 
 /* ---- sources ------------------------------------------------------------------------------------------------------ */
@@ -56,11 +61,8 @@ static uint32_t text_hash(const char *text)
     return hash;
 }
 
-uint16_t rejects_source(struct gateway *gateway, const char *source)
+static uint16_t find_source(struct rejects *rejects, const char *source)
 {
-    struct rejects *rejects = gateway->rejects;
-    if (source[0] == '\0' || rejects == NULL)
-        return 0;
     if (strcmp(rejects->source[rejects->source_last], source) == 0)
         return rejects->source_last;
     uint32_t at = text_hash(source) % (2 * SOURCES_MAX);
@@ -74,6 +76,19 @@ uint16_t rejects_source(struct gateway *gateway, const char *source)
     }
     rejects->source_last = rejects->source_slot[at];
     return rejects->source_last;
+}
+
+uint16_t rejects_source(struct gateway *gateway, const char *source, uint64_t who)
+{
+    struct rejects *rejects = gateway->rejects;
+    if (source[0] == '\0' || rejects == NULL)
+        return 0;
+    if (who == 0)
+        return find_source(rejects, source);
+    struct source_known *known = &rejects->known[who % SOURCES_KNOWN];
+    if (known->who != who)
+        *known = (struct source_known){ .who = who, .number = find_source(rejects, source) };
+    return known->number;
 }
 
 /* ---- what the main thread adds ------------------------------------------------------------------------------------- */

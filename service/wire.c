@@ -5,12 +5,14 @@
  * { number, text }. The encoder writes what the parser checked; the decoder checks again,
  * because a worker would rather drop a message than believe it. */
 #include "service/wire.h"
+#include "service/short_bytes.h"
 #include "service/signal_rows.h"
 
 #include "pricing/attributes.h"
 #include "pricing/money.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #define FIELD_HEAD_BYTES 4u
@@ -36,17 +38,31 @@ static bool type_valid(unsigned type, unsigned part)
            (type == WIRE_TYPE_CHANGE && part == PART_COMMON);
 }
 
-static bool field_allowed(unsigned type, unsigned part, unsigned field)
+/* Worked out when it is asked for first; any thread may, they all find the same. No part that a signal has travels with nothing. */
+static uint64_t signal_fields_allowed(unsigned type, unsigned part)
 {
-    if (type == WIRE_TYPE_WATCH)
-        return WATCH_FIELDS >> field & 1u;
-    if (type == WIRE_TYPE_LOCK)
-        return LOCK_FIELDS >> field & 1u;
-    if (type == WIRE_TYPE_CHANGE)
-        return false;
-    if (field == SIGNAL_FIELD_category && type == SIGNAL_demand) /* a product has its own; a customer's event may say it */
-        return part == PART_CUSTOMER;
-    return signal_rows[field].types >> type & 1u && signal_rows[field].parts & part;
+    static _Atomic uint64_t known[SIGNAL_TYPE_COUNT][8];
+    uint64_t allowed = atomic_load_explicit(&known[type][part % 8], memory_order_relaxed);
+    if (allowed != 0)
+        return allowed;
+    for (unsigned i = 0; i < SIGNAL_FIELD_COUNT; i++)
+        if (signal_rows[i].types >> type & 1u && signal_rows[i].parts & part)
+            allowed |= UINT64_C(1) << i;
+    const uint64_t category = UINT64_C(1) << SIGNAL_FIELD_category;
+    if (type == SIGNAL_demand) /* a product has its own; a customer's event may say it */
+        allowed = part == PART_CUSTOMER ? allowed | category : allowed & ~category;
+    atomic_store_explicit(&known[type][part % 8], allowed, memory_order_relaxed);
+    return allowed;
+}
+
+static uint64_t fields_allowed(unsigned type, unsigned part)
+{
+    switch (type) {
+    case WIRE_TYPE_WATCH: return WATCH_FIELDS;
+    case WIRE_TYPE_LOCK: return LOCK_FIELDS;
+    case WIRE_TYPE_CHANGE: return 0;
+    default: return signal_fields_allowed(type, part);
+    }
 }
 
 static bool flags_valid(const struct wire_record *head)
@@ -130,18 +146,20 @@ static size_t put_value(const struct signal *signal, const struct signal_row *ro
     case FIELD_SKU:
     case FIELD_CUSTOMER:
     case FIELD_ZONE:
-    case FIELD_CURRENCY: bytes = strlen(member) + 1; break;
+    case FIELD_CURRENCY:
+        bytes = strlen(member) + 1;
+        copy_bytes((char *)to, member, bytes);
+        return bytes;
     case FIELD_MONEY:
     case FIELD_NUMBER:
     case FIELD_INTEGER:
     case FIELD_TIME:
     case FIELD_SWITCH:
-    case FIELD_CHOICE: bytes = sizeof(int64_t); break;
+    case FIELD_CHOICE: memcpy(to, member, sizeof(int64_t)); return sizeof(int64_t);
     case FIELD_CONSENT: return put_consent(signal, to);
     case FIELD_WORDS: return put_words(signal, to);
     case FIELD_ATTRIBUTES: return put_attributes(signal, to);
     }
-    memcpy(to, member, bytes);
     return bytes;
 }
 
@@ -179,6 +197,15 @@ static bool is_marked(const struct signal *signal, enum signal_part part)
             (signal_has(signal, SIGNAL_FIELD_again) && signal->again != 0));
 }
 
+/* Zeros from `at` on, up to the end of its word. */
+static void pad(uint8_t *record, size_t at, size_t padded)
+{
+    uint64_t last;
+    memcpy(&last, record + padded - sizeof last, sizeof last);
+    last &= UINT64_MAX >> 8 * (padded - at); /* little-endian, as all that travels */
+    memcpy(record + padded - sizeof last, &last, sizeof last);
+}
+
 size_t wire_record_encode(const struct signal *signal, enum signal_part part, uint32_t partition, uint32_t ref,
                           uint64_t id_hash, uint64_t number, uint8_t *ret)
 {
@@ -193,10 +220,9 @@ size_t wire_record_encode(const struct signal *signal, enum signal_part part, ui
                                 .id_hash = id_hash,
                                 .number = number };
     size_t at = sizeof head;
-    for (uint64_t left = signal->present; left != 0; left &= left - 1) {
+    for (uint64_t left = signal->present & fields_allowed((unsigned)signal->type, (unsigned)part); left != 0;
+         left &= left - 1) {
         unsigned i = (unsigned)__builtin_ctzll(left);
-        if (!field_allowed((unsigned)signal->type, (unsigned)part, i))
-            continue;
         size_t bytes = put_value(signal, &signal_rows[i], ret + at + FIELD_HEAD_BYTES);
         uint16_t length = (uint16_t)bytes;
         ret[at] = (uint8_t)i;
@@ -214,7 +240,7 @@ size_t wire_record_encode(const struct signal *signal, enum signal_part part, ui
         head.field_count++;
     }
     size_t padded = (at + 7) & ~(size_t)7;
-    memset(ret + at, 0, padded - at);
+    pad(ret, at, padded);
     head.bytes = (uint32_t)padded;
     assert(padded <= WIRE_RECORD_MAX);
     memcpy(ret, &head, sizeof head);
@@ -407,7 +433,8 @@ static bool get_field(const struct wire_record *head, unsigned field, const uint
     case WIRE_FIELD_PRICED: return get_priced(head, from, bytes, ret);
     default: break;
     }
-    if (field >= SIGNAL_FIELD_COUNT || ret->present >> field & 1u || !field_allowed(head->type, head->part, field))
+    if (field >= SIGNAL_FIELD_COUNT || ret->present >> field & 1u ||
+        !(fields_allowed(head->type, head->part) >> field & 1u))
         return false;
     ret->present |= UINT64_C(1) << field;
     return get_value(&signal_rows[field], from, bytes, ret);
