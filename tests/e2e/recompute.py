@@ -550,8 +550,13 @@ class World:
         self.now = 0
         self.heard = set()      # products to price again at the end of the batch
         self.refused = {}       # reason -> count
+        self.named = {}         # sku -> category, as it stood when the message arrived
 
     # -- the stream --
+
+    def arrives(self):
+        """A message begins."""
+        self.named = {sku: product.category for sku, product in self.products.items() if product.category is not None}
 
     def line(self, row):
         """One line of a recorded stream."""
@@ -735,7 +740,8 @@ class World:
     def learn(self, customer, kind, row, time):
         """What an event tells of the customer's affinity to a price group."""
         reading = [m for m in self.models if m.reads_affinity and m.schedule.holds(self.now)]
-        group = self.group_of(row) if "category" in row else None
+        category = row.get("category", self.named.get(row["sku"]))  # of an event that says none it is its product's
+        group = self.group_of({**row, "category": category}) if category is not None else None
         if not reading or row["event"] not in ("view", "cart", "order") or time // 1000 < customer.consent_s[kind] or group is None:
             return
         apart = {m.group for m in reading}

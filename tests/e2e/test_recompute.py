@@ -56,6 +56,7 @@ class Twice:
         while self.lines:
             part, self.lines = self.lines[:LINES_A_MESSAGE], self.lines[LINES_A_MESSAGE:]
             answer = self.service.ask("\n".join(part))
+            self.world.arrives()
             remarks = {}
             for f in sorted(answer.get("findings", []), key=lambda f: f["reason"]):
                 known = remarks.get(f["index"], "").split("+")  # each part of a signal may have one, and the same one
