@@ -1,6 +1,8 @@
 #include "pricing/distance.h"
 #include "pricing/nano.h"
 
+#include <string.h>
+
 #define DEGREE_RADIAN_NANO INT64_C(17453293)     /* pi / 180 */
 #define KM_PER_DEGREE_NANO INT64_C(111195080234) /* 6371.0088 pi / 180 */
 
@@ -35,4 +37,33 @@ int64_t distance_km_micro(const int64_t a_micro[2], const int64_t b_micro[2])
     int64_t x = nano_mul(east, cos_nano(nano_mul(middle, DEGREE_RADIAN_NANO)));
     uint64_t degrees_micro = root_down((uint64_t)(x * x + north * north)); /* below 2^59 */
     return nano_mul((int64_t)degrees_micro, KM_PER_DEGREE_NANO);
+}
+
+/* The middle of cell `index` of 2^bits, from -half to half degrees. Bits are at most 30: far from an overflow. */
+static int64_t middle_micro(int64_t half_degrees, uint64_t index, unsigned bits)
+{
+    int64_t width = 2 * half_degrees * MICRO, steps = (int64_t)(2 * index + 1);
+    return -half_degrees * MICRO + (int64_t)((int128)width * steps >> (bits + 1));
+}
+
+bool geohash_middle(const char *zone, int64_t ret_micro[2])
+{
+    static const char LETTERS[] = "0123456789bcdefghjkmnpqrstuvwxyz";
+    uint64_t index[2] = { 0, 0 }; /* latitude, longitude */
+    unsigned bits[2] = { 0, 0 };
+    if (strncmp(zone, "gh:", 3) != 0 || zone[3] == '\0' || strlen(zone) > 3 + 12)
+        return false;
+    for (const char *at = zone + 3; *at != '\0'; at++) {
+        const char *letter = strchr(LETTERS, *at);
+        if (letter == NULL)
+            return false;
+        for (int bit = 4; bit >= 0; bit--) {
+            unsigned axis = bits[0] == bits[1]; /* longitude first */
+            index[axis] = index[axis] << 1 | (uint64_t)((letter - LETTERS) >> bit & 1);
+            bits[axis]++;
+        }
+    }
+    ret_micro[0] = middle_micro(90, index[0], bits[0]);
+    ret_micro[1] = middle_micro(180, index[1], bits[1]);
+    return true;
 }

@@ -94,8 +94,9 @@ struct model_calendar {
     int32_t day[MODEL_CALENDAR_DAYS_MAX]; /* since 1970, ascending */
 };
 
-enum personal_kind { PERSONAL_TIER, PERSONAL_SEGMENT, PERSONAL_SPEND, PERSONAL_ZONE, PERSONAL_MONTH, PERSONAL_AFFINITY };
-/* consent:           profile        profile           purchases       location       purchases       behaviour, purchases: each its part */
+enum personal_kind { PERSONAL_TIER, PERSONAL_SEGMENT, PERSONAL_SPEND, PERSONAL_ZONE, PERSONAL_MONTH, PERSONAL_AFFINITY, PERSONAL_DISTANCE };
+/* consent:           profile        profile           purchases       location       purchases       behaviour, purchases  location
+ *                                                                                                    : each its part */
 /* personal_kind_name - as explanations call it. personal_takes_others - may data of this kind be others' word (enum data_party)? */
 const char *personal_kind_name(enum personal_kind kind);
 static inline bool personal_takes_others(enum personal_kind kind)
@@ -103,14 +104,18 @@ static inline bool personal_takes_others(enum personal_kind kind)
     return kind == PERSONAL_TIER || kind == PERSONAL_SEGMENT || kind == PERSONAL_SPEND;
 }
 
+#define PERSONAL_PLACES_MAX 8u
+
 struct model_personal {
     char name[20];
     enum personal_kind kind;
     uint8_t consent;                            /* RIALTO_KIND_* */
     uint32_t point_count;                       /* rows of the table, or points of the spend curve */
     char word[MODEL_POINTS_MAX][RIALTO_ID_MAX]; /* tier, segment or zone (a zone covers what lies inside it) */
-    struct model_point point[MODEL_POINTS_MAX]; /* y: multiplier; x: spend in MAJOR units for PERSONAL_SPEND and _MONTH, affinity 0..1 */
+    struct model_point point[MODEL_POINTS_MAX]; /* y: multiplier; x: spend in MAJOR units for PERSONAL_SPEND and _MONTH, affinity 0..1, km */
     enum curve_kind curve;
+    uint32_t place_count; /* of PERSONAL_DISTANCE: the nearest of these counts; latitude and longitude in 1e-6 degrees */
+    int64_t place_micro[PERSONAL_PLACES_MAX][2];
 };
 
 /* personal_permitted - may the row be looked at for who permits these kinds? Affinity has a part for each of its kinds: one is enough. */
@@ -211,6 +216,7 @@ struct model_set {
     bool zoned;           /* some model claims zones: who prices a product depends on where */
     uint32_t offer_count; /* offers that its models make */
     bool affinity;        /* some model reads affinity */
+    bool located;         /* some model's personal rows look at where a customer is */
     struct policy_book policies;
     struct model model[]; /* sorted by name */
 };
@@ -255,6 +261,7 @@ int model_for_cell(const struct model_set *set, const struct model_claim *claim)
  * model_group_of - the price group that a product belongs to by its category and sku alone (currency "": any): of the most precise
  * scope in effect, of equals the first by name; -1: no model's. */
 bool model_reads_affinity(const struct model *model);
+bool model_reads_location(const struct model *model); /* the same of where a customer is */
 const struct affinity_settings *model_set_affinity(const struct model_set *set, int64_t now_ms, uint32_t *ret_groups);
 int model_group_of(const struct model_set *set, const struct model_claim *claim);
 
@@ -430,7 +437,12 @@ struct terms_inputs {
     struct affinity_counts affinity; /* as of now */
     uint32_t zone_count;    /* own zone first, then around it; 0 = not known */
     char zone[RIALTO_ZONE_LEVELS - 1][RIALTO_ID_MAX];
+    bool has_position; /* of the own zone, or the nearest around it that has one: 1e-6 degrees */
+    int64_t position_micro[2];
 };
+
+/* personal_km_micro - from the customer's zone to the nearest place of a PERSONAL_DISTANCE row. */
+int64_t personal_km_micro(const struct model_personal *personal, const struct terms_inputs *in);
 
 /* model_terms - one multiplier per price group (10000 = neutral) and the kinds of data that were read for them:
  * permitted, there, and asked for by a model. Data of a kind that is not permitted are never looked at. Segment: the

@@ -50,8 +50,7 @@ static const struct field model_file_fields[] = {
       .offset = offsetof(struct model, competitors) },
     { .key = "origin",
       .text = "[latitude, longitude] from which distance_km counts.",
-      .shape = "\"type\":\"array\",\"minItems\":2,\"maxItems\":2,\"prefixItems\":[{\"type\":\"number\",\"minimum\":-90,"
-               "\"maximum\":90},{\"type\":\"number\",\"minimum\":-180,\"maximum\":180}]",
+      .shape = POSITION_SHAPE,
       .kind = FIELD_PART,
       .part = read_origin },
     { .key = "zone_levels",

@@ -53,6 +53,12 @@ struct text_list {
 enum rialto_status read_list(struct reader *reader, const struct text_list *shape, const cJSON *list, char *rows,
                              uint32_t *ret_count);
 
+/* position_read - [latitude, longitude], in 1e-6 degrees. POSITION_SHAPE - the same as schema. */
+#define POSITION_SHAPE                                                                                                 \
+    "\"type\":\"array\",\"minItems\":2,\"maxItems\":2,\"prefixItems\":[{\"type\":\"number\",\"minimum\":-90,"            \
+    "\"maximum\":90},{\"type\":\"number\",\"minimum\":-180,\"maximum\":180}]"
+enum rialto_status position_read(struct reader *reader, const cJSON *value, int64_t ret_micro[2]);
+
 enum rialto_status read_number_at(struct reader *reader, uint32_t index, int64_t low, int64_t high, const cJSON *value,
                                   int64_t *ret);
 

@@ -104,6 +104,42 @@ static enum rialto_status read_affinity_steps(struct reader *reader, const cJSON
     return read_affinity_points(reader, value, target, CURVE_STEPS);
 }
 
+static enum rialto_status read_distance_points(struct reader *reader, const cJSON *value,
+                                               struct model_personal *personal, enum curve_kind kind)
+{
+    enum rialto_status status = claim_kind(reader, personal, PERSONAL_DISTANCE, RIALTO_KIND_LOCATION);
+    struct curve_target target = { .kind = &personal->curve,
+                                   .count = &personal->point_count,
+                                   .point = personal->point };
+    if (status == RIALTO_OK)
+        status = read_points(reader, value, kind, target);
+    for (uint32_t i = 0; status == RIALTO_OK && i < personal->point_count; i++)
+        if (personal->point[i].x_micro < 0)
+            status = reader_refuse(reader, "nothing is nearer than 0 km: no x may be below that");
+    return status;
+}
+
+static enum rialto_status read_distance(struct reader *reader, const cJSON *value, void *target)
+{
+    return read_distance_points(reader, value, target, CURVE_LINEAR);
+}
+
+static enum rialto_status read_distance_steps(struct reader *reader, const cJSON *value, void *target)
+{
+    return read_distance_points(reader, value, target, CURVE_STEPS);
+}
+
+static enum rialto_status read_place(struct reader *reader, const cJSON *value, void *target)
+{
+    struct model_personal *personal = target;
+    return position_read(reader, value, personal->place_micro[personal->place_count++]);
+}
+
+static enum rialto_status read_places(struct reader *reader, const cJSON *value, void *target)
+{
+    return read_each(reader, value, 1, PERSONAL_PLACES_MAX, read_place, target);
+}
+
 static const struct field personal_fields[] = {
     { .key = "name",
       .text = "Appears in explanations.",
@@ -158,11 +194,28 @@ static const struct field personal_fields[] = {
       .shape = "\"$ref\":\"#/$defs/shares\"",
       .kind = FIELD_PART,
       .part = read_affinity_steps },
+    { .key = "distance_km",
+      .text = "Multiplier by the distance in km from the customer's zone to the nearest place of \"to\", straight "
+              "between points. Consent: location.",
+      .shape = "\"$ref\":\"#/$defs/distances\"",
+      .kind = FIELD_PART,
+      .part = read_distance },
+    { .key = "distance_km_steps",
+      .text = "The same in steps.",
+      .shape = "\"$ref\":\"#/$defs/distances\"",
+      .kind = FIELD_PART,
+      .part = read_distance_steps },
+    { .key = "to",
+      .text = "Up to 8 places, such as stores, each [latitude, longitude].",
+      .shape = "\"type\":\"array\",\"minItems\":1,\"maxItems\":8,\"items\":{" POSITION_SHAPE "}",
+      .kind = FIELD_PART,
+      .part = read_places },
 };
 TABLE_WITH(personal, "personal",
            "\"oneOf\":[{\"required\":[\"tier\"]},{\"required\":[\"segment\"]},{\"required\":[\"zone\"]},{\"required\":["
            "\"spend\"]},{\"required\":[\"spend_steps\"]},{\"required\":[\"month_spend\"]},{\"required\":[\"month_spend_"
-           "steps\"]},{\"required\":[\"affinity\"]},{\"required\":[\"affinity_steps\"]}]");
+           "steps\"]},{\"required\":[\"affinity\"]},{\"required\":[\"affinity_steps\"]},{\"required\":[\"distance_km\"]},"
+           "{\"required\":[\"distance_km_steps\"]}]");
 
 static enum rialto_status read_personal(struct reader *reader, const cJSON *value, void *target)
 {
@@ -171,8 +224,12 @@ static enum rialto_status read_personal(struct reader *reader, const cJSON *valu
     enum rialto_status status = fields_read(reader, &model_table_personal, value, row);
     if (status == RIALTO_OK && row->consent == 0)
         status = reader_refuse(reader, "a personal row needs \"tier\", \"segment\", \"zone\", \"spend\", "
-                                       "\"spend_steps\", \"month_spend\", \"month_spend_steps\", \"affinity\" or "
-                                       "\"affinity_steps\"");
+                                       "\"spend_steps\", \"month_spend\", \"month_spend_steps\", \"affinity\", "
+                                       "\"affinity_steps\", \"distance_km\" or \"distance_km_steps\"");
+    if (status == RIALTO_OK && row->kind == PERSONAL_DISTANCE && row->place_count == 0)
+        status = reader_refuse(reader, "a distance needs \"to\": the places that it counts to, such as [[52.52, 13.405]]");
+    if (status == RIALTO_OK && row->kind != PERSONAL_DISTANCE && row->place_count > 0)
+        status = reader_refuse(reader, "\"to\" goes with \"distance_km\" and \"distance_km_steps\"");
     for (uint32_t i = 0; i < model->personal_count; i++)
         if (row->name[0] != '\0' && strcmp(model->personal[i].name, row->name) == 0)
             status = reader_refuse(reader, "another personal row has the name \"%s\" already", row->name);

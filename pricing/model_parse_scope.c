@@ -90,15 +90,19 @@ enum rialto_status read_scope(struct reader *reader, const cJSON *value, void *t
     return status;
 }
 
+enum rialto_status position_read(struct reader *reader, const cJSON *value, int64_t ret_micro[2])
+{
+    if (!cJSON_IsArray(value) || cJSON_GetArraySize(value) != 2)
+        return reader_refuse(reader, "expected latitude and longitude, such as [52.52, 13.405]");
+    enum rialto_status status = read_number_at(reader, 0, -90 * MICRO, 90 * MICRO, value->child, &ret_micro[0]);
+    if (read_number_at(reader, 1, -180 * MICRO, 180 * MICRO, value->child->next, &ret_micro[1]) != RIALTO_OK)
+        status = RIALTO_REFUSED;
+    return status;
+}
+
 enum rialto_status read_origin(struct reader *reader, const cJSON *value, void *target)
 {
     struct model *model = target;
-    if (!cJSON_IsArray(value) || cJSON_GetArraySize(value) != 2)
-        return reader_refuse(reader, "expected latitude and longitude, such as [52.52, 13.405]");
     model->has_origin = true;
-    enum rialto_status status =
-        read_number_at(reader, 0, -90 * MICRO, 90 * MICRO, value->child, &model->origin_micro[0]);
-    if (read_number_at(reader, 1, -180 * MICRO, 180 * MICRO, value->child->next, &model->origin_micro[1]) != RIALTO_OK)
-        status = RIALTO_REFUSED;
-    return status;
+    return position_read(reader, value, model->origin_micro);
 }

@@ -27,6 +27,10 @@ static const char *const shared[][2] = {
       "\"type\": \"array\", \"minItems\": 1, \"maxItems\": 24, \"items\": { \"type\": \"array\", \"minItems\": 2, "
       "\"maxItems\": 2, \"prefixItems\": [{ \"type\": \"number\", \"minimum\": 0, \"maximum\": 1 }, "
       "{ \"$ref\": \"#/$defs/multiplier\" }] }" },
+    { "distances",
+      "\"type\": \"array\", \"minItems\": 1, \"maxItems\": 24, \"items\": { \"type\": \"array\", \"minItems\": 2, "
+      "\"maxItems\": 2, \"prefixItems\": [{ \"type\": \"number\", \"minimum\": 0, \"maximum\": 1000000000 }, "
+      "{ \"$ref\": \"#/$defs/multiplier\" }] }" },
     { "words",
       "\"type\": \"object\", \"minProperties\": 1, \"maxProperties\": 24, \"propertyNames\": { \"minLength\": 1, "
       "\"maxLength\": 31 }, \"additionalProperties\": { \"$ref\": \"#/$defs/multiplier\" }" },

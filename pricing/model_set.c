@@ -217,6 +217,7 @@ static enum rialto_status load_one(const char *folder, const char *name, struct 
         set->zoned = set->zoned || model->zone_count > 0;
         set->offer_count += model->offer_count;
         set->affinity = set->affinity || model_reads_affinity(model);
+        set->located = set->located || model_reads_location(model);
         set->count++;
     }
     free(text);
@@ -346,6 +347,14 @@ bool model_reads_affinity(const struct model *model)
 {
     for (uint32_t i = 0; i < model->personal_count; i++)
         if (model->personal[i].kind == PERSONAL_AFFINITY)
+            return true;
+    return false;
+}
+
+bool model_reads_location(const struct model *model)
+{
+    for (uint32_t i = 0; i < model->personal_count; i++)
+        if (model->personal[i].consent & RIALTO_KIND_LOCATION)
             return true;
     return false;
 }

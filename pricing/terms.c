@@ -2,6 +2,7 @@
  *
  * Consent comes first, literally: permitted() is asked before any field of that kind is touched, so that data which
  * a customer has not permitted cannot move a price, not even by being there. */
+#include "pricing/distance.h"
 #include "pricing/model.h"
 #include "pricing/scope.h"
 
@@ -112,6 +113,24 @@ static uint8_t read_zone(const struct model_personal *personal, const struct ter
     return count > 0 ? personal->consent : 0;
 }
 
+int64_t personal_km_micro(const struct model_personal *personal, const struct terms_inputs *in)
+{
+    int64_t nearest = INT64_MAX;
+    for (uint32_t i = 0; i < personal->place_count; i++) {
+        int64_t km_micro = distance_km_micro(personal->place_micro[i], in->position_micro);
+        nearest = km_micro < nearest ? km_micro : nearest;
+    }
+    return nearest;
+}
+
+static uint8_t read_distance(const struct model_personal *personal, const struct terms_inputs *in, int64_t *ret)
+{
+    if (!in->has_position)
+        return 0;
+    *ret = model_curve(personal->curve, personal->point_count, personal->point, personal_km_micro(personal, in));
+    return personal->consent;
+}
+
 static uint8_t read_personal(const struct model *model, const struct model_personal *personal,
                              const struct terms_inputs *in, int64_t *ret)
 {
@@ -122,13 +141,14 @@ static uint8_t read_personal(const struct model *model, const struct model_perso
     case PERSONAL_ZONE: return read_zone(personal, in, ret);
     case PERSONAL_MONTH: return read_month(model, personal, in, ret);
     case PERSONAL_AFFINITY: return read_affinity(model, personal, in, ret);
+    case PERSONAL_DISTANCE: return read_distance(personal, in, ret);
     }
     return 0;
 }
 
 const char *personal_kind_name(enum personal_kind kind)
 {
-    static const char *const NAME[] = { "tier", "segment", "spend", "zone", "month_spend", "affinity" };
+    static const char *const NAME[] = { "tier", "segment", "spend", "zone", "month_spend", "affinity", "distance" };
     return NAME[kind];
 }
 

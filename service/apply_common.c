@@ -25,6 +25,10 @@ static enum signal_reason apply_zone(struct worker *worker, struct zone_record *
     if (record->zone_time_ms > signal->time_ms)
         return REASON_superseded;
     record->zone_time_ms = signal->time_ms;
+    /* What is around a zone, and where it lies, is read for those who are in it. */
+    if (record->has_parent != signal_has(signal, SIGNAL_FIELD_parent) || strcmp(record->parent, signal->parent) != 0 ||
+        record->lat_micro != signal->lat || record->lon_micro != signal->lon)
+        worker->located_stale = worker->located_stale || worker->models->located;
     record->has_parent = signal_has(signal, SIGNAL_FIELD_parent);
     memcpy(record->parent, signal->parent, sizeof record->parent);
     record->currency = signal_has(signal, SIGNAL_FIELD_currency) ? currency_find(signal->currency)->number : 0;

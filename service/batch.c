@@ -220,7 +220,9 @@ static void finish_all(struct worker *worker, bool price)
         lines_publish_zones(worker);
     if (worker->terms_stale)
         lines_publish_terms(worker);
-    worker->terms_stale = false;
+    else if (worker->located_stale)
+        lines_publish_located(worker);
+    worker->terms_stale = worker->located_stale = false;
     if (worker->index == 0)
         persist_changed(worker, MIRROR_COMMON, worker->common);
     persist_batch_ended(worker);

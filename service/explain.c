@@ -208,6 +208,13 @@ static void add_money(cJSON *item, int64_t micro, const char *currency)
     cJSON_AddStringToObject(item, "data", text);
 }
 
+static void add_km(cJSON *item, int64_t km_micro)
+{
+    char text[32];
+    (void)snprintf(text, sizeof text, "%.3f km", (double)km_micro / (double)MICRO);
+    cJSON_AddStringToObject(item, "data", text);
+}
+
 /* The sum as it can be done by hand: events in the group, in all, and the prior. Of the parts that were read. */
 static void add_affinity(cJSON *item, const struct model *model, const struct terms_inputs *in, uint8_t kinds)
 {
@@ -246,6 +253,7 @@ static void add_data(cJSON *item, const struct model *model, const struct model_
     case PERSONAL_MONTH: add_money(item, in->month_micro, in->month_currency); break;
     case PERSONAL_ZONE: cJSON_AddStringToObject(item, "data", in->zone[0]); break;
     case PERSONAL_AFFINITY: add_affinity(item, model, in, kinds); break;
+    case PERSONAL_DISTANCE: add_km(item, personal_km_micro(personal, in)); break;
     }
 }
 

@@ -368,13 +368,10 @@ static void gather_place(const struct worker *worker, const struct place *place,
     present(g, INPUT_zone_level, (int64_t)place->chain_count * MICRO);
     if (!model->has_origin || !model_reads(model, INPUT_distance_km))
         return;
+    int64_t at[2];
     for (uint32_t level = 0; level <= place->chain_count; level++) {
-        if (place->record[level] == STATE_NONE)
+        if (!place_position(worker, place, level, at))
             continue;
-        const struct zone_record *zone = state_at(worker->common, POOL_ZONES, place->record[level]);
-        if (zone->lat_micro == 0 && zone->lon_micro == 0)
-            continue; /* never said; nobody lives in that sea */
-        const int64_t at[2] = { zone->lat_micro, zone->lon_micro };
         present(g, INPUT_distance_km, distance_km_micro(model->origin_micro, at));
         return;
     }

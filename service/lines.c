@@ -1,5 +1,6 @@
 /* lines.c - committed records to lines of the cache, and word of each change to the ring. */
 #include "cache/keys.h"
+#include "pricing/distance.h"
 #include "pricing/money.h"
 #include "service/pricelist.h"
 #include "service/log.h"
@@ -416,6 +417,10 @@ void terms_inputs_fill(struct worker *worker, const struct customer_record *reco
         return;
     in->zone_count = worker->place[at].chain_count;
     memcpy(in->zone, worker->place[at].name, sizeof in->zone);
+    /* A cell of a geohash lies where its name says, unless somebody said where. */
+    for (uint32_t level = 0; level < in->zone_count && !in->has_position; level++)
+        in->has_position = place_position(worker, &worker->place[at], level, in->position_micro) ||
+                           geohash_middle(in->zone[level], in->position_micro);
 }
 
 /* Records without an offer or a lock are few: what may lead to an offer of a model (OFFER_PRODUCTS_MAX). */
@@ -499,6 +504,19 @@ void lines_publish_terms(struct worker *worker)
         for (uint32_t i = 0; i < state_end(partition->state, POOL_CUSTOMERS); i++) {
             const struct customer_record *record = state_at(partition->state, POOL_CUSTOMERS, i);
             if (!key_is_none(record->head.key))
+                publish_terms(worker, partition, record);
+        }
+        worker_beat(worker);
+    }
+}
+
+void lines_publish_located(struct worker *worker)
+{
+    for (uint32_t p = worker->index; p < RIALTO_PARTITIONS; p += worker->config->workers) {
+        const struct partition *partition = &worker->partition[p];
+        for (uint32_t i = 0; i < state_end(partition->state, POOL_CUSTOMERS); i++) {
+            const struct customer_record *record = state_at(partition->state, POOL_CUSTOMERS, i);
+            if (record->zone[0] != '\0' && !key_is_none(record->head.key))
                 publish_terms(worker, partition, record);
         }
         worker_beat(worker);

@@ -117,6 +117,16 @@ static bool place_room(struct worker *worker)
     return true;
 }
 
+bool place_position(const struct worker *worker, const struct place *place, uint32_t level, int64_t ret_micro[2])
+{
+    if (place->record[level] == STATE_NONE)
+        return false;
+    const struct zone_record *zone = state_at(worker->common, POOL_ZONES, place->record[level]);
+    ret_micro[0] = zone->lat_micro;
+    ret_micro[1] = zone->lon_micro;
+    return zone->lat_micro != 0 || zone->lon_micro != 0; /* else never said; nobody lives in that sea */
+}
+
 void places_moved(struct worker *worker)
 {
     worker->zones_changed = true;

@@ -155,6 +155,7 @@ struct worker {
     int64_t  models_change_ms;     /* when a model begins or ends next, or a month that models look at; INT64_MAX = never */
     struct local_clock month_clock; /* of month_zone */
     bool     terms_stale;          /* lines of terms are to be written anew after this batch's commit */
+    bool     located_stale;        /* those of customers who are somewhere: a zone lies elsewhere now, or in another one */
     bool     zones_changed;        /* places and cell parents are to be built anew at the end of this batch */
     bool     zone_lines_stale;     /* lines of zones are to be written anew after this batch's commit */
     struct erasure {               /* what forgets removed, for their receipts; no id, no hash of one */
@@ -232,6 +233,8 @@ bool batch_apply(struct worker *worker, const uint8_t *bytes, size_t size);
 /* places.c */
 uint32_t place_of(struct worker *worker, const char *zone); /* STATE_NONE when memory ran out */
 uint32_t place_now(struct worker *worker, uint32_t place);  /* the same place, as it lies now */
+/* place_position - where the zone around at this level lies, 1e-6 degrees. False: nobody said. */
+bool     place_position(const struct worker *worker, const struct place *place, uint32_t level, int64_t ret_micro[2]);
 void     places_moved(struct worker *worker); /* zones changed: places and links are found anew when they are next used */
 void     places_rebuild(struct worker *worker);
 /* places_policies - which policies hold where, anew: after a change of models or in time. */
@@ -347,6 +350,8 @@ void lines_publish_changed(struct worker *worker, struct partition *partition);
 void lines_tell_revoked(const struct worker *worker, const struct partition *partition);
 void lines_publish_all(struct worker *worker, struct partition *partition);
 void lines_publish_terms(struct worker *worker);
+/* lines_publish_located - of customers who are in a zone alone. */
+void lines_publish_located(struct worker *worker);
 void lines_publish_customer(struct worker *worker, struct partition *partition, uint32_t customer);
 void lines_publish_zones(struct worker *worker);
 void terms_inputs_fill(struct worker *worker, const struct customer_record *record, struct terms_inputs *in);

@@ -297,9 +297,19 @@ class Model:
         if "affinity" in row or "affinity_steps" in row:
             share = customer.affinity.share(self.group, customer.consent, self.affinity_prior, self.age_ms["affinity"], now)
             return MICRO if share is None else curve_at("affinity_steps" in row, points(row.get("affinity_steps") or row["affinity"]), share)
+        if ("distance_km" in row or "distance_km_steps" in row) and "location" in customer.consent and customer.position is not None:
+            far = min(kilometres(to, customer.position) for to in row["to"])
+            return curve_at("distance_km_steps" in row, points(row.get("distance_km_steps") or row["distance_km"]), far)
         if "zone" in row and "location" in customer.consent:
             return next((micro(row["zone"][z]) for z in customer.zones if z in row["zone"]), MICRO)
         return MICRO
+
+
+def kilometres(a, b):
+    """1.5, good to the third digit of a kilometre; places are (latitude, longitude). In micro."""
+    (lat, lon), (north, east) = [[float(n) for n in place] for place in (b, a)]
+    x = ((lon - east + 180) % 360 - 180) * math.cos(math.radians((lat + north) / 2))
+    return round(math.hypot(lat - north, x) * KM_PER_DEGREE * MICRO)
 
 
 def load_models(folder):
@@ -346,6 +356,16 @@ class Zones:
                 break
             chain.append(outer)
         return chain + [""]
+
+    def lies_at(self, zone):
+        """Of the zones around a customer the first that somebody said, or that is a cell of a geohash: its middle (Niemeyer 2008)."""
+        for name in self.around(zone)[:-1]:
+            if name in self.position:
+                return self.position[name]
+            if name.startswith("gh:"):
+                bits = "".join(f"{'0123456789bcdefghjkmnpqrstuvwxyz'.index(letter):05b}" for letter in name[3:])
+                return [side * ((2 * int(code, 2) + 1) / 2 ** len(code) - 1) for side, code in ((90, bits[1::2]), (180, bits[0::2]))]
+        return None
 
     def at(self, lat, lon):
         """A position as a geohash zone of the longest length in use (Niemeyer 2008): longitude and latitude halved in turn."""
@@ -466,6 +486,7 @@ class Customer:
         self.months = None      # currency, newest month, {month: minor units}
         self.place = None       # zone, until
         self.zones = []         # filled in for a moment
+        self.position = None    # the same: where the zone lies, or what is around it
         self.times = {}
 
     def spend_in(self, currencies):
@@ -1031,9 +1052,7 @@ class World:
         """1.5, good to the third digit of a kilometre."""
         if model.origin is None or position is None:
             return None
-        (lat, lon), (north, east) = position, model.origin
-        x = ((float(lon) - float(east) + 180) % 360 - 180) * math.cos(math.radians((float(lat) + float(north)) / 2))
-        return round(math.hypot(float(lat) - float(north), x) * KM_PER_DEGREE * MICRO)
+        return kilometres(model.origin, position)
 
     def wanted(self, sku, zone, now):
         """Sections 2 and 3: what depends on the signals and now alone."""
@@ -1128,9 +1147,10 @@ class World:
     def multipliers(self, name, now=None):
         """price group -> multiplier in 1e-4; groups without personal rows are neutral."""
         customer, now = self.customers[name], self.now if now is None else now
-        customer.zones = []
+        customer.zones, customer.position = [], None
         if customer.place and customer.place[1] > now:
             customer.zones = self.zones.around(customer.place[0])[:-1]
+            customer.position = self.zones.lies_at(customer.place[0])
         spoken = [m for m in self.models if m.personal and m.schedule.holds(now)]
         return {m.group: m.multiplier(customer, now) for m in sorted(spoken, key=lambda m: m.schedule.dated)}
 

@@ -665,7 +665,8 @@ def made_up_model(dice, name, currencies, calm, start_ms, **more):
             {"name": "month", "month_spend": [[0, 1], [1000, 0.94]]},
             {"name": "near", "zone": {"de": 0.99, "de/south/s1": 0.93, "gh:u4p": 0.96}}], dice.randrange(1, 5)) + likes.sample([
                 {"name": "likes", "affinity": [[0, 1], [0.1, 0.99], [0.6, 0.87]]},
-                {"name": "fan", "affinity_steps": [[0, 1], [0.05, 0.97], [0.35, 0.93]]}], likes.randrange(3)),
+                {"name": "fan", "affinity_steps": [[0, 1], [0.05, 0.97], [0.35, 0.93]]},
+                {"name": "walk", "distance_km_steps": [[0, 0.95], [100, 0.98], [900, 1]], "to": [[57.5, 10.5], [48, 11]]}], likes.randrange(4)),
         "affinity": {"half_life": AFFINITY_HALF_LIFE, "prior_events": likes.choice((0.5, 1, 3)), "weights": {"view": 0.3, "cart": 1, "order": 2.5}},
         "rounding": {"step": step, "less": dice.randrange(step)},
         # Not multiples of 12 minutes either.

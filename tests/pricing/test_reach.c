@@ -16,7 +16,8 @@
     "{\"name\": \"people\", \"segment\": {\"family\": 0.96, \"press\": 1.05}},"                                        \
     "{\"name\": \"spend\", \"spend\": [[100, 1], [500, 0.91], [900, 1.03]]},"                                          \
     "{\"name\": \"near\", \"zone\": {\"c1\": 0.99, \"c2\": 1.01}},"                                                    \
-    "{\"name\": \"likes\", \"affinity_steps\": [[0, 1], [0.2, 0.94], [0.5, 1.02]]}],"                             \
+    "{\"name\": \"likes\", \"affinity_steps\": [[0, 1], [0.2, 0.94], [0.5, 1.02]]},"                              \
+    "{\"name\": \"walk\", \"distance_km_steps\": [[0, 0.95], [10, 1.03]], \"to\": [[52, 13]]}],"                       \
     "\"guardrails\": {" guardrails "}}"
 
 static struct model_set *set_of(const char *text)
@@ -33,7 +34,8 @@ static struct reach counted(const struct model_set *set, uint8_t kinds)
 {
     static const char *const tier[] = { "", "gold", "vip", "silver", "other" },
                              *const segment[] = { "", "family", "press", "other" },
-                             *const zone[] = { "", "c1", "c2", "c3" };
+                             *const zone[] = { "", "c1", "c2", "c3", "c1", "c2" };
+    static const int64_t lat[] = { 0, 52000000, 52000000, 52000000, 53000000, 53000000 }; /* where they lie: here, or far away */
     struct reach found = { .low = UINT16_MAX };
     for (size_t t = 0; t < sizeof tier / sizeof tier[0]; t++)
         for (size_t s = 0; s < sizeof segment / sizeof segment[0]; s++)
@@ -45,6 +47,8 @@ static struct reach counted(const struct model_set *set, uint8_t kinds)
                                                .spend_micro = spend * MICRO,
                                                .segment_count = segment[s][0] != '\0',
                                                .zone_count = zone[z][0] != '\0',
+                                               .has_position = zone[z][0] != '\0',
+                                               .position_micro = { lat[z], 13000000 },
                                                .affinity = { .micro = { { likes * MICRO }, { likes * MICRO } } } };
                     uint16_t e4[RIALTO_GROUPS_MAX], read;
                     (void)snprintf(in.tier, sizeof in.tier, "%s", tier[t]);

@@ -18,7 +18,8 @@ static const char text[] =
     "{\"name\": \"spend\", \"spend\": [[100, 1], [500, 0.9]]},"
     "{\"name\": \"near\", \"zone\": {\"c1\": 0.99, \"c1/s25\": 0.98}},"
     "{\"name\": \"month\", \"month_spend_steps\": [[0, 1], [50000, 0.9]]},"
-    "{\"name\": \"likes\", \"affinity_steps\": [[0, 1], [0.2, 0.97], [0.6, 0.93]]}],"
+    "{\"name\": \"likes\", \"affinity_steps\": [[0, 1], [0.2, 0.97], [0.6, 0.93]]},"
+    "{\"name\": \"walk\", \"distance_km_steps\": [[0, 0.96], [5, 0.98], [20, 1]], \"to\": [[52, 13], [48, 11.5]]}],"
     "\"guardrails\": {\"personal\": [0.85, 1.02], \"never_above_baseline\": false}}";
 
 /* One model in a set, with group 3. */
@@ -69,6 +70,28 @@ Test(terms, tiers_multiply_by_their_row)
     cr_assert_eq(multiplier(&in, NULL), 10000, "names are compared as they are written");
     in.tier[0] = '\0';
     cr_assert_eq(multiplier(&in, NULL), 10000);
+}
+
+/* A degree of latitude is 111.195 km: 0.04 are 4.4 km, 0.1 11.1 km, 0.2 22.2 km. */
+Test(terms, the_distance_to_the_nearest_place_counts)
+{
+    uint16_t kinds;
+    struct terms_inputs in = { .consent = RIALTO_KIND_LOCATION, .has_position = true, .position_micro = { 52040000, 13000000 } };
+    cr_assert_eq(multiplier(&in, &kinds), 9600);
+    cr_assert_eq(kinds, RIALTO_KIND_LOCATION);
+    in.position_micro[0] = 52100000;
+    cr_assert_eq(multiplier(&in, NULL), 9800);
+    in.position_micro[0] = 52200000;
+    cr_assert_eq(multiplier(&in, &kinds), 10000);
+    cr_assert_eq(kinds, RIALTO_KIND_LOCATION, "it was read all the same");
+    in.position_micro[0] = 48000000;
+    in.position_micro[1] = 11510000;
+    cr_assert_eq(multiplier(&in, NULL), 9600, "of several places the nearest");
+    in.consent = RIALTO_KIND_PROFILE;
+    cr_assert_eq(multiplier(&in, &kinds), 10000);
+    cr_assert_eq(kinds, 0);
+    in = (struct terms_inputs){ .consent = RIALTO_KIND_LOCATION, .zone_count = 1, .zone = { "c9" } };
+    cr_assert_eq(multiplier(&in, NULL), 10000, "where the zone lies is not known");
 }
 
 Test(terms, the_most_favourable_segment_counts)

@@ -308,7 +308,9 @@ static size_t made_up_model(struct made_up *m, uint64_t *dice)
     made_up_micro(m, made_up_multiplier(m));
     made_up_say(m, "}},{\"name\":\"likes\",\"affinity%s\":[[0,1],[0.4,", made_up_once_in(m, 2) ? "" : "_steps");
     made_up_micro(m, made_up_multiplier(m));
-    made_up_say(m, "]]}],\"rounding\":{\"step\":%" PRId64 ",\"less\":%" PRId64 "}}", step, made_up_pick(m, 0, step - 1));
+    made_up_say(m, "]]},{\"name\":\"walk\",\"distance_km%s\":[[0,1],[40,", made_up_once_in(m, 2) ? "" : "_steps");
+    made_up_micro(m, made_up_multiplier(m));
+    made_up_say(m, "]],\"to\":[[52.52,13.405]]}],\"rounding\":{\"step\":%" PRId64 ",\"less\":%" PRId64 "}}", step, made_up_pick(m, 0, step - 1));
     return m->bytes;
 }
 #endif
