@@ -243,10 +243,12 @@ enum signal_reason signal_parse(const cJSON *object, const struct signal_rules *
 /* signal_scan - the same of the text of one object, for the common shapes, without a tree. False: read it by json_parse() and
  * signal_parse(), which say what is wrong, if anything is. A scanner belongs to one thread; the levels in its rules stay as they are,
  * what time it is may change. Blanks around the object are fine, line ends are not. *ret is zeros, or what this function or signal_parse()
- * left there, whether they succeeded or not: two kilobytes are not cleared for each of a million signals a second. */
+ * left there, whether they succeeded or not, and fields that were added and marked present since: two kilobytes are not cleared for each of a
+ * million signals a second. */
 #define SCANNED_ZONES 64u
 struct signal_scanner {
     const struct signal_rules *rules;
+    uint64_t seldom; /* bit per field from SIGNAL_SELDOM on */
     uint8_t next[SIGNAL_FIELD_COUNT + 1]; /* which field came behind this one; the last: behind the type */
     uint8_t name_bytes[SIGNAL_FIELD_COUNT];
     enum signal_type type; /* of the last signal */

@@ -247,8 +247,10 @@ void signal_scanner_init(struct signal_scanner *scanner, const struct signal_rul
 {
     memset(scanner, 0, sizeof *scanner);
     scanner->rules = rules;
-    for (int i = 0; i < SIGNAL_FIELD_COUNT; i++)
+    for (int i = 0; i < SIGNAL_FIELD_COUNT; i++) {
         scanner->name_bytes[i] = (uint8_t)strlen(signal_row_name((enum signal_field)i));
+        scanner->seldom |= (uint64_t)(signal_rows[i].offset >= SIGNAL_SELDOM) << i;
+    }
 }
 
 static bool is_name(const struct signal_scanner *scanner, unsigned field, const struct span *name)
@@ -305,9 +307,10 @@ static unsigned take_name(struct cursor *cursor, struct signal_scanner *scanner,
 }
 
 /* The size is hidden from the compiler: it would clear with `rep stos`, which takes longer to begin than all of this takes. */
-static inline void clear(struct signal *signal)
+static inline void clear(const struct signal_scanner *scanner, struct signal *signal)
 {
-    size_t bytes = signal->seldom ? sizeof *signal : SIGNAL_SELDOM;
+    bool all = signal->seldom || (signal->present & scanner->seldom) != 0;
+    size_t bytes = all ? sizeof *signal : SIGNAL_SELDOM;
     __asm__("" : "+r"(bytes));
     memset(signal, 0, bytes);
 }
@@ -317,7 +320,7 @@ bool signal_scan(struct signal_scanner *scanner, const char *text, size_t bytes,
     struct cursor cursor = { text, text + bytes };
     struct fault fault;
     unsigned field = SIGNAL_FIELD_COUNT;
-    clear(ret);
+    clear(scanner, ret);
     if (!take(&cursor, '{') || !take_type(&cursor, scanner, ret))
         return false;
     while (take(&cursor, ',')) {
