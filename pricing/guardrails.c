@@ -84,11 +84,6 @@ int64_t guard_reference(const struct model_guardrails *guard, const struct price
     return in->reference;
 }
 
-bool guard_has_rise(const struct model_guardrails *guard, const struct price_inputs *in)
-{
-    return guard->rise_window_s != 0 || in->cap != NULL;
-}
-
 struct bounds guard_rise(const struct model_guardrails *guard, const struct price_inputs *in, int64_t reference,
                          struct bounds bounds)
 {

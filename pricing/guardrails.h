@@ -27,8 +27,11 @@ int64_t guard_reference(const struct model_guardrails *guard, const struct price
 struct bounds guard_rise(const struct model_guardrails *guard, const struct price_inputs *in, int64_t reference,
                          struct bounds bounds);
 
-/* guard_has_rise - is there a largest rise, of the model or of a policy? */
-bool guard_has_rise(const struct model_guardrails *guard, const struct price_inputs *in);
+/* guard_has_rise - is there a largest rise, of the model or of a policy? Without one the two above are 0 and now, and `bounds`. */
+static inline bool guard_has_rise(const struct model_guardrails *guard, const struct price_inputs *in)
+{
+    return guard->rise_window_s != 0 || in->cap != NULL;
+}
 
 /* guard_rests - does the published price stand instead of `amount`? GUARD_DWELL, GUARD_DEAD_BAND or 0. Only one that lies within
  * `bounds` can. */

@@ -61,6 +61,8 @@ static uint32_t apply_narrow(const struct model *model, const int64_t values[], 
 {
     uint32_t i = 0;
     for (int64_t next = *amount_micro; i < model->factor_count; i++) {
+        if (values[i] == MICRO) /* what most factors mostly come to */
+            continue;
         if (!mul_micro_narrow(next, values[i], &next))
             break;
         *amount_micro = next;
@@ -107,14 +109,28 @@ static uint32_t bounds_that_spoke(int64_t raw, struct bounds bounds, bool margin
     return raw > bounds.ceiling ? GUARD_CEILING : 0;
 }
 
+/* The price that is published, within the bounds, and no rise or ending to ask for: no step leads away from it, and it does not rest. */
+static bool stands(const struct model *model, const struct price_inputs *in, int64_t raw, struct bounds bounds)
+{
+    return raw == in->published && raw >= bounds.floor && raw <= bounds.ceiling && model->ending_step <= 1 &&
+           !guard_has_rise(&model->guard, in);
+}
+
 /* The raw price within all bounds that hold now, each one narrower than the one before, then the ending within the last. */
 static void apply_bounds(const struct model *model, const struct price_inputs *in, struct bounds bounds, bool margin,
                          struct price_result *result)
 {
+    if (stands(model, in, result->raw, bounds)) {
+        result->baseline = result->raw;
+        result->guards = 0;
+        result->pending = false;
+        return;
+    }
     int64_t kept = clamp_i64(result->raw, bounds.floor, bounds.ceiling);
     result->guards = bounds_that_spoke(result->raw, bounds, margin);
 
-    struct bounds rise = guard_rise(&model->guard, in, result->reference, bounds);
+    bool rises = guard_has_rise(&model->guard, in);
+    struct bounds rise = rises ? guard_rise(&model->guard, in, result->reference, bounds) : bounds;
     if (in->cap != NULL) /* the law's: no personal amount lies above it either */
         result->ceiling = rise.ceiling;
     int64_t risen = clamp_i64(kept, rise.floor, rise.ceiling);
@@ -148,9 +164,13 @@ static enum rialto_status price(const struct model *model, const struct price_in
     ret->raw = raw;
     ret->floor = bounds.floor;
     ret->ceiling = bounds.ceiling;
-    ret->reference = guard_reference(&model->guard, in, &ret->reference_ms);
+    bool rises = guard_has_rise(&model->guard, in);
+    ret->reference = 0;
+    ret->reference_ms = in->now_ms;
+    if (rises)
+        ret->reference = guard_reference(&model->guard, in, &ret->reference_ms);
     apply_bounds(model, in, bounds, memory->margin, ret);
-    if (guard_has_rise(&model->guard, in) && ret->reference == 0)
+    if (rises && ret->reference == 0)
         ret->reference = ret->baseline; /* a window that begins with the first price under this list price */
     return RIALTO_OK;
 }
