@@ -14,13 +14,19 @@
  * Wrap       seq is 32 bits wide: a reader would have to sleep through 2^31 writes of one line, exactly, to be fooled.
  *
  * Each word is 64-bit, stored with release and loaded with acquire: on x86-64 plain movs, no fences (and no plain
- * payload access, which would be a data race). LINE_STEP() is empty; tests stop the writer there. */
+ * payload access, which would be a data race). Words behind the first two go in pairs there, see LINE_UNIT. LINE_STEP() is
+ * empty; tests stop the writer there. */
 #ifndef CACHE_LINE_H
 #define CACHE_LINE_H
 
 #include <rialto/layout.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #ifndef LINE_STEP
 #define LINE_STEP() ((void)0)
@@ -49,7 +55,7 @@ struct line_place { /* a line, for its writer */
 
 /* A version that a reader may take: an image (its seq is ignored) and the count of live lines that goes with it. */
 struct line_version {
-    const uint64_t *image; /* NULL = what the line holds now */
+    const void *image; /* 64-bit words, of whatever struct; NULL = what the line holds now */
     uint64_t used;
 };
 
@@ -72,6 +78,92 @@ static inline void line_relax_(void)
 #endif
 }
 
+/* Word i of an image. */
+LINE_INLINE uint64_t line_image_word_(const void *image, uint32_t i)
+{
+    uint64_t word;
+    memcpy(&word, (const uint8_t *)image + i * sizeof word, sizeof word);
+    return word;
+}
+
+/* ---- words, and two at once ---------------------------------------------------------------------------- */
+
+/* A vector's load or store is one of two words, in whatever order: neither half is ever torn (the processor splits them nowhere
+ * else), and x86-64 keeps them in order with all other loads and stores, as it does single ones. No more is asked of words
+ * that lie between two marks. To the compiler these are accesses of its own kind, which nothing is moved across. Thread sanitizer, the
+ * models and other processors take word after word: a load of 16 bytes is no atomic one for them. */
+#if defined(__SSE2__) && !defined(__SANITIZE_THREAD__) && !defined(LINE_WORD_BY_WORD)
+#define LINE_UNIT 2u
+typedef __m128i line_unit;
+
+LINE_INLINE line_unit line_unit_load_(const _Atomic uint64_t *word, memory_order order)
+{
+    line_unit unit;
+    (void)order;
+    __asm__ volatile("movdqu %1, %0" : "=x"(unit) : "m"(*(const uint64_t(*)[2])(uintptr_t)word) : "memory");
+    return unit;
+}
+
+LINE_INLINE void line_unit_store_(_Atomic uint64_t *word, line_unit unit, memory_order order)
+{
+    (void)order;
+    __asm__ volatile("movdqu %1, %0" : "=m"(*(uint64_t(*)[2])(uintptr_t)word) : "x"(unit) : "memory");
+}
+
+LINE_INLINE line_unit line_image_unit_(const void *image, uint32_t i)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)((const uint8_t *)image + i * sizeof(uint64_t)));
+}
+
+LINE_INLINE void line_unit_put_(uint64_t *ret, line_unit unit)
+{
+    _mm_storeu_si128((__m128i *)(void *)ret, unit);
+}
+
+LINE_INLINE line_unit line_unit_differ_(line_unit differ, line_unit a, line_unit b)
+{
+    return _mm_or_si128(differ, _mm_xor_si128(a, b));
+}
+
+LINE_INLINE bool line_unit_none_(line_unit unit)
+{
+    return _mm_movemask_epi8(_mm_cmpeq_epi8(unit, _mm_setzero_si128())) == 0xFFFF;
+}
+#else
+#define LINE_UNIT 1u
+typedef uint64_t line_unit;
+
+LINE_INLINE line_unit line_unit_load_(const _Atomic uint64_t *word, memory_order order)
+{
+    return atomic_load_explicit(word, order);
+}
+
+LINE_INLINE void line_unit_store_(_Atomic uint64_t *word, line_unit unit, memory_order order)
+{
+    atomic_store_explicit(word, unit, order);
+}
+
+LINE_INLINE line_unit line_image_unit_(const void *image, uint32_t i)
+{
+    return line_image_word_(image, i);
+}
+
+LINE_INLINE void line_unit_put_(uint64_t *ret, line_unit unit)
+{
+    *ret = unit;
+}
+
+LINE_INLINE line_unit line_unit_differ_(line_unit differ, line_unit a, line_unit b)
+{
+    return differ | (a ^ b);
+}
+
+LINE_INLINE bool line_unit_none_(line_unit unit)
+{
+    return unit == 0;
+}
+#endif
+
 /* ---- reading ---------------------------------------------------------------------------------------- */
 
 /* line_key_is - may this line be the key's? A look without the protocol: a key that is being written right now may be seen
@@ -89,9 +181,10 @@ LINE_INLINE bool line_copy_(const _Atomic uint64_t *word, uint32_t words, uint64
     ret[0] = before;
     /* Acquire pairs with (B): had we caught one word of a newer version, its odd mark (A) would be visible to the
      * second load of word 0, and we would discard this copy. */
+    ret[1] = atomic_load_explicit(&word[1], memory_order_acquire);
     LINE_UNROLL
-    for (uint32_t i = 1; i < words; i++)
-        ret[i] = atomic_load_explicit(&word[i], memory_order_acquire);
+    for (uint32_t i = 2; i < words; i += LINE_UNIT)
+        line_unit_put_(&ret[i], line_unit_load_(&word[i], memory_order_acquire));
     return atomic_load_explicit(&word[0], memory_order_relaxed) == before;
 }
 
@@ -103,9 +196,11 @@ LINE_INLINE bool line_copy_side_(const struct rialto_segment *segment, uint64_t 
     if (atomic_load_explicit(&segment->side_ref, memory_order_acquire) != wanted)
         return false;
     /* Acquire pairs with (S1): one word of the next copy would bring (S0) with it, and the second look would differ. */
+    ret[0] = atomic_load_explicit(&segment->side[0], memory_order_acquire);
+    ret[1] = atomic_load_explicit(&segment->side[1], memory_order_acquire);
     LINE_UNROLL
-    for (uint32_t i = 0; i < words; i++)
-        ret[i] = atomic_load_explicit(&segment->side[i], memory_order_acquire);
+    for (uint32_t i = 2; i < words; i += LINE_UNIT)
+        line_unit_put_(&ret[i], line_unit_load_(&segment->side[i], memory_order_acquire));
     return atomic_load_explicit(&segment->side_ref, memory_order_relaxed) == wanted;
 }
 
@@ -135,7 +230,33 @@ LINE_INLINE void line_peek(const _Atomic uint64_t *word, uint32_t words, uint64_
         ret[i] = atomic_load_explicit(&word[i], memory_order_relaxed);
 }
 
+/* line_says - the writer's own look: does the line say what the image says, seq aside? An open line says nothing. */
+LINE_INLINE bool line_says(const _Atomic uint64_t *word, uint32_t words, const void *image)
+{
+    uint64_t first = atomic_load_explicit(&word[0], memory_order_relaxed);
+    uint64_t second = atomic_load_explicit(&word[1], memory_order_relaxed);
+    if (((first ^ line_image_word_(image, 0)) >> 32 | (first & 1u) | (second ^ line_image_word_(image, 1))) != 0)
+        return false;
+    line_unit differ = { 0 };
+    LINE_UNROLL
+    for (uint32_t i = 2; i < words; i += LINE_UNIT)
+        differ = line_unit_differ_(differ, line_unit_load_(&word[i], memory_order_relaxed), line_image_unit_(image, i));
+    return line_unit_none_(differ);
+}
+
 /* ---- writing ---------------------------------------------------------------------------------------- */
+
+/* The words of a version that readers may take: of its image, or as they stand in the line. */
+LINE_INLINE uint64_t line_safe_word_(const struct line_place *at, const struct line_version *safe, uint32_t i)
+{
+    return safe->image != NULL ? line_image_word_(safe->image, i)
+                               : atomic_load_explicit(&at->word[i], memory_order_relaxed);
+}
+
+LINE_INLINE line_unit line_safe_unit_(const struct line_place *at, const struct line_version *safe, uint32_t i)
+{
+    return safe->image != NULL ? line_image_unit_(safe->image, i) : line_unit_load_(&at->word[i], memory_order_relaxed);
+}
 
 LINE_INLINE void line_save_side_(const struct line_place *at, const struct line_version *safe, uint32_t even)
 {
@@ -143,12 +264,15 @@ LINE_INLINE void line_save_side_(const struct line_place *at, const struct line_
     LINE_STEP();
     /* (S0) Whoever is copying the side line now sees, with any word of (S1), that it no longer holds. */
     atomic_store_explicit(&segment->side_ref, 0, memory_order_relaxed);
+    LINE_STEP();
+    uint64_t first = line_word_(line_safe_word_(at, safe, 0), even), second = line_safe_word_(at, safe, 1);
+    atomic_store_explicit(&segment->side[0], first, memory_order_release); /* (S1) of word 0 */
+    LINE_STEP();
+    atomic_store_explicit(&segment->side[1], second, memory_order_release); /* (S1) of word 1 */
     LINE_UNROLL
-    for (uint32_t i = 0; i < at->words; i++) {
+    for (uint32_t i = 2; i < at->words; i += LINE_UNIT) {
         LINE_STEP();
-        uint64_t copy = safe->image == NULL ? atomic_load_explicit(&at->word[i], memory_order_relaxed) : safe->image[i];
-        atomic_store_explicit(&segment->side[i], i == 0 ? line_word_(copy, even) : copy,
-                              memory_order_release); /* (S1) */
+        line_unit_store_(&segment->side[i], line_safe_unit_(at, safe, i), memory_order_release); /* (S1) */
     }
     LINE_STEP();
     atomic_store_explicit(&segment->side_used, safe->used, memory_order_relaxed);
@@ -170,15 +294,18 @@ LINE_INLINE void line_write(const struct line_place *at, const struct line_versi
     /* (A) Release: whoever sees the odd mark and looks for the side copy finds (S2), and not an earlier one of the same
      * name, whose writer died ahead of its (A). */
     atomic_store_explicit(&at->word[0], line_word_(now, even + 1), memory_order_release);
+    LINE_STEP();
+    atomic_store_explicit(&at->word[1], line_image_word_(next->image, 1), memory_order_release); /* (B) of word 1 */
     LINE_UNROLL
-    for (uint32_t i = 1; i < at->words; i++) {
+    for (uint32_t i = 2; i < at->words; i += LINE_UNIT) {
         LINE_STEP();
-        atomic_store_explicit(&at->word[i], next->image[i], memory_order_release); /* (B) */
+        line_unit_store_(&at->word[i], line_image_unit_(next->image, i), memory_order_release); /* (B) */
     }
     LINE_STEP();
     atomic_store_explicit(&at->segment->used, next->used, memory_order_relaxed);
     LINE_STEP();
-    atomic_store_explicit(&at->word[0], line_word_(next->image[0], even + 2), memory_order_release); /* (C) */
+    uint64_t first = line_word_(line_image_word_(next->image, 0), even + 2);
+    atomic_store_explicit(&at->word[0], first, memory_order_release); /* (C) */
     LINE_STEP();
 }
 

@@ -15,6 +15,7 @@
 #include "cache/segment.h"
 
 #include <assert.h>
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -29,12 +30,18 @@
 #define TABLE_OTHER_WORDS 32u /* of lines that are neither 8 nor 16 words long; tests have shorter ones */
 #endif
 
+/* A segment's extents as they were found or made by this process, the newest first: once published they never change, so a write
+ * of a known place reads neither the directory nor checks it again. What such a write needs of it lies in one line of the processor's
+ * cache. */
+struct segment_view {
+    alignas(64) struct rialto_segment *segment;
+    uint64_t count;
+    struct extent_view extent[RIALTO_EXTENTS_MAX]; /* those that are not there have no capacity */
+};
+
 struct cache {
+    struct segment_view view[RIALTO_TABLE_COUNT][RIALTO_PARTITIONS];
     struct folder folder;
-    /* Extents as they were found or made by this process: once published they never change, so a write of a known place reads
-     * neither the directory nor checks it again. */
-    struct extent_view view[RIALTO_TABLE_COUNT][RIALTO_PARTITIONS][RIALTO_EXTENTS_MAX];
-    uint32_t views[RIALTO_TABLE_COUNT][RIALTO_PARTITIONS];
     struct table_growth growth[RIALTO_TABLE_COUNT];
     uint32_t claims_to_slice; /* new keys until the next slice */
     uint32_t claims_to_retry[RIALTO_TABLE_COUNT];
@@ -54,16 +61,21 @@ static struct extent_view extent_view_of(const struct cache *cache, enum rialto_
 
 static void view_extents(struct cache *cache, enum rialto_table table, uint32_t partition)
 {
+    struct segment_view *seen = &cache->view[table][partition];
     uint32_t count = folder_extent_count(&cache->folder.table[table].extents[partition]);
-    for (uint32_t *views = &cache->views[table][partition]; *views < count; ++*views)
-        cache->view[table][partition][*views] = extent_view_of(cache, table, partition, *views);
+    for (; seen->count < count; seen->count++) {
+        memmove(&seen->extent[1], &seen->extent[0], seen->count * sizeof seen->extent[0]);
+        seen->extent[0] = extent_view_of(cache, table, partition, (uint32_t)seen->count);
+    }
+    seen->segment = &cache->folder.table[table].segment[partition];
 }
 
 enum rialto_status cache_open(const char *folder, struct cache **ret)
 {
-    struct cache *cache = calloc(1, sizeof *cache);
+    struct cache *cache = aligned_alloc(alignof(struct cache), sizeof *cache);
     if (cache == NULL)
         return RIALTO_NO_MEMORY;
+    memset(cache, 0, sizeof *cache);
     enum rialto_status status = folder_open(folder, true, &cache->folder);
     if (status != RIALTO_OK) {
         free(cache);
@@ -119,9 +131,9 @@ static uint32_t extent_count(const struct cache *cache, enum rialto_table table,
 
 static struct extent extent_at(const struct cache *cache, enum rialto_table table, uint32_t partition, uint32_t number)
 {
-    const struct extent_view *seen = cache->view[table][partition];
+    const struct segment_view *seen = &cache->view[table][partition];
     struct extent_view in =
-        number < cache->views[table][partition] ? seen[number] : extent_view_of(cache, table, partition, number);
+        number < seen->count ? seen->extent[seen->count - 1 - number] : extent_view_of(cache, table, partition, number);
     return (struct extent){ table, partition, number, in, (_Atomic uint64_t *)in.tags };
 }
 
@@ -133,16 +145,21 @@ static struct extent extent_of_slot(const struct cache *cache, enum rialto_table
     return extent_at(cache, table, partition, number);
 }
 
-/* The extent of a slot without a look at the directory; NULL when another process has made it since this one opened. */
-SEGMENT_INLINE const struct extent_view *view_of_slot(const struct cache *cache, enum rialto_table table,
-                                                      uint32_t partition, uint64_t slot)
+SEGMENT_INLINE const struct segment_view *seen_of(const struct cache *cache, enum rialto_table table,
+                                                  uint32_t partition)
 {
     assert((uint32_t)table < RIALTO_TABLE_COUNT);
     assert(partition < RIALTO_PARTITIONS);
-    const struct extent_view *seen = cache->view[table][partition];
-    for (uint32_t i = cache->views[table][partition]; i-- > 0;) {
-        if (slot - seen[i].first < seen[i].capacity)
-            return &seen[i];
+    return &cache->view[table][partition];
+}
+
+/* The first word of a slot without a look at the directory; NULL when another process has made its extent since this one opened. */
+SEGMENT_INLINE _Atomic uint64_t *seen_word(const struct segment_view *seen, uint64_t slot, uint32_t words)
+{
+    for (const struct extent_view *in = seen->extent; in != seen->extent + RIALTO_EXTENTS_MAX; in++) {
+        uint64_t line = slot - in->first;
+        if (__builtin_expect(line < in->capacity, 1))
+            return (_Atomic uint64_t *)&in->lines[line * words];
     }
     return NULL;
 }
@@ -401,16 +418,6 @@ enum rialto_status table_claim(struct cache *cache, enum rialto_table table, uin
 
 /* ---- lines --------------------------------------------------------------------------------------------------- */
 
-/* Do two images say the same, seq aside? `now` is a line's: odd is no version at all. */
-SEGMENT_INLINE bool same_version(const uint64_t *now, const uint64_t *image, uint32_t words)
-{
-    uint64_t differ = (now[0] ^ image[0]) >> 32 | (now[0] & 1u);
-    LINE_UNROLL
-    for (uint32_t w = 1; w < words; w++)
-        differ |= now[w] ^ image[w];
-    return differ == 0;
-}
-
 /* A key has got its line: mark it. */
 static void mark_used(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot,
                       struct rialto_key key)
@@ -420,68 +427,87 @@ static void mark_used(struct cache *cache, enum rialto_table table, uint32_t par
     note_used(cache, &extent, 1);
 }
 
-SEGMENT_INLINE bool write_words(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot,
-                                uint32_t words, const void *line, uint64_t now[], bool *ret_was)
+/* A line that is not yet the key's. */
+static __attribute__((noinline)) bool write_first(struct cache *cache, enum rialto_table table, uint32_t partition,
+                                                  uint64_t slot, const void *line)
 {
-    const struct extent_view *in = view_of_slot(cache, table, partition, slot);
-    const struct line_place at = {
-        .segment = segment_of(cache, table, partition),
-        .word = __builtin_expect(in != NULL, 1) ? (_Atomic uint64_t *)&in->lines[(slot - in->first) * words]
-                                                : place_of(cache, table, partition, slot).word,
-        .slot = slot,
-        .words = words, /* a constant */
-    };
-    uint64_t image[LINE_WORDS_MAX];
-    memcpy(image, line, words * sizeof image[0]);
-    line_peek(at.word, words, now);
-
-    struct rialto_key next = { .lo = image[1], .hi = image[2] }, before = { .lo = now[1], .hi = now[2] };
+    struct line_place at = place_of(cache, table, partition, slot);
+    struct rialto_key next = { .lo = line_image_word_(line, 1), .hi = line_image_word_(line, 2) }, before = key_at(&at);
     assert(key_usable(next));
     bool fresh = key_is_none(before);
-    *ret_was = !fresh;
-    if (__builtin_expect(!fresh && !key_equal(before, next),
-                         0)) { /* the place was claimed for this key: what stands there is damage */
+    if (!fresh && !key_equal(before, next)) { /* the place was claimed for this key: what stands there is damage */
         struct extent extent = extent_of_slot(cache, table, partition, slot);
         tag_heal(cache, &extent, slot, next);
     }
-    if (same_version(now, image, words))
+    if (line_says(at.word, at.words, line))
         return false;
 
     uint64_t used = atomic_load_explicit(&at.segment->used, memory_order_relaxed);
-    line_write(&at, &(struct line_version){ .image = image, .used = used + (fresh ? 1 : 0) },
-               &(struct line_version){ .image = now, .used = used });
+    line_write(&at, &(struct line_version){ .image = line, .used = used + (fresh ? 1 : 0) },
+               &(struct line_version){ .image = NULL, .used = used });
     if (fresh)
         mark_used(cache, table, partition, slot, next);
     return true;
 }
 
+/* Most are: the next version at a known place. What the first one needs is left out, so that registers are enough for the rest. */
+SEGMENT_INLINE bool write_next(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot,
+                               uint32_t words, const void *line)
+{
+    const struct segment_view *seen = seen_of(cache, table, partition);
+    const struct line_place at = {
+        .segment = seen->segment, .word = seen_word(seen, slot, words), .slot = slot, .words = words /* a constant */
+    };
+    struct rialto_key next = { .lo = line_image_word_(line, 1), .hi = line_image_word_(line, 2) };
+    if (__builtin_expect(at.word == NULL || !key_equal(key_at(&at), next) || !key_usable(next), 0))
+        return write_first(cache, table, partition, slot, line);
+    if (__builtin_expect(line_says(at.word, words, line), 0))
+        return false;
+    uint64_t used = atomic_load_explicit(&at.segment->used, memory_order_relaxed);
+    line_write(&at, &(struct line_version){ .image = line, .used = used },
+               &(struct line_version){ .image = NULL, .used = used });
+    return true;
+}
+
+static __attribute__((noinline)) bool write_16(struct cache *cache, enum rialto_table table, uint32_t partition,
+                                               uint64_t slot, const void *line)
+{
+    return write_next(cache, table, partition, slot, 16, line);
+}
+
+static __attribute__((noinline)) bool write_other(struct cache *cache, enum rialto_table table, uint32_t partition,
+                                                  uint64_t slot, const void *line)
+{
+    return write_next(cache, table, partition, slot, TABLE_OTHER_WORDS, line);
+}
+
 bool table_write(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot, const void *line)
 {
-    uint64_t before[LINE_WORDS_MAX];
-    bool was;
-    switch (folder_table_words(table)) { /* constants: straight code */
-    case 8: return write_words(cache, table, partition, slot, 8, line, before, &was);
-    case 16: return write_words(cache, table, partition, slot, 16, line, before, &was);
-    default: return write_words(cache, table, partition, slot, TABLE_OTHER_WORDS, line, before, &was);
+    switch (folder_table_words(table)) {
+    case 8: return write_next(cache, table, partition, slot, 8, line);
+    case 16: return write_16(cache, table, partition, slot, line);
+    default: return write_other(cache, table, partition, slot, line);
     }
 }
 
-bool table_exchange(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot, const void *line, void *ret_before,
-                    bool *ret_was)
+bool table_exchange(struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot, const void *line,
+                    void *ret_before, bool *ret_was)
 {
-    uint64_t before[8];
     assert(folder_table_words(table) == 8);
-    bool written = write_words(cache, table, partition, slot, 8, line, before, ret_was);
+    const _Atomic uint64_t *word = seen_word(seen_of(cache, table, partition), slot, 8);
+    uint64_t before[8];
+    line_peek(word != NULL ? word : place_of(cache, table, partition, slot).word, 8, before);
+    *ret_was = !key_is_none((struct rialto_key){ .lo = before[1], .hi = before[2] });
     memcpy(ret_before, before, sizeof before);
-    return written;
+    return write_next(cache, table, partition, slot, 8, line);
 }
 
 void table_prefetch(const struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot)
 {
-    const struct extent_view *in = view_of_slot(cache, table, partition, slot);
     uint32_t words = folder_table_words(table);
-    for (uint32_t w = 0; in != NULL && w < words; w += 8)
-        __builtin_prefetch((const void *)&in->lines[(slot - in->first) * words + w], 1);
+    const _Atomic uint64_t *word = seen_word(seen_of(cache, table, partition), slot, words);
+    for (uint32_t w = 0; word != NULL && w < words; w += 8)
+        __builtin_prefetch((const void *)&word[w], 1);
 }
 
 bool table_read(const struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot, void *ret_line)

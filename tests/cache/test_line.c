@@ -116,7 +116,8 @@ static void expect_old_or_new_at_every_stop(uint32_t count)
         write_version(count, 3, 1, 1);
         cr_assert(reads_as(count, 3), "the successor goes on");
     }
-    cr_assert_eq(open, (int)count + 1, "every store while the line is open was a stop");
+    /* Word 1, the others in units, the count of live lines, the even mark. */
+    cr_assert_eq(open, (int)((count - 2) / LINE_UNIT) + 3, "every store while the line is open was a stop");
     cr_assert_eq(seen, 2, "the last stop is behind the end");
 }
 
@@ -135,7 +136,9 @@ Test(line, a_writer_that_stops_anywhere_leaves_a_whole_version_of_32_words)
     expect_old_or_new_at_every_stop(32);
 }
 
-#define STOP_INSIDE 14 /* of a line of 8 words: 11 stores for the side line, the odd mark, two words */
+/* Of a line of 8 words: the side line (its mark twice, the count, words 0 and 1, and the others in units), the odd mark, word 1 and one
+ * unit. */
+#define STOP_INSIDE (5 + 6 / (int)LINE_UNIT + 3)
 
 /* Goal: a repair that is itself killed anywhere can be done again. */
 Test(line, a_repair_may_die_too)

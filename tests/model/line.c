@@ -2,6 +2,7 @@
  * repaired, dies in the repair too, and goes on. Lines of three words, of which any two can be torn apart. */
 #include "tests/model/views.h"
 
+#define LINE_WORD_BY_WORD /* the model watches loads and stores of words; two at once are as many, in whatever order */
 #define LINE_SPINS        1
 #define LINE_ATTEMPTS_MAX 3
 #include "cache/line.h"

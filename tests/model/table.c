@@ -7,6 +7,7 @@
 #include "tests/model/views.h"
 
 #define SEGMENT_WORDS     /* the model watches loads of words; sixteen tags at once are as many bytes, in whatever order */
+#define LINE_WORD_BY_WORD /* and stores of words; two at once are as many words, in whatever order */
 #define LINE_SPINS        1
 #define LINE_ATTEMPTS_MAX 3
 #include "cache/folder.h"
@@ -152,7 +153,7 @@ static uint64_t slot_of_key(int key)
 static void forget(void)
 {
     memset(cache.counted, 0, sizeof cache.counted);
-    memset(cache.views, 0, sizeof cache.views);
+    memset(cache.view, 0, sizeof cache.view);
     view_extents(&cache, TABLE, 0);
     cache.claims_to_slice = 0;
 }

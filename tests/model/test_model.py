@@ -22,6 +22,23 @@ A_RELAXED = ("line_word_(now, even + 1), memory_order_release);", "line_word_(no
 S2_RELAXED = ("line_side_ref_(at->slot, even), memory_order_release);", "line_side_ref_(at->slot, even), memory_order_relaxed);")
 SIDE_LOOK_RELAXED = ("if (atomic_load_explicit(&segment->side_ref, memory_order_acquire) != wanted)",
                      "if (atomic_load_explicit(&segment->side_ref, memory_order_relaxed) != wanted)")
+S1_FIRST_OUT = ("atomic_store_explicit(&segment->side[0], first, memory_order_release); /* (S1) of word 0 */", "(void)first;")
+S1_SECOND_OUT = ("atomic_store_explicit(&segment->side[1], second, memory_order_release); /* (S1) of word 1 */", "(void)second;")
+S1_OUT = ("line_unit_store_(&segment->side[i], line_safe_unit_(at, safe, i), memory_order_release); /* (S1) */", ";")
+B_SECOND_OUT = ("atomic_store_explicit(&at->word[1], line_image_word_(next->image, 1), memory_order_release); /* (B) of word 1 */", ";")
+B_OUT = ("line_unit_store_(&at->word[i], line_image_unit_(next->image, i), memory_order_release); /* (B) */", ";")
+B_SECOND_RELAXED = ("memory_order_release); /* (B) of word 1 */", "memory_order_relaxed);")
+B_RELAXED = ("memory_order_release); /* (B) */", "memory_order_relaxed);")
+COPY_SECOND_RELAXED = ("ret[1] = atomic_load_explicit(&word[1], memory_order_acquire);",
+                       "ret[1] = atomic_load_explicit(&word[1], memory_order_relaxed);")
+COPY_RELAXED = ("line_unit_load_(&word[i], memory_order_acquire)", "line_unit_load_(&word[i], memory_order_relaxed)")
+UPWARDS = "    for (uint32_t i = 2; i < %s; i += LINE_UNIT)%s"
+DOWNWARDS = "    for (uint32_t i = %s - 1; i >= 2; i -= LINE_UNIT)%s"
+
+
+def downwards(words, then):
+    return UPWARDS % (words, then), DOWNWARDS % (words, then)
+
 
 # Orderings that others make up for: taken away they cost promptness and nothing else.
 HARMLESS = [
@@ -30,6 +47,13 @@ HARMLESS = [
     ("table", "cache/segment.h", "a tag seen ahead of its line",
      [("atomic_store_explicit(&tags[slot / TAGS_PER_WORD], word, memory_order_release);",
        "atomic_store_explicit(&tags[slot / TAGS_PER_WORD], word, memory_order_relaxed);")]),
+    # Two words at once may be seen, or looked at, in either order.
+    ("table", "cache/line.h", "words behind the first two stored in the other order",
+     [downwards("at->words", " {\n        LINE_STEP();\n        line_unit_store_(&segment->side[i]"),
+      downwards("at->words", " {\n        LINE_STEP();\n        line_unit_store_(&at->word[i]")]),
+    ("table", "cache/line.h", "words behind the first two loaded in the other order",
+     [downwards("words", "\n        line_unit_put_(&ret[i], line_unit_load_(&word[i]"),
+      downwards("words", "\n        line_unit_put_(&ret[i], line_unit_load_(&segment->side[i]")]),
 ]
 
 # program, file, what is broken, (text as it is, text as it is broken)...
@@ -37,12 +61,14 @@ MUTANTS = [
     ("line", "cache/line.h", "(S0) left out",
      [("atomic_store_explicit(&segment->side_ref, 0, memory_order_relaxed);",
        ";")]),
-    ("line", "cache/line.h", "(S1) left out",
-     [("i == 0 ? line_word_(copy, even) : copy,\n",
-       "atomic_load_explicit(&segment->side[i], memory_order_relaxed),\n")]),
+    ("line", "cache/line.h", "(S1) left out", [S1_FIRST_OUT, S1_SECOND_OUT, S1_OUT]),
+    ("line", "cache/line.h", "(S1) of word 0 left out", [S1_FIRST_OUT]),
+    ("line", "cache/line.h", "(S1) of word 1 left out", [S1_SECOND_OUT]),
+    ("line", "cache/line.h", "(S1) of other words left out", [S1_OUT]),
     ("line", "cache/line.h", "(S1) relaxed",
-     [("memory_order_release); /* (S1) */",
-       "memory_order_relaxed);")]),
+     [("side[0], first, memory_order_release);", "side[0], first, memory_order_relaxed);"),
+      ("side[1], second, memory_order_release);", "side[1], second, memory_order_relaxed);"),
+      ("memory_order_release); /* (S1) */", "memory_order_relaxed);")]),
     ("line", "cache/line.h", "the count beside the side copy left out",
      [("atomic_store_explicit(&segment->side_used, safe->used, memory_order_relaxed);",
        ";")]),
@@ -53,24 +79,24 @@ MUTANTS = [
      [("atomic_store_explicit(&at->word[0], line_word_(now, even + 1), memory_order_release);",
        ";")]),
     ("line", "cache/line.h", "(A) relaxed", [A_RELAXED]),
-    ("line", "cache/line.h", "(B) left out",
-     [("atomic_store_explicit(&at->word[i], next->image[i], memory_order_release); /* (B) */",
-       ";")]),
-    ("line", "cache/line.h", "(B) relaxed",
-     [("next->image[i], memory_order_release); /* (B) */",
-       "next->image[i], memory_order_relaxed);")]),
+    ("line", "cache/line.h", "(B) left out", [B_SECOND_OUT, B_OUT]),
+    ("line", "cache/line.h", "(B) of word 1 left out", [B_SECOND_OUT]),
+    ("line", "cache/line.h", "(B) of other words left out", [B_OUT]),
+    ("line", "cache/line.h", "(B) relaxed", [B_SECOND_RELAXED, B_RELAXED]),
+    ("line", "cache/line.h", "(B) of word 1 relaxed", [B_SECOND_RELAXED]),
+    ("line", "cache/line.h", "(B) of other words relaxed", [B_RELAXED]),
     ("line", "cache/line.h", "the count of live lines left out",
      [("atomic_store_explicit(&at->segment->used, next->used, memory_order_relaxed);",
        ";")]),
     ("line", "cache/line.h", "(C) left out",
-     [("atomic_store_explicit(&at->word[0], line_word_(next->image[0], even + 2), memory_order_release);",
-       ";")]),
+     [("atomic_store_explicit(&at->word[0], first, memory_order_release); /* (C) */",
+       "(void)first;")]),
     ("line", "cache/line.h", "(C) relaxed",
-     [("line_word_(next->image[0], even + 2), memory_order_release);",
-       "line_word_(next->image[0], even + 2), memory_order_relaxed);")]),
+     [("first, memory_order_release); /* (C) */",
+       "first, memory_order_relaxed);")]),
     ("line", "cache/line.h", "(C) that does not move the sequence on",
-     [("line_word_(next->image[0], even + 2)",
-       "line_word_(next->image[0], even)")]),
+     [("line_word_(line_image_word_(next->image, 0), even + 2)",
+       "line_word_(line_image_word_(next->image, 0), even)")]),
     ("line", "cache/line.h", "a torn line taken for the side copy",
      [("if ((now & 1u) == 0)\n",
        "\n")]),
@@ -80,15 +106,19 @@ MUTANTS = [
     ("line", "cache/line.h", "the reader's first look relaxed",
      [("uint64_t before = atomic_load_explicit(&word[0], memory_order_acquire);",
        "uint64_t before = atomic_load_explicit(&word[0], memory_order_relaxed);")]),
-    ("line", "cache/line.h", "the reader's copy relaxed",
-     [("ret[i] = atomic_load_explicit(&word[i], memory_order_acquire);",
-       "ret[i] = atomic_load_explicit(&word[i], memory_order_relaxed);")]),
+    ("line", "cache/line.h", "the reader's copy relaxed", [COPY_SECOND_RELAXED, COPY_RELAXED]),
+    ("line", "cache/line.h", "the reader's copy of word 1 relaxed", [COPY_SECOND_RELAXED]),
+    ("line", "cache/line.h", "the reader's copy of other words relaxed", [COPY_RELAXED]),
     ("line", "cache/line.h", "the reader's second look at the side line left out",
      [("return atomic_load_explicit(&segment->side_ref, memory_order_relaxed) == wanted;",
        "return true;")]),
     ("line", "cache/line.h", "the reader's copy of the side line relaxed",
-     [("ret[i] = atomic_load_explicit(&segment->side[i], memory_order_acquire);",
-       "ret[i] = atomic_load_explicit(&segment->side[i], memory_order_relaxed);")]),
+     [("ret[0] = atomic_load_explicit(&segment->side[0], memory_order_acquire);",
+       "ret[0] = atomic_load_explicit(&segment->side[0], memory_order_relaxed);"),
+      ("ret[1] = atomic_load_explicit(&segment->side[1], memory_order_acquire);",
+       "ret[1] = atomic_load_explicit(&segment->side[1], memory_order_relaxed);"),
+      ("line_unit_load_(&segment->side[i], memory_order_acquire)",
+       "line_unit_load_(&segment->side[i], memory_order_relaxed)")]),
     ("line", "cache/line.h", "a reader that never tries the side line",
      [("attempt >= LINE_SPINS &&",
        "attempt >= LINE_ATTEMPTS_MAX &&")]),
@@ -126,8 +156,8 @@ MUTANTS = [
      [("    tags_set(extent.tags, slot - extent.in.first, segment_tag(key));\n    note_used(",
        "    note_used(")]),
     ("table", "cache/table.c", "a tag ahead of its line",
-     [("    line_write(&at, &(struct line_version){ .image = image,",
-       "    if (fresh)\n        mark_used(cache, table, partition, slot, next);\n    line_write(&at, &(struct line_version){ .image = image,")]),
+     [("    line_write(&at, &(struct line_version){ .image = line, .used = used + (fresh ? 1 : 0) },",
+       "    if (fresh)\n        mark_used(cache, table, partition, slot, next);\n    line_write(&at, &(struct line_version){ .image = line, .used = used + (fresh ? 1 : 0) },")]),
     ("table", "cache/table.c", "deleted lines made empty under the probes of others",
      [("|| line_is_passed(cache, extent, line))",
        ")")]),

@@ -62,7 +62,9 @@ MUTANTS = [
     ("random/table", 2, "cache/table.c", False, "deleted lines made empty under the probes of others",
      [("|| line_is_passed(cache, extent, line))", ")")]),
     ("random/table", 2, "cache/line.h", False, "the side copy left out",
-     [("i == 0 ? line_word_(copy, even) : copy,\n", "atomic_load_explicit(&segment->side[i], memory_order_relaxed),\n")]),
+     [("atomic_store_explicit(&segment->side[0], first, memory_order_release);", "(void)first;"),
+      ("atomic_store_explicit(&segment->side[1], second, memory_order_release);", "(void)second;"),
+      ("line_unit_store_(&segment->side[i], line_safe_unit_(at, safe, i), memory_order_release);", ";")]),
     ("random/table", 2, "cache/line.h", False, "the count beside the side copy left out",
      [("atomic_store_explicit(&segment->side_used, safe->used, memory_order_relaxed);", ";")]),
 ]

@@ -339,8 +339,7 @@ static void kill_everywhere(deed_fn *deed, uint32_t key, uint32_t before, uint32
     subject.key = key, subject.before = before, subject.after = after, subject.seen = before;
     bool ended = step_owner(deed, 0, expect_versions, &all);
     found.wrong += !ended || look(key) != after || all == 0;
-    for (uint32_t stores = 1; stores <= all;
-         stores += STRIDE * (words / 8)) { /* longer lines: every second or fourth */
+    for (uint32_t stores = 1; stores <= all; stores += STRIDE) {
         put_back(&initial);
         subject.seen = before;
         (void)step_owner(deed, stores, NULL, &changes);
