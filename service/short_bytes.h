@@ -67,4 +67,30 @@ static inline uint64_t hash_bytes(const char *text, size_t bytes)
     }
     return ((first ^ (last << 29 | last >> 35)) + bytes) * UINT64_C(0x9E3779B97F4A7C15) >> 32;
 }
+
+/* The high bit of each byte that is below 0x20, DEL or not ASCII; above the first one also of others. */
+static inline uint64_t not_plain(uint64_t word)
+{
+    const uint64_t each = UINT64_C(0x0101010101010101), del = word ^ (each * 0x7F);
+    return ((word - each * 0x20) | word | ((del - each) & ~del)) & (each * 0x80);
+}
+
+/* Printable ASCII and nothing else? */
+static inline bool is_printable(const char *text, size_t bytes)
+{
+    uint64_t word;
+    if (bytes < sizeof word) {
+        bool good = true;
+        for (size_t i = 0; i < bytes; i++)
+            good = good && text[i] >= 0x20 && text[i] < 0x7F;
+        return good;
+    }
+    memcpy(&word, text + bytes - sizeof word, sizeof word); /* the last one overlaps the one before */
+    uint64_t found = not_plain(word);
+    for (size_t at = 0; at + sizeof word < bytes; at += sizeof word) {
+        memcpy(&word, text + at, sizeof word);
+        found |= not_plain(word);
+    }
+    return found == 0;
+}
 #endif

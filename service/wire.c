@@ -253,13 +253,16 @@ size_t wire_record_encode(const struct signal *signal, enum signal_part part, ui
 static bool text_valid(const struct signal_row *row, const uint8_t *from, size_t bytes)
 {
     const char *text = (const char *)from;
-    if (bytes == 0 || bytes > row->size || from[bytes - 1] != 0 || memchr(from, 0, bytes) != from + bytes - 1)
+    if (bytes == 0 || bytes > row->size || from[bytes - 1] != 0)
+        return false;
+    bool printable = is_printable(text, bytes - 1); /* as nearly all are: then no 0 is among them */
+    if (!printable && memchr(from, 0, bytes) != from + bytes - 1)
         return false;
     if (row->kind == FIELD_CURRENCY)
         return bytes == 4 && currency_find(text) != NULL;
     if (row->kind == FIELD_ZONE)
         return zone_name_valid(text, bytes - 1);
-    return (int64_t)bytes - 1 >= row->low && (int64_t)bytes - 1 <= row->high && text_is_plain(text);
+    return (int64_t)bytes - 1 >= row->low && (int64_t)bytes - 1 <= row->high && (printable || text_is_plain(text));
 }
 
 static bool get_text(const struct signal_row *row, const uint8_t *from, size_t bytes, char *to)
