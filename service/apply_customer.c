@@ -54,9 +54,19 @@ static int64_t attributes_end_ms(const struct customer_record *record)
     return due_ms;
 }
 
+/* Of who is nowhere: no older word of where they were is taken at the door any more, so the time of the last one is of no use. 0 = no such
+ * time is kept, or the customer is somewhere. */
+static int64_t zone_time_ends_ms(const struct worker *worker, const struct customer_record *record)
+{
+    if (record->zone_until_ms != 0 || record->zone_time_ms == 0)
+        return 0;
+    return record->zone_time_ms + (int64_t)worker->config->signal_age_max_s * 1000;
+}
+
 int64_t customer_due_ms(const struct worker *worker, const struct customer_record *record)
 {
     int64_t due_ms = earlier_ms(record->zone_until_ms, attributes_end_ms(record));
+    due_ms = earlier_ms(due_ms, zone_time_ends_ms(worker, record));
     due_ms = earlier_ms(due_ms, affinity_due_ms(worker, record));
     if (due_ms == 0 && record->consent == 0 && record->offer_count == 0)
         return customer_refusal_ends_ms(worker, record);
@@ -334,6 +344,7 @@ static enum signal_reason apply_customer(struct worker *worker, struct partition
         return reason;
     enum signal_reason data = attributes_set(worker, record, signal);
     due_at_latest(partition, POOL_CUSTOMERS, customer, attributes_end_ms(record));
+    due_at_latest(partition, POOL_CUSTOMERS, customer, zone_time_ends_ms(worker, record));
     customer_drop_if_empty(worker, partition, customer);
     return reason == REASON_none ? data : reason;
 }
@@ -393,8 +404,10 @@ static enum signal_reason apply_location(struct worker *worker, struct partition
     struct customer_record *record = customer_touch(partition, customer);
     zone_forget(record);
     record->zone_time_ms = signal->time_ms;
-    if (left)
+    if (left) {
+        due_at_latest(partition, POOL_CUSTOMERS, customer, zone_time_ends_ms(worker, record));
         return REASON_none;
+    }
     memcpy(record->zone, signal->zone, sizeof record->zone);
     record->zone_until_ms = until_ms;
     due_at_latest(partition, POOL_CUSTOMERS, customer, until_ms);
@@ -419,6 +432,9 @@ void apply_customer_timer(struct worker *worker, struct partition *partition, ui
         return;
     if (record->zone_until_ms != 0 && record->zone_until_ms <= worker->tick_ms)
         zone_forget(customer_touch(partition, index));
+    int64_t away_ms = zone_time_ends_ms(worker, record);
+    if (away_ms != 0 && away_ms <= worker->tick_ms)
+        customer_touch(partition, index)->zone_time_ms = 0;
     int64_t end_ms = attributes_end_ms(record);
     if (end_ms != 0 && end_ms <= worker->tick_ms)
         attributes_end(worker, customer_touch(partition, index));

@@ -185,7 +185,7 @@ static void add_record(cJSON *data, const struct worker *worker, const struct cu
         add_number(item, "until_ms", record->zone_until_ms);
     } else if (record->zone_time_ms != 0) {
         item = datum(data, "zone_time", "when your zone was last said, you left it, or you revoked consent to location: what is older does not count",
-                     "location and customer signals", "until it is replaced by the time of a revocation, or you are forgotten");
+                     "location and customer signals", "signal_age_max_s after it, or until you are forgotten");
         add_number(item, "value_ms", record->zone_time_ms);
     }
 }

@@ -7,7 +7,7 @@ STORES = [[52.0, 13.0], [48.0, 11.0]]
 MODEL = simple_model(personal=[{"name": "walk", "distance_km_steps": [[0, 0.9], [5, 0.95], [30, 1]], "to": STORES}],
                      guardrails={"floor": 0.5, "ceiling": 1.5, "personal": [0.8, 1], "never_above_baseline": True})
 
-with Service(models={"shop.json": MODEL}) as service:
+with Service(models={"shop.json": MODEL}, signal_age_max_s=3600) as service:
     OWN = ("--set", f"data_dir={service.data}")
     service.accept(product("milk", 1000), {"type": "zone", "zone": "de/here", "lat": 52.01, "lon": 13.0}, {"type": "zone", "zone": "de/town", "lat": 48.1, "lon": 11.0},
                    {"type": "zone", "zone": "de/far", "lat": 50.0, "lon": 12.0}, customer("ann", ["location"]), customer("bob", ["profile", "behaviour"]))
@@ -57,6 +57,26 @@ with Service(models={"shop.json": MODEL}) as service:
         contains(out, "location")
         shop = json.loads(service.cli("notice", *OWN, "--json")[1])["models"][0]
         equal([(shop[kind]["lowest"], shop[kind]["highest"]) for kind in ("location", "profile", "together")], [(0.9, 1), (1, 1), (0.9, 1)])
+
+
+    @check("when somebody was somewhere last is known for as long as an older word of it could still arrive, and no longer; over a restart, and for who stayed away")
+    def _():
+        def told(who):
+            return [item["name"] for item in json.loads(service.cli("export", *OWN, "--json", who)[1])["data"]]
+        service.accept(customer("eve", ["location"]), customer("kim", ["location"]))
+        now = service.now_ms()
+        at("eve", zone="de/here", lease_s=60, time=now)
+        at("kim", zone="de/here", time=now)
+        at("kim", left=True, time=now + 1)
+        at(zone="de/far", time=now)
+        service.accept({"type": "customer", "customer": "ann", "consent": {"location": False, "behaviour": True}, "time": now + 2})
+        service.pass_time(3500)
+        equal([told(who) for who in ("ann", "eve", "kim")], [["consent", "zone_time"]] * 3)
+        equal([f["reason"] for f in service.ask({"type": "location", "customer": "kim", "zone": "de/here", "lease_s": 86400, "time": now - 50000})["findings"]], ["superseded"])
+        service.restart()
+        service.pass_time(101)
+        equal([told(who) for who in ("ann", "eve", "kim")], [["consent"]] * 3)
+        equal([f["reason"] for f in service.ask({"type": "location", "customer": "kim", "zone": "de/here", "lease_s": 86400, "time": now - 50000})["findings"]], ["too_old"])
 
 
 @check("rows that cannot be are refused with their place: no places, places without a distance, a place that is none, less than nothing")
