@@ -467,6 +467,10 @@ void model_terms_rows(const struct model *model, const struct terms_inputs *in,
 const char *model_offer_event(enum demand_event event);
 int64_t model_offer_worth(const struct model_offer *offer, int64_t baseline);
 
+/* model_offer_share - what one of `parts` of the customers may give away of a whole in a window: all together just the whole, no two of them
+ * more than 1 apart. Who has one more changes from window to window, and comes round: with a whole below `parts` nobody is left out for good. */
+int64_t model_offer_share(uint32_t whole, uint32_t part, uint32_t parts, int64_t window);
+
 /* model_set_reads_month - does any model look at the spend of the running month? Then terms change where a month begins. */
 bool model_set_reads_month(const struct model_set *set);
 #endif

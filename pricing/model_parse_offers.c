@@ -213,13 +213,13 @@ static enum rialto_status read_per_customer(struct reader *reader, const cJSON *
     return fields_read(reader, &model_table_per_customer, value, target);
 }
 
-/* Each partition has its share, and none may be nothing. */
+/* Each partition has its share: of fewer offers than there are partitions each in its turn (model_offer_share). */
 static const struct field budget_fields[] = {
     { .key = "offers",
       .text = "At most so many for all customers.",
       .kind = FIELD_COUNT,
       .required = true,
-      .low = RIALTO_PARTITIONS,
+      .low = 1,
       .high = BUDGET_MAX,
       .offset = offsetof(struct model_offer, budget_offers) },
     { .key = "amount",

@@ -13,3 +13,9 @@ int64_t model_offer_worth(const struct model_offer *offer, int64_t baseline)
     default: return 0;
     }
 }
+
+int64_t model_offer_share(uint32_t whole, uint32_t part, uint32_t parts, int64_t window)
+{
+    uint32_t more = whole % parts, turn = (uint32_t)((part + window % parts * more) % parts);
+    return whole / parts + (turn < more);
+}

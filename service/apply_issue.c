@@ -182,12 +182,6 @@ static uint32_t record_get(const struct hearing *h)
 
 /* ---- budgets ------------------------------------------------------------------------------------------------------ */
 
-/* The shares of all partitions add up to the whole. */
-static int64_t share_of(uint32_t whole, uint32_t partition)
-{
-    return whole / RIALTO_PARTITIONS + (partition < whole % RIALTO_PARTITIONS);
-}
-
 static bool is_in_force(const struct worker *worker, struct rialto_key rule)
 {
     for (uint32_t m = 0; m < worker->models->count; m++)
@@ -239,11 +233,12 @@ static bool budget_take(const struct hearing *h, const struct model_offer *rule,
     uint32_t at = budget_get(h->worker, h->partition->state, key), number = h->partition->number;
     if (at == STATE_NONE)
         return false;
+    int64_t offers_most = model_offer_share(rule->budget_offers, number, RIALTO_PARTITIONS, window_ms / per_ms);
+    int64_t amount_most = model_offer_share(rule->budget_amount, number, RIALTO_PARTITIONS, window_ms / per_ms);
     const struct budget_record *known = state_at(h->partition->state, POOL_BUDGETS, at);
     bool same = known->window_ms == window_ms;
     int64_t offers = same ? known->offers : 0, amount = same ? known->amount : 0;
-    if (offers >= share_of(rule->budget_offers, number) ||
-        (rule->budget_amount != 0 && amount + worth > share_of(rule->budget_amount, number))) {
+    if (offers >= offers_most || (rule->budget_amount != 0 && amount + worth > amount_most)) {
         budget_refused(h, rule, key.lo, window_ms);
         return false;
     }

@@ -47,7 +47,7 @@ BAD = {
     "an offer that needs more events than are remembered": (offer(times=9), "/offers/0/trigger/times: expected a whole number from 1 to 8"),
     "an offer without a budget": (offer().replace('"budget"', '"badget"'), '/offers/0/badget: unknown key; did you mean "budget"?'),
     "an offer of two discounts": (offer({"percent": 10, "fixed": 100}), "/offers/0/discount/fixed: one offer is one of"),
-    "a budget too small for a share each": (offer(budget={"offers": 63, "per": "7d"}), "/offers/0/budget/offers: expected a whole number from 64"),
+    "a budget of no offer": (offer(budget={"offers": 0, "per": "7d"}), "/offers/0/budget/offers: expected a whole number from 1"),
     "an offer unless what leads to it": (offer(unless="cart"), '/offers/0/trigger: "unless" must be another event'),
     "a multiplier of 0": (factor(input="available", curve=[[0, 0]]), "/factors/0/curve/0/1"),
     "an elasticity without an optimum": (factor(markup={"elasticity": -0.9}), "/factors/0/markup/elasticity"),

@@ -111,8 +111,8 @@ static const struct bad {
       "\"cooldown\" must be at least as long as \"per_customer\"" },
     { "{ \"offers\": 2, ", "{ \"offers\": 17, ", 6, "17, \"per\"", "/offers/0/per_customer/offers",
       "expected a whole number from 1 to 16" },
-    { "{ \"offers\": 1000, ", "{ \"offers\": 63, ", 7, "63, \"per\"", "/offers/0/budget/offers",
-      "expected a whole number from 64 to 4000000000" },
+    { "{ \"offers\": 1000, ", "{ \"offers\": 0, ", 7, "0, \"per\"", "/offers/0/budget/offers",
+      "expected a whole number from 1 to 4000000000" },
     { "{ \"offers\": 1000, \"per\": \"7d\" }", "{ \"per\": \"7d\" }", 7, "{ \"per\"", "/offers/0/budget",
       "\"offers\" is missing" },
     { ",\n    \"budget\": { \"offers\": 1000, \"per\": \"7d\" }", "", 2, "{ \"name\": \"cart\"", "/offers/0",
@@ -207,5 +207,27 @@ Test(offers, an_offer_takes_off_what_a_quote_with_it_takes_off)
         struct model_offer offer = { .kind = rows[i].kind, .value = rows[i].value };
         cr_expect_eq(model_offer_worth(&offer, rows[i].baseline), rows[i].worth, "row %zu: %lld", i,
                      (long long)model_offer_worth(&offer, rows[i].baseline));
+    }
+}
+
+/* Goal: shares add up to the whole in every window, lie next to each other, and over as many windows as there are parts all parts get the same. */
+Test(offers, shares_of_a_budget_add_up_to_it_and_come_round)
+{
+    static const uint32_t WHOLE[] = { 1, 2, 20, 63, 64, 65, 130, 4000000000u };
+    for (size_t w = 0; w < sizeof WHOLE / sizeof WHOLE[0]; w++) {
+        int64_t all[64] = { 0 };
+        for (int64_t window = 500000; window < 500064; window++) {
+            int64_t sum = 0, least = INT64_MAX, most = 0;
+            for (uint32_t part = 0; part < 64; part++) {
+                int64_t share = model_offer_share(WHOLE[w], part, 64, window);
+                sum += share;
+                least = share < least ? share : least;
+                most = share > most ? share : most;
+                all[part] += share;
+            }
+            cr_assert(sum == WHOLE[w] && most - least <= 1, "%u in window %lld: %lld", WHOLE[w], (long long)window, (long long)sum);
+        }
+        for (uint32_t part = 0; part < 64; part++)
+            cr_assert_eq(all[part], WHOLE[w], "part %u of %u: %lld", part, WHOLE[w], (long long)all[part]);
     }
 }
