@@ -26,6 +26,7 @@
 #define OFFER_WORDS   (sizeof(struct rialto_offer_line) / 8)
 #define ZONE_WORDS    (sizeof(struct rialto_zone_line) / 8)
 #define ANCESTORS_MAX 2u
+#define NO_RULE       UINT32_MAX
 
 struct level { /* one zone that may answer */
     struct rialto_key key;
@@ -55,6 +56,9 @@ struct ask { /* one request, resolved */
     union terms_image terms;
     struct quote_inputs inputs; /* what all quotes of the request share; the other members are of the product at hand */
     union cell_image cell;      /* its lines */
+    uint32_t rule;              /* number of inputs.rule; NO_RULE = none yet */
+    bool rule_fits;             /* its currency may answer */
+    struct quote_shared shared; /* of inputs and that rule */
     union offer_image offer;
     bool offers; /* the customer has some */
 };
@@ -135,6 +139,7 @@ static void ask_begin(struct ask *a, const struct rialto *r)
     a->has_customer = a->has_terms = a->terms_good = false;
     a->terms_age_ms = 0;
     a->offers = false;
+    a->rule = NO_RULE;
     a->inputs = (struct quote_inputs){
         .cell = &a->cell.line,
         .now_ms = a->now_ms,
@@ -421,19 +426,33 @@ static bool currency_fits(const struct ask *a, const struct rialto_rule_row *rul
     return a->currency == NULL || strncmp(a->currency, rule->currency, sizeof rule->currency) == 0;
 }
 
+/* Most cells of a page have the rule of the one before. False: no row says (yet) what the amount means. */
+static __attribute__((noinline)) bool take_rule(struct ask *a, uint16_t number)
+{
+    const struct rialto_rule_row *rule = reader_rule(a->r, number);
+    a->rule = rule == NULL ? NO_RULE : number;
+    if (rule == NULL)
+        return false;
+    a->rule_fits = currency_fits(a, rule);
+    a->inputs.rule = rule;
+    quote_share(&a->inputs, &a->shared);
+    a->shared.flags |= a->flags;
+    return true;
+}
+
 /* The cell in the line where the probe is, into a->cell, and its rule. NOT_FOUND: another key's, or not one that may answer. */
 static enum rialto_status read_cell(struct ask *a, struct item *it)
 {
     enum rialto_status status = probe_read(&it->cell_probe, table_of(a, RIALTO_TABLE_CELLS), CELL_WORDS, a->cell.word);
     if (status != RIALTO_OK)
         return status;
-    const struct rialto_rule_row *rule =
-        reader_rule(a->r, a->cell.line.rule); /* NULL: no row says what the amount means */
-    if (rule == NULL || !currency_fits(a, rule)) {
-        it->other_currency = it->other_currency || rule != NULL;
+    uint16_t rule = a->cell.line.rule;
+    if (__builtin_expect(rule != a->rule && !take_rule(a, rule), 0))
+        return RIALTO_NOT_FOUND;
+    if (__builtin_expect(!a->rule_fits, 0)) {
+        it->other_currency = true;
         return RIALTO_NOT_FOUND;
     }
-    a->inputs.rule = rule;
     return RIALTO_OK;
 }
 
@@ -452,8 +471,7 @@ static enum rialto_status read_offer(struct ask *a, struct item *it)
 static void compose(struct ask *a, const struct item *it, struct rialto_quote *ret)
 {
     a->inputs.age_ms = heartbeat_age_ms(a->r, key_partition(it->sku), a->mono_ms);
-    quote_compose(&a->inputs, ret);
-    ret->flags |= a->flags;
+    quote_compose_shared(&a->inputs, &a->shared, ret);
     name_zone(a, it->level, ret);
 }
 
@@ -489,7 +507,17 @@ static struct look seek_on(const struct ask *a, struct chunk *c, uint8_t number)
         struct look){ .slot = it->cell_probe.slot, .found = status == RIALTO_OK, .absent = status == RIALTO_NOT_FOUND };
 }
 
-/* Where the products of `look` are: those at a line that may be theirs go to `line` and it begins to come, those that this
+/* The lines of `line` begin to come, all in one go: a processor does not pass a fetch whose address it has still to look up in page
+ * tables by more than some hundred instructions, so that few of these are on their way at once where other work lies between. */
+static inline __attribute__((always_inline)) void fetch_lines(const struct chunk *c)
+{
+    for (size_t k = 0; k < c->line.count; k++) {
+        const struct probe *p = &c->item[c->line.number[k]].cell_probe;
+        __builtin_prefetch((const void *)&p->in->lines[p->slot * CELL_WORDS]);
+    }
+}
+
+/* Where the products of `look` are: those at a line that may be theirs go to `line`, those that this
  * zone does not have stay. Which of both is a coin's throw, so there is no branch between them. */
 static void seek_cells(const struct ask *a, struct chunk *c)
 {
@@ -505,8 +533,6 @@ static void seek_cells(const struct ask *a, struct chunk *c)
             seen = seek_on(a, c, number);
         it->begun = true;
         p->slot = seen.slot;
-        uintptr_t here = (uintptr_t)it, there = (uintptr_t)&p->in->lines[seen.slot * CELL_WORDS];
-        __builtin_prefetch((const void *)(here ^ ((here ^ there) & (0 - (uintptr_t)seen.found))));
         line->number[lines] = number;
         lines += seen.found;
         look->number[on] = number;
@@ -514,6 +540,7 @@ static void seek_cells(const struct ask *a, struct chunk *c)
     }
     look->count = on;
     line->count = lines;
+    fetch_lines(c);
 }
 
 /* On to the zone around, where there is one. */

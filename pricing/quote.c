@@ -27,19 +27,16 @@ static __attribute__((noinline, cold)) int64_t scaled_wide_e4(int64_t amount, in
     return (int64_t)div_half_even((int128)amount * e4, NEUTRAL_E4);
 }
 
-/* amount x e4 / 10000, half to even; 0 <= e4 < 2^17. Most products fit 64 bits, where dividing is several times faster. */
+/* amount x e4 / 10000, half to even; 0 <= e4 < 2^17. Most products are not negative and fit 63 bits, where dividing is several
+ * times faster. */
 STEP int64_t scaled_e4(int64_t amount, int64_t e4)
 {
     int64_t product = 0;
-    if (__builtin_expect(__builtin_mul_overflow(amount, e4, &product), 0))
+    if (__builtin_expect(__builtin_mul_overflow(amount, e4, &product) || product < 0, 0))
         return scaled_wide_e4(amount, e4);
-    int64_t quotient = product / NEUTRAL_E4, rest = product % NEUTRAL_E4;
-    if (rest < 0) {
-        rest += NEUTRAL_E4;
-        quotient -= 1;
-    }
-    /* No branch: which way an amount is rounded cannot be guessed. */
-    return quotient + ((rest * 2 > NEUTRAL_E4) | ((rest * 2 == NEUTRAL_E4) & (quotient & 1)));
+    uint64_t raised = (uint64_t)product + NEUTRAL_E4 / 2, quotient = raised / NEUTRAL_E4;
+    /* Half up, and then back where it was a half and came out odd. No branch: which way an amount is rounded cannot be guessed. */
+    return (int64_t)(quotient - ((raised == quotient * NEUTRAL_E4) & quotient & 1));
 }
 
 /* The earlier of two deadlines in ms, where 0 is none. */
@@ -49,22 +46,16 @@ STEP int64_t sooner(int64_t a_ms, uint32_t b_s)
     return b_ms == 0 || (a_ms != 0 && a_ms < b_ms) ? a_ms : b_ms;
 }
 
-STEP int64_t ending(int64_t amount, uint32_t step, uint32_t less, int64_t floor, int64_t ceiling)
+/* The ending nearest to an amount that lies in [floor, ceiling]; step > 1. `rest` is that of amount + less divided by step. Of a set
+ * within [floor, ceiling] the member nearest to any amount is also nearest to the clamped one. */
+STEP int64_t ending_near(int64_t inside, int64_t rest, int64_t step, int64_t less, int64_t floor, int64_t ceiling)
 {
-    /* Of a set within [floor, ceiling] the member nearest to the amount is also nearest to the clamped amount. */
-    int64_t inside = clamp_i64(amount, floor, ceiling);
-    if (step <= 1 || inside > ENDING_MAX || inside < -ENDING_MAX)
-        return inside;
-
     /* The neighbours k * step - less on both sides. */
-    int64_t shifted = inside + less, rest = shifted % step;
-    if (rest < 0)
-        rest += step;
     int64_t lower = inside - rest, upper = lower + step;
     bool lower_fits = lower >= floor;
-    if (shifted - rest < step) { /* its k would be less than 1: the first that there is lies above */
+    if (__builtin_expect(lower + less < step, 0)) { /* its k would be less than 1: the first that there is lies above */
         lower_fits = false;
-        upper = (int64_t)step - less;
+        upper = step - less;
     }
     bool upper_fits = upper >= floor && upper <= ceiling;
     if (lower_fits && upper_fits)
@@ -76,7 +67,21 @@ STEP int64_t ending(int64_t amount, uint32_t step, uint32_t less, int64_t floor,
 
 int64_t ending_within(int64_t amount, uint32_t step, uint32_t less, int64_t floor, int64_t ceiling)
 {
-    return ending(amount, step, less, floor, ceiling);
+    int64_t inside = clamp_i64(amount, floor, ceiling);
+    if (step <= 1 || inside > ENDING_MAX || inside < -ENDING_MAX)
+        return inside;
+    int64_t rest = (inside + less) % step;
+    return ending_near(inside, rest < 0 ? rest + step : rest, step, less, floor, ceiling);
+}
+
+/* The same within a cell's bounds, which have 48 bits and no sign: nothing overflows, and the rest is that of a number without one. */
+STEP int64_t ending_bounded(int64_t amount, uint32_t step, uint32_t less, int64_t floor, int64_t ceiling)
+{
+    int64_t inside = clamp_i64(amount, floor, ceiling);
+    if (step <= 1)
+        return inside;
+    int64_t rest = (int64_t)(((uint64_t)inside + less) % step);
+    return ending_near(inside, rest, step, less, floor, ceiling);
 }
 
 /* Terms that rest on a kind of data that may move no price here are not looked at, whatever else they rest on. */
@@ -97,15 +102,15 @@ STEP int64_t bounded(int64_t amount, struct draft *q)
 }
 
 /* Baseline x multiplier, rounded once, then the ending. */
-STEP void apply_multiplier(const struct quote_inputs *in, struct draft *q)
+STEP void apply_multiplier(const struct quote_inputs *in, const struct rialto_terms_line *terms, struct draft *q)
 {
-    uint16_t m = in->terms->multiplier_e4[in->cell->group % RIALTO_GROUPS_MAX];
+    uint16_t m = terms->multiplier_e4[in->cell->group % RIALTO_GROUPS_MAX];
     q->multiplier_e4 = m;
     if (m == NEUTRAL_E4)
         return;
-    q->amount = ending(bounded(scaled_e4(q->baseline, m), q), in->rule->ending_step, in->rule->ending_less, q->floor,
-                       q->ceiling);
-    q->kinds = in->terms->kinds & KINDS_MASK;
+    q->amount = ending_bounded(bounded(scaled_e4(q->baseline, m), q), in->rule->ending_step, in->rule->ending_less,
+                               q->floor, q->ceiling);
+    q->kinds = terms->kinds & KINDS_MASK;
     q->flags |= RIALTO_FLAG_PERSONAL;
 }
 
@@ -150,11 +155,9 @@ STEP bool offer_permitted(const struct quote_inputs *in)
     return (kinds & ~(unsigned)in->terms->consent) == 0 && (kinds & in->rule->forbidden) == 0;
 }
 
-STEP void apply_personal(const struct quote_inputs *in, struct draft *q)
+STEP void apply_personal(const struct quote_inputs *in, const struct quote_shared *shared, struct draft *q)
 {
-    q->used |= in->terms->kinds & in->rule->reads;
-    q->valid_until_ms = sooner(q->valid_until_ms, in->terms->until_s);
-    apply_multiplier(in, q);
+    apply_multiplier(in, shared->terms, q);
     if (in->offer != NULL && offer_permitted(in)) {
         apply_offer(in, q);
         if (q->flags & RIALTO_FLAG_OFFER)
@@ -170,9 +173,11 @@ STEP void set_impersonal(struct draft *q, int64_t amount)
     q->flags &= ~MADE_BY;
 }
 
-STEP void apply_age(const struct quote_inputs *in, struct draft *q)
+STEP void apply_age(const struct quote_inputs *in, const struct quote_shared *shared, struct draft *q)
 {
     bool late = passed(in->cell->until_s, in->now_ms);
+    if (__builtin_expect(!late && in->age_ms <= shared->fresh_ms, 1))
+        return;
     int64_t age_ms = in->age_ms;
     if (late) {
         int64_t past_ms = in->now_ms - (int64_t)in->cell->until_s * 1000;
@@ -181,8 +186,6 @@ STEP void apply_age(const struct quote_inputs *in, struct draft *q)
     q->age_ms = (uint32_t)clamp_i64(age_ms, 0, UINT32_MAX);
 
     bool limit = in->rule->stale_limit_s != 0 && age_ms > (int64_t)in->rule->stale_limit_s * 1000;
-    if (!late && !limit && in->age_ms <= in->stale_after_ms)
-        return;
     q->flags |= RIALTO_FLAG_STALE;
     if (limit)
         set_impersonal(q, q->list < q->ceiling ? q->list : q->ceiling);
@@ -202,22 +205,33 @@ STEP void apply_lock(const struct quote_inputs *in, struct draft *q)
     q->valid_until_ms = sooner(q->valid_until_ms, offer->lock_until_s);
 }
 
-STEP struct draft drafted(const struct quote_inputs *in)
+STEP struct draft drafted(const struct quote_inputs *in, const struct quote_shared *shared)
 {
     const struct rialto_cell_line *cell = in->cell;
+    uint32_t until_s = passed(cell->until_s, in->now_ms) ? 0 : cell->until_s;
     return (struct draft){
         .amount = cell->baseline,
         .baseline = cell->baseline,
         .list = cell->list,
         .floor = (int64_t)(cell->lo_product & (uint64_t)RIALTO_BOUND_MAX),
         .ceiling = (int64_t)(cell->hi_place & (uint64_t)RIALTO_BOUND_MAX),
-        .valid_until_ms = passed(cell->until_s, in->now_ms) ? 0 : (int64_t)cell->until_s * 1000,
+        .valid_until_ms = sooner(shared->terms_until_ms, until_s),
         .age_ms = in->age_ms,
-        .flags = ((cell->flags & RIALTO_CELL_GUARDED) != 0 ? RIALTO_FLAG_GUARDED : 0) |
-                 ((cell->flags & RIALTO_CELL_STARTING) != 0 ? RIALTO_FLAG_STARTING : 0),
+        .flags = shared->flags,
         .multiplier_e4 = NEUTRAL_E4,
-        .used = in->zone_kinds,
+        .used = shared->used,
     };
+}
+
+/* Flags that hardly any cell has. */
+STEP void apply_cell_flags(uint8_t flags, struct draft *q)
+{
+    if ((flags & RIALTO_CELL_GUARDED) != 0)
+        q->flags |= RIALTO_FLAG_GUARDED;
+    if ((flags & RIALTO_CELL_STARTING) != 0)
+        q->flags |= RIALTO_FLAG_STARTING;
+    if ((flags & RIALTO_CELL_NEVER_ABOVE) != 0 && q->amount > q->baseline)
+        set_impersonal(q, q->baseline);
 }
 
 /* All but the zone's name and level, which only the caller knows. */
@@ -244,28 +258,45 @@ STEP void hand_out(const struct quote_inputs *in, const struct draft *q, struct 
     ret->currency[sizeof ret->currency - 1] = '\0';
 }
 
-void quote_compose(const struct quote_inputs *in, struct rialto_quote *ret)
+void quote_share(const struct quote_inputs *in, struct quote_shared *ret)
 {
-    struct draft draft = drafted(in), *q = &draft;
-    if (in->terms == NULL)
-        q->flags |= RIALTO_FLAG_ANONYMOUS;
-    else if (terms_usable(in))
-        apply_personal(in, q);
-    else
-        q->flags |= RIALTO_FLAG_NEUTRAL;
+    bool usable = in->terms != NULL && terms_usable(in);
+    int64_t limit_ms = (int64_t)in->rule->stale_limit_s * 1000;
+    *ret = (struct quote_shared){
+        .terms = usable ? in->terms : NULL,
+        .terms_until_ms = usable ? (int64_t)in->terms->until_s * 1000 : 0,
+        .fresh_ms = limit_ms != 0 && limit_ms < in->stale_after_ms ? (uint32_t)limit_ms : in->stale_after_ms,
+        .flags = in->terms == NULL ? RIALTO_FLAG_ANONYMOUS
+                 : usable          ? 0
+                                   : RIALTO_FLAG_NEUTRAL,
+        .used = (uint8_t)(in->zone_kinds | (usable ? in->terms->kinds & in->rule->reads : 0)),
+    };
+}
 
-    if ((in->cell->flags & RIALTO_CELL_NEVER_ABOVE) != 0 && q->amount > q->baseline)
-        set_impersonal(q, q->baseline);
-    apply_age(in, q);
-    if (in->mode == RIALTO_MODE_LIST) {
+void quote_compose_shared(const struct quote_inputs *in, const struct quote_shared *shared, struct rialto_quote *ret)
+{
+    struct draft draft = drafted(in, shared), *q = &draft;
+    if (shared->terms != NULL)
+        apply_personal(in, shared, q);
+    if (__builtin_expect(in->cell->flags != 0, 0))
+        apply_cell_flags(in->cell->flags, q);
+    apply_age(in, shared, q);
+    if (__builtin_expect(in->mode == RIALTO_MODE_LIST, 0)) {
         set_impersonal(q, q->list < q->ceiling ? q->list : q->ceiling);
         q->flags |= RIALTO_FLAG_LIST_MODE;
     }
-    if (in->terms != NULL && in->offer != NULL)
+    if (in->offer != NULL && in->terms != NULL)
         apply_lock(in, q);
     if (q->amount == q->baseline) /* the multiplier, rounded, moved nothing */
         q->flags &= ~RIALTO_FLAG_PERSONAL;
     if ((q->flags & (RIALTO_FLAG_PERSONAL | RIALTO_FLAG_OFFER)) == 0)
         q->kinds = 0;
     hand_out(in, q, ret);
+}
+
+void quote_compose(const struct quote_inputs *in, struct rialto_quote *ret)
+{
+    struct quote_shared shared;
+    quote_share(in, &shared);
+    quote_compose_shared(in, &shared, ret);
 }

@@ -31,6 +31,21 @@ struct quote_inputs {
     uint8_t zone_kinds; /* RIALTO_KIND_* of the customer's data that chose the zone */
 };
 
+/* What quotes of one request under one rule share: a page asks for many products, of few rules. */
+struct quote_shared {
+    const struct rialto_terms_line *terms; /* NULL = none that may be used */
+    int64_t terms_until_ms;                /* 0 = none */
+    uint32_t fresh_ms;                     /* a partition older than that makes the amount stale, or past its limit */
+    uint32_t flags;                        /* RIALTO_FLAG_*, of all these quotes */
+    uint8_t used;                          /* RIALTO_KIND_* that are read for them, offers aside */
+};
+
+/* quote_share - of a request and a rule: all members of `in` but cell, offer and age_ms. */
+void quote_share(const struct quote_inputs *in, struct quote_shared *ret);
+
+/* quote_compose_shared - quote_compose() where quote_share() has been done for the same request and rule. */
+void quote_compose_shared(const struct quote_inputs *in, const struct quote_shared *shared, struct rialto_quote *ret);
+
 /* quote_compose - fills every member of *ret but zone and zone_level. Amounts are in minor units of the rule's currency. */
 void quote_compose(const struct quote_inputs *in, struct rialto_quote *ret);
 
