@@ -41,12 +41,14 @@ static inline int128 div_half_even(int128 n, int128 d)
     return quotient;
 }
 
-/* div_micro_narrow - n / 10^6, half to even, n >= 0. No branch: which way an amount is rounded cannot be guessed. More than half goes up, and
- * half does where the quotient is odd. */
+/* div_micro_narrow - n / 10^6, half to even, n >= 0. Which way an amount is rounded cannot be guessed, and is not asked: half is added first. That
+ * it is exactly half, and had to go down, is rare, and nothing waits for it. */
 static inline int64_t div_micro_narrow(int64_t n)
 {
-    uint64_t quotient = (uint64_t)n / (uint64_t)MICRO, rest = (uint64_t)n % (uint64_t)MICRO;
-    return (int64_t)(quotient + (2 * rest + (quotient & 1) > (uint64_t)MICRO));
+    uint64_t more = (uint64_t)n + (uint64_t)MICRO / 2, quotient = more / (uint64_t)MICRO;
+    if (__builtin_expect(quotient * (uint64_t)MICRO == more && (quotient & 1) != 0, 0))
+        quotient--;
+    return (int64_t)quotient;
 }
 
 /* mul_micro_narrow - n x micro / 10^6, half to even, in 64 bits, where a division by a constant is a multiplication. False, and *ret
