@@ -20,6 +20,8 @@ struct lmdb_peer {
     MDB_env *env;
     MDB_txn *txn; /* filling: the open one; afterwards the one for reading */
     MDB_dbi db[DB_COUNT];
+    MDB_cursor *cursor
+        [DB_COUNT]; /* for reading: kept, for what a cursor's page has is found without going down the tree again */
     uint64_t puts;
 };
 
@@ -124,6 +126,8 @@ struct lmdb_peer *lmdb_peer_create(const struct shop_size *size)
         mdb_env_close(p->env);
         p->env = NULL;
         ok = open_env(p, READ_FLAGS, size) && begin(p, MDB_RDONLY);
+        for (int i = 0; ok && i < DB_COUNT; i++)
+            ok = good(mdb_cursor_open(p->txn, p->db[i], &p->cursor[i]));
     }
     if (ok)
         return p;
@@ -135,6 +139,10 @@ void lmdb_peer_destroy(struct lmdb_peer *p)
 {
     if (p == NULL)
         return;
+    for (int i = 0; i < DB_COUNT; i++) {
+        if (p->cursor[i] != NULL)
+            mdb_cursor_close(p->cursor[i]);
+    }
     if (p->txn != NULL)
         mdb_txn_abort(p->txn);
     if (p->env != NULL)
@@ -146,7 +154,7 @@ void lmdb_peer_destroy(struct lmdb_peer *p)
 static bool get(const struct lmdb_peer *p, int db, const char *key, size_t bytes, void *ret_line)
 {
     MDB_val k = { .mv_size = bytes, .mv_data = (void *)(uintptr_t)key }, v;
-    if (mdb_get(p->txn, p->db[db], &k, &v) != 0 || v.mv_size != 64)
+    if (mdb_cursor_get(p->cursor[db], &k, &v, MDB_SET) != 0 || v.mv_size != 64)
         return false;
     memcpy(ret_line, v.mv_data, 64);
     return true;
