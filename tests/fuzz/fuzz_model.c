@@ -69,8 +69,11 @@ static void check_offers(const struct model *model)
     const int64_t baselines[] = { 1, 499, 123456789, RIALTO_BOUND_MAX };
     for (uint32_t i = 0; i < model->offer_count; i++) {
         const struct model_offer *offer = &model->offer[i];
-        require(offer->kinds != 0 && offer->budget_offers >= RIALTO_PARTITIONS,
-                "an offer without a consent or a budget");
+        require(offer->kinds != 0 && offer->budget_offers >= 1, "an offer without a consent or a budget");
+        uint64_t shared = 0;
+        for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++)
+            shared += (uint64_t)model_offer_share(offer->budget_offers, p, RIALTO_PARTITIONS, 20457);
+        require(shared == offer->budget_offers, "shares that are not the budget");
         require(offer->cooldown_s >= offer->valid_s && offer->cooldown_s >= offer->customer_per_s,
                 "a cooldown that is over too early");
         require(offer->kind == RIALTO_OFFER_PERCENT || offer->currency_number != 0, "an amount of no currency");
