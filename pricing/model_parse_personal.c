@@ -48,85 +48,73 @@ static enum rialto_status read_zone(struct reader *reader, const cJSON *value, v
                                : read_personal_words(reader, value, target, RIALTO_ID_MAX - 1, zone_fault, "c1/s25");
 }
 
-static enum rialto_status read_spend_points(struct reader *reader, const cJSON *value, struct model_personal *personal,
-                                            enum personal_kind what, enum curve_kind kind)
+/* A row whose multiplier follows points: what its x may be, in micro, and what is said of any other. */
+struct curve_row {
+    enum personal_kind kind;
+    uint8_t consent;
+    int64_t x_least, x_most;
+    const char *why;
+};
+static const struct curve_row SPEND = { PERSONAL_SPEND, RIALTO_KIND_PURCHASES, INT64_MIN, INT64_MAX, "" };
+static const struct curve_row MONTH = { PERSONAL_MONTH, RIALTO_KIND_PURCHASES, INT64_MIN, INT64_MAX, "" };
+static const struct curve_row AFFINITY = { PERSONAL_AFFINITY, RIALTO_KIND_BEHAVIOUR | RIALTO_KIND_PURCHASES, 0, MICRO,
+                                           "affinity lies between 0 and 1: so must every x" };
+static const struct curve_row DISTANCE = { PERSONAL_DISTANCE, RIALTO_KIND_LOCATION, 0, INT64_MAX,
+                                           "nothing is nearer than 0 km: no x may be below that" };
+
+static enum rialto_status read_curve_row(struct reader *reader, const cJSON *value, struct model_personal *personal,
+                                         const struct curve_row *row, enum curve_kind curve)
 {
-    enum rialto_status status = claim_kind(reader, personal, what, RIALTO_KIND_PURCHASES);
+    enum rialto_status status = claim_kind(reader, personal, row->kind, row->consent);
     struct curve_target target = { .kind = &personal->curve,
                                    .count = &personal->point_count,
                                    .point = personal->point };
-    return status != RIALTO_OK ? status : read_points(reader, value, kind, target);
+    if (status == RIALTO_OK)
+        status = read_points(reader, value, curve, target);
+    for (uint32_t i = 0; status == RIALTO_OK && i < personal->point_count; i++)
+        if (personal->point[i].x_micro < row->x_least || personal->point[i].x_micro > row->x_most)
+            status = reader_refuse(reader, "%s", row->why);
+    return status;
 }
 
 static enum rialto_status read_spend(struct reader *reader, const cJSON *value, void *target)
 {
-    return read_spend_points(reader, value, target, PERSONAL_SPEND, CURVE_LINEAR);
+    return read_curve_row(reader, value, target, &SPEND, CURVE_LINEAR);
 }
 
 static enum rialto_status read_spend_steps(struct reader *reader, const cJSON *value, void *target)
 {
-    return read_spend_points(reader, value, target, PERSONAL_SPEND, CURVE_STEPS);
+    return read_curve_row(reader, value, target, &SPEND, CURVE_STEPS);
 }
 
 static enum rialto_status read_month_spend(struct reader *reader, const cJSON *value, void *target)
 {
-    return read_spend_points(reader, value, target, PERSONAL_MONTH, CURVE_LINEAR);
+    return read_curve_row(reader, value, target, &MONTH, CURVE_LINEAR);
 }
 
 static enum rialto_status read_month_spend_steps(struct reader *reader, const cJSON *value, void *target)
 {
-    return read_spend_points(reader, value, target, PERSONAL_MONTH, CURVE_STEPS);
-}
-
-static enum rialto_status read_affinity_points(struct reader *reader, const cJSON *value,
-                                               struct model_personal *personal, enum curve_kind kind)
-{
-    enum rialto_status status =
-        claim_kind(reader, personal, PERSONAL_AFFINITY, RIALTO_KIND_BEHAVIOUR | RIALTO_KIND_PURCHASES);
-    struct curve_target target = { .kind = &personal->curve,
-                                   .count = &personal->point_count,
-                                   .point = personal->point };
-    if (status == RIALTO_OK)
-        status = read_points(reader, value, kind, target);
-    for (uint32_t i = 0; status == RIALTO_OK && i < personal->point_count; i++)
-        if (personal->point[i].x_micro < 0 || personal->point[i].x_micro > MICRO)
-            status = reader_refuse(reader, "affinity lies between 0 and 1: so must every x");
-    return status;
+    return read_curve_row(reader, value, target, &MONTH, CURVE_STEPS);
 }
 
 static enum rialto_status read_affinity(struct reader *reader, const cJSON *value, void *target)
 {
-    return read_affinity_points(reader, value, target, CURVE_LINEAR);
+    return read_curve_row(reader, value, target, &AFFINITY, CURVE_LINEAR);
 }
 
 static enum rialto_status read_affinity_steps(struct reader *reader, const cJSON *value, void *target)
 {
-    return read_affinity_points(reader, value, target, CURVE_STEPS);
-}
-
-static enum rialto_status read_distance_points(struct reader *reader, const cJSON *value,
-                                               struct model_personal *personal, enum curve_kind kind)
-{
-    enum rialto_status status = claim_kind(reader, personal, PERSONAL_DISTANCE, RIALTO_KIND_LOCATION);
-    struct curve_target target = { .kind = &personal->curve,
-                                   .count = &personal->point_count,
-                                   .point = personal->point };
-    if (status == RIALTO_OK)
-        status = read_points(reader, value, kind, target);
-    for (uint32_t i = 0; status == RIALTO_OK && i < personal->point_count; i++)
-        if (personal->point[i].x_micro < 0)
-            status = reader_refuse(reader, "nothing is nearer than 0 km: no x may be below that");
-    return status;
+    return read_curve_row(reader, value, target, &AFFINITY, CURVE_STEPS);
 }
 
 static enum rialto_status read_distance(struct reader *reader, const cJSON *value, void *target)
 {
-    return read_distance_points(reader, value, target, CURVE_LINEAR);
+    return read_curve_row(reader, value, target, &DISTANCE, CURVE_LINEAR);
 }
 
 static enum rialto_status read_distance_steps(struct reader *reader, const cJSON *value, void *target)
 {
-    return read_distance_points(reader, value, target, CURVE_STEPS);
+    return read_curve_row(reader, value, target, &DISTANCE, CURVE_STEPS);
 }
 
 static enum rialto_status read_place(struct reader *reader, const cJSON *value, void *target)
