@@ -507,16 +507,6 @@ static struct look seek_on(const struct ask *a, struct chunk *c, uint8_t number)
         struct look){ .slot = it->cell_probe.slot, .found = status == RIALTO_OK, .absent = status == RIALTO_NOT_FOUND };
 }
 
-/* The lines of `line` begin to come, all in one go: a processor does not pass a fetch whose address it has still to look up in page
- * tables by more than some hundred instructions, so that few of these are on their way at once where other work lies between. */
-static inline __attribute__((always_inline)) void fetch_lines(const struct chunk *c)
-{
-    for (size_t k = 0; k < c->line.count; k++) {
-        const struct probe *p = &c->item[c->line.number[k]].cell_probe;
-        __builtin_prefetch((const void *)&p->in->lines[p->slot * CELL_WORDS]);
-    }
-}
-
 /* Where the products of `look` are: those at a line that may be theirs go to `line`, those that this
  * zone does not have stay. Which of both is a coin's throw, so there is no branch between them. */
 static void seek_cells(const struct ask *a, struct chunk *c)
@@ -533,6 +523,8 @@ static void seek_cells(const struct ask *a, struct chunk *c)
             seen = seek_on(a, c, number);
         it->begun = true;
         p->slot = seen.slot;
+        uintptr_t here = (uintptr_t)it, there = (uintptr_t)&p->in->lines[seen.slot * CELL_WORDS];
+        __builtin_prefetch((const void *)(here ^ ((here ^ there) & (0 - (uintptr_t)seen.found))));
         line->number[lines] = number;
         lines += seen.found;
         look->number[on] = number;
@@ -540,7 +532,6 @@ static void seek_cells(const struct ask *a, struct chunk *c)
     }
     look->count = on;
     line->count = lines;
-    fetch_lines(c);
 }
 
 /* On to the zone around, where there is one. */
