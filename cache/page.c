@@ -507,7 +507,7 @@ static struct look seek_on(const struct ask *a, struct chunk *c, uint8_t number)
         struct look){ .slot = it->cell_probe.slot, .found = status == RIALTO_OK, .absent = status == RIALTO_NOT_FOUND };
 }
 
-/* Where the products of `look` are: those at a line that may be theirs go to `line`, those that this
+/* Where the products of `look` are: those at a line that may be theirs go to `line` and it begins to come, those that this
  * zone does not have stay. Which of both is a coin's throw, so there is no branch between them. */
 static void seek_cells(const struct ask *a, struct chunk *c)
 {
