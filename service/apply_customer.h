@@ -49,6 +49,10 @@ bool lock_has_room(const struct worker *worker, struct partition *partition, uin
 void locks_add(struct partition *partition, int difference);
 int64_t lock_end_ms(const struct offer_record *record, int64_t until_ms);
 void lock_clear(struct partition *partition, struct offer_record *record);
+bool lock_lives(const struct worker *worker, const struct offer_record *record);
+/* currency_is_taken - a record has room for one currency: a lock is owed in its own, and an offer of money has its own until another offer takes
+ * its place. May money in `currency` (`lock`: a lock, else an offer) not come in? */
+bool currency_is_taken(const struct worker *worker, const struct offer_record *record, bool lock, uint16_t currency);
 
 /* apply_issue.c: offers_heed - a view, cart or order that is permitted: counted where a model in force makes an offer of it, and perhaps one is
  * made. offer_forget - takes away what is remembered for models: of `kinds`, and what is over. */

@@ -331,10 +331,9 @@ static void offer_make(const struct hearing *h, const struct model_offer *rule, 
     metric_add(METRIC_offers_issued_total, 1);
 }
 
-/* A record has room for one currency, and a lock is owed in its own. */
 static bool other_currency(const struct hearing *h, const struct model_offer *rule, const struct offer_record *record)
 {
-    return rule->kind != RIALTO_OFFER_PERCENT && record->locked != 0 && record->currency != h->priced.currency;
+    return rule->kind != RIALTO_OFFER_PERCENT && currency_is_taken(h->worker, record, false, h->priced.currency);
 }
 
 /* The first rule in the order of the file that has what it asks for, and may. */

@@ -160,11 +160,6 @@ static bool look_back(struct worker *worker, const struct partition *partition, 
 
 /* ---- the promise ---------------------------------------------------------------------------------------------------- */
 
-static bool lives(const struct worker *worker, const struct offer_record *record)
-{
-    return record->locked != 0 && (record->lock_until_ms == 0 || record->lock_until_ms > worker->tick_ms);
-}
-
 /* One lock for each customer and product: a further one takes its place, never dearer and never ending earlier. */
 static void lock_store(struct worker *worker, struct partition *partition, uint32_t offer, const struct signal *signal)
 {
@@ -173,7 +168,7 @@ static void lock_store(struct worker *worker, struct partition *partition, uint3
     bool was_shown = offer_is_shown(record);
     wire_lock_of(signal, &lock);
     int64_t until_ms = signal->until_ms;
-    if (lives(worker, record) && (record->lock_until_ms == 0 || record->lock_until_ms > until_ms))
+    if (lock_lives(worker, record) && (record->lock_until_ms == 0 || record->lock_until_ms > until_ms))
         until_ms = record->lock_until_ms;
     lock_clear(partition, record);
     locks_add(partition, 1);
@@ -186,26 +181,19 @@ static void lock_store(struct worker *worker, struct partition *partition, uint3
     offer_settle(worker, partition, offer, was_shown);
 }
 
-/* An offer of money is in one currency, and so is a lock: a record has room for one. */
-static bool other_currency(const struct offer_record *record, const struct signal *signal)
-{
-    bool money = record->kind == RIALTO_OFFER_FIXED || record->kind == RIALTO_OFFER_AMOUNT_OFF;
-    return money && record->currency != currency_find(signal->currency)->number;
-}
-
 static enum signal_reason judge(struct worker *worker, struct partition *partition, uint32_t customer, uint32_t offer,
                                 const struct signal *signal)
 {
     struct wire_lock lock;
     const struct offer_record *record = offer == STATE_NONE ? NULL : state_at(partition->state, POOL_OFFERS, offer);
     wire_lock_of(signal, &lock);
-    if (record != NULL && lives(worker, record) && record->lock_request == lock.request)
+    if (record != NULL && lock_lives(worker, record) && record->lock_request == lock.request)
         return REASON_duplicate;
     if (signal->until_ms <= worker->tick_ms)
         return REASON_too_old;
-    if (record != NULL && other_currency(record, signal))
+    if (record != NULL && currency_is_taken(worker, record, true, currency_find(signal->currency)->number))
         return REASON_other_currency;
-    bool lower = record != NULL && lives(worker, record) && record->locked < signal->amount;
+    bool lower = record != NULL && lock_lives(worker, record) && record->locked < signal->amount;
     if (lower || !look_back(worker, partition, customer, signal)) {
         metric_add(METRIC_locks_refused_total, 1);
         return REASON_not_quoted;

@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+enum { WITHDRAW, FIXED, PERCENT, AMOUNT_OFF, LOCK }; /* order of CHOICES_OFFER */
+
 /* ---- locks ----------------------------------------------------------------------------------------------------- */
 
 uint32_t locks_count(struct partition *partition)
@@ -54,6 +56,17 @@ void lock_clear(struct partition *partition, struct offer_record *record)
     record->locked = record->lock_from_ms = record->lock_until_ms = 0;
     record->lock_request = 0;
     memset(record->lock_nonce, 0, sizeof record->lock_nonce);
+}
+
+bool lock_lives(const struct worker *worker, const struct offer_record *record)
+{
+    return record->locked != 0 && (record->lock_until_ms == 0 || record->lock_until_ms > worker->tick_ms);
+}
+
+bool currency_is_taken(const struct worker *worker, const struct offer_record *record, bool lock, uint16_t currency)
+{
+    bool money = record->kind == RIALTO_OFFER_FIXED || record->kind == RIALTO_OFFER_AMOUNT_OFF;
+    return (lock_lives(worker, record) || (lock && money)) && record->currency != currency;
 }
 
 /* ---- offers --------------------------------------------------------------------------------------------------- */
@@ -143,10 +156,14 @@ void offers_delete(struct partition *partition, uint32_t customer)
     }
 }
 
+static bool is_money(const struct signal *signal)
+{
+    return signal->offer_kind != WITHDRAW && signal->offer_kind != PERCENT;
+}
+
 static void offer_fill(struct partition *partition, struct offer_record *record, const struct signal *signal, unsigned kinds)
 {
-    enum { WITHDRAW, FIXED, PERCENT, AMOUNT_OFF, LOCK };
-    if (signal_has(signal, SIGNAL_FIELD_currency))
+    if (is_money(signal))
         record->currency = currency_find(signal->currency)->number;
     if (signal->offer_kind == LOCK) {
         int64_t until_ms = lock_end_ms(record, signal->until_ms);
@@ -186,7 +203,6 @@ uint32_t offer_upsert(struct worker *worker, struct partition *partition, uint32
 enum signal_reason apply_offer(struct worker *worker, struct partition *partition, uint32_t customer,
                                const struct signal *signal)
 {
-    enum { WITHDRAW = 0, LOCK = 4 };
     unsigned basis = signal_has(signal, SIGNAL_FIELD_basis) ? 1u << signal->basis : RIALTO_KIND_PROFILE;
     bool lock = signal->offer_kind == LOCK, withdraw = signal->offer_kind == WITHDRAW;
     if (!lock && !withdraw && !customer_permits(partition, customer, basis))
@@ -195,11 +211,14 @@ enum signal_reason apply_offer(struct worker *worker, struct partition *partitio
         return REASON_superseded;
     struct rialto_key key = key_pair(id_key(worker, signal->customer), id_key(worker, signal->sku));
     uint32_t offer = state_find(partition->state, POOL_OFFERS, key);
-    if (withdraw && offer == STATE_NONE)
+    const struct offer_record *known = offer == STATE_NONE ? NULL : state_at(partition->state, POOL_OFFERS, offer);
+    if (withdraw && known == NULL)
         return REASON_superseded;
     if (lock && !lock_has_room(worker, partition, offer))
         return REASON_locks_full;
-    if (lock && offer != STATE_NONE && lock_is_better(state_at(partition->state, POOL_OFFERS, offer), signal->amount))
+    if (known != NULL && is_money(signal) && currency_is_taken(worker, known, lock, currency_find(signal->currency)->number))
+        return REASON_other_currency;
+    if (lock && known != NULL && lock_is_better(known, signal->amount))
         return REASON_superseded;
     if (customer == STATE_NONE)
         customer = customer_insert(worker, partition, signal->customer);

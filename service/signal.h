@@ -187,7 +187,7 @@ static inline bool signal_has(const struct signal *signal, enum signal_field fie
     X(contradiction,      REJECT, "fields contradict each other")                                                           \
     X(clock_is_live,      REJECT, "this instance's clock cannot be moved")                                                  \
     X(unknown_product,    REJECT, "the product is not known: send a product signal first")                 /* worker */     \
-    X(other_currency,     REJECT, "the currency differs from the product's")                                                \
+    X(other_currency,     REJECT, "the currency differs from the product's, or from that of what stands for the customer")  \
     X(no_category,        REJECT, "a product's first signal needs a category")                                              \
     X(no_model,           REJECT, "no pricing model covers this product and currency")                                      \
     X(table_full,         REJECT, "no room: a configured maximum is reached")                                               \

@@ -944,6 +944,8 @@ class World:
         known = self.offers.get(key, Offer())
         if time < known.time or row.get("until", self.now + 1) <= self.now:
             return "superseded"
+        if "currency" in row and known.currency != row["currency"] and (known.is_locked(self.now) or kind == "lock" and known.kind in ("fixed", "amount_off")):
+            return "other_currency"
         offer = self.offers[key] = known
         offer.time = time
         if kind == "lock":

@@ -274,7 +274,36 @@ with Service(models={"shop.json": simple_model()}, lock_grace_s=2, lock_max_s=86
         wait_until(lambda: service.amount("salt", customer="short") == 120, 6, "the end of the lock")
         equal(service.cli("export", *OWN, "short")[0], 1)
 
-with Service(models={"shop.json": simple_model()}, locks_max=64, offers_max=16384, customers_max=16384) as service:
+with Service(models={"shop.json": simple_model(scope={"categories": ["*"], "currencies": ["EUR", "USD"]})}, locks_max=64, offers_max=16384,
+             customers_max=16384) as service:
+    @check("what is owed in one currency is not relabelled by an offer or a lock in another; nor is an offer of money by a lock")
+    def _():
+        def told(**offer):
+            return [f["reason"] for f in service.ask({"type": "offer", "sku": "wine", **offer})["findings"]]
+
+        def asked(amount, zone, until):
+            return service.ask({"control": "lock", "customer": "fay", "sku": "wine", "zone": zone, "amount": amount, "until": until})
+
+        later = (int(time.time()) + 3600) * 1000
+        service.accept(product("wine", 1400), product("wine", 1500, "USD", zone="us"), customer("fay", ["profile"]), customer("gus", ["profile"]))
+        require(asked(1400, "", later)["ok"], "the lock that the rest is about")
+        service.accept(product("wine", 2000), product("wine", 2000, "USD", zone="us"))
+        for kind in ("fixed", "amount_off", "lock"):
+            equal((kind, told(customer="fay", kind=kind, amount=100, currency="USD", until=later)), (kind, ["other_currency"]))
+        refused = asked(2000, "us", later)
+        equal((refused["ok"], refused["reason"]), (False, "other_currency"))
+        equal(told(customer="fay", kind="percent", percent=5, currency="USD", until=later), [])
+        equal((service.amount("wine", customer="fay"), service.amount("wine", zone="us", customer="fay")), (1400, 1900))
+        contains(service.quote("wine", customer="fay")["flags"], "LOCK")
+        equal(told(customer="fay", kind="fixed", amount=1300, currency="EUR", until=later), [])
+        equal((service.amount("wine", customer="fay"), service.amount("wine", zone="us", customer="fay")), (1300, 2000))
+        equal(told(customer="gus", kind="fixed", amount=1200, currency="EUR", until=later), [])
+        equal(told(customer="gus", kind="lock", amount=100, currency="USD", until=later), ["other_currency"])
+        equal((service.amount("wine", customer="gus"), service.amount("wine", zone="us", customer="gus")), (1200, 2000))
+        equal(told(customer="gus", kind="fixed", amount=1100, currency="USD", until=later), [])  # nothing is owed: the newer one counts
+        equal((service.amount("wine", customer="gus"), service.amount("wine", zone="us", customer="gus")), (2000, 1100))
+        service.accept({"type": "forget", "customer": "fay"})  # and the lock
+
     @check("locks_max is the end of them, is said and counted; what is there still holds")
     def _():
         service.accept(product("milk", 100))
