@@ -207,7 +207,35 @@ static void report_policy(const struct cli *cli, const struct policy *policy)
     print_asks(policy);
 }
 
-static bool check_set(const struct cli *cli, const char *path)
+struct files { /* of a folder */
+    struct dirent **entry;
+    bool *bad; /* by itself: its faults were said */
+    int count;
+};
+
+/* What was said of a file is not said again. Where the path is too long for a fault, rather twice than not at all. */
+static bool is_known(const struct files *files, const char *path, const struct fault *fault)
+{
+    char file[4096];
+    for (int i = 0; i < files->count; i++) {
+        snprintf(file, sizeof file, "%s/%s", path, files->entry[i]->d_name);
+        if (files->bad[i] && strcmp(file, fault->file) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void report_unknown(const struct cli *cli, const struct files *files, const char *path, struct fault_list *faults)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < faults->count; i++)
+        if (!is_known(files, path, &faults->fault[i]))
+            faults->fault[count++] = faults->fault[i];
+    faults->count = count;
+    report_faults(cli, faults);
+}
+
+static bool check_set(const struct cli *cli, const struct files *files, const char *path)
 {
     struct model_set *set;
     struct fault_list *faults = calloc(1, sizeof *faults);
@@ -217,7 +245,7 @@ static bool check_set(const struct cli *cli, const char *path)
     }
     bool good = model_set_load_all(path, &set, faults) == RIALTO_OK;
     if (!good) {
-        report_faults(cli, faults);
+        report_unknown(cli, files, path, faults);
     } else {
         if (!cli->json)
             printf("%s: ok: %u model%s, no contradictions between them\n", path, set->count,
@@ -233,22 +261,23 @@ static bool check_set(const struct cli *cli, const char *path)
     return good;
 }
 
-/* Every file by itself, so that all faults are seen at once; then the set, for what only shows between them. */
+/* Every file by itself, so that all faults are seen at once; then the set, for what only shows between them, be some of them bad or not. */
 static bool check_folder(const struct cli *cli, const char *path)
 {
-    struct dirent **entry = NULL;
-    int count = scandir(path, &entry, is_json, alphasort);
-    bool good = true;
-    for (int i = 0; i < count; i++) {
+    struct files files = { 0 };
+    files.count = scandir(path, &files.entry, is_json, alphasort);
+    files.bad = calloc(files.count > 0 ? (size_t)files.count : 1, sizeof *files.bad);
+    for (int i = 0; i < files.count && files.bad != NULL; i++) {
         char file[4096];
-        snprintf(file, sizeof file, "%s/%s", path, entry[i]->d_name);
-        good &= check_file(cli, file);
-        free(entry[i]);
+        snprintf(file, sizeof file, "%s/%s", path, files.entry[i]->d_name);
+        files.bad[i] = !check_file(cli, file);
     }
-    free(entry);
-    if (!good)
-        return false;
-    return check_set(cli, path);
+    bool good = files.bad != NULL && check_set(cli, &files, path);
+    for (int i = 0; i < files.count; i++)
+        free(files.entry[i]);
+    free(files.entry);
+    free(files.bad);
+    return good;
 }
 
 static bool is_folder(const char *path)

@@ -237,8 +237,8 @@ enum rialto_status model_parse_all(const char *text, size_t bytes, const char *f
     attributes_first(tree);
     enum rialto_status status = fields_read(&reader, &model_table_model_file, tree, ret);
     cJSON_Delete(tree);
-    if (status == RIALTO_OK)
-        status = check_competitors(&reader, ret);
+    if (check_competitors(&reader, ret) != RIALTO_OK) /* beside other faults, too */
+        status = RIALTO_REFUSED;
     if (status == RIALTO_OK)
         status = offers_finish(&reader, ret);
     if (status != RIALTO_OK)

@@ -81,11 +81,17 @@ TABLE_WITH(scope, "scope",
            "\"anyOf\":[{\"required\":[\"categories\"],\"properties\":{\"categories\":{\"minItems\":1}}},{\"required\":["
            "\"skus\"],\"properties\":{\"skus\":{\"minItems\":1}}}]");
 
+/* Not said, or an empty list. What is neither has a fault of its own. */
+static bool is_none(const cJSON *scope, const char *key)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(scope, key);
+    return list == NULL || (cJSON_IsArray(list) && list->child == NULL);
+}
+
 enum rialto_status read_scope(struct reader *reader, const cJSON *value, void *target)
 {
-    const struct model *model = target;
     enum rialto_status status = fields_read(reader, &model_table_scope, value, target);
-    if (status == RIALTO_OK && model->category_count == 0 && model->sku_count == 0)
+    if (cJSON_IsObject(value) && is_none(value, "categories") && is_none(value, "skus"))
         return reader_refuse(reader, "name categories, skus or both; [\"*\"] means every category");
     return status;
 }

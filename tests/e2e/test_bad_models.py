@@ -44,6 +44,21 @@ with Service(models={"good.json": json.dumps(GOOD)}) as service:
             require(part in said, f"{part} is not in: {said}")
         equal(status, 4)
 
+    @check("also what only shows between good ones, in policies, and beside other faults: nobody mends one to be told of the next")
+    def _():
+        mixed = temporary_folder()
+        (mixed / "policies").mkdir()
+        (mixed / "a.json").write_text(written(model="a"))
+        (mixed / "b.json").write_text(written(model="b"))
+        (mixed / "c.json").write_text(written(model="c", scope={"categories": [], "currencies": ["EUX"]}, guardrails={"flor": 1},
+                                              factors=[{"name": "f", "input": "competitor_ratio", "curve": [[1, 1]]}]))
+        (mixed / "policies/p.json").write_text('{"policy": "p", "nonsense": 1}')
+        status, said = checked(mixed)
+        for part in ("b.json:1:", "model a claims", "/scope/currencies/0: not a currency", "/scope: name categories", '"floor"', '"competitors": true',
+                     "p.json:1:29: /nonsense"):
+            equal((part, said.count(part)), (part, 1))
+        equal(status, 4)
+
     def claims(first, second, **keys):
         """What `rialto check` says of two models of these scopes and schedules."""
         pair = temporary_folder()
