@@ -1,6 +1,7 @@
 /* audit.c - `rialto audit`: the audit log (service/audit.h), the newest last. It needs no running service. */
 #include "service/audit.h"
 #include "cli/cli.h"
+#include "pricing/json_member.h"
 #include "pricing/json_text.h"
 #include "service/data_dir.h"
 
@@ -28,16 +29,11 @@ static bool take(void *user, int option, const char *argument)
     }
 }
 
-static const char *text_of(const cJSON *object, const char *member)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
-    return cJSON_IsString(item) ? item->valuestring : "";
-}
-
 static bool wanted(const struct options *options, const cJSON *line)
 {
-    return cJSON_IsObject(line) && (options->action == NULL || strcmp(text_of(line, "action"), options->action) == 0) &&
-           (options->who == NULL || strcmp(text_of(line, "who"), options->who) == 0);
+    return cJSON_IsObject(line) &&
+           (options->action == NULL || strcmp(json_string(line, "action"), options->action) == 0) &&
+           (options->who == NULL || strcmp(json_string(line, "who"), options->who) == 0);
 }
 
 static void show(const struct cli *cli, const cJSON *line)
@@ -50,15 +46,15 @@ static void show(const struct cli *cli, const cJSON *line)
     }
     const cJSON *change = cJSON_GetObjectItemCaseSensitive(line, "change");
     const cJSON *more = cJSON_GetObjectItemCaseSensitive(line, "more");
-    printf("%s  %-12s %-14s %-24s %-32s", text_of(line, "at"), text_of(line, "action"), text_of(line, "outcome"),
-           text_of(line, "who"), text_of(line, "from"));
+    printf("%s  %-12s %-14s %-24s %-32s", json_string(line, "at"), json_string(line, "action"),
+           json_string(line, "outcome"), json_string(line, "who"), json_string(line, "from"));
     if (cJSON_IsNumber(change))
         printf("  change %.0f", change->valuedouble);
-    if (text_of(line, "receipt")[0] != '\0')
-        printf("  receipt %s", text_of(line, "receipt"));
+    if (json_string(line, "receipt")[0] != '\0')
+        printf("  receipt %s", json_string(line, "receipt"));
     if (cJSON_IsNumber(more))
         printf("  and %.0f more before", more->valuedouble);
-    printf("  %s\n", text_of(line, "what"));
+    printf("  %s\n", json_string(line, "what"));
 }
 
 /* All of a file as it is now, the caller's; lines that come meanwhile are not in it. False with errno set. */

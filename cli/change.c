@@ -3,9 +3,10 @@
  *   DIR --copy--> DATA_DIR/models/stage.PID --check here--> "change" or "diff" on the request endpoint --> answer
  *
  * Who may write in the data folder may change prices; nobody else can bring models or show the key. */
-#include "cli/cli.h"
-#include "pricing/model.h"
 #include "service/change.h"
+#include "cli/cli.h"
+#include "pricing/json_member.h"
+#include "pricing/model.h"
 #include "service/diff_merge.h"
 
 #include <errno.h>
@@ -21,23 +22,6 @@
 #define SLACK_MS     2000
 
 /* ---- asking -------------------------------------------------------------------------------------------------------- */
-
-static const cJSON *member(const cJSON *object, const char *name)
-{
-    return cJSON_GetObjectItemCaseSensitive(object, name);
-}
-
-static double number_of(const cJSON *object, const char *name)
-{
-    const cJSON *item = member(object, name);
-    return cJSON_IsNumber(item) ? item->valuedouble : 0;
-}
-
-static const char *text_of(const cJSON *object, const char *name)
-{
-    const cJSON *item = member(object, name);
-    return cJSON_IsString(item) ? item->valuestring : "";
-}
 
 /* A question that shows the key; NULL after having said why. */
 static cJSON *question_of(const struct cli *cli, const char *control)
@@ -77,7 +61,7 @@ static cJSON *ask(const struct cli *cli, cJSON *question)
 
 static bool is_ok(const cJSON *answer)
 {
-    return cJSON_IsTrue(member(answer, "ok"));
+    return cJSON_IsTrue(json_member(answer, "ok"));
 }
 
 /* Prints the answer to a change, frees it, and says what became of it. */
@@ -86,20 +70,22 @@ static int report(const struct cli *cli, cJSON *answer)
     if (answer == NULL)
         return CLI_UNREACHABLE;
     bool good = is_ok(answer);
-    const cJSON *change = member(answer, "change");
+    const cJSON *change = json_member(answer, "change");
     if (cli->json) {
         char *text = cJSON_PrintUnformatted(answer);
         printf("%s\n", text != NULL ? text : "null");
         free(text);
     } else if (!good) {
-        cli_say("refused, nothing was changed: %s", text_of(answer, "text"));
+        cli_say("refused, nothing was changed: %s", json_string(answer, "text"));
     } else {
-        printf("change %.0f is in force%s after %.0f ms: models of change %.0f, mode %s, %d frozen%s\n", number_of(change, "number"),
-               cJSON_IsTrue(member(answer, "everywhere")) ? " everywhere" : ", not yet everywhere,", number_of(answer, "took_ms"),
-               number_of(change, "models"), text_of(change, "mode"), cJSON_GetArraySize(member(change, "freeze")),
-               cJSON_IsTrue(member(change, "pinned")) ? ", pinned" : "");
+        printf("change %.0f is in force%s after %.0f ms: models of change %.0f, mode %s, %d frozen%s\n",
+               json_number(change, "number"),
+               cJSON_IsTrue(json_member(answer, "everywhere")) ? " everywhere" : ", not yet everywhere,",
+               json_number(answer, "took_ms"), json_number(change, "models"), json_string(change, "mode"),
+               cJSON_GetArraySize(json_member(change, "freeze")),
+               cJSON_IsTrue(json_member(change, "pinned")) ? ", pinned" : "");
     }
-    bool file = strcmp(text_of(answer, "reason"), "models_refused") == 0;
+    bool file = strcmp(json_string(answer, "reason"), "models_refused") == 0;
     cJSON_Delete(answer);
     return good ? CLI_OK : file ? CLI_BAD_FILE : CLI_NO;
 }
@@ -315,8 +301,8 @@ static int run_freeze(struct cli *cli, int argc, char *argv[])
 static void print_tally(const cJSON *tally, const char *name)
 {
     cli_column(name, 32, false);
-    printf(" %9.0f %8.0f %8.0f %+8.2f %%\n", number_of(tally, "prices"), number_of(tally, "up"), number_of(tally, "down"),
-           number_of(tally, "sum_pct") / fmax(number_of(tally, "prices"), 1));
+    printf(" %9.0f %8.0f %8.0f %+8.2f %%\n", json_number(tally, "prices"), json_number(tally, "up"),
+           json_number(tally, "down"), json_number(tally, "sum_pct") / fmax(json_number(tally, "prices"), 1));
 }
 
 static void print_tallies(const cJSON *all, const char *name, const char *title)
@@ -324,9 +310,9 @@ static void print_tallies(const cJSON *all, const char *name, const char *title)
     const cJSON *tally;
     int shown = 0;
     printf("\n%-32s %9s %8s %8s %9s\n", title, "prices", "up", "down", "mean");
-    cJSON_ArrayForEach(tally, member(all, name))
+    cJSON_ArrayForEach(tally, json_member(all, name))
     {
-        const char *word = text_of(tally, "name");
+        const char *word = json_string(tally, "name");
         if (shown++ < GROUPS_SHOWN)
             print_tally(tally, word[0] ? word : "world");
     }
@@ -335,7 +321,7 @@ static void print_tallies(const cJSON *all, const char *name, const char *title)
 static void print_money(const cJSON *move, const char *name)
 {
     char text[48];
-    rialto_money_text((int64_t)number_of(move, name), "", (uint8_t)number_of(move, "decimals"), sizeof text, text);
+    rialto_money_text((int64_t)json_number(move, name), "", (uint8_t)json_number(move, "decimals"), sizeof text, text);
     text[strcspn(text, " ")] = '\0';
     printf(" %10s", text);
 }
@@ -343,23 +329,23 @@ static void print_money(const cJSON *move, const char *name)
 static void print_diff(const cJSON *all)
 {
     const cJSON *move;
-    double prices = number_of(all, "prices");
-    printf("%.0f prices: %.0f up, %.0f down, mean %+.2f %%, largest %.1f %%; %.0f frozen, %.0f by no model any more\n", prices,
-           number_of(all, "up"), number_of(all, "down"), number_of(all, "sum_pct") / fmax(prices, 1),
-           number_of(all, "max_change_pct"), number_of(all, "frozen"), number_of(all, "uncovered"));
-    if (cJSON_GetArraySize(member(all, "moves")) > 0)
+    double prices = json_number(all, "prices");
+    printf("%.0f prices: %.0f up, %.0f down, mean %+.2f %%, largest %.1f %%; %.0f frozen, %.0f by no model any more\n",
+           prices, json_number(all, "up"), json_number(all, "down"), json_number(all, "sum_pct") / fmax(prices, 1),
+           json_number(all, "max_change_pct"), json_number(all, "frozen"), json_number(all, "uncovered"));
+    if (cJSON_GetArraySize(json_member(all, "moves")) > 0)
         printf("\n%-24s %-16s %10s %10s %10s %10s %9s\n", "prices that move most", "zone", "now", "stays", "at once", "becomes",
                "change");
-    cJSON_ArrayForEach(move, member(all, "moves"))
+    cJSON_ArrayForEach(move, json_member(all, "moves"))
     {
-        const char *zone = text_of(move, "zone");
-        cli_column(text_of(move, "sku"), 24, false);
+        const char *zone = json_string(move, "zone");
+        cli_column(json_string(move, "sku"), 24, false);
         printf(" %-16s", zone[0] ? zone : "world");
         print_money(move, "now");
         print_money(move, "stays");
         print_money(move, "at_once");
         print_money(move, "becomes");
-        printf(" %+8.1f %%  %s\n", number_of(move, "pct"), text_of(move, "currency"));
+        printf(" %+8.1f %%  %s\n", json_number(move, "pct"), json_string(move, "currency"));
     }
     print_tallies(all, "categories", "category");
     print_tallies(all, "zones", "zone");
@@ -392,7 +378,7 @@ static int run_diff(struct cli *cli, int argc, char *argv[])
         return CLI_UNREACHABLE;
     const cJSON *refusal = diff_refusal(answer);
     if (refusal != NULL) {
-        cli_say("refused: %s", text_of(refusal, "text"));
+        cli_say("refused: %s", json_string(refusal, "text"));
         cJSON_Delete(answer);
         return CLI_NO;
     }
@@ -404,7 +390,7 @@ static int run_diff(struct cli *cli, int argc, char *argv[])
     } else {
         print_diff(all);
     }
-    bool too_much = number_of(all, "max_change_pct") > options.max_change_pct || number_of(all, "uncovered") > 0;
+    bool too_much = json_number(all, "max_change_pct") > options.max_change_pct || json_number(all, "uncovered") > 0;
     cJSON_Delete(all);
     cJSON_Delete(answer);
     return too_much ? CLI_NO : CLI_OK;
@@ -437,13 +423,13 @@ static int run_changes(struct cli *cli, int argc, char *argv[])
         *end = '\0';
         cJSON *change = cJSON_Parse(line);
         char clock[32];
-        cli_clock_text((int64_t)number_of(change, "when_ms"), clock);
+        cli_clock_text((int64_t)json_number(change, "when_ms"), clock);
         if (cli->json)
             printf("%s\n", line);
         else
-            printf("%6.0f  %s UTC  %-24s  models %-4.0f %-7s%s  %s\n", number_of(change, "change"), clock, text_of(change, "who"),
-                   number_of(change, "models"), text_of(change, "mode"), cJSON_IsTrue(member(change, "pinned")) ? " pinned" : "",
-                   text_of(change, "what"));
+            printf("%6.0f  %s UTC  %-24s  models %-4.0f %-7s%s  %s\n", json_number(change, "change"), clock,
+                   json_string(change, "who"), json_number(change, "models"), json_string(change, "mode"),
+                   cJSON_IsTrue(json_member(change, "pinned")) ? " pinned" : "", json_string(change, "what"));
         cJSON_Delete(change);
     }
     free(text);

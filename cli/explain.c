@@ -6,9 +6,10 @@
  * A price may change between the two looks: then both are taken again, a bounded number of times. */
 #include "cli/cli.h"
 #include "cli/explain_at.h"
-#include "service/signal_rows.h"
+#include "pricing/json_member.h"
 #include "service/data_dir.h"
 #include "service/explained.h"
+#include "service/signal_rows.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -40,18 +41,6 @@ static bool is_ok(const cJSON *answer)
     return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(answer, "ok"));
 }
 
-static double number_of(const cJSON *object, const char *member)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
-    return cJSON_IsNumber(item) ? item->valuedouble : 0;
-}
-
-static const char *text_of(const cJSON *object, const char *member)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
-    return cJSON_IsString(item) ? item->valuestring : "";
-}
-
 static cJSON *ask_product(struct requester *requester, const char *sku, const char *zone)
 {
     cJSON *question = cJSON_CreateObject();
@@ -77,7 +66,7 @@ static int look(const struct rialto *prices, struct requester *requester, const 
         if (e->product == NULL)
             return CLI_UNREACHABLE;
         if (!is_ok(e->product)) {
-            cli_say("%s: %s: %s", sku, text_of(e->product, "reason"), text_of(e->product, "text"));
+            cli_say("%s: %s: %s", sku, json_string(e->product, "reason"), json_string(e->product, "text"));
             return CLI_NO;
         }
         if (explained_agrees(e)) {
@@ -110,7 +99,7 @@ static void look_at_customer(const struct cli *cli, struct requester *requester,
     e->customer = ask(requester, question);
     if (e->customer == NULL || is_ok(e->customer))
         return;
-    bool unknown = strcmp(text_of(e->customer, "reason"), "unknown_customer") == 0;
+    bool unknown = strcmp(json_string(e->customer, "reason"), "unknown_customer") == 0;
     e->why_not = unknown ? "nothing is kept of this customer: they pay the baseline price" : "the service refused it";
     cJSON_Delete(e->customer);
     e->customer = NULL;
@@ -172,22 +161,22 @@ static void age_text(double ms, char ret[40])
 static void print_input(const cJSON *input)
 {
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(input, "value");
-    const char *zone = text_of(input, "zone");
+    const char *zone = json_string(input, "zone");
     char number[40], age[40];
     if (!cJSON_IsString(value)) {
-        printf("%s: %s, so no opinion", text_of(input, "name"), text_of(input, "state"));
+        printf("%s: %s, so no opinion", json_string(input, "name"), json_string(input, "state"));
         return;
     }
     short_number(value->valuestring, number);
-    const char *state = text_of(input, "state");
-    printf("%s %s %s", text_of(input, "name"), number, text_of(input, "unit"));
+    const char *state = json_string(input, "state");
+    printf("%s %s %s", json_string(input, "name"), number, json_string(input, "unit"));
     if (strcmp(state, "current") != 0 && strcmp(state, "always known") != 0) {
         printf(", %s", state);
         return;
     }
-    if (!cJSON_HasObjectItem(input, "age_ms") || number_of(input, "age_ms") == 0)
+    if (!cJSON_HasObjectItem(input, "age_ms") || json_number(input, "age_ms") == 0)
         return;
-    age_text(number_of(input, "age_ms"), age);
+    age_text(json_number(input, "age_ms"), age);
     if (cJSON_HasObjectItem(input, "zone"))
         printf(", of %s", zone[0] ? zone : "the world");
     printf(", %s", age);
@@ -199,7 +188,7 @@ static void print_inputs(const cJSON *step)
     const cJSON *input, *inputs = cJSON_GetObjectItemCaseSensitive(step, "inputs");
     const char *separator = "";
     if (cJSON_GetArraySize(inputs) == 0)
-        printf("%s", text_of(step, "kind"));
+        printf("%s", json_string(step, "kind"));
     cJSON_ArrayForEach(input, inputs)
     {
         printf("%s", separator);
@@ -219,22 +208,22 @@ static void print_product_steps(const struct explained *e)
     char amount[64], number[40], times[48];
     cJSON_ArrayForEach(step, cJSON_GetObjectItemCaseSensitive(e->product, "steps"))
     {
-        const char *op = text_of(step, "step");
+        const char *op = json_string(step, "step");
         bool factor = strcmp(op, "factor") == 0;
-        exact_text(text_of(step, "amount_minor"), e->quote.decimals, amount);
+        exact_text(json_string(step, "amount_minor"), e->quote.decimals, amount);
         times[0] = '\0';
         if (factor) {
-            short_number(text_of(step, "times"), number);
+            short_number(json_string(step, "times"), number);
             (void)snprintf(times, sizeof times, "x %s", number);
         }
-        print_line(factor ? text_of(step, "name") : op, times, amount);
+        print_line(factor ? json_string(step, "name") : op, times, amount);
         if (factor)
             print_inputs(step);
         for (unsigned i = 0; !factor && i < EXPLAIN_OP_COUNT; i++)
             if (strcmp(op, explain_op_name((enum explain_op)i)) == 0 && i != EXPLAIN_list)
                 printf("%s", explain_op_text((enum explain_op)i));
         if (strcmp(op, "list") == 0) {
-            const char *zone = text_of(e->product, "list_zone");
+            const char *zone = json_string(e->product, "list_zone");
             printf("list price of %s", zone[0] ? zone : "the world");
         }
         printf("\n");
@@ -256,8 +245,8 @@ static void print_row(const cJSON *row)
 {
     char number[40];
     const cJSON *data = cJSON_GetObjectItemCaseSensitive(row, "data");
-    short_number(text_of(row, "times"), number);
-    printf("      %-12s x %-8s  %s", text_of(row, "name"), number, text_of(row, "kind"));
+    short_number(json_string(row, "times"), number);
+    printf("      %-12s x %-8s  %s", json_string(row, "name"), number, json_string(row, "kind"));
     if (cJSON_IsArray(data)) {
         printf(" ");
         print_words(data);
@@ -277,9 +266,9 @@ static void print_issuer(const cJSON *issuer)
     char at[32];
     if (issuer == NULL)
         return;
-    cli_clock_text((int64_t)number_of(issuer, "at_ms"), at);
-    printf("        made by the offer \"%s\" of model %s, version %s, on %s UTC\n", text_of(issuer, "offer"), text_of(issuer, "model"),
-           text_of(issuer, "version"), at);
+    cli_clock_text((int64_t)json_number(issuer, "at_ms"), at);
+    printf("        made by the offer \"%s\" of model %s, version %s, on %s UTC\n", json_string(issuer, "offer"),
+           json_string(issuer, "model"), json_string(issuer, "version"), at);
 }
 
 static void print_customer(const struct explained *e)
@@ -289,7 +278,7 @@ static void print_customer(const struct explained *e)
     if (e->customer == NULL)
         return;
     char since[32];
-    cli_clock_text((int64_t)number_of(e->customer, "consent_ms"), since);
+    cli_clock_text((int64_t)json_number(e->customer, "consent_ms"), since);
     printf("\nPersonal terms, as permitted on %s UTC: ", since);
     const cJSON *consent = cJSON_GetObjectItemCaseSensitive(e->customer, "consent");
     print_words(consent);
@@ -300,14 +289,14 @@ static void print_customer(const struct explained *e)
     if (cJSON_IsString(low)) {
         char a[40], b[40], c[40];
         short_number(low->valuestring, a);
-        short_number(text_of(e->customer, "high"), b);
-        short_number(text_of(e->customer, "within"), c);
+        short_number(json_string(e->customer, "high"), b);
+        short_number(json_string(e->customer, "within"), c);
         printf("      together     x %-8s  kept within %s and %s\n", c, a, b);
     }
     const cJSON *offer = cJSON_GetObjectItemCaseSensitive(e->customer, "offer");
     if (offer != NULL) {
-        printf("      offer        %s %.0f, locked %.0f (consent to ", text_of(offer, "kind"),
-               number_of(offer, "value"), number_of(offer, "locked"));
+        printf("      offer        %s %.0f, locked %.0f (consent to ", json_string(offer, "kind"),
+               json_number(offer, "value"), json_number(offer, "locked"));
         print_words(cJSON_GetObjectItemCaseSensitive(offer, "rests_on"));
         printf(")\n");
         print_issuer(cJSON_GetObjectItemCaseSensitive(offer, "issued_by"));
@@ -345,7 +334,7 @@ static void print_text(const char *customer, const char *sku, const struct expla
 {
     char text[48], list[48], clock[32];
     const struct rialto_quote *quote = &e->quote;
-    const char *title = text_of(e->product, "title");
+    const char *title = json_string(e->product, "title");
     printf("%s pays %s for %s%s%s%s in %s\n", customer != NULL ? customer : "Anybody",
            money(quote, quote->amount, text), sku, title[0] ? " (" : "", title, title[0] ? ")" : "",
            quote->zone[0] ? quote->zone : "the world");
@@ -353,9 +342,9 @@ static void print_text(const char *customer, const char *sku, const struct expla
            ((double)quote->amount / (double)quote->list - 1) * 100);
     printf("%s to ", money(quote, quote->floor, text));
     printf("%s\n", money(quote, quote->ceiling, text));
-    cli_clock_text((int64_t)number_of(e->product, "since_ms"), clock);
+    cli_clock_text((int64_t)json_number(e->product, "since_ms"), clock);
     printf("  model %s %s; this baseline price stands since %s UTC\n", e->rule.model, e->rule.version, clock);
-    cli_clock_text((int64_t)number_of(e->product, "computed_ms"), clock);
+    cli_clock_text((int64_t)json_number(e->product, "computed_ms"), clock);
     printf("  inputs as of %s UTC\n\n", clock);
     print_product_steps(e);
     print_total("= baseline", quote->baseline, quote);

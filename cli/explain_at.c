@@ -10,6 +10,7 @@
 #include "cache/zone_path.h"
 #include "pricing/explain.h"
 #include "pricing/guardrails.h"
+#include "pricing/json_member.h"
 #include "pricing/money.h"
 #include "service/journal.h"
 #include "service/redis_link.h"
@@ -56,18 +57,6 @@ static bool read_cell(struct look *look, const char *zone, struct journal_found 
 
 /* ---- the price that stands now --------------------------------------------------------------------------------------- */
 
-static int64_t number_of(const cJSON *object, const char *member)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
-    return cJSON_IsNumber(item) ? (int64_t)item->valuedouble : 0;
-}
-
-static const char *text_of(const cJSON *object, const char *member)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
-    return cJSON_IsString(item) ? item->valuestring : "";
-}
-
 static uint32_t guards_of(const cJSON *names)
 {
     uint32_t guards = 0;
@@ -85,27 +74,27 @@ static void entry_of(const cJSON *answer, struct journal_entry *e)
 {
     const cJSON *item;
     memset(e, 0, sizeof *e);
-    (void)snprintf(e->sku, sizeof e->sku, "%s", text_of(answer, "sku"));
-    (void)snprintf(e->zone, sizeof e->zone, "%s", text_of(answer, "zone"));
-    (void)snprintf(e->currency, sizeof e->currency, "%.3s", text_of(answer, "currency"));
-    (void)snprintf(e->model, sizeof e->model, "%s", text_of(answer, "model"));
-    (void)snprintf(e->version, sizeof e->version, "%s", text_of(answer, "version"));
-    e->when_ms = e->first_ms = e->low_ms = number_of(answer, "since_ms");
-    e->amount = e->low = number_of(answer, "baseline");
+    (void)snprintf(e->sku, sizeof e->sku, "%s", json_string(answer, "sku"));
+    (void)snprintf(e->zone, sizeof e->zone, "%s", json_string(answer, "zone"));
+    (void)snprintf(e->currency, sizeof e->currency, "%.3s", json_string(answer, "currency"));
+    (void)snprintf(e->model, sizeof e->model, "%s", json_string(answer, "model"));
+    (void)snprintf(e->version, sizeof e->version, "%s", json_string(answer, "version"));
+    e->when_ms = e->first_ms = e->low_ms = json_whole(answer, "since_ms");
+    e->amount = e->low = json_whole(answer, "baseline");
     e->before = JOURNAL_UNKNOWN;
-    e->list = number_of(answer, "list");
-    e->floor = number_of(answer, "floor");
-    e->ceiling = number_of(answer, "ceiling");
-    e->ending_step = (uint32_t)number_of(answer, "ending_step");
-    e->ending_less = (uint32_t)number_of(answer, "ending_less");
+    e->list = json_whole(answer, "list");
+    e->floor = json_whole(answer, "floor");
+    e->ceiling = json_whole(answer, "ceiling");
+    e->ending_step = (uint32_t)json_whole(answer, "ending_step");
+    e->ending_less = (uint32_t)json_whole(answer, "ending_less");
     e->guards = guards_of(cJSON_GetObjectItemCaseSensitive(answer, "guardrails"));
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(answer, "steps"))
     {
-        if (strcmp(text_of(item, "step"), "factor") != 0 || e->factor_count == MODEL_FACTORS_MAX)
+        if (strcmp(json_string(item, "step"), "factor") != 0 || e->factor_count == MODEL_FACTORS_MAX)
             continue;
         struct journal_factor *factor = &e->factor[e->factor_count++];
-        (void)snprintf(factor->name, sizeof factor->name, "%s", text_of(item, "name"));
-        factor->micro = (int32_t)(strtod(text_of(item, "times"), NULL) * MICRO + 0.5); /* six decimals */
+        (void)snprintf(factor->name, sizeof factor->name, "%s", json_string(item, "name"));
+        factor->micro = (int32_t)(strtod(json_string(item, "times"), NULL) * MICRO + 0.5); /* six decimals */
     }
 }
 

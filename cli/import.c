@@ -1,6 +1,7 @@
 /* import.c - `rialto import`: a shop's own tables, as its spreadsheet writes them, checked to the last cell and then sent. */
 #include "cli/import.h"
 #include "cli/cli.h"
+#include "pricing/json_member.h"
 #include "service/clock.h"
 #include "service/signal_rows.h"
 
@@ -89,12 +90,6 @@ static void tell_fault(void *user, uint32_t row, uint32_t column, const char *fi
     import->faults++;
 }
 
-static const char *string_of(const cJSON *object, const char *name)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-    return cJSON_IsString(item) ? item->valuestring : "";
-}
-
 static uint64_t count_of(const cJSON *object, const char *name)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
@@ -104,7 +99,7 @@ static uint64_t count_of(const cJSON *object, const char *name)
 /* Which of the row's own values it is about, where the service cannot know that they stand in a table. */
 static void say_values(const cJSON *signal, const char *reason, size_t n, char *ret)
 {
-    const char *category = string_of(signal, "category"), *currency = string_of(signal, "currency");
+    const char *category = json_string(signal, "category"), *currency = json_string(signal, "currency");
     ret[0] = 0;
     if (strcmp(reason, "no_model") == 0)
         (void)snprintf(ret, n, " (%s%s%s)", category, category[0] != 0 ? ", " : "", currency);
@@ -112,8 +107,8 @@ static void say_values(const cJSON *signal, const char *reason, size_t n, char *
 
 static void tell_finding(struct import *import, uint32_t row, const cJSON *signal, const cJSON *finding)
 {
-    const char *pointer = string_of(finding, "pointer"), *reason = string_of(finding, "reason"),
-               *why = string_of(finding, "text");
+    const char *pointer = json_string(finding, "pointer"), *reason = json_string(finding, "reason"),
+               *why = json_string(finding, "text");
     char text[2 * FAULT_REASON_MAX], values[FAULT_REASON_MAX];
     say_values(signal, reason, sizeof values, values);
     (void)snprintf(text, sizeof text, "%s%s%s%s", reason, why[0] != 0 ? ": " : "", why, values);
@@ -125,7 +120,7 @@ static void tell_finding(struct import *import, uint32_t row, const cJSON *signa
 static void note_answer(struct import *import, const cJSON *answer)
 {
     import->accepted += count_of(answer, "accepted");
-    (void)snprintf(import->durable, sizeof import->durable, "%s", string_of(answer, "durable"));
+    (void)snprintf(import->durable, sizeof import->durable, "%s", json_string(answer, "durable"));
     for (uint32_t i = 0; i < (uint32_t)cJSON_GetArraySize(import->batch); i++) {
         const cJSON *finding;
         cJSON_ArrayForEach(finding, cJSON_GetObjectItemCaseSensitive(answer, "findings"))
@@ -243,7 +238,7 @@ static bool on_row(void *user, uint32_t number, uint32_t count, char *const cell
         return true;
     }
     if (import->first_sku[0] == 0)
-        (void)snprintf(import->first_sku, sizeof import->first_sku, "%s", string_of(signal, "sku"));
+        (void)snprintf(import->first_sku, sizeof import->first_sku, "%s", json_string(signal, "sku"));
     int at = cJSON_GetArraySize(import->batch);
     import->batch_row[at] = number;
     cJSON_AddItemToArray(import->batch, signal);

@@ -1,5 +1,6 @@
 /* promise.c - `rialto lock`, and what `rialto quote --record` and `rialto explain --record` do: prices that are signed. */
 #include "cli/cli.h"
+#include "pricing/json_member.h"
 
 #include <inttypes.h>
 #include <rialto/verify.h>
@@ -54,24 +55,12 @@ cJSON *cli_ask(const struct cli *cli, cJSON *question, int *ret_status)
     return NULL;
 }
 
-static const char *text_of(const cJSON *object, const char *member)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
-    return cJSON_IsString(item) ? item->valuestring : "";
-}
-
-static int64_t number_of(const cJSON *object, const char *member)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
-    return cJSON_IsNumber(item) ? (int64_t)item->valuedouble : 0;
-}
-
 int cli_print_signed(const struct cli *cli, cJSON *answer, const char *name)
 {
     char *text = cli->json ? cJSON_PrintUnformatted(answer) : cJSON_Print(cJSON_GetObjectItemCaseSensitive(answer, name));
     printf(cli->json ? "%s\n" : "%s\n\n", text != NULL ? text : "");
     if (!cli->json)
-        printf("%s\n", text_of(answer, "signed"));
+        printf("%s\n", json_string(answer, "signed"));
     free(text);
     cJSON_Delete(answer);
     return CLI_OK;
@@ -87,7 +76,7 @@ static bool until_of(struct cli *cli, struct options *options, int *ret_status)
     cJSON *answer = cli_ask(cli, ping, ret_status);
     if (answer == NULL)
         return false;
-    int64_t now_ms = number_of(answer, "service_time_ms");
+    int64_t now_ms = json_whole(answer, "service_time_ms");
     cJSON_AddNumberToObject(options->question, "until", (double)((now_ms / 1000 + (int64_t)options->hold_s) * 1000));
     cJSON_Delete(answer);
     return true;
@@ -140,7 +129,8 @@ const struct cli_command cli_lock = {
 static void print_money(const cJSON *record, const char *what, const char *member)
 {
     char text[48];
-    rialto_money_text(number_of(record, member), text_of(record, "currency"), (uint8_t)number_of(record, "decimals"), sizeof text, text);
+    rialto_money_text(json_whole(record, member), json_string(record, "currency"),
+                      (uint8_t)json_whole(record, "decimals"), sizeof text, text);
     printf("    %-10s %s\n", what, text);
 }
 
@@ -158,27 +148,30 @@ static void print_record(const cJSON *record)
 {
     char at[32], since[32];
     const cJSON *multiplier = cJSON_GetObjectItemCaseSensitive(record, "multiplier");
-    cli_clock_text(number_of(record, "at_ms"), at);
-    cli_clock_text(number_of(record, "as_of_ms"), since);
-    printf("%s  %s\n", text_of(record, "sku"), text_of(record, "text"));
-    printf("    quoted     %s UTC%s%s, by %s\n", at, text_of(record, "customer")[0] ? " for " : "", text_of(record, "customer"),
-           text_of(record, "instance"));
+    cli_clock_text(json_whole(record, "at_ms"), at);
+    cli_clock_text(json_whole(record, "as_of_ms"), since);
+    printf("%s  %s\n", json_string(record, "sku"), json_string(record, "text"));
+    printf("    quoted     %s UTC%s%s, by %s\n", at, json_string(record, "customer")[0] ? " for " : "",
+           json_string(record, "customer"), json_string(record, "instance"));
     print_money(record, "list", "list");
     print_money(record, "baseline", "baseline");
     if (cJSON_IsNumber(multiplier))
         printf("    personal   x %.4f, which made it %s\n", multiplier->valuedouble,
-               number_of(record, "amount") == number_of(record, "baseline") ? "neither cheaper nor dearer" :
-               number_of(record, "amount") < number_of(record, "baseline") ? "cheaper" : "dearer");
+               json_whole(record, "amount") == json_whole(record, "baseline")  ? "neither cheaper nor dearer"
+               : json_whole(record, "amount") < json_whole(record, "baseline") ? "cheaper"
+                                                                               : "dearer");
     print_list(record, "rests on", "rests_on", "no personal data");
     print_list(record, "notes", "flags", "none");
     print_money(record, "floor", "floor");
     print_money(record, "ceiling", "ceiling");
-    printf("    zone       %s; price since %s UTC\n", text_of(record, "zone"), since);
-    printf("    model      %s %s, rules %s, arithmetic %d\n", text_of(record, "model"), text_of(record, "version"),
-           text_of(record, "model_hash"), (int)number_of(record, "arithmetic"));
+    printf("    zone       %s; price since %s UTC\n", json_string(record, "zone"), since);
+    printf("    model      %s %s, rules %s, arithmetic %d\n", json_string(record, "model"),
+           json_string(record, "version"), json_string(record, "model_hash"), (int)json_whole(record, "arithmetic"));
     print_list(record, "data read", "data_used", "none");
-    printf("    policy     %s; disclosure %d%s%s\n", text_of(record, "policy")[0] ? text_of(record, "policy") : "none",
-           (int)number_of(record, "disclosure"), text_of(record, "disclosure_text")[0] ? ": " : "", text_of(record, "disclosure_text"));
+    printf("    policy     %s; disclosure %d%s%s\n",
+           json_string(record, "policy")[0] ? json_string(record, "policy") : "none",
+           (int)json_whole(record, "disclosure"), json_string(record, "disclosure_text")[0] ? ": " : "",
+           json_string(record, "disclosure_text"));
 }
 
 static bool text_read(const char *path, size_t n, char *ret)
@@ -205,7 +198,7 @@ static bool keys_find(struct cli *cli, const char *keys_file, size_t n, char *re
     cJSON *question = cJSON_CreateObject();
     cJSON_AddStringToObject(question, "control", "keys");
     cJSON *answer = cli_ask(cli, question, ret_status);
-    (void)snprintf(ret, n, "%s", text_of(answer, "keys"));
+    (void)snprintf(ret, n, "%s", json_string(answer, "keys"));
     cJSON_Delete(answer);
     return answer != NULL;
 }

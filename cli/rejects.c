@@ -1,5 +1,6 @@
 /* rejects.c - `rialto rejects`: the dead letters in Redis: read, counted, sent again. */
 #include "cli/cli.h"
+#include "pricing/json_member.h"
 #include "service/audit.h"
 #include "service/redis_link.h"
 #include "service/reject.h"
@@ -256,12 +257,6 @@ static bool resend_add(struct resend *resend, const struct entry *entry)
     return true;
 }
 
-static double number_of(const cJSON *object, const char *name)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-    return cJSON_IsNumber(item) ? item->valuedouble : 0;
-}
-
 /* What is rejected once more stands in the stream anew, with the new reason: the old entry goes all the same. Only what
  * was not answered for stays. */
 static bool resend_delete(struct view *view, struct resend *resend, const cJSON *answer)
@@ -271,13 +266,13 @@ static bool resend_delete(struct view *view, struct resend *resend, const cJSON 
     cJSON_ArrayForEach(finding, cJSON_GetObjectItemCaseSensitive(answer, "findings"))
     {
         const cJSON *reason = cJSON_GetObjectItemCaseSensitive(finding, "reason");
-        double index = number_of(finding, "index");
+        double index = json_number(finding, "index");
         if (index >= 0 && index < resend->count && cJSON_IsString(reason) &&
             strcmp(reason->valuestring, signal_reason_name(REASON_no_answer)) == 0)
             stays[(uint32_t)index] = true;
     }
     /* Findings that were not listed may be such, too. */
-    bool unsure = number_of(answer, "more_findings") > 0;
+    bool unsure = json_number(answer, "more_findings") > 0;
     for (uint32_t i = 0; i < resend->count && !unsure; i++) {
         if (stays[i])
             continue;
@@ -302,8 +297,8 @@ static int resend_flush(struct view *view, struct resend *resend)
     if (answer == NULL) {
         cli_say("%s", text == NULL ? "out of memory" : why);
     } else {
-        resend->accepted += (uint64_t)number_of(answer, "accepted");
-        resend->rejected += (uint64_t)number_of(answer, "rejected");
+        resend->accepted += (uint64_t)json_number(answer, "accepted");
+        resend->rejected += (uint64_t)json_number(answer, "rejected");
         status = resend_delete(view, resend, answer) ? CLI_OK : CLI_UNREACHABLE;
     }
     cJSON_Delete(answer);

@@ -1,5 +1,6 @@
 /* signal.c - `rialto signal`: tells the service what happened, and prints what it made of it. */
 #include "cli/cli.h"
+#include "pricing/json_member.h"
 #include "pricing/json_text.h"
 
 #include <errno.h>
@@ -109,35 +110,23 @@ struct total {
     bool failed;
 };
 
-static double number_of(const cJSON *object, const char *name)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-    return cJSON_IsNumber(item) ? item->valuedouble : 0;
-}
-
-static const char *text_of(const cJSON *object, const char *name)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-    return cJSON_IsString(item) ? item->valuestring : "";
-}
-
 static void print_findings(const cJSON *answer, uint64_t first)
 {
     const cJSON *finding;
     cJSON_ArrayForEach(finding, cJSON_GetObjectItemCaseSensitive(answer, "findings"))
     {
-        const char *pointer = text_of(finding, "pointer");
-        printf("signal %" PRIu64 ": %s%s%s: %s\n", first + (uint64_t)number_of(finding, "index") + 1, pointer,
-               pointer[0] ? ": " : "", text_of(finding, "reason"), text_of(finding, "text"));
+        const char *pointer = json_string(finding, "pointer");
+        printf("signal %" PRIu64 ": %s%s%s: %s\n", first + (uint64_t)json_number(finding, "index") + 1, pointer,
+               pointer[0] ? ": " : "", json_string(finding, "reason"), json_string(finding, "text"));
     }
 }
 
 static void note_answer(const struct cli *cli, const cJSON *answer, uint64_t first, struct total *total)
 {
-    total->accepted += (uint64_t)number_of(answer, "accepted");
-    total->rejected += (uint64_t)number_of(answer, "rejected");
+    total->accepted += (uint64_t)json_number(answer, "accepted");
+    total->rejected += (uint64_t)json_number(answer, "rejected");
     total->failed |= cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(answer, "ok"));
-    snprintf(total->durable, sizeof total->durable, "%s", text_of(answer, "durable"));
+    snprintf(total->durable, sizeof total->durable, "%s", json_string(answer, "durable"));
     if (!cli->json) {
         print_findings(answer, first);
         return;

@@ -8,6 +8,7 @@
 #include "cache/large.h"
 #include "cli/cli.h"
 #include "cli/usage.h"
+#include "pricing/json_member.h"
 #include "service/metrics.h"
 #include "service/progress.h"
 #include "service/redis_link.h"
@@ -304,28 +305,17 @@ static void print_processes(const struct health *health)
     }
 }
 
-static const char *text_in(const cJSON *object, const char *member)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
-    return cJSON_IsString(item) ? item->valuestring : "";
-}
-
-static double number_in(const cJSON *object, const char *member)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
-    return cJSON_IsNumber(item) ? item->valuedouble : 0;
-}
-
 static void print_change(const cJSON *change)
 {
     char clock[32];
     if (change == NULL)
         return;
-    cli_clock_text((int64_t)number_in(change, "when_ms"), clock);
-    printf("prices      change %.0f, models of change %.0f%s, %d frozen: %s, by %s, %s UTC\n", number_in(change, "number"),
-           number_in(change, "models"), cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(change, "pinned")) ? ", pinned" : "",
-           cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(change, "freeze")), text_in(change, "what"), text_in(change, "who"),
-           clock);
+    cli_clock_text((int64_t)json_number(change, "when_ms"), clock);
+    printf("prices      change %.0f, models of change %.0f%s, %d frozen: %s, by %s, %s UTC\n",
+           json_number(change, "number"), json_number(change, "models"),
+           cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(change, "pinned")) ? ", pinned" : "",
+           cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(change, "freeze")), json_string(change, "what"),
+           json_string(change, "who"), clock);
 }
 
 static void print_large_pages(const struct large_pages *large)

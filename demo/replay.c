@@ -1,6 +1,7 @@
 /* replay.c - batches, pace, retries and the count of what became of every signal. */
 #include "demo/replay.h"
 
+#include "pricing/json_member.h"
 #include "service/metrics.h"
 #include "service/signal.h"
 
@@ -42,18 +43,6 @@ static bool fail(struct replay *replay, const char *why)
     return false;
 }
 
-static double number_of(const cJSON *object, const char *name)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-    return cJSON_IsNumber(item) ? item->valuedouble : 0;
-}
-
-static const char *text_of(const cJSON *object, const char *name)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-    return cJSON_IsString(item) ? item->valuestring : "";
-}
-
 /* ---- what answers say ------------------------------------------------------------------------------------------- */
 
 static bool reason_rejects(const char *name)
@@ -66,7 +55,7 @@ static bool reason_rejects(const char *name)
 
 static void note_reason(struct replay_progress *progress, const cJSON *finding)
 {
-    const char *name = text_of(finding, "reason");
+    const char *name = json_string(finding, "reason");
     uint32_t i = 0;
     while (i < progress->reason_count && strcmp(progress->reason[i].name, name) != 0)
         i++;
@@ -76,7 +65,7 @@ static void note_reason(struct replay_progress *progress, const cJSON *finding)
     if (i == progress->reason_count) {
         progress->reason_count++;
         snprintf(reason->name, sizeof reason->name, "%s", name);
-        snprintf(reason->text, sizeof reason->text, "%s", text_of(finding, "text"));
+        snprintf(reason->text, sizeof reason->text, "%s", json_string(finding, "text"));
         reason->rejects = reason_rejects(name);
     }
     reason->count++;
@@ -93,23 +82,23 @@ struct verdict {
 
 static void read_answer(const cJSON *answer, uint32_t count, struct verdict *ret)
 {
-    *ret = (struct verdict){ .accepted = (uint64_t)number_of(answer, "accepted"),
-                             .rejected = (uint64_t)number_of(answer, "rejected") };
+    *ret = (struct verdict){ .accepted = (uint64_t)json_number(answer, "accepted"),
+                             .rejected = (uint64_t)json_number(answer, "rejected") };
     if (!cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(answer, "accepted")))
-        ret->kind = strcmp(text_of(answer, "reason"), "no_answer") == 0 ? VERDICT_NOT_NOW : VERDICT_UNREADABLE;
+        ret->kind = strcmp(json_string(answer, "reason"), "no_answer") == 0 ? VERDICT_NOT_NOW : VERDICT_UNREADABLE;
     uint64_t listed = 0;
     const cJSON *finding;
     cJSON_ArrayForEach(finding, cJSON_GetObjectItemCaseSensitive(answer, "findings"))
     {
-        double index = number_of(finding, "index");
-        const char *reason = text_of(finding, "reason");
+        double index = json_number(finding, "index");
+        const char *reason = json_string(finding, "reason");
         listed += reason_rejects(reason);
         if (strcmp(reason, "no_answer") != 0 || !(index >= 0 && index < count) || ret->again[(uint32_t)index])
             continue;
         ret->again[(uint32_t)index] = true;
         ret->unanswered++;
     }
-    ret->is_cut = number_of(answer, "more_findings") > 0 && listed < ret->rejected;
+    ret->is_cut = json_number(answer, "more_findings") > 0 && listed < ret->rejected;
 }
 
 static void note_findings(struct replay *replay, const cJSON *answer)
@@ -117,16 +106,16 @@ static void note_findings(struct replay *replay, const cJSON *answer)
     const cJSON *finding;
     cJSON_ArrayForEach(finding, cJSON_GetObjectItemCaseSensitive(answer, "findings"))
     {
-        if (strcmp(text_of(finding, "reason"), "no_answer") != 0)
+        if (strcmp(json_string(finding, "reason"), "no_answer") != 0)
             note_reason(replay->progress, finding);
     }
-    replay->progress->findings_not_listed += (uint64_t)number_of(answer, "more_findings");
+    replay->progress->findings_not_listed += (uint64_t)json_number(answer, "more_findings");
 }
 
 static void note_durable(struct replay *replay, const cJSON *answer)
 {
     static const char *const known[] = { "redis", "disk", "no" };
-    const char *durable = text_of(answer, "durable");
+    const char *durable = json_string(answer, "durable");
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strcmp(durable, known[i]) == 0)
             atomic_store(&replay->progress->durable, known[i]);
@@ -263,7 +252,7 @@ static bool send_tick(struct replay *replay, const struct tape_line *line)
         return false;
     bool moved = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(answer, "ok"));
     char why[REQUEST_WHY_MAX];
-    snprintf(why, sizeof why, "the service does not move its clock: %.200s", text_of(answer, "text"));
+    snprintf(why, sizeof why, "the service does not move its clock: %.200s", json_string(answer, "text"));
     cJSON_Delete(answer);
     if (!moved)
         return fail(replay, why);
@@ -298,7 +287,7 @@ static bool ping(struct replay *replay, int64_t *ret_ms)
     cJSON *answer = ask(replay, question, sizeof question - 1);
     if (answer == NULL)
         return false;
-    *ret_ms = (int64_t)number_of(answer, "service_time_ms");
+    *ret_ms = (int64_t)json_number(answer, "service_time_ms");
     cJSON_Delete(answer);
     return *ret_ms > 0 || fail(replay, "the service does not say what time it is");
 }

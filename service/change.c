@@ -1,6 +1,7 @@
 /* change.c - the change in force and the models that belong to it, as files. See change.h. */
 #include "service/change.h"
 
+#include "pricing/json_member.h"
 #include "service/log.h"
 
 #include <dirent.h>
@@ -45,12 +46,6 @@ bool freeze_covers(const char *pattern, const char *name)
 
 /* ---- as JSON ------------------------------------------------------------------------------------------------------ */
 
-static int64_t number_of(const cJSON *object, const char *member)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
-    return cJSON_IsNumber(item) ? (int64_t)item->valuedouble : 0;
-}
-
 static void text_take(const cJSON *object, const char *member, size_t n, char *ret)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
@@ -87,11 +82,11 @@ static bool change_take(const cJSON *object, struct change *ret)
     char hash[24];
     memset(ret, 0, sizeof *ret);
     int mode = name_find(MODE, 3, object, "mode");
-    ret->number = (uint64_t)number_of(object, "change");
-    ret->models = (uint64_t)number_of(object, "models");
+    ret->number = (uint64_t)json_whole(object, "change");
+    ret->models = (uint64_t)json_whole(object, "models");
     ret->pinned = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "pinned"));
     ret->mode = mode < 0 ? RIALTO_MODE_NORMAL : (enum rialto_mode)mode;
-    ret->when_ms = number_of(object, "when_ms");
+    ret->when_ms = json_whole(object, "when_ms");
     text_take(object, "source_hash", sizeof hash, hash);
     ret->source_hash = strtoull(hash, NULL, 16);
     text_take(object, "who", sizeof ret->who, ret->who);
@@ -231,7 +226,7 @@ uint64_t change_models_before(const struct config *config, const struct change *
         if (end == NULL)
             break;
         cJSON *object = json_parse(line, (size_t)(end - line), 0, &fault);
-        uint64_t models = (uint64_t)number_of(object, "models");
+        uint64_t models = (uint64_t)json_whole(object, "models");
         if (models != current && models != 0) {
             before = current;
             current = models;

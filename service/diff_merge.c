@@ -1,6 +1,8 @@
 /* diff_merge.c - see diff_merge.h. Each worker compares the prices that it owns: sums add up, lists are put together. */
 #include "service/diff_merge.h"
 
+#include "pricing/json_member.h"
+
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -8,31 +10,14 @@
 
 #define WORKERS_MAX 64
 
-static const cJSON *member(const cJSON *object, const char *name)
-{
-    return cJSON_GetObjectItemCaseSensitive(object, name);
-}
-
-static double number_of(const cJSON *object, const char *name)
-{
-    const cJSON *item = member(object, name);
-    return cJSON_IsNumber(item) ? item->valuedouble : 0;
-}
-
-static const char *text_of(const cJSON *object, const char *name)
-{
-    const cJSON *item = member(object, name);
-    return cJSON_IsString(item) ? item->valuestring : "";
-}
-
 static bool all_well(const cJSON *answer)
 {
-    return cJSON_IsTrue(member(answer, "ok"));
+    return cJSON_IsTrue(json_member(answer, "ok"));
 }
 
 static int by_size(const void *a, const void *b)
 {
-    double x = fabs(number_of(*(cJSON *const *)a, "pct")), y = fabs(number_of(*(cJSON *const *)b, "pct"));
+    double x = fabs(json_number(*(cJSON *const *)a, "pct")), y = fabs(json_number(*(cJSON *const *)b, "pct"));
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
@@ -45,7 +30,7 @@ static cJSON *moves_merged(const cJSON *workers, int count_max)
     cJSON *move;
     cJSON_ArrayForEach(worker, workers)
     {
-        cJSON_ArrayForEach(move, member(worker, "moves"))
+        cJSON_ArrayForEach(move, json_member(worker, "moves"))
         {
             if (count < WORKERS_MAX * 50)
                 all[count++] = move;
@@ -63,12 +48,12 @@ static cJSON *tallies_merged(const cJSON *workers, const char *name)
     const cJSON *worker, *tally;
     cJSON_ArrayForEach(worker, workers)
     {
-        cJSON_ArrayForEach(tally, member(worker, name))
+        cJSON_ArrayForEach(tally, json_member(worker, name))
         {
             cJSON *same;
             cJSON_ArrayForEach(same, list)
             {
-                if (strcmp(text_of(same, "name"), text_of(tally, "name")) == 0)
+                if (strcmp(json_string(same, "name"), json_string(tally, "name")) == 0)
                     break;
             }
             if (same == NULL) {
@@ -78,7 +63,7 @@ static cJSON *tallies_merged(const cJSON *workers, const char *name)
             static const char *const SUM[] = { "prices", "up", "down", "sum_pct" };
             for (size_t i = 0; i < sizeof SUM / sizeof SUM[0]; i++)
                 cJSON_SetNumberHelper(cJSON_GetObjectItemCaseSensitive(same, SUM[i]),
-                                      number_of(same, SUM[i]) + number_of(tally, SUM[i]));
+                                      json_number(same, SUM[i]) + json_number(tally, SUM[i]));
         }
     }
     return list;
@@ -87,15 +72,15 @@ static cJSON *tallies_merged(const cJSON *workers, const char *name)
 cJSON *diff_merge(const cJSON *answer, int count)
 {
     static const char *const SUM[] = { "prices", "up", "down", "uncovered", "frozen", "sum_pct" };
-    const cJSON *workers = member(answer, "workers"), *worker;
+    const cJSON *workers = json_member(answer, "workers"), *worker;
     cJSON *all = cJSON_CreateObject();
     double most = 0;
     for (size_t i = 0; i < sizeof SUM / sizeof SUM[0]; i++) {
         double sum = 0;
-        cJSON_ArrayForEach(worker, workers) sum += number_of(worker, SUM[i]);
+        cJSON_ArrayForEach(worker, workers) sum += json_number(worker, SUM[i]);
         cJSON_AddNumberToObject(all, SUM[i], sum);
     }
-    cJSON_ArrayForEach(worker, workers) most = fmax(most, fabs(number_of(worker, "most_pct")));
+    cJSON_ArrayForEach(worker, workers) most = fmax(most, fabs(json_number(worker, "most_pct")));
     cJSON_AddNumberToObject(all, "max_change_pct", most);
     cJSON_AddItemToObject(all, "moves", moves_merged(workers, count));
     cJSON_AddItemToObject(all, "categories", tallies_merged(workers, "categories"));
@@ -106,7 +91,7 @@ cJSON *diff_merge(const cJSON *answer, int count)
 const cJSON *diff_refusal(const cJSON *answer)
 {
     const cJSON *worker;
-    cJSON_ArrayForEach(worker, member(answer, "workers"))
+    cJSON_ArrayForEach(worker, json_member(answer, "workers"))
     {
         if (!all_well(worker))
             return worker;

@@ -1,15 +1,11 @@
 /* explained.c - see explained.h. */
 #include "service/explained.h"
 
+#include "pricing/json_member.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-static int64_t number_of(const cJSON *object, const char *member)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
-    return cJSON_IsNumber(item) ? (int64_t)item->valuedouble : 0;
-}
 
 static bool text_is(const cJSON *object, const char *member, const char *text)
 {
@@ -21,8 +17,8 @@ bool explained_agrees(const struct explained *explained)
 {
     const struct rialto_quote *quote = &explained->quote;
     const cJSON *product = explained->product;
-    return number_of(product, "baseline") == quote->baseline && number_of(product, "list") == quote->list &&
-           number_of(product, "floor") == quote->floor && number_of(product, "ceiling") == quote->ceiling &&
+    return json_whole(product, "baseline") == quote->baseline && json_whole(product, "list") == quote->list &&
+           json_whole(product, "floor") == quote->floor && json_whole(product, "ceiling") == quote->ceiling &&
            text_is(product, "model", explained->rule.model) && text_is(product, "version", explained->rule.version);
 }
 

@@ -5,17 +5,12 @@
  * Crash      a gateway that dies between the two writes no line; a change that came into force stands in `rialto changes`. */
 #include "service/gateway.h"
 
+#include "pricing/json_member.h"
 #include "service/audit.h"
 #include "service/change.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static const char *text_of(const cJSON *object, const char *member)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
-    return cJSON_IsString(item) ? item->valuestring : "";
-}
 
 static bool has(const cJSON *object, const char *member)
 {
@@ -49,7 +44,7 @@ void audit_note(struct gateway *gateway, uint32_t slot, const char *action, cons
 
 void audit_note_control(struct gateway *gateway, const struct received *received, const cJSON *object)
 {
-    const char *control = text_of(object, "control"), *action = NULL;
+    const char *control = json_string(object, "control"), *action = NULL;
     if (strcmp(control, "change") == 0)
         action = change_action(object);
     else if (strcmp(control, "export") == 0 || strcmp(control, "forget") == 0)
@@ -59,8 +54,8 @@ void audit_note_control(struct gateway *gateway, const struct received *received
     if (action == NULL)
         return;
     /* "what" is a change's own; of a customer nothing is said */
-    audit_note(gateway, (uint32_t)received->slot, action, text_of(object, "who"), received->sender.from,
-               strcmp(control, "change") == 0 ? text_of(object, "what") : "");
+    audit_note(gateway, (uint32_t)received->slot, action, json_string(object, "who"), received->sender.from,
+               strcmp(control, "change") == 0 ? json_string(object, "what") : "");
 }
 
 void audit_note_receipt(struct gateway *gateway, uint32_t slot, const char *nonce)
@@ -77,7 +72,7 @@ void audit_answered(struct gateway *gateway, uint32_t slot, const char *text, si
         return;
     bool good = bytes >= strlen(GOOD) && memcmp(text, GOOD, strlen(GOOD)) == 0;
     cJSON *refusal = good ? NULL : cJSON_ParseWithLength(text, bytes);
-    const char *reason = text_of(refusal, "reason");
+    const char *reason = json_string(refusal, "reason");
     struct audit_entry entry = { .action = note->action,
                                  .who = note->who,
                                  .from = note->from,

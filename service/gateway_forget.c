@@ -6,6 +6,7 @@
  * The receipt is for who asked; nothing of it is kept. */
 #include "service/gateway.h"
 
+#include "pricing/json_member.h"
 #include "service/clock.h"
 #include "service/superseded.h"
 
@@ -24,15 +25,9 @@ static void refuse(struct gateway *gateway, uint32_t slot, const char *why)
     answer_refused(gateway, slot, REASON_no_answer, &fault);
 }
 
-static const char *text_of(const cJSON *object, const char *member)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
-    return cJSON_IsString(item) ? item->valuestring : "";
-}
-
 static void add_redis(const struct gateway *gateway, const cJSON *job, const cJSON *erased, cJSON *receipt)
 {
-    bool durable = strcmp(text_of(job, "durable"), "no") != 0;
+    bool durable = strcmp(json_string(job, "durable"), "no") != 0;
     bool quotes = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(erased, "quotes_deleted"));
     char file[96];
     cJSON *redis = cJSON_AddObjectToObject(receipt, "redis");
@@ -62,8 +57,8 @@ static void receipt_make(struct gateway *gateway, uint32_t slot, const cJSON *er
     cJSON *receipt = cJSON_CreateObject(), *removed = cJSON_GetObjectItemCaseSensitive(erased, "removed");
     cJSON_AddStringToObject(receipt, "kind", "erasure");
     cJSON_AddStringToObject(receipt, "instance", gateway->config->instance);
-    cJSON_AddStringToObject(receipt, "customer", text_of(request->job, "customer"));
-    cJSON_AddStringToObject(receipt, "nonce", text_of(request->job, "nonce"));
+    cJSON_AddStringToObject(receipt, "customer", json_string(request->job, "customer"));
+    cJSON_AddStringToObject(receipt, "nonce", json_string(request->job, "nonce"));
     cJSON_AddNumberToObject(receipt, "at_ms", (double)gateway->clock.tick_ms);
     cJSON_AddItemToObject(receipt, "removed", cJSON_Duplicate(removed, true));
     cJSON_AddBoolToObject(receipt, "held_now", cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(erased, "held")));
@@ -103,12 +98,12 @@ static void ask_erased(struct gateway *gateway, uint32_t slot)
     const struct request *request = &gateway->request[slot];
     cJSON *question = cJSON_CreateObject();
     cJSON_AddStringToObject(question, "ask", "erased");
-    cJSON_AddStringToObject(question, "customer", text_of(request->job, "customer"));
-    cJSON_AddStringToObject(question, "id", text_of(request->job, "id"));
+    cJSON_AddStringToObject(question, "customer", json_string(request->job, "customer"));
+    cJSON_AddStringToObject(question, "id", json_string(request->job, "id"));
     char *text = cJSON_PrintUnformatted(question);
     cJSON_Delete(question);
     if (text != NULL)
-        ask_owner(gateway, slot, text_of(request->job, "customer"), text, strlen(text), erased_told);
+        ask_owner(gateway, slot, json_string(request->job, "customer"), text, strlen(text), erased_told);
     else
         refuse(gateway, slot, "out of memory");
     free(text);

@@ -10,6 +10,7 @@
 #include "service/gateway.h"
 
 #include "cache/keys.h"
+#include "pricing/json_member.h"
 #include "service/signal_rows.h"
 
 #include <inttypes.h>
@@ -27,18 +28,6 @@ static void refuse(struct gateway *gateway, uint32_t slot, enum signal_reason re
     answer_refused(gateway, slot, reason, &fault);
 }
 
-static const char *text_of(const cJSON *object, const char *member)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
-    return cJSON_IsString(item) ? item->valuestring : "";
-}
-
-static double number_of(const cJSON *object, const char *member)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
-    return cJSON_IsNumber(item) ? item->valuedouble : 0;
-}
-
 /* The answer of the one worker that was asked; NULL after the requester was told why there is none. */
 static cJSON *reply_take(struct gateway *gateway, uint32_t slot)
 {
@@ -50,7 +39,7 @@ static cJSON *reply_take(struct gateway *gateway, uint32_t slot)
     ask_drop(request);
     if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(reply, "ok")))
         return reply;
-    refuse(gateway, slot, REASON_no_answer, "", reply != NULL ? text_of(reply, "text") : "out of memory");
+    refuse(gateway, slot, REASON_no_answer, "", reply != NULL ? json_string(reply, "text") : "out of memory");
     cJSON_Delete(reply);
     return NULL;
 }
@@ -63,17 +52,17 @@ static void lock_told(struct gateway *gateway, uint32_t slot)
     if (reply == NULL)
         return;
     char also[SIGN_ALSO_MAX];
-    (void)snprintf(also, sizeof also, ",\"durable\":\"%s\"", text_of(job, "durable"));
+    (void)snprintf(also, sizeof also, ",\"durable\":\"%s\"", json_string(job, "durable"));
     cJSON *lock = cJSON_CreateObject();
     cJSON_AddStringToObject(lock, "kind", "lock");
-    cJSON_AddStringToObject(lock, "customer", text_of(job, "customer"));
-    cJSON_AddStringToObject(lock, "sku", text_of(job, "sku"));
-    cJSON_AddStringToObject(lock, "zone", text_of(job, "named"));
-    cJSON_AddNumberToObject(lock, "amount", number_of(reply, "amount"));
-    cJSON_AddStringToObject(lock, "currency", text_of(reply, "currency"));
-    cJSON_AddNumberToObject(lock, "from", number_of(reply, "from"));
-    cJSON_AddNumberToObject(lock, "until", number_of(reply, "until"));
-    cJSON_AddStringToObject(lock, "nonce", text_of(reply, "nonce"));
+    cJSON_AddStringToObject(lock, "customer", json_string(job, "customer"));
+    cJSON_AddStringToObject(lock, "sku", json_string(job, "sku"));
+    cJSON_AddStringToObject(lock, "zone", json_string(job, "named"));
+    cJSON_AddNumberToObject(lock, "amount", json_number(reply, "amount"));
+    cJSON_AddStringToObject(lock, "currency", json_string(reply, "currency"));
+    cJSON_AddNumberToObject(lock, "from", json_number(reply, "from"));
+    cJSON_AddNumberToObject(lock, "until", json_number(reply, "until"));
+    cJSON_AddStringToObject(lock, "nonce", json_string(reply, "nonce"));
     cJSON_Delete(reply);
     sign_answer(gateway, slot, "lock", lock, also);
 }
@@ -108,10 +97,10 @@ static void kept(struct gateway *gateway, uint32_t slot, const char *durable)
     cJSON_AddStringToObject(request->job, "durable", durable);
     cJSON *question = cJSON_CreateObject();
     cJSON_AddStringToObject(question, "ask", "lock");
-    cJSON_AddStringToObject(question, "customer", text_of(request->job, "customer"));
-    cJSON_AddStringToObject(question, "sku", text_of(request->job, "sku"));
-    cJSON_AddStringToObject(question, "request", text_of(request->job, "request"));
-    ask_one(gateway, slot, question, text_of(request->job, "customer"), lock_told);
+    cJSON_AddStringToObject(question, "customer", json_string(request->job, "customer"));
+    cJSON_AddStringToObject(question, "sku", json_string(request->job, "sku"));
+    cJSON_AddStringToObject(question, "request", json_string(request->job, "request"));
+    ask_one(gateway, slot, question, json_string(request->job, "customer"), lock_told);
     cJSON_Delete(question);
 }
 
@@ -125,15 +114,17 @@ static bool hex_take(const char *hex, void *ret, size_t n)
 
 static void signal_fill(const struct gateway *gateway, const cJSON *job, struct wire_lock *lock, struct signal *signal)
 {
-    *signal = (struct signal){ .time_ms = gateway->rules.now_ms, .amount = (int64_t)number_of(job, "amount"),
-                               .until_ms = (int64_t)number_of(job, "until_ms"), .lock = lock };
+    *signal = (struct signal){ .time_ms = gateway->rules.now_ms,
+                               .amount = (int64_t)json_number(job, "amount"),
+                               .until_ms = (int64_t)json_number(job, "until_ms"),
+                               .lock = lock };
     signal->type = (enum signal_type)WIRE_TYPE_LOCK;
     signal->present = UINT64_C(1) << SIGNAL_FIELD_customer | UINT64_C(1) << SIGNAL_FIELD_sku | UINT64_C(1) << SIGNAL_FIELD_amount |
                       UINT64_C(1) << SIGNAL_FIELD_currency | UINT64_C(1) << SIGNAL_FIELD_until_ms;
-    (void)snprintf(signal->customer, sizeof signal->customer, "%s", text_of(job, "customer"));
-    (void)snprintf(signal->sku, sizeof signal->sku, "%s", text_of(job, "sku"));
-    (void)snprintf(signal->currency, sizeof signal->currency, "%s", text_of(job, "currency"));
-    lock->request = strtoull(text_of(job, "request"), NULL, 16);
+    (void)snprintf(signal->customer, sizeof signal->customer, "%s", json_string(job, "customer"));
+    (void)snprintf(signal->sku, sizeof signal->sku, "%s", json_string(job, "sku"));
+    (void)snprintf(signal->currency, sizeof signal->currency, "%s", json_string(job, "currency"));
+    lock->request = strtoull(json_string(job, "request"), NULL, 16);
 }
 
 static void prices_told(struct gateway *gateway, uint32_t slot)
@@ -144,13 +135,13 @@ static void prices_told(struct gateway *gateway, uint32_t slot)
     cJSON *reply = reply_take(gateway, slot);
     if (reply == NULL)
         return;
-    bool good = hex_take(text_of(request->job, "nonce"), lock.nonce, sizeof lock.nonce);
+    bool good = hex_take(json_string(request->job, "nonce"), lock.nonce, sizeof lock.nonce);
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(reply, "prices");
     for (const cJSON *price = list != NULL ? list->child : NULL; price != NULL && lock.count < WIRE_PRICES_MAX && good;
          price = price->next) {
         struct wire_price *to = &lock.price[lock.count++];
-        to->from_us = (int64_t)number_of(price, "from_us");
-        good = hex_take(text_of(price, "line"), &to->line, sizeof to->line);
+        to->from_us = (int64_t)json_number(price, "from_us");
+        good = hex_take(json_string(price, "line"), &to->line, sizeof to->line);
     }
     cJSON_Delete(reply);
     signal_fill(gateway, request->job, &lock, &signal);
@@ -258,7 +249,7 @@ void lock_begin(struct gateway *gateway, const struct received *received, const 
     cJSON *question = cJSON_CreateObject();
     cJSON_AddStringToObject(question, "ask", "prices");
     cJSON_AddStringToObject(question, "sku", signal.sku);
-    cJSON_AddStringToObject(question, "zone", text_of(request->job, "zone"));
+    cJSON_AddStringToObject(question, "zone", json_string(request->job, "zone"));
     cJSON_AddStringToObject(question, "currency", quote.currency);
     batch_seal(gateway, false); /* what was taken before the request is in the answer */
     ask_one(gateway, slot, question, signal.sku, prices_told);

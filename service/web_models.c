@@ -5,6 +5,7 @@
  *
  * Bounded    STAGES_MAX requests may have models staged at once; a stage is gone when its exchange ends, or with the next that takes it.
  * Not here   what a change is, and that it happens on all workers or on none: gateway_change.c. */
+#include "pricing/json_member.h"
 #include "pricing/model.h"
 #include "service/change.h"
 #include "service/diff_merge.h"
@@ -23,11 +24,6 @@
 #define CHANGES_LISTED     50
 #define MOVES_LISTED       50
 #define HTTP_UNPROCESSABLE 422 /* its name in libmicrohttpd changed */
-
-static const cJSON *member(const cJSON *object, const char *name)
-{
-    return cJSON_GetObjectItemCaseSensitive(object, name);
-}
 
 static enum MHD_Result bad(struct exchange *exchange, const char *why)
 {
@@ -71,7 +67,7 @@ static bool is_listed(const cJSON *kept, uint64_t change)
     const cJSON *item;
     cJSON_ArrayForEach(item, kept)
     {
-        if (member(item, "change")->valuedouble == (double)change)
+        if (json_member(item, "change")->valuedouble == (double)change)
             return true;
     }
     return false;
@@ -97,7 +93,7 @@ static cJSON *changes_of(const struct config *config, cJSON **ret_kept)
         if (change == NULL)
             continue;
         cJSON_DeleteItemFromObject(change, "source_hash");
-        const cJSON *models = member(change, "models");
+        const cJSON *models = json_member(change, "models");
         uint64_t number = cJSON_IsNumber(models) ? (uint64_t)models->valuedouble : 0;
         cJSON *files = !is_listed(*ret_kept, number) ? files_of(config, number, false) : NULL;
         if (files != NULL) {
@@ -229,7 +225,7 @@ static cJSON *models_described(const struct model_set *set)
 static cJSON *stage_checked(struct exchange *exchange, const cJSON *body, enum MHD_Result *ret_refused)
 {
     const struct config *config = exchange->web->config;
-    const cJSON *files = member(body, "files"), *file;
+    const cJSON *files = json_member(body, "files"), *file;
     char folder[DATA_PATH_MAX], name[32];
     struct fault fault = { 0 };
     if (!cJSON_IsObject(files) || files->child == NULL || cJSON_GetArraySize(files) > FILES_MAX) {
@@ -289,7 +285,7 @@ static enum MHD_Result diff_told(struct exchange *exchange)
     cJSON *answer = question_answer(exchange, &result);
     if (answer == NULL)
         return result;
-    const cJSON *refusal = diff_refusal(answer), *why = member(refusal, "text");
+    const cJSON *refusal = diff_refusal(answer), *why = json_member(refusal, "text");
     if (refusal != NULL)
         result = problem(exchange, HTTP_UNPROCESSABLE, "models-refused", "The models were refused: nothing was changed",
                          "%s", cJSON_IsString(why) ? why->valuestring : "a worker refused them");
@@ -322,7 +318,7 @@ enum MHD_Result web_models_diff(struct exchange *exchange)
 static bool add_what(cJSON *question, const cJSON *body, const char *what)
 {
     char text[CHANGE_WHAT_MAX];
-    const cJSON *note = member(body, "note");
+    const cJSON *note = json_member(body, "note");
     const char *said = cJSON_IsString(note) ? note->valuestring : "";
     if ((note != NULL && !cJSON_IsString(note)) || strlen(said) > CHANGE_NOTE_MAX)
         return false;
@@ -336,7 +332,7 @@ static bool add_what(cJSON *question, const cJSON *body, const char *what)
 
 static bool bool_member(const cJSON *body, const char *name, bool *ret)
 {
-    const cJSON *item = member(body, name);
+    const cJSON *item = json_member(body, name);
     *ret = cJSON_IsTrue(item);
     return item == NULL || cJSON_IsBool(item);
 }
@@ -385,7 +381,7 @@ enum MHD_Result web_models_rollback(struct exchange *exchange)
     if (body == NULL)
         return refused;
     const char *wrong = bool_member(body, "allow_uncovered", &uncovered) ? NULL : "allow_uncovered is true or false";
-    const cJSON *to = member(body, "to");
+    const cJSON *to = json_member(body, "to");
     cJSON *question = question_of(exchange, "change");
     if (to == NULL)
         cJSON_AddBoolToObject(question, "rollback", true);
@@ -407,7 +403,7 @@ enum MHD_Result web_models_pin(struct exchange *exchange)
     cJSON *body = body_json(exchange, known, &refused);
     if (body == NULL)
         return refused;
-    const cJSON *pinned = member(body, "pinned");
+    const cJSON *pinned = json_member(body, "pinned");
     cJSON *question = question_of(exchange, "change");
     cJSON_AddBoolToObject(question, "pin", cJSON_IsTrue(pinned));
     return change_ask(exchange, body, question, cJSON_IsTrue(pinned) ? "pin" : "pin taken back",
@@ -420,19 +416,19 @@ enum MHD_Result web_models_pin(struct exchange *exchange)
 static const char *freeze_take(const cJSON *body, cJSON *question, size_t n, char *what)
 {
     static const char *const BY[] = { "sku", "category", "zone" };
-    const cJSON *to = member(body, "to"), *pattern = NULL;
+    const cJSON *to = json_member(body, "to"), *pattern = NULL;
     const char *word = cJSON_IsString(to) ? to->valuestring : to == NULL ? "last" : "", *by = NULL;
     const char *mode = strcmp(word, "off") == 0    ? "normal"
                        : strcmp(word, "list") == 0 ? "list"
                        : strcmp(word, "last") == 0 ? "frozen"
                                                    : NULL;
-    int count = cJSON_IsTrue(member(body, "all"));
+    int count = cJSON_IsTrue(json_member(body, "all"));
     for (size_t i = 0; i < sizeof BY / sizeof BY[0]; i++) {
-        if (member(body, BY[i]) == NULL)
+        if (json_member(body, BY[i]) == NULL)
             continue;
         count++;
         by = BY[i];
-        pattern = member(body, by);
+        pattern = json_member(body, by);
     }
     if (mode == NULL)
         return "to is list, last or off";

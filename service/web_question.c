@@ -1,5 +1,6 @@
 /* web_question.c - what the gateway answers with {"ok":...}, asked on behalf of somebody whose token was looked at. A refusal becomes the
  * problem that it is. */
+#include "pricing/json_member.h"
 #include "service/data_dir.h"
 #include "service/web.h"
 
@@ -33,12 +34,6 @@ enum MHD_Result question_ask(struct exchange *exchange, cJSON *question, web_han
     return result;
 }
 
-static const char *text_of(const cJSON *object, const char *member)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
-    return cJSON_IsString(item) ? item->valuestring : "";
-}
-
 static enum MHD_Result refusal(struct exchange *exchange, const cJSON *answer)
 {
     static const struct {
@@ -55,12 +50,12 @@ static enum MHD_Result refusal(struct exchange *exchange, const cJSON *answer)
         { "models_refused", HTTP_UNPROCESSABLE, "models-refused", "The models were refused: nothing was changed" },
         { "pinned", MHD_HTTP_CONFLICT, "pinned", "The models are pinned: nothing was changed" },
     };
-    const char *reason = text_of(answer, "reason");
+    const char *reason = json_string(answer, "reason");
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strcmp(reason, known[i].reason) == 0)
-            return problem(exchange, known[i].status, known[i].name, known[i].title, "%s", text_of(answer, "text"));
+            return problem(exchange, known[i].status, known[i].name, known[i].title, "%s", json_string(answer, "text"));
     return problem(exchange, MHD_HTTP_BAD_REQUEST, "bad-request", "It cannot be asked for like this", "%s: %s",
-                   text_of(answer, "pointer"), text_of(answer, "text"));
+                   json_string(answer, "pointer"), json_string(answer, "text"));
 }
 
 cJSON *question_answer(struct exchange *exchange, enum MHD_Result *ret_refused)

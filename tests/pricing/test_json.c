@@ -3,6 +3,7 @@
  * The rows follow the categories of N. Seriot's JSON test suite ("Parsing JSON is a Minefield", 2016): y must be
  * accepted, n must be refused. Of what a parser may decide for itself, we refuse what C strings or doubles cannot
  * hold. */
+#include "pricing/json_member.h"
 #include "pricing/json_text.h"
 #include "tests/pricing/random.h"
 
@@ -621,4 +622,24 @@ Test(json, survives_mutated_text)
         cJSON_Delete(tree);
     }
     cr_assert_gt(accepted, 1000);
+}
+
+Test(json, a_member_that_is_missing_or_of_another_kind_counts_as_nothing)
+{
+    cJSON *object =
+        cJSON_Parse("{\"text\":\"a\",\"part\":-2.9,\"high\":1e300,\"low\":-1e300,\"edge\":9223372036854775808}");
+    cr_assert_not_null(object);
+    cr_assert_str_eq(json_string(object, "text"), "a");
+    cr_assert_str_eq(json_string(object, "part"), "");
+    cr_assert_str_eq(json_string(object, "Text"), "", "names differ by case");
+    cr_assert_str_eq(json_string(NULL, "text"), "");
+    cr_assert_eq(json_number(object, "part"), -2.9);
+    cr_assert_eq(json_number(object, "text"), 0);
+    cr_assert_eq(json_number(NULL, "part"), 0);
+    cr_assert_eq(json_whole(object, "part"), -2);
+    cr_assert_eq(json_whole(object, "none"), 0);
+    cr_assert_eq(json_whole(object, "high"), INT64_MAX);
+    cr_assert_eq(json_whole(object, "edge"), INT64_MAX);
+    cr_assert_eq(json_whole(object, "low"), INT64_MIN);
+    cJSON_Delete(object);
 }

@@ -1,4 +1,5 @@
 /* test_audit.c - a line of the audit log is whole, one line whatever is said in it, and the file does not grow for ever. */
+#include "pricing/json_member.h"
 #include "service/audit.h"
 #include "service/data_dir.h"
 
@@ -55,12 +56,6 @@ static uint32_t lines_of(const char *name, cJSON **ret_last)
     return count;
 }
 
-static const char *member(const cJSON *line, const char *name)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(line, name);
-    return cJSON_IsString(item) ? item->valuestring : "";
-}
-
 TestSuite(audit, .init = setup, .fini = teardown);
 
 Test(audit, a_line_says_what_was_said_and_nobody_else_reads_the_file)
@@ -75,10 +70,10 @@ Test(audit, a_line_says_what_was_said_and_nobody_else_reads_the_file)
                                                         .what = "apply: \"winter\"",
                                                         .change = 7 }));
     cr_assert_eq(lines_of(AUDIT_FILE, &line), 1);
-    cr_expect_str_eq(member(line, "action"), "apply");
-    cr_expect_str_eq(member(line, "who"), "alice");
-    cr_expect_str_eq(member(line, "from"), "10.0.0.7");
-    cr_expect_str_eq(member(line, "what"), "apply: \"winter\"");
+    cr_expect_str_eq(json_string(line, "action"), "apply");
+    cr_expect_str_eq(json_string(line, "who"), "alice");
+    cr_expect_str_eq(json_string(line, "from"), "10.0.0.7");
+    cr_expect_str_eq(json_string(line, "what"), "apply: \"winter\"");
     cr_expect_eq(cJSON_GetObjectItemCaseSensitive(line, "change")->valueint, 7);
     cr_expect_null(cJSON_GetObjectItemCaseSensitive(line, "receipt"));
     cJSON_Delete(line);
@@ -100,9 +95,9 @@ Test(audit, nobody_writes_a_second_line_nor_half_a_character)
                                                         .what = "a\x7F"
                                                                 "b\r\n{\"at\":\"never\"}" }));
     cr_assert_eq(lines_of(AUDIT_FILE, &line), 1);
-    cr_expect_eq(strlen(member(line, "who")), AUDIT_TEXT_MAX - 1);
-    cr_expect_eq(member(line, "who")[0], ' ');
-    cr_expect_str_eq(member(line, "what"), "a b  {\"at\":\"never\"}");
+    cr_expect_eq(strlen(json_string(line, "who")), AUDIT_TEXT_MAX - 1);
+    cr_expect_eq(json_string(line, "who")[0], ' ');
+    cr_expect_str_eq(json_string(line, "what"), "a b  {\"at\":\"never\"}");
     cJSON_Delete(line);
 }
 
