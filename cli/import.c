@@ -13,7 +13,7 @@
 #include <strings.h>
 
 #define FILES_MAX  16u
-#define BATCH_ROWS 100u /* as many findings as an answer lists: none stays unsaid */
+#define BATCH_ROWS 100u /* as many remarks as an answer lists: none stays unsaid */
 #define ATTEMPTS   3u
 #define LISTED_MAX 100u /* faults of a file that are printed; all are counted */
 

@@ -248,8 +248,8 @@ static bool setup(struct gateway *gateway, const struct config *config)
     setup_rules(gateway);
     signal_scanner_init(&gateway->ingest.scanner, &gateway->rules);
     gateway->repeats = repeats_create(config->repeats_max, (int64_t)config->repeat_window_s * 1000);
-    if (gateway->repeats == NULL || !signer_setup(gateway) || !answers_setup(gateway) || !rejects_setup(gateway) || !recorder_setup(gateway) || !clock_setup(gateway) ||
-        !inbox_setup(&gateway->inbox, config))
+    if (gateway->repeats == NULL || !signer_setup(gateway) || !rejects_setup(gateway) || !recorder_setup(gateway) ||
+        !clock_setup(gateway) || !inbox_setup(&gateway->inbox, config))
         return false;
     for (gateway->link_count = 0; gateway->link_count < config->workers; gateway->link_count++)
         if (!link_setup(&gateway->link[gateway->link_count], gateway, gateway->link_count))

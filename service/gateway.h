@@ -53,7 +53,6 @@
 #define INTERNAL_SLOT       REQUEST_SLOTS /* a request of our own: its answer goes to the log */
 #define REQUESTS_MAX        (REQUEST_SLOTS + 1u)
 #define RECEIVES_IN_FLIGHT  8u         /* of each PULL socket */
-#define FINDINGS_LISTED_MAX 100u       /* in one answer */
 #define BATCH_BYTES_MAX     (4u << 20) /* of one worker's part; a batch is closed when it has grown past this */
 #define SIGNALS_PER_STEP    256u       /* taken before the next look at links, clock and answers */
 #define BATCH_SIGNALS_MAX   16384u     /* largest batch_signals_max */
@@ -244,11 +243,9 @@ nng_msg *poison_message(struct link *link);
 enum request_phase { REQUEST_IDLE, REQUEST_TAKING, REQUEST_WAITING };
 enum request_kind { REQUEST_SIGNALS, REQUEST_TICK, REQUEST_WATCH, REQUEST_ASK, REQUEST_CHANGE, REQUEST_SIGN };
 
-struct finding {
-    uint32_t index;
-    enum signal_reason reason;
-    char pointer[FAULT_POINTER_MAX];
-    char text[FAULT_REASON_MAX];
+struct answer_text { /* grows */
+    char *data;
+    size_t used, room;
 };
 
 struct request_signal { /* an accepted one, in order of (seq, ref) */
@@ -269,8 +266,9 @@ struct request {
     uint32_t accepted, rejected, watched;
     struct request_signal *signal;
     uint32_t signal_count, signal_room;
-    struct finding *finding; /* [FINDINGS_LISTED_MAX] */
-    uint32_t finding_count, finding_more;
+    struct answer_text findings; /* the listed ones as the answer will have them, owned */
+    uint32_t finding_count, finding_more, remark_count;
+    enum signal_reason refused_for;                        /* of the first rejection */
     uint32_t ask_number;                                   /* REQUEST_ASK: down to `asked` */
     uint64_t replies_missing;                              /* bit per worker */
     char *reply[RIALTO_WORKERS_MAX];                       /* JSON, owned */
@@ -293,13 +291,13 @@ void audit_note_control(struct gateway *gateway, const struct received *received
 void audit_note_receipt(struct gateway *gateway, uint32_t slot, const char *nonce);
 void audit_answered(struct gateway *gateway, uint32_t slot, const char *text, size_t bytes);
 
-bool answers_setup(struct gateway *gateway);
 void answers_teardown(struct gateway *gateway);
 void request_begin(struct gateway *gateway, uint32_t slot, int64_t arrived_us, enum request_kind kind);
 /* request_accept - one signal went into a batch. False when memory ran out: then it must not be routed. */
 bool request_reserve(struct request *request);
 void request_accept(struct request *request, uint64_t seq, uint32_t ref, uint32_t index, uint64_t workers);
-void request_reject(struct request *request, uint32_t index, enum signal_reason reason, const struct fault *fault);
+void request_reject(struct gateway *gateway, struct request *request, uint32_t index, enum signal_reason reason,
+                    const struct fault *fault);
 void request_need(struct request *request, uint32_t worker, uint64_t seq);
 void request_wait(struct gateway *gateway, uint32_t slot); /* all is routed: answer when applied, or in time */
 void answers_findings(struct gateway *gateway, const struct wire_finding *finding, uint32_t count);

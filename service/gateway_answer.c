@@ -16,37 +16,82 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ANSWER_BYTES_MAX  (256u << 10) /* FINDINGS_LISTED_MAX findings, each character escaped, and their frame */
-#define SIGNALS_KEPT_ROOM 4096u        /* room that a slot keeps between requests */
+#define REMARKS_LISTED_MAX 100u /* in one answer: of signals that were taken */
+#define ANSWER_FRAME_BYTES 512u /* of an answer, without findings or a change */
+#define FINDING_BYTES      320u /* of a finding, on the average: a pointer and a text of full length that need no escapes */
+#define FINDING_BYTES_MAX  768u  /* of any finding: both full of quotes */
+#define FINDINGS_KEPT_ROOM 8192u /* bytes of findings, room that a slot keeps between requests */
+#define SIGNALS_KEPT_ROOM  4096u /* signals, the same */
 
-_Static_assert(FINDINGS_LISTED_MAX *(2 * (FAULT_POINTER_MAX + FAULT_REASON_MAX) + 128) + 512 < ANSWER_BYTES_MAX,
-               "an answer always fits");
+_Static_assert(2 * (FAULT_POINTER_MAX + FAULT_REASON_MAX) + 128 <= FINDING_BYTES_MAX, "a finding always fits");
 
 /* ---- text ---------------------------------------------------------------------------------------------------- */
 
-static char answer[ANSWER_BYTES_MAX]; /* one main thread writes one answer at a time */
-static size_t answer_bytes;
+/* Room in a text for so many bytes more; false: there is no memory. */
+static bool text_reserve(struct answer_text *text, size_t bytes)
+{
+    if (text->room - text->used >= bytes)
+        return true;
+    size_t room = text->room * 2 > text->used + bytes ? text->room * 2 : text->used + bytes;
+    char *data = realloc(text->data, room);
+    if (data == NULL)
+        return false;
+    text->data = data;
+    text->room = room;
+    return true;
+}
+
+static void text_say(struct answer_text *text, const char *format, va_list arguments)
+{
+    int length = vsnprintf(text->data + text->used, text->room - text->used, format, arguments);
+    if (length > 0)
+        text->used += (size_t)length;
+}
+
+static void text_shrink(struct answer_text *text)
+{
+    if (text->room <= FINDINGS_KEPT_ROOM)
+        return;
+    free(text->data);
+    *text = (struct answer_text){ .data = NULL };
+}
+
+static struct answer_text answer; /* one main thread writes one answer at a time */
+
+/* A new answer, with room for so much. */
+static void answer_begin(size_t bytes)
+{
+    answer.used = 0;
+    if (!text_reserve(&answer, bytes))
+        abort(); /* a slot that is never answered is lost for good; a restart is not */
+}
 
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    int length = vsnprintf(answer + answer_bytes, sizeof answer - answer_bytes, format, arguments);
+    text_say(&answer, format, arguments);
     va_end(arguments);
-    if (length > 0)
-        answer_bytes += (size_t)length;
+}
+
+__attribute__((format(printf, 2, 3))) static void finding_say(struct answer_text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    text_say(text, format, arguments);
+    va_end(arguments);
 }
 
 /* Faults hold no control characters: quotes and backslashes are what is left to escape. */
-static void say_quoted(const char *text)
+static void text_quote(struct answer_text *text, const char *what)
 {
-    answer[answer_bytes++] = '"';
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\')
-            answer[answer_bytes++] = '\\';
-        answer[answer_bytes++] = *text;
+    text->data[text->used++] = '"';
+    for (; *what != '\0'; what++) {
+        if (*what == '"' || *what == '\\')
+            text->data[text->used++] = '\\';
+        text->data[text->used++] = *what;
     }
-    answer[answer_bytes++] = '"';
+    text->data[text->used++] = '"';
 }
 
 void answer_text(struct gateway *gateway, uint32_t slot, const char *text, size_t bytes)
@@ -66,25 +111,21 @@ void answer_text(struct gateway *gateway, uint32_t slot, const char *text, size_
 
 void answer_refused(struct gateway *gateway, uint32_t slot, enum signal_reason reason, const struct fault *fault)
 {
-    answer_bytes = 0;
+    answer_begin(FINDING_BYTES_MAX);
     say("{\"ok\":false,\"reason\":\"%s\",\"pointer\":", signal_reason_name(reason));
-    say_quoted(fault->pointer);
+    text_quote(&answer, fault->pointer);
     say(",\"text\":");
-    say_quoted(fault->reason);
+    text_quote(&answer, fault->reason);
     say("}");
-    answer_text(gateway, slot, answer, answer_bytes);
+    answer_text(gateway, slot, answer.data, answer.used);
 }
 
 static void say_findings(const struct request *request)
 {
     say("\"findings\":[");
-    for (uint32_t i = 0; i < request->finding_count; i++) {
-        const struct finding *finding = &request->finding[i];
-        say("%s{\"index\":%u,\"pointer\":", i == 0 ? "" : ",", finding->index);
-        say_quoted(finding->pointer);
-        say(",\"reason\":\"%s\",\"text\":", signal_reason_name(finding->reason));
-        say_quoted(finding->text);
-        say("}");
+    if (request->findings.used > 0) {
+        memcpy(answer.data + answer.used, request->findings.data, request->findings.used);
+        answer.used += request->findings.used;
     }
     say("]");
     if (request->finding_more > 0)
@@ -117,13 +158,14 @@ static void answer_finished(struct gateway *gateway, uint32_t slot, const char *
         request->finished(gateway, slot, durable);
         return;
     }
-    answer_bytes = 0;
+    answer_begin(request->findings.used + ANSWER_FRAME_BYTES);
     if (request->kind == REQUEST_TICK)
         say("{\"ok\":true,\"service_time_ms\":%" PRId64 ",\"tick_ms\":%" PRId64 "}", clock_now_ms(gateway),
             gateway->clock.tick_ms);
     else if (request->kind == REQUEST_CHANGE) {
         cJSON *change = change_json();
         char *text = cJSON_PrintUnformatted(change);
+        answer_begin((text != NULL ? strlen(text) : 0) + ANSWER_FRAME_BYTES);
         say("{\"ok\":true,\"change\":%s,\"everywhere\":%s,\"took_ms\":%" PRId64 "}", text != NULL ? text : "null",
             all_applied(gateway, request) ? "true" : "false", (mono_us() - request->arrived_us) / 1000);
         cJSON_Delete(change);
@@ -136,12 +178,14 @@ static void answer_finished(struct gateway *gateway, uint32_t slot, const char *
         say_findings(request);
         say("}");
     }
-    answer_text(gateway, slot, answer, answer_bytes);
+    answer_text(gateway, slot, answer.data, answer.used);
     if (request->signal_room > SIGNALS_KEPT_ROOM) {
         free(request->signal);
         request->signal = NULL;
         request->signal_room = 0;
     }
+    text_shrink(&request->findings);
+    text_shrink(&answer);
 }
 
 /* ---- what a request gathers ------------------------------------------------------------------------------------ */
@@ -157,7 +201,9 @@ void request_begin(struct gateway *gateway, uint32_t slot, int64_t arrived_us, e
     memset(request->need, 0, sizeof request->need);
     request->accepted = request->rejected = request->watched = 0;
     request->signal_count = 0;
-    request->finding_count = request->finding_more = 0;
+    request->findings.used = 0;
+    request->finding_count = request->finding_more = request->remark_count = 0;
+    request->refused_for = REASON_none;
     cJSON_Delete(request->job);
     request->job = NULL;
     request->finished = NULL;
@@ -191,24 +237,37 @@ void request_accept(struct request *request, uint64_t seq, uint32_t ref, uint32_
             request->need[i] = seq;
 }
 
-static void list_finding(struct request *request, uint32_t index, enum signal_reason reason, const char *pointer,
-                         const char *text)
+/* Every signal that was rejected is named, up to the first that was one too many for a message; of remarks on those that were taken some. */
+static bool is_listed(struct request *request, uint32_t index, enum signal_reason reason, uint32_t signals_max)
 {
-    if (request->finding_count == FINDINGS_LISTED_MAX) {
+    if (request->findings.used > (size_t)signals_max * FINDING_BYTES)
+        return false; /* names of fields that nobody has, made to be long */
+    return signal_reason_rejects(reason) ? index <= signals_max : request->remark_count++ < REMARKS_LISTED_MAX;
+}
+
+static void list_finding(struct gateway *gateway, struct request *request, uint32_t index, enum signal_reason reason,
+                         const char *pointer, const char *text)
+{
+    struct answer_text *to = &request->findings;
+    if (signal_reason_rejects(reason) && request->refused_for == REASON_none)
+        request->refused_for = reason;
+    if (!is_listed(request, index, reason, gateway->config->message_signals_max) ||
+        !text_reserve(to, FINDING_BYTES_MAX)) {
         request->finding_more++;
         return;
     }
-    struct finding *finding = &request->finding[request->finding_count++];
-    finding->index = index;
-    finding->reason = reason;
-    (void)snprintf(finding->pointer, sizeof finding->pointer, "%s", pointer);
-    (void)snprintf(finding->text, sizeof finding->text, "%s", text);
+    finding_say(to, "%s{\"index\":%u,\"pointer\":", request->finding_count++ == 0 ? "" : ",", index);
+    text_quote(to, pointer);
+    finding_say(to, ",\"reason\":\"%s\",\"text\":", signal_reason_name(reason));
+    text_quote(to, text);
+    finding_say(to, "}");
 }
 
-void request_reject(struct request *request, uint32_t index, enum signal_reason reason, const struct fault *fault)
+void request_reject(struct gateway *gateway, struct request *request, uint32_t index, enum signal_reason reason,
+                    const struct fault *fault)
 {
     request->rejected++;
-    list_finding(request, index, reason, fault->pointer, fault->reason);
+    list_finding(gateway, request, index, reason, fault->pointer, fault->reason);
 }
 
 /* ---- what workers find ---------------------------------------------------------------------------------------------
@@ -267,7 +326,7 @@ static void take_finding(struct gateway *gateway, const struct wire_finding *fin
             continue;
         if (signal_reason_rejects(reason))
             reject_later(request, signal);
-        list_finding(request, signal->index, reason, answer_pointer_of(reason), signal_reason_text(reason));
+        list_finding(gateway, request, signal->index, reason, answer_pointer_of(reason), signal_reason_text(reason));
         return; /* a signal belongs to one request */
     }
 }
@@ -310,7 +369,7 @@ static void give_up(struct gateway *gateway, struct request *request)
             continue;
         reject_later(request, signal);
         metric_add(METRIC_signals_rejected_total, 1);
-        list_finding(request, signal->index, REASON_no_answer, "", signal_reason_text(REASON_no_answer));
+        list_finding(gateway, request, signal->index, REASON_no_answer, "", signal_reason_text(REASON_no_answer));
     }
 }
 
@@ -395,22 +454,14 @@ uint32_t answers_waiting(const struct gateway *gateway)
     return count;
 }
 
-bool answers_setup(struct gateway *gateway)
-{
-    for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
-        gateway->request[i].finding = calloc(FINDINGS_LISTED_MAX, sizeof *gateway->request[i].finding);
-        if (gateway->request[i].finding == NULL)
-            return false;
-    }
-    return true;
-}
-
 void answers_teardown(struct gateway *gateway)
 {
     for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
         ask_drop(&gateway->request[i]);
         cJSON_Delete(gateway->request[i].job);
-        free(gateway->request[i].finding);
+        free(gateway->request[i].findings.data);
         free(gateway->request[i].signal);
     }
+    free(answer.data);
+    answer = (struct answer_text){ .data = NULL };
 }

@@ -33,7 +33,7 @@ static void reject(struct gateway *gateway, const cJSON *value, enum signal_reas
     if (reason != REASON_rate_limited) /* nothing is wrong with it, and its sender knows */
         rejects_add_value(gateway, value, ingest->index, reason, fault);
     if (request_of(gateway) != NULL)
-        request_reject(request_of(gateway), ingest->index, reason, fault);
+        request_reject(gateway, request_of(gateway), ingest->index, reason, fault);
 }
 
 /* One line per reason, seldom, and nothing of what was sent: it may be personal. */
@@ -169,7 +169,8 @@ static bool read_next(struct gateway *gateway)
         metric_add(METRIC_signals_received_total, 1);
         if (ingest->index >= gateway->config->message_signals_max) {
             reason = REASON_too_many;
-            fault_set(&fault, NULL, 0, "", "more than %u signals in one message", gateway->config->message_signals_max);
+            fault_set(&fault, NULL, 0, "", "more than %u signals in one message: this one and all behind it",
+                      gateway->config->message_signals_max);
         } else if (reason == REASON_none) {
             reason = signal_parse(value, &gateway->rules, &ingest->signal, &fault);
         }
@@ -240,7 +241,7 @@ static void refuse_late(struct gateway *gateway, const struct received *received
     message_open(&message, nng_msg_body(received->message), nng_msg_len(received->message));
     for (uint32_t index = 0; message_next(&message, &value, &reason, &fault); index++) {
         fault_set(&fault, NULL, 0, "", "%s", signal_reason_text(REASON_no_answer));
-        request_reject(request, index, REASON_no_answer, &fault);
+        request_reject(gateway, request, index, REASON_no_answer, &fault);
         metric_add(METRIC_signals_received_total, 1);
         metric_add(METRIC_signals_rejected_total, 1);
         gateway->ingest.reasons[REASON_no_answer]++;

@@ -86,7 +86,7 @@ static void kept(struct gateway *gateway, uint32_t slot, const char *durable)
 {
     struct request *request = &gateway->request[slot];
     if (request->rejected > 0) {
-        enum signal_reason reason = request->finding_count > 0 ? request->finding[0].reason : REASON_no_answer;
+        enum signal_reason reason = request->refused_for != REASON_none ? request->refused_for : REASON_no_answer;
         refuse(gateway, slot, reason, reason == REASON_not_quoted ? "/amount" : "", signal_reason_text(reason));
         return;
     }

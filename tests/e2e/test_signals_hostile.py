@@ -137,7 +137,29 @@ with Service(message_signals_max=500, cache_on_stop="keep") as service:
     def _():
         answer = service.ask(b"x\n" * 100000)
         equal((answer["accepted"], answer["rejected"]), (0, 100000))
-        require(len(answer["findings"]) <= 1000, f"{len(answer['findings'])} findings")
+        equal([(f["index"], f["reason"]) for f in answer["findings"]], [(i, "not_json") for i in range(500)] + [(500, "too_many")])
+        equal(answer["more_findings"], 100000 - 501)
+
+    @check("each rejected signal of a large message is named, whatever else there is to say; the good ones are taken")
+    def _():
+        service.accept(d(source="till", id="seen"))
+        kinds = {"seen": d(source="till", id="seen"), "good": d(), "": d(quantity=0), "/sku": demand("unicorn"), "/colour": d(colour="red")}
+        sent = [dice.choice([*kinds] + ["seen"] * 3) for _ in range(500)]
+        answer = service.ask([kinds[kind] for kind in sent])
+        wanted = {i: {"": ("/quantity", "out_of_range"), "/sku": ("/sku", "unknown_product"), "/colour": ("/colour", "unknown_field")}[kind]
+                  for i, kind in enumerate(sent) if kind not in ("seen", "good")}
+        require(len(wanted) > 120 and sent.count("seen") > 120, "the dice")
+        told = {f["index"]: (f["pointer"], f["reason"]) for f in answer["findings"] if f["reason"] != "duplicate"}
+        equal(told, wanted)
+        equal((answer["rejected"], answer["accepted"]), (len(wanted), 500 - len(wanted)))
+        equal(len(answer["findings"]) + answer["more_findings"], len(wanted) + sent.count("seen"))
+
+    @check("a message of nothing but faults with long names of fields: its answer is bounded, and counts what it does not name")
+    def _():
+        answer = service.requester().ask_bytes(b"\n".join(encode(d(**{'"' * 140 + str(i): 1})) for i in range(500)))
+        require(len(answer) < 500 * 320 + 2000, f"{len(answer)} bytes")
+        answer = json.loads(answer)
+        equal((answer["rejected"], len(answer["findings"]) + answer["more_findings"]), (500, 500))
 
     @check("an unknown control, and controls with bad fields, are refused with the place")
     def _():
