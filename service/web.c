@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -113,6 +114,9 @@ static enum MHD_Result answer(struct exchange *exchange)
     int forwarded = atomic_load(&exchange->forwarded);
     if (forwarded != FORWARD_NOT) /* suspended, or woken by the gateway's answer */
         return forwarded == FORWARD_UNDER_WAY ? MHD_YES : exchange->finish(exchange);
+    if (exchange->is_ambiguous)
+        return problem(exchange, MHD_HTTP_BAD_REQUEST, "ambiguous-length", "The body has two ends",
+                       "one Content-Length, or Transfer-Encoding: chunked, and not both");
     if (exchange->route == NULL && exchange->allow[0] != '\0')
         return problem(exchange, MHD_HTTP_METHOD_NOT_ALLOWED, "method", "Not with this method", "see /openapi.json");
     if (exchange->route == NULL)
@@ -169,6 +173,30 @@ static unsigned long long announced_bytes(struct MHD_Connection *connection)
     return bytes == NULL ? 0 : strtoull(bytes, NULL, 10);
 }
 
+struct framing {
+    uint32_t ends;
+    bool is_odd;
+};
+
+static enum MHD_Result framing_look(void *user, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct framing *framing = user;
+    bool is_coding = strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0;
+    (void)kind;
+    framing->ends += is_coding || strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0;
+    framing->is_odd = framing->is_odd || (is_coding && (value == NULL || strcasecmp(value, "chunked") != 0));
+    return MHD_YES;
+}
+
+/* Does the head say in two ways, or in one that is not ours, where the body ends? libmicrohttpd picks one. A proxy before the door may pick
+ * the other, and then what it takes for a body is a request to us, behind its back (RFC 9112, 6.3). */
+static bool is_ambiguous(struct MHD_Connection *connection)
+{
+    struct framing framing = { 0 };
+    (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, framing_look, &framing);
+    return framing.ends > 1 || framing.is_odd;
+}
+
 static enum MHD_Result handle(void *user, struct MHD_Connection *connection, const char *path, const char *method,
                               const char *version, const char *data, size_t *bytes, void **at)
 {
@@ -179,7 +207,9 @@ static enum MHD_Result handle(void *user, struct MHD_Connection *connection, con
         if (exchange == NULL)
             return MHD_NO;
         exchange->too_large = announced_bytes(connection) > exchange->web->config->message_bytes_max;
-        return exchange->too_large ? answer(exchange) : MHD_YES; /* before any of it is sent */
+        exchange->is_ambiguous = is_ambiguous(connection);
+        return exchange->too_large || exchange->is_ambiguous ? answer(exchange)
+                                                             : MHD_YES; /* before any of it is sent */
     }
     if (*bytes == 0)
         return answer(exchange);
@@ -245,7 +275,7 @@ static struct guest *guest_of(struct MHD_Connection *connection)
 bool exchange_is_leaving(const struct exchange *exchange)
 {
     const struct guest *guest = guest_of(exchange->connection);
-    return atomic_load(&exchange->web->draining) ||
+    return atomic_load(&exchange->web->draining) || exchange->is_ambiguous ||
            (guest != NULL && guest->certificate != atomic_load(&exchange->web->certificate));
 }
 

@@ -87,7 +87,7 @@ struct exchange {
     char id[WEB_ID_MAX]; /* of the request: the client's, or our own */
     struct text body;    /* what was sent */
     char allow[32];      /* methods that the path has */
-    bool too_large;
+    bool too_large, is_ambiguous;
     char token[TOKEN_NAME_MAX];    /* whose token was shown; "" = none of ours */
     char who[TOKEN_NAME_MAX + 16]; /* the same, for records */
     uint32_t retry_after_s;        /* said with a 429 */
@@ -117,7 +117,7 @@ extern const struct route web_routes[];
 void exchange_progress(struct MHD_Connection *connection);
 void exchange_waits(struct MHD_Connection *connection);
 
-/* exchange_is_leaving - its client shall connect again for the next: we end, or the certificate is another one since it came. */
+/* exchange_is_leaving - its client shall connect again for the next: we end, the certificate is another one since it came, or nobody knows where its request ends. */
 bool exchange_is_leaving(const struct exchange *exchange);
 
 /* ---- web_door.c, web.c: listening ------------------------------------------------------------------------------------ */

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define HTTP_UNPROCESSABLE 422 /* its name in libmicrohttpd changed */
 
@@ -74,6 +75,13 @@ static bool type_taken(const struct exchange *exchange)
     return false;
 }
 
+static bool is_packed(const struct exchange *exchange)
+{
+    const char *coding =
+        MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_ENCODING);
+    return coding != NULL && strcasecmp(coding, "identity") != 0;
+}
+
 /* The gateway's own test (gateway_control.c): what it would take for a question is none of everybody's. */
 static bool is_question(const struct text *body)
 {
@@ -91,6 +99,9 @@ enum MHD_Result web_signals(struct exchange *exchange)
     if (!type_taken(exchange))
         return problem(exchange, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "media-type", "Signals are JSON",
                        "Content-Type must be application/json or application/x-ndjson, or CloudEvents in JSON");
+    if (is_packed(exchange))
+        return problem(exchange, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "content-encoding", "Signals are not packed",
+                       "a body is taken as it is: nothing is unpacked here");
     if (exchange->body.used == 0)
         return problem(exchange, MHD_HTTP_BAD_REQUEST, "empty", "No signals", "the body is empty");
     if (is_question(&exchange->body))

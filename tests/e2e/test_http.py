@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The HTTP door: quotes as the library gives them, signals as the gateway answers them, errors as RFC 9457 says."""
+import gzip
 import hashlib
 import http.client
 import secrets
@@ -211,6 +212,34 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
                 raw.sendall(b"4000\r\n" + b" " * 0x4000 + b"\r\n")
             raw.sendall(b"0\r\n\r\n")
             contains(raw.recv(65536).decode(), "413")
+
+    @check("a request whose end can be seen in two places is refused with its connection: a proxy before the door may see the other one")
+    def _():
+        hidden = b"GET /v1/quotes/milk HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        body = encode(demand("milk", event="order"))
+        chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+        for lengths, sent in ((b"Content-Length: %d\r\nTransfer-Encoding: chunked" % len(chunked), chunked),
+                              (b"Transfer-Encoding: chunked\r\nContent-Length: 0", chunked),
+                              (b"Content-Length: %d\r\nContent-Length: 0" % len(body), body),
+                              (b"Content-Length: 0\r\nContent-Length: %d" % len(body), body),
+                              (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", chunked),
+                              (b"Transfer-Encoding: xchunked", chunked), (b"Transfer-Encoding: gzip, chunked", chunked)):
+            with socket.create_connection(("127.0.0.1", PORT), 20) as raw:
+                raw.sendall(b"POST /v1/signals HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n%s\r\n\r\n%s" %
+                            (ERP["Authorization"].split()[1].encode(), lengths, sent) + hidden)
+                answer = b""
+                with contextlib.suppress(ConnectionError):
+                    while more := raw.recv(65536):
+                        answer += more
+                require(answer.startswith(b"HTTP/1.1 400 ") and answer.count(b"HTTP/1.1 ") == 1, f"{lengths}: {answer}")
+                contains(answer.lower(), b"connection: close", str(lengths))
+
+    @check("a body that is packed is told so: gzip is not unpacked")
+    def _():
+        packed = gzip.compress(encode(demand("milk", event="order")))
+        problem(http_ask("POST", "/v1/signals", packed, {**ERP, "Content-Type": "application/json", "Content-Encoding": "gzip"}), 415, "content-encoding")
+        plain = encode(demand("milk", event="view"))
+        equal(http_ask("POST", "/v1/signals", plain, {**ERP, "Content-Type": "application/json", "Content-Encoding": "identity"})[2]["accepted"], 1)
 
     @check("a client that sends a byte now and then is shown the door; others are answered at once meanwhile")
     def _():
