@@ -83,7 +83,7 @@ static int look(const struct rialto *prices, struct requester *requester, const 
 static void look_at_customer(const struct cli *cli, struct requester *requester, const char *customer, const char *sku,
                              struct explained *e)
 {
-    char key[DATA_KEY_MAX];
+    char key[DATA_KEY_MAX], who[CLI_WHO_MAX];
     if (customer == NULL)
         return;
     if (!data_key(&cli->config, false, key)) {
@@ -96,6 +96,8 @@ static void look_at_customer(const struct cli *cli, struct requester *requester,
     cJSON_AddStringToObject(question, "sku", sku);
     cJSON_AddNumberToObject(question, "group", e->quote.group);
     cJSON_AddStringToObject(question, "key", key);
+    cli_who(who);
+    cJSON_AddStringToObject(question, "who", who);
     e->customer = ask(requester, question);
     if (e->customer == NULL || is_ok(e->customer))
         return;

@@ -152,6 +152,7 @@ static const struct {
     { "products that a customer looks at", "Redis: quotes; memory of the publisher", "keeps their quotes fresh", "watch_ttl_s; until consent to behaviour or purchases is revoked" },
     { "visits (keyed hashes under a key that changes)", "memory of the gateway", "what one visit repeats counts once", "at most twice repeat_window_s" },
     { "ids of signals (keyed hashes)", "state", "what is sent twice counts once", "ten to twenty minutes" },
+    { "keyed hash of the id of a customer whose data somebody read", "data folder: audit.names", "says whose name in the audit log that is (rialto audit --customer)", "until forgotten, or 400 days after the last look" },
     { "history of all of the above", "append-only file of the own Redis", "survives a power cut", "until it is rewritten: erase_rewrite_s after an erasure" },
 };
 

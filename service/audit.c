@@ -40,7 +40,7 @@ static void put(cJSON *line, const char *name, const char *text, size_t max)
     cJSON_AddStringToObject(line, name, copy);
 }
 
-static char *line_of(const struct audit_entry *entry, uint32_t more)
+static char *line_of(const struct audit_entry *entry)
 {
     char at[40], clock[32];
     int64_t now_ms = unix_ms();
@@ -57,10 +57,11 @@ static char *line_of(const struct audit_entry *entry, uint32_t more)
     put(line, "from", entry->from, AUDIT_TEXT_MAX);
     put(line, "what", entry->what, AUDIT_NAMES_MAX);
     put(line, "receipt", entry->receipt, AUDIT_TEXT_MAX);
+    put(line, "whose", entry->whose, AUDIT_TEXT_MAX);
     if (entry->change > 0)
         cJSON_AddNumberToObject(line, "change", (double)entry->change);
-    if (more > 0)
-        cJSON_AddNumberToObject(line, "more", more);
+    if (entry->more > 0)
+        cJSON_AddNumberToObject(line, "more", entry->more);
     char *text = cJSON_PrintUnformatted(line);
     cJSON_Delete(line);
     return text;
@@ -75,11 +76,11 @@ static bool is_at(int fd, const char *path)
 
 /* Open, locked, with room for a line: a full file is put aside by whoever holds its lock, and the others open the new one. -1 with
  * errno set. */
-static int file_open(const struct config *config)
+static int file_open(const struct config *config, bool of_customers)
 {
     char path[DATA_PATH_MAX], old[DATA_PATH_MAX];
-    data_path(config, AUDIT_FILE, path);
-    data_path(config, AUDIT_FILE_OLD, old);
+    data_path(config, of_customers ? ACCESS_FILE : AUDIT_FILE, path);
+    data_path(config, of_customers ? ACCESS_FILE_OLD : AUDIT_FILE_OLD, old);
     for (int i = 0; i < OPEN_ATTEMPTS; i++) {
         struct stat info;
         int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -100,11 +101,11 @@ static int file_open(const struct config *config)
     return -1;
 }
 
-static bool write_line(const struct config *config, const struct audit_entry *entry, uint32_t more)
+bool audit_add(const struct config *config, const struct audit_entry *entry)
 {
-    char *text = line_of(entry, more);
+    char *text = line_of(entry);
     size_t bytes = text != NULL ? strlen(text) : 0;
-    int fd = text != NULL ? file_open(config) : -1;
+    int fd = text != NULL ? file_open(config, entry->of_customers) : -1;
     bool written = false;
     if (fd != -1) {
         text[bytes] = '\n'; /* in place of the 0: one write */
@@ -124,11 +125,6 @@ static bool write_line(const struct config *config, const struct audit_entry *en
     return false;
 }
 
-bool audit_add(const struct config *config, const struct audit_entry *entry)
-{
-    return write_line(config, entry, 0);
-}
-
 bool audit_add_intruder(const struct config *config, const struct audit_entry *entry)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -136,9 +132,10 @@ bool audit_add_intruder(const struct config *config, const struct audit_entry *e
     static uint32_t unsaid;
     (void)pthread_mutex_lock(&lock);
     bool say = mono_ms() - said_ms >= INTRUDER_GAP_MS;
-    uint32_t more = unsaid;
+    struct audit_entry line = *entry;
+    line.more = unsaid;
     unsaid = say ? 0 : unsaid + 1;
     said_ms = say ? mono_ms() : said_ms;
     (void)pthread_mutex_unlock(&lock);
-    return !say || write_line(config, entry, more);
+    return !say || audit_add(config, &line);
 }

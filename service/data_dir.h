@@ -5,7 +5,7 @@
  *   DATA_DIR/key          what a request shows that may see personal data or change prices: who can read this folder may
  *   DATA_DIR/groups       names of the price groups, one a line; the line's place is the group's number, for good
  *   DATA_DIR/config.json  the settings that the running processes share
- *   DATA_DIR/audit.ndjson, audit.1.ndjson   who did what: service/audit.h
+ *   DATA_DIR/audit.ndjson, access.ndjson, audit.1.ndjson, access.1.ndjson, audit.names   who did what: service/audit.h
  *   DATA_DIR/models/, change.json, changes.ndjson   what is in force: service/change.h
  */
 #ifndef SERVICE_DATA_DIR_H

@@ -51,6 +51,7 @@ static bool round_once(struct gateway *gateway)
     signer_step(gateway);
     answers_step(gateway);
     ingest_report(gateway, false);
+    audit_step(gateway);
     return moved || more;
 }
 
@@ -180,6 +181,7 @@ static _Noreturn void end_stuck(struct gateway *gateway)
             until = mono_ms() + STOP_WAIT_MS; /* we are to end, not to start again */
     } while (!all_done(gateway) && mono_ms() < until);
     ingest_report(gateway, true);
+    audit_teardown(gateway);
     log_line(LOG_INFO, "GATEWAY-STOPPING", "all_applied=%s", all_done(gateway) ? "yes" : "no");
     _exit(EXIT_SUCCESS);
 }
@@ -248,8 +250,9 @@ static bool setup(struct gateway *gateway, const struct config *config)
     setup_rules(gateway);
     signal_scanner_init(&gateway->ingest.scanner, &gateway->rules);
     gateway->repeats = repeats_create(config->repeats_max, (int64_t)config->repeat_window_s * 1000);
-    if (gateway->repeats == NULL || !signer_setup(gateway) || !rejects_setup(gateway) || !recorder_setup(gateway) ||
-        !clock_setup(gateway) || !inbox_setup(&gateway->inbox, config))
+    if (gateway->repeats == NULL || !audit_setup(gateway) || !signer_setup(gateway) ||
+        !rejects_setup(gateway) || !recorder_setup(gateway) || !clock_setup(gateway) ||
+        !inbox_setup(&gateway->inbox, config))
         return false;
     for (gateway->link_count = 0; gateway->link_count < config->workers; gateway->link_count++)
         if (!link_setup(&gateway->link[gateway->link_count], gateway, gateway->link_count))
@@ -273,6 +276,7 @@ static void teardown(struct gateway *gateway)
     repeats_destroy(gateway->repeats);
     clock_teardown(gateway);
     answers_teardown(gateway);
+    audit_teardown(gateway);
     rialto_close(gateway->prices);
     cache_close(gateway->cache);
     (void)close(gateway->signal_fd);

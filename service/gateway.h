@@ -18,7 +18,7 @@
  *   gateway_recorder.c what goes to workers, in files that can be replayed
  *   gateway_answer.c   requests that wait for their signals to be applied
  *   gateway_control.c  ping, tick, watch, explain
- *   gateway_audit.c    questions that go on record
+ *   gateway_audit.c    questions and erasures that go on record
  *   gateway_ask.c      questions that workers answer
  *   gateway_change.c   models and frozen prices come into force
  *   gateway_sign.c     the thread that signs
@@ -34,6 +34,7 @@
 #define SERVICE_GATEWAY_H
 
 #include "cache/table.h"
+#include "service/audit_names.h"
 #include "service/clock.h"
 #include "service/config.h"
 #include "service/gateway_sender.h"
@@ -248,6 +249,8 @@ struct answer_text { /* grows */
     size_t used, room;
 };
 
+enum audit_of_customers { AUDIT_OF_NOBODY, AUDIT_EXPLAIN, AUDIT_EXPORT, AUDIT_FORGET, AUDIT_OF_CUSTOMERS };
+
 struct request_signal { /* an accepted one, in order of (seq, ref) */
     uint64_t seq;
     uint64_t workers; /* bit per worker that has a part of it */
@@ -278,10 +281,32 @@ struct request {
     struct audit_note { /* gateway_audit.c */
         char action[16];   /* "" = nothing that goes on record */
         char who[64], from[SENDER_FROM_MAX], what[192], receipt[40];
+        enum audit_of_customers kind;
+        struct rialto_key customer; /* whose data are read; zeros: nobody's */
     } audit;
 };
 
 /* ---- on record (gateway_audit.c) ----------------------------------------------------------------------------- */
+
+#define AUDIT_FOLDS    64u  /* lines about customers that may be counted together with others like them */
+#define AUDIT_FOLD_MS  1000 /* for so long */
+#define AUDIT_LEFT_OUT "not told singly"
+
+struct
+    audit { /* what is read of customers and erased without a receipt, which producers and shops may do by the thousand */
+    struct audit_names *names;
+    struct audit_fold { /* a line that was written; `more` like it were not yet */
+        bool used;
+        int64_t since_ms;
+        uint32_t more;
+        char action[16], outcome[40], who[64], from[SENDER_FROM_MAX], whose[AUDIT_NAME_MAX];
+    } fold[AUDIT_FOLDS + AUDIT_OF_CUSTOMERS]; /* the last ones, one of each kind: where all others are in use */
+    int64_t aged_ms;
+};
+
+bool audit_setup(struct gateway *gateway);
+void audit_teardown(struct gateway *gateway); /* what is not told yet is */
+void audit_step(struct gateway *gateway);
 
 /* audit_note - when this request is answered, it goes on record. audit_note_control - if it is a control of that kind. audit_note_receipt -
  * an erasure's. audit_answered - it is. */
@@ -290,6 +315,10 @@ void audit_note(struct gateway *gateway, uint32_t slot, const char *action, cons
 void audit_note_control(struct gateway *gateway, const struct received *received, const cJSON *object);
 void audit_note_receipt(struct gateway *gateway, uint32_t slot, const char *nonce);
 void audit_answered(struct gateway *gateway, uint32_t slot, const char *text, size_t bytes);
+/* audit_forgotten - an erasure of this customer is on its way: the log does not know any more who that was. audit_forget_signal - and a
+ * signal asked for it, which goes on record. */
+void audit_forgotten(struct gateway *gateway, const char *customer);
+void audit_forget_signal(struct gateway *gateway, const struct received *received, const char *customer);
 
 void answers_teardown(struct gateway *gateway);
 void request_begin(struct gateway *gateway, uint32_t slot, int64_t arrived_us, enum request_kind kind);
@@ -561,6 +590,7 @@ struct gateway {
     struct rejects *rejects;
     struct recorder *recorder; /* NULL: nothing is recorded */
     struct ingest ingest;
+    struct audit audit;
     struct batch batch;
     struct repeats *repeats;
     struct offering offering;

@@ -147,5 +147,6 @@ void forget_begin(struct gateway *gateway, const struct received *received, cons
         refuse(gateway, slot, signal_reason_text(REASON_no_answer));
         return;
     }
+    audit_forgotten(gateway, signal.customer);
     request_wait(gateway, slot);
 }

@@ -218,6 +218,8 @@ static void route_held(struct gateway *gateway)
     if (!gateway->stalled) {
         ingest->counts.accepted++;
         ingest->counts.of_kind[ingest->signal.type]++;
+        if (ingest->signal.type == SIGNAL_forget)
+            audit_forget_signal(gateway, &ingest->received, ingest->signal.customer);
     } else if (give_up(gateway)) {
         gateway->stalled = false;
     } else {

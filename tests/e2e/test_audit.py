@@ -22,7 +22,7 @@ def tokens(*rows):
 def ask(method, path, token=None, body=None):
     connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=20 * SLOW)
     try:
-        connection.request(method, path, None if body is None else json.dumps(body), {"Authorization": f"Bearer {token}"} if token else {})
+        connection.request(method, path, None if body is None else json.dumps(body), {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})})
         response = connection.getresponse()
         return response.status, json.loads(response.read())
     finally:
@@ -90,18 +90,99 @@ with Service(http_listen=f"127.0.0.1:{PORT}", http_tokens_file=TOKENS) as servic
 
     receipts = []
 
-    @check("who exported and erased a customer is on record, by the receipt's nonce and by no name")
+    names = []
+
+    @check("who looked at a customer's data is on record: an export, and why a price is theirs, over HTTP and on the command line")
     def _():
         equal(ask("GET", f"/v1/customers/{ANNA}", KEYS["till-7"])[0], 200)
-        equal(last("export"), {"action": "export", "outcome": "done", "who": "till-7 over HTTP", "from": "127.0.0.1"})
+        line = last("export")
+        names.append(line.pop("whose"))
+        equal(line, {"action": "export", "outcome": "done", "who": "till-7 over HTTP", "from": "127.0.0.1"})
+        require(re.fullmatch("[0-9a-f]{16}", names[0]), names)
         equal(cli("export", ANNA)[0], 0)
-        equal(last("export")["who"], me)
+        equal((last("export")["who"], last("export")["whose"]), (me, names[0]))
+        equal(ask("GET", f"/v1/explain/milk?customer={ANNA}", KEYS["till-7"])[0], 200)
+        equal(last("explain"), {"action": "explain", "outcome": "done", "who": "till-7 over HTTP", "from": "127.0.0.1", "whose": names[0]})
+        status, out, err = run(BIN / "rialto", "explain", "--url", service.request_ipc, *where, "--cache", service.cache, ANNA, "milk", cwd=service.folder)
+        equal(status, 0, err)
+        contains(out, "gold")
+        equal({k: v for k, v in last("explain").items() if k != "from"}, {"action": "explain", "outcome": "done", "who": me, "whose": names[0]})
+        require(re.fullmatch(rf"local, uid {os.getuid()}, pid \d+", last("explain")["from"]), last("explain"))
+
+    @check("why a price is anybody's tells nothing of a customer, and is not")
+    def _():
+        before = len(audit("--action", "explain"))
+        equal(ask("GET", "/v1/explain/milk", KEYS["till-7"])[0], 200)
+        equal(len(audit("--action", "explain")), before)
+
+    @check("a customer who asks who looked is told, and others' looks are not among it")
+    def _():
+        service.accept(customer("bert-12", ["profile"], tier="gold"))
+        equal(cli("export", "bert-12")[0], 0)
+        lines = audit("--customer", ANNA)
+        equal([(line["action"], line["who"]) for line in lines],
+              [("export", "till-7 over HTTP"), ("export", me), ("explain", "till-7 over HTTP"), ("explain", me)])
+        equal({line["whose"] for line in lines}, {names[0]})
+        status, out, err = run(BIN / "rialto", "audit", *where, "--customer", "nobody-ever")
+        equal((status, out), (1, ""), err)
+
+    @check("nothing is read of whom nothing is kept: an attempt has no name; nor has one without the key")
+    def _():
+        equal(cli("export", "nobody-ever")[0], 1)
+        equal({k: v for k, v in last("export").items() if k != "from"}, {"action": "export", "outcome": "unknown_customer", "who": me})
+        equal(service.ask({"control": "terms", "customer": ANNA, "sku": "milk", "key": "0" * 32, "who": "mallory"})["reason"], "not_allowed")
+        equal(last("explain"), {"action": "explain", "outcome": "not_allowed", "who": "mallory", "from": "127.0.0.1"})
+
+    @check("a customer who is looked at again and again by the same one is a line a second that counts")
+    def _():
+        def count():
+            return sum(1 + line.get("more", 0) for line in audit("--action", "export") if line["who"] == "till-7 over HTTP")
+        before, lines, began = count(), len(audit("--action", "export")), time.monotonic()
+        for _ in range(40):
+            equal(ask("GET", f"/v1/customers/{ANNA}", KEYS["till-7"])[0], 200)
+        wait_until(lambda: count() == before + 40, 5, "all of them are counted")
+        require(len(audit("--action", "export")) - lines <= 3 + 2 * (time.monotonic() - began), audit("--action", "export"))
+
+    @check("who erased a customer is on record, by the receipt's nonce and by no name")
+    def _():
         status, answer = ask("DELETE", f"/v1/customers/{ANNA}", KEYS["till-7"])
         equal(status, 200, answer)
         receipts.append(answer["receipt"]["nonce"])
         equal(last("forget"), {"action": "forget", "outcome": "done", "who": "till-7 over HTTP", "from": "127.0.0.1", "receipt": receipts[0]})
         equal(cli("export", ANNA)[0], 1)
         equal(last("export")["outcome"], "unknown_customer")
+        require("whose" not in last("export"), last("export"))
+
+    @check("once they are forgotten nobody knows whose data were looked at; back again, they are somebody else")
+    def _():
+        equal(run(BIN / "rialto", "audit", *where, "--customer", ANNA)[0], 1)
+        service.accept(customer(ANNA, ["profile"], tier="gold"))
+        equal(cli("export", ANNA)[0], 0)
+        require(last("export")["whose"] != names[0], names)
+        equal([line["whose"] for line in audit("--customer", ANNA)], [last("export")["whose"]])
+
+    def forgets():
+        """By who and where from: how many forget signals are on record."""
+        counts = {}
+        for line in audit("--action", "forget"):
+            if line["outcome"] == "signal taken":
+                who = (line.get("who", ""), line["from"])
+                counts[who] = counts.get(who, 0) + 1 + line.get("more", 0)
+        return counts
+
+    @check("a forget that somebody sends as a signal is on record with whose token, or where from; a flood of them is a line a second that counts")
+    def _():
+        equal(ask("POST", "/v1/signals", KEYS["till-7"], [{"type": "forget", "customer": ANNA}])[0], 200)
+        equal(last("forget"), {"action": "forget", "outcome": "signal taken", "who": "till-7 over HTTP", "from": "127.0.0.1"})
+        equal(run(BIN / "rialto", "audit", *where, "--customer", ANNA)[0], 1)
+        lines, began = len(audit("--action", "forget")), time.monotonic()
+        for at in range(0, 2000, 500):
+            service.accept(*({"type": "forget", "customer": f"gone-{i}"} for i in range(at, at + 500)))
+        with contextlib.closing(Pusher(service.push_ipc)) as pusher:
+            pusher.push([{"type": "forget", "customer": f"gone-{i}"} for i in range(300)])
+            wait_until(lambda: sum(forgets().values()) == 2301, 10, "all of them are counted")
+        equal(forgets()["till-7 over HTTP", "127.0.0.1"], 1)
+        require(len(audit("--action", "forget")) - lines <= 6 + 3 * (time.monotonic() - began), audit("--action", "forget"))
 
     @check("who wants what needs a token or the key, and has none, is on record; a flood is a line a second that counts")
     def _():
@@ -129,11 +210,12 @@ with Service(http_listen=f"127.0.0.1:{PORT}", http_tokens_file=TOKENS) as servic
 
     @check("no customer, no token, no key and no hash of them stands in it, and nobody else may read it")
     def _():
-        text = (service.data / "audit.ndjson").read_text()
+        text = "".join((service.data / name).read_text() for name in ("audit.ndjson", "access.ndjson"))
         key = (service.data / "key").read_text().strip()
         found = [what for what in (ANNA, key, *KEYS.values(), *(hashlib.sha256(k.encode()).hexdigest() for k in KEYS.values())) if what in text]
         equal(found, [])
-        equal(oct((service.data / "audit.ndjson").stat().st_mode & 0o777), "0o600")
+        for name in ("audit.ndjson", "access.ndjson", "audit.names"):
+            equal(oct((service.data / name).stat().st_mode & 0o777), "0o600")
         require(service.status()["metrics"]["audit_total"] >= 14, service.status()["metrics"]["audit_total"])
         equal(service.status()["metrics"]["audit_failed_total"], 0)
 

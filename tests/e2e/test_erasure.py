@@ -105,6 +105,7 @@ with Service(models={"shop.json": MODEL}, erase_rewrite_s=1) as service:
         require(all(d["meaning"] and d["source"] and d["kept"] for d in data.values()), "something is not explained")
         equal((data["tier"]["value"], data["segments"]["value"], data["spend"]["value"], data["spend"]["currency"], data["zone"]["value"]),
               ("gold", ["family"], 4711, "EUR", "de/south"))
+        require(any("audit.names" in t for t in traces()), "that somebody looked has no name")
         require(0 < data["zone"]["since_ms"] == data["zone"]["until_ms"] - 86400000, data["zone"])
         equal((data["lock"]["sku"], data["lock"]["value"], sorted(data["consent"]["value"])), ("tea", 123, sorted(KINDS)))
         for key in ({}, {"key": "0" * 32}, {"key": ""}):
