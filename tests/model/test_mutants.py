@@ -15,7 +15,7 @@ CORE = os.path.join(os.path.dirname(os.environ.get("RIALTO_BIN", os.path.join(RO
 LIBRARIES = ["-lhiredis", "-lnng", "-lcjson", "-lmicrohttpd", "-lz", "-lm", "-lpthread"]
 JOBS = 2
 TRIES = 4   # a race is a matter of luck, and of what else the machine does: each try takes twice as long as the one before
-LIMIT_S = 60
+LIMIT_S = 60   # more than it was told to take: it never ends
 
 REPAIR_TAG = ("    if (!key_is_none(key))\n        tags_set(extent.tags, line, segment_tag(key));\n    else if", "    if")
 COUNT_FIRST = [("    cache->folder.rule[count] = *row;\n", ""),
@@ -103,9 +103,10 @@ def hunt(row):
     with tempfile.TemporaryDirectory() as folder:
         out, text = build(folder, row)
         for again in range(TRIES if out else 0):
+            seconds = row[1] << again
             try:
-                done = subprocess.run([out, str(row[1] << again)], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                      text=True, timeout=LIMIT_S)
+                done = subprocess.run([out, str(seconds)], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                      text=True, timeout=seconds + LIMIT_S)
                 text = done.stdout
             except subprocess.TimeoutExpired: # it never ends: found, too
                 return True, ""
