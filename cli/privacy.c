@@ -132,28 +132,29 @@ static int run_keys(struct cli *cli, int argc, char *argv[])
 /* One row per kind of personal data and place. A field of struct customer_record or struct offer_record that is not here is missing. */
 static const struct {
     const char *data, *where, *why, *how_long;
+    const char *export; /* what `rialto export` calls it; "no: " and why it is not there */
 } INVENTORY[] = {
-    { "customer id (a pseudonym)", "state, Redis: state", "to find the record again", "as long as a consent, an offer or a lock is there; a refusal for signal_age_max_s" },
-    { "customer id (a pseudonym)", "Redis: quotes", "names the quotes that a customer looks at", "watch_ttl_s after the last look" },
-    { "keyed hash of the customer id", "shared memory: terms, offers; state; Redis: state", "names the lines", "as long as the line" },
-    { "consent by kind; when, by whom or where, and on which wording each was given or refused", "state, Redis: state; shared memory: terms (kinds only)", "nothing else is used without it; to show that it was given", "until the customer opts out of everything, or is forgotten" },
-    { "that a customer opted out of everything", "state, Redis: state", "no consent is taken", "until taken back, or forgotten" },
-    { "tier, segments and statuses, each with its end and whose word it is", "state, Redis: state", "personal terms", "until each one's end (attribute_age_max_s at most), or until consent to profile (of others' word: to partner) is revoked" },
-    { "spend, spend of two calendar months, and its currency", "state, Redis: state", "personal terms", "attribute_age_max_s after the last purchase, or until consent to purchases (of others' word: to partner) is revoked" },
-    { "affinity: how much the customer looked at, put into the cart and ordered lately, as one decayed number for each price group (not what, and no time finer than an eighth of the half-life)", "state, Redis: state", "personal terms, where a model in force asks for it; otherwise nothing is counted", "it fades; attribute_age_max_s after the newest event, or until consent to behaviour (of views and carts) or to purchases (of orders) is revoked" },
-    { "zone (never a position) and its end", "state, Redis: state; shared memory: terms", "the zone of a quote, personal terms", "its lease, at most 30 days, or until the customer leaves or revokes consent to location" },
-    { "time of the last zone", "state, Redis: state", "an older one that arrives late does not count", "signal_age_max_s after the customer was there, left, or revoked consent to location, whose time takes its place then" },
-    { "multipliers by price group", "shared memory: terms", "what the above does to prices", "as long as a consent is there" },
-    { "personal offers", "state, Redis: state; shared memory: offers", "a personal offer", "until it ends, is withdrawn, or what it rests on is revoked" },
-    { "times of views, carts and orders of a product (8 of each and the last, 16 products), where a model in force makes offers of them", "state, Redis: state", "leads to a personal offer", "a window of the model (180 days at most) after the last one, until it has led to an offer, or until consent to behaviour (of orders: to purchases) is revoked" },
-    { "which model made the last offer for a product, when, by which of its rules", "state, Redis: state", "explains the offer; the next one waits", "the offer's cooldown (365 days at most), or until consent to what it rests on is revoked" },
-    { "price locks", "state, Redis: state; shared memory: offers", "a price that is owed", "until it ends; survives a revocation" },
-    { "terms and offers of the last moments", "memory of the worker", "whether an amount that is to be locked was the customer's quote", "lock_grace_s, or until a consent is revoked" },
-    { "products that a customer looks at", "Redis: quotes; memory of the publisher", "keeps their quotes fresh", "watch_ttl_s; until consent to behaviour or purchases is revoked" },
-    { "visits (keyed hashes under a key that changes)", "memory of the gateway", "what one visit repeats counts once", "at most twice repeat_window_s" },
-    { "ids of signals (keyed hashes)", "state", "what is sent twice counts once", "ten to twenty minutes" },
-    { "keyed hash of the id of a customer whose data somebody read", "data folder: audit.names", "says whose name in the audit log that is (rialto audit --customer)", "until forgotten, or 400 days after the last look" },
-    { "history of all of the above", "append-only file of the own Redis", "survives a power cut", "until it is rewritten: erase_rewrite_s after an erasure" },
+    { "customer id (a pseudonym)", "state, Redis: state", "to find the record again", "as long as a consent, an offer or a lock is there; a refusal for signal_age_max_s", "customer" },
+    { "customer id (a pseudonym)", "Redis: quotes", "names the quotes that a customer looks at", "watch_ttl_s after the last look", "customer" },
+    { "keyed hash of the customer id", "shared memory: terms, offers; state; Redis: state", "names the lines", "as long as the line", "no: it is made of the id" },
+    { "consent by kind; when, by whom or where, and on which wording each was given or refused", "state, Redis: state; shared memory: terms (kinds only)", "nothing else is used without it; to show that it was given", "until the customer opts out of everything, or is forgotten", "consent" },
+    { "that a customer opted out of everything", "state, Redis: state", "no consent is taken", "until taken back, or forgotten", "opt_out" },
+    { "tier, segments and statuses, each with its end and whose word it is", "state, Redis: state", "personal terms", "until each one's end (attribute_age_max_s at most), or until consent to profile (of others' word: to partner) is revoked", "tier, segments" },
+    { "spend, spend of two calendar months, and its currency", "state, Redis: state", "personal terms", "attribute_age_max_s after the last purchase, or until consent to purchases (of others' word: to partner) is revoked", "spend, month_spend" },
+    { "affinity: how much the customer looked at, put into the cart and ordered lately, as one decayed number for each price group (not what, and no time finer than an eighth of the half-life)", "state, Redis: state", "personal terms, where a model in force asks for it; otherwise nothing is counted", "it fades; attribute_age_max_s after the newest event, or until consent to behaviour (of views and carts) or to purchases (of orders) is revoked", "affinity_behaviour, affinity_purchases" },
+    { "zone (never a position) and its end", "state, Redis: state; shared memory: terms", "the zone of a quote, personal terms", "its lease, at most 30 days, or until the customer leaves or revokes consent to location", "zone" },
+    { "time of the last zone", "state, Redis: state", "an older one that arrives late does not count", "signal_age_max_s after the customer was there, left, or revoked consent to location, whose time takes its place then", "zone_time, or with zone" },
+    { "multipliers by price group", "shared memory: terms", "what the above does to prices", "as long as a consent is there", "no: `rialto explain` works it out, out of the above" },
+    { "personal offers", "state, Redis: state; shared memory: offers", "a personal offer", "until it ends, is withdrawn, or what it rests on is revoked", "offer" },
+    { "times of views, carts and orders of a product (8 of each and the last, 16 products), where a model in force makes offers of them", "state, Redis: state", "leads to a personal offer", "a window of the model (180 days at most) after the last one, until it has led to an offer, or until consent to behaviour (of orders: to purchases) is revoked", "offer_events" },
+    { "which model made the last offer for a product, when, by which of its rules", "state, Redis: state", "explains the offer; the next one waits", "the offer's cooldown (365 days at most), or until consent to what it rests on is revoked", "offer_made" },
+    { "price locks", "state, Redis: state; shared memory: offers", "a price that is owed", "until it ends; survives a revocation", "lock" },
+    { "terms and offers of the last moments", "memory of the worker", "whether an amount that is to be locked was the customer's quote", "lock_grace_s, or until a consent is revoked", "no: they are copies of the above" },
+    { "products that a customer looks at", "Redis: quotes; memory of the publisher", "keeps their quotes fresh", "watch_ttl_s; until consent to behaviour or purchases is revoked", "looked_at" },
+    { "visits (keyed hashes under a key that changes)", "memory of the gateway", "what one visit repeats counts once", "at most twice repeat_window_s", "no: nobody can tell whose they are" },
+    { "ids of signals (keyed hashes)", "state", "what is sent twice counts once", "ten to twenty minutes", "no: nobody can tell whose they are" },
+    { "keyed hash of the id of a customer whose data somebody read", "data folder: audit.names", "says whose name in the audit log that is (rialto audit --customer)", "until forgotten, or 400 days after the last look", "no: it is made of the id" },
+    { "history of all of the above", "append-only file of the own Redis", "survives a power cut", "until it is rewritten: erase_rewrite_s after an erasure", "no: what it holds last is above" },
 };
 
 static int run_inventory(struct cli *cli, int argc, char *argv[])
@@ -165,8 +166,8 @@ static int run_inventory(struct cli *cli, int argc, char *argv[])
         return CLI_USAGE;
     for (size_t i = 0; i < sizeof INVENTORY / sizeof INVENTORY[0]; i++) {
         if (!cli->json) {
-            printf("%s%s\n    where     %s\n    why       %s\n    how long  %s\n", i > 0 ? "\n" : "", INVENTORY[i].data,
-                   INVENTORY[i].where, INVENTORY[i].why, INVENTORY[i].how_long);
+            printf("%s%s\n    where     %s\n    why       %s\n    how long  %s\n    export    %s\n", i > 0 ? "\n" : "",
+                   INVENTORY[i].data, INVENTORY[i].where, INVENTORY[i].why, INVENTORY[i].how_long, INVENTORY[i].export);
             continue;
         }
         cJSON *row = cJSON_CreateObject();
@@ -174,6 +175,7 @@ static int run_inventory(struct cli *cli, int argc, char *argv[])
         cJSON_AddStringToObject(row, "where", INVENTORY[i].where);
         cJSON_AddStringToObject(row, "why", INVENTORY[i].why);
         cJSON_AddStringToObject(row, "how_long", INVENTORY[i].how_long);
+        cJSON_AddStringToObject(row, "export", INVENTORY[i].export);
         print(row, true);
         cJSON_Delete(row);
     }

@@ -7,6 +7,7 @@
 #include "pricing/fixed.h"
 #include "pricing/money.h"
 #include "service/ask.h"
+#include "service/clock.h"
 #include "service/signal_rows.h"
 
 #include <inttypes.h>
@@ -261,6 +262,21 @@ static void add_offers(cJSON *data, const struct partition *partition, uint32_t 
         add_offer(data, state_at(partition->state, POOL_OFFERS, i));
 }
 
+struct looks {
+    cJSON *data;
+    int64_t behind_ms; /* service time less the monotonic clock */
+};
+
+static void add_look(void *user, const char *sku, int64_t until_ms)
+{
+    const struct looks *looks = user;
+    cJSON *item = datum(looks->data, "looked_at", "a product that you look at; where it has a price, your quote stands in Redis for the shop's pages",
+                        "your visits and orders (demand signals), or the page that shows it",
+                        "until the end, or until consent to behaviour and to purchases is revoked");
+    cJSON_AddStringToObject(item, "sku", sku);
+    add_number(item, "until_ms", until_ms + looks->behind_ms);
+}
+
 cJSON *ask_export(struct worker *worker, const cJSON *question)
 {
     struct rialto_key key;
@@ -275,6 +291,8 @@ cJSON *ask_export(struct worker *worker, const cJSON *question)
     cJSON *data = cJSON_AddArrayToObject(answer, "data");
     add_record(data, worker, state_at(partition->state, POOL_CUSTOMERS, customer));
     add_offers(data, partition, customer);
+    struct looks looks = { .data = data, .behind_ms = worker->tick_ms - mono_ms() };
+    publisher_looks(worker->publisher, &key, add_look, &looks);
     return answer;
 }
 

@@ -11,7 +11,7 @@
  * Emptied    Redis may be emptied without the link noticing. A key of our own, PREFIX:here:{worker.N}, is looked at
  *            every LOOK_MS: if it is gone, all is written again.
  * Forget     is never refused and outlives an outage: the names wait in a list until their keys are deleted. So does renew.
- * Locking    the mutex guards the list of orders only. */
+ * Locking    the mutex guards the list of orders only; what is looked at has its own (publisher_watches.h). */
 #include "service/clock.h"
 #include "service/publisher_parts.h"
 
@@ -124,6 +124,13 @@ void publisher_renew(struct publisher *publisher, const char *customer)
 {
     if (publisher != NULL && customer[0] != '\0')
         key_delete_order(publisher, ORDER_RENEW, customer);
+}
+
+void publisher_looks(struct publisher *publisher, const struct rialto_key *customer,
+                     void (*told)(void *user, const char *sku, int64_t until_ms), void *user)
+{
+    if (publisher != NULL)
+        watches_tell(&publisher->now.watches, *customer, told, user);
 }
 
 uint64_t publisher_forgets_ordered(const struct publisher *publisher)

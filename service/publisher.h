@@ -29,6 +29,11 @@ void publisher_forget(struct publisher *publisher, const char *customer);
 /* publisher_renew - what quotes may rest on was taken back, and its lines say so already: the quote key is deleted at once, and what
  * the customer goes on looking at is written anew. */
 void publisher_renew(struct publisher *publisher, const char *customer);
+/* publisher_looks - what a customer looks at, and until when (CLOCK_MONOTONIC ms), to `told`; what was ordered in this very moment may
+ * be missing. */
+struct rialto_key;
+void publisher_looks(struct publisher *publisher, const struct rialto_key *customer,
+                     void (*told)(void *user, const char *sku, int64_t until_ms), void *user);
 /* publisher_forgets - how many were ordered so far, and how many of them Redis has carried out, in order. */
 uint64_t publisher_forgets_ordered(const struct publisher *publisher);
 uint64_t publisher_forgets_done(const struct publisher *publisher);

@@ -181,16 +181,20 @@ struct watcher *watches_due(const struct watches *watches, int64_t now)
 bool watches_setup(struct watches *watches, uint32_t customers_max, uint32_t skus_max, uint32_t refresh_ms)
 {
     *watches = (struct watches){ .customers_max = customers_max, .skus_max = skus_max, .refresh_ms = refresh_ms };
+    (void)pthread_mutex_init(&watches->mutex, NULL); /* of the default kind: it does not fail */
     bool ready = map_setup(&watches->watchers) && map_setup(&watches->products) && map_setup(&watches->offers);
     if (!ready)
         watches_teardown(watches);
     return ready;
 }
 
+static void customer_remove(struct watches *watches, struct watcher *watcher);
+
 void watches_teardown(struct watches *watches)
 {
     while (watches->heap_count > 0)
-        watcher_remove(watches, watches->heap[0]);
+        customer_remove(watches, watches->heap[0]);
+    (void)pthread_mutex_destroy(&watches->mutex);
     free(watches->heap);
     free(watches->watchers.bucket);
     free(watches->products.bucket);
@@ -260,6 +264,8 @@ static void watch_link(struct watches *watches, struct watch *watch, struct watc
     watches->pairs++;
 }
 
+static void pair_remove(struct watches *watches, struct watch *watch);
+
 /* The product that was looked at longest ago makes room: its watch ends now, and the next refresh takes it out of
  * Redis. */
 static void end_oldest(struct watches *watches, struct watcher *watcher)
@@ -272,7 +278,7 @@ static void end_oldest(struct watches *watches, struct watcher *watcher)
     if (oldest == NULL)
         return;
     if (!oldest->published) { /* nothing to take out */
-        watch_remove(watches, oldest);
+        pair_remove(watches, oldest);
         return;
     }
     oldest->until_ms = 0;
@@ -315,8 +321,9 @@ static void extend_expiry(struct watches *watches, struct watcher *watcher, int6
         watches_schedule(watches, watcher, due);
 }
 
-struct watch *watches_add(struct watches *watches, struct rialto_key customer_key, const char *customer,
-                          struct rialto_key sku_key, const char *sku, int64_t until_ms, int64_t now, bool *ret_replaced)
+static struct watch *pair_add(struct watches *watches, struct rialto_key customer_key, const char *customer,
+                              struct rialto_key sku_key, const char *sku, int64_t until_ms, int64_t now,
+                              bool *ret_replaced)
 {
     struct rialto_key offer = key_pair(customer_key, sku_key);
     struct watch *watch = watch_find(watches, offer);
@@ -328,7 +335,7 @@ struct watch *watches_add(struct watches *watches, struct rialto_key customer_ke
         watch = watch_new(watches, offer, watcher, sku, ret_replaced);
         if (watch == NULL) {
             if (watcher->first == NULL)
-                watcher_remove(watches, watcher);
+                customer_remove(watches, watcher);
             return NULL;
         }
         watches_schedule(watches, watcher, now);
@@ -342,7 +349,7 @@ struct watch *watches_add(struct watches *watches, struct rialto_key customer_ke
     return watch;
 }
 
-void watch_remove(struct watches *watches, struct watch *watch)
+static void pair_remove(struct watches *watches, struct watch *watch)
 {
     struct watch **at = &watch->watcher->first;
     while (*at != watch)
@@ -364,13 +371,49 @@ void watch_remove(struct watches *watches, struct watch *watch)
     free(watch);
 }
 
-void watcher_remove(struct watches *watches, struct watcher *watcher)
+static void customer_remove(struct watches *watches, struct watcher *watcher)
 {
     while (watcher->first != NULL)
-        watch_remove(watches, watcher->first);
+        pair_remove(watches, watcher->first);
     heap_remove(watches, watcher);
     map_remove(&watches->watchers, &watcher->node);
     free(watcher);
+}
+
+/* ---- the same, with nobody else looking -------------------------------------------------------------------------- */
+
+struct watch *watches_add(struct watches *watches, struct rialto_key customer_key, const char *customer,
+                          struct rialto_key sku_key, const char *sku, int64_t until_ms, int64_t now, bool *ret_replaced)
+{
+    (void)pthread_mutex_lock(&watches->mutex);
+    struct watch *watch = pair_add(watches, customer_key, customer, sku_key, sku, until_ms, now, ret_replaced);
+    (void)pthread_mutex_unlock(&watches->mutex);
+    return watch;
+}
+
+void watch_remove(struct watches *watches, struct watch *watch)
+{
+    (void)pthread_mutex_lock(&watches->mutex);
+    pair_remove(watches, watch);
+    (void)pthread_mutex_unlock(&watches->mutex);
+}
+
+void watcher_remove(struct watches *watches, struct watcher *watcher)
+{
+    (void)pthread_mutex_lock(&watches->mutex);
+    customer_remove(watches, watcher);
+    (void)pthread_mutex_unlock(&watches->mutex);
+}
+
+void watches_tell(struct watches *watches, struct rialto_key key,
+                  void (*told)(void *user, const char *sku, int64_t until_ms), void *user)
+{
+    (void)pthread_mutex_lock(&watches->mutex);
+    struct watcher *watcher = watches_customer(watches, key);
+    for (struct watch *watch = watcher != NULL ? watcher->first : NULL; watch != NULL; watch = watch->next_of_watcher)
+        if (watch->until_ms != 0)
+            told(user, watch->product->sku, watch->until_ms);
+    (void)pthread_mutex_unlock(&watches->mutex);
 }
 
 /* ---- changes ---------------------------------------------------------------------------------------------------- */

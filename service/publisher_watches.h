@@ -2,10 +2,12 @@
  *
  *   sku, customer key, offer key --hash--> watches: dirty     heap of customers: the one that is due first is on top
  *
- * Only the publisher's thread uses it. Times are CLOCK_MONOTONIC ms unless they say otherwise. */
+ * Only the publisher's thread uses it, but for watches_tell(), which is for any. Times are CLOCK_MONOTONIC ms unless they say otherwise.
+ * Locking    the mutex guards who looks at what until when: that thread reads it freely, and takes the mutex to change it. */
 #ifndef SERVICE_PUBLISHER_WATCHES_H
 #define SERVICE_PUBLISHER_WATCHES_H
 
+#include <pthread.h>
 #include <rialto/layout.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -57,6 +59,7 @@ struct watches {
     uint32_t customers_max, skus_max;
     uint32_t refresh_ms;
     uint32_t pairs;
+    pthread_mutex_t mutex;
     struct map watchers, products, offers;
     struct watcher **heap;
     uint32_t heap_count, heap_room;
@@ -73,6 +76,10 @@ struct watch *watches_add(struct watches *watches, struct rialto_key customer_ke
                           bool *ret_replaced);
 
 struct watcher *watches_customer(const struct watches *watches, struct rialto_key key); /* or NULL */
+
+/* watches_tell - what this customer looks at, and until when, to `told`, which must not call us. Any thread. */
+void watches_tell(struct watches *watches, struct rialto_key key,
+                  void (*told)(void *user, const char *sku, int64_t until_ms), void *user);
 
 /* Something changed: what may be affected becomes dirty and due, each pair at most once in refresh_ms. */
 void watches_product_changed(struct watches *watches, const char *sku, int64_t now);

@@ -101,7 +101,10 @@ with Service(models={"shop.json": MODEL}, erase_rewrite_s=1) as service:
         status, out, err = service.cli("export", *OWN, ID)
         equal(status, 0, err)
         data = {d["name"]: d for d in json.loads(out)["data"]}
-        equal(sorted(data), ["affinity_behaviour", "consent", "lock", "offer", "segments", "spend", "tier", "zone"])
+        equal(sorted(data), ["affinity_behaviour", "consent", "lock", "looked_at", "offer", "segments", "spend", "tier", "zone"])
+        equal(sorted(d["sku"] for d in json.loads(out)["data"] if d["name"] == "looked_at"), ["milk", "none-such"])
+        ends_in = data["looked_at"]["until_ms"] - service.now_ms()
+        require(800_000 < ends_in <= 900_000, f"the default of watch_ttl_s is 15 minutes; it ends in {ends_in} ms")
         require(all(d["meaning"] and d["source"] and d["kept"] for d in data.values()), "something is not explained")
         equal((data["tier"]["value"], data["segments"]["value"], data["spend"]["value"], data["spend"]["currency"], data["zone"]["value"]),
               ("gold", ["family"], 4711, "EUR", "de/south"))
@@ -188,5 +191,10 @@ with Service(models={"shop.json": MODEL}, erase_rewrite_s=1) as service:
         text = " ".join(r["data"] for r in rows)
         for word in ("consent", "tier", "segments", "spend", "affinity", "zone", "offers", "locks"):
             contains(text, word)
+        source = (ROOT / "service/export.c").read_text()
+        known = set(re.findall(r'datum\(\s*(?:looks->)?data, "(\w+)"', source)) | set(re.findall(r'"(\w+)"', re.search(r"NAME\[AFFINITY_PARTS\] = (.*?);", source).group(1)))
+        told = {name for r in rows for name in re.findall(r"\w+_?\w*", r["export"]) if not r["export"].startswith("no: ")} - {"or", "with"}
+        require(len(known) >= 14, known)
+        equal(told, known | {"customer"})
 
 finish()

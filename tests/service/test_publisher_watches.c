@@ -132,3 +132,43 @@ Test(watches, a_change_makes_due_at_once_or_when_the_interval_is_over)
     cr_assert_eq(watches_due(&watches, 1010), watch->watcher);
     watches_teardown(&watches);
 }
+
+struct told {
+    uint32_t count;
+    char sku[SKUS_MAX][16];
+    int64_t until_ms[SKUS_MAX];
+};
+
+static void note_told(void *user, const char *sku, int64_t until_ms)
+{
+    struct told *told = user;
+    cr_assert_lt(told->count, SKUS_MAX);
+    (void)snprintf(told->sku[told->count], sizeof told->sku[0], "%s", sku);
+    told->until_ms[told->count++] = until_ms;
+}
+
+Test(watches, what_a_customer_looks_at_is_told_with_its_end_and_nothing_of_others)
+{
+    struct watches watches;
+    struct told told = { 0 };
+    bool replaced;
+    cr_assert(watches_setup(&watches, CUSTOMERS, SKUS_MAX, REFRESH));
+    (void)look(&watches, 1, 0, 9000, 10, &replaced);
+    (void)look(&watches, 2, 1, 9000, 10, &replaced);
+    for (uint32_t sku = 2; sku <= SKUS_MAX + 1; sku++)
+        (void)look(&watches, 1, sku, 9000 + sku, 10, &replaced);
+    cr_assert(replaced, "sku-0 made room");
+
+    watches_tell(&watches, key_of("C1"), note_told, &told);
+    cr_assert_eq(told.count, SKUS_MAX);
+    for (uint32_t i = 0; i < told.count; i++) {
+        char sku[16];
+        (void)snprintf(sku, sizeof sku, "sku-%u", SKUS_MAX + 1 - i); /* the newest first */
+        cr_assert_str_eq(told.sku[i], sku);
+        cr_assert_eq(told.until_ms[i], 9000 + (int64_t)(SKUS_MAX + 1 - i));
+    }
+    told.count = 0;
+    watches_tell(&watches, key_of("C3"), note_told, &told);
+    cr_assert_eq(told.count, 0);
+    watches_teardown(&watches);
+}
