@@ -273,6 +273,18 @@ static void print_issuer(const cJSON *issuer)
            json_string(issuer, "model"), json_string(issuer, "version"), at);
 }
 
+/* Of an offer of so many units: how many the customer's orders have used up. */
+static void print_units(const cJSON *offer)
+{
+    char all[40], ordered[40];
+    short_number(json_string(offer, "units"), all);
+    short_number(json_string(offer, "units_ordered"), ordered);
+    if (all[0] == '\0')
+        return;
+    printf("                   %s of its %s units are ordered%s\n", ordered, all,
+           cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(offer, "used_up")) ? ": it is used up" : "");
+}
+
 static void print_customer(const struct explained *e)
 {
     if (e->why_not != NULL)
@@ -301,6 +313,7 @@ static void print_customer(const struct explained *e)
                json_number(offer, "value"), json_number(offer, "locked"));
         print_words(cJSON_GetObjectItemCaseSensitive(offer, "rests_on"));
         printf(")\n");
+        print_units(offer);
         print_issuer(cJSON_GetObjectItemCaseSensitive(offer, "issued_by"));
     }
 }

@@ -10,12 +10,22 @@
 
 #define LEASE_DEFAULT_S 900
 
-bool customer_permits(const struct partition *partition, uint32_t customer, unsigned kind)
+static unsigned permitted(const struct partition *partition, uint32_t customer, unsigned kinds)
 {
     if (customer == STATE_NONE)
-        return false;
+        return 0;
     const struct customer_record *record = state_at(partition->state, POOL_CUSTOMERS, customer);
-    return (record->consent & kind) != 0;
+    return record->consent & kinds;
+}
+
+bool customer_permits(const struct partition *partition, uint32_t customer, unsigned kinds)
+{
+    return permitted(partition, customer, kinds) != 0;
+}
+
+bool customer_permits_all(const struct partition *partition, uint32_t customer, unsigned kinds)
+{
+    return permitted(partition, customer, kinds) == kinds;
 }
 
 uint32_t customer_insert(struct worker *worker, struct partition *partition, const char *id)
@@ -492,6 +502,8 @@ static enum signal_reason apply_customer_demand(struct worker *worker, struct pa
         return REASON_no_consent;
     if (purchase && signal_has(signal, SIGNAL_FIELD_amount))
         spend_add(worker, partition, customer, signal, signal->event == DEMAND_ORDER ? 1 : -1);
+    if (signal->event == DEMAND_ORDER)
+        offer_use(worker, partition, signal);
     if (signal->priced != NULL)
         offers_heed(worker, partition, customer, signal);
     if (worker->models->affinity)

@@ -18,7 +18,9 @@ static inline struct customer_record *customer_touch(struct partition *partition
     return state_touch(partition->state, POOL_CUSTOMERS, customer);
 }
 
-bool customer_permits(const struct partition *partition, uint32_t customer, unsigned kind);
+/* customer_permits - any of these kinds. customer_permits_all - each of them. */
+bool customer_permits(const struct partition *partition, uint32_t customer, unsigned kinds);
+bool customer_permits_all(const struct partition *partition, uint32_t customer, unsigned kinds);
 uint32_t customer_insert(struct worker *worker, struct partition *partition, const char *id); /* STATE_NONE: full */
 void customer_drop_if_empty(struct worker *worker, struct partition *partition, uint32_t customer);
 
@@ -59,6 +61,8 @@ bool currency_is_taken(const struct worker *worker, const struct offer_record *r
 void offers_heed(struct worker *worker, struct partition *partition, uint32_t customer, const struct signal *signal);
 void offer_forget(const struct worker *worker, struct offer_record *record, unsigned kinds);
 
+/* offer_use - an order that is permitted, of a product that the shop offered so many units of: they are used up. */
+void offer_use(struct worker *worker, struct partition *partition, const struct signal *signal);
 enum signal_reason apply_offer(struct worker *worker, struct partition *partition, uint32_t customer, const struct signal *signal);
 enum signal_reason apply_lock(struct worker *worker, struct partition *partition, uint32_t customer, const struct signal *signal);
 #endif

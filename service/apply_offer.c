@@ -2,6 +2,7 @@
  *
  * The record remembers, too, what may lead to an offer of a model (apply_issue.c). An offer rests on a kind of personal data, and goes with the consent to it. A lock is owed: nothing but its end and `forget` takes
  * it away. How a customer asks for one stands in apply_lock.c. */
+#include "pricing/fixed.h"
 #include "pricing/money.h"
 #include "service/apply_customer.h"
 #include "service/capacity.h"
@@ -89,13 +90,15 @@ void offer_clear(struct offer_record *record)
     record->flags = 0;
     record->kinds = 0;
     record->value = record->from_ms = record->until_ms = 0;
+    record->units_micro = record->ordered_micro = record->units_time_ms = 0;
     if (record->locked == 0)
         record->currency = 0;
 }
 
 static bool holds_nothing(const struct offer_record *record)
 {
-    return !offer_is_shown(record) && record->events_until_s == 0 && record->cooldown_until_s == 0;
+    return record->kind == RIALTO_OFFER_NONE && record->locked == 0 && record->events_until_s == 0 &&
+           record->cooldown_until_s == 0;
 }
 
 void offer_settle(struct worker *worker, struct partition *partition, uint32_t offer, bool was_shown)
@@ -161,6 +164,15 @@ static bool is_money(const struct signal *signal)
     return signal->offer_kind != WITHDRAW && signal->offer_kind != PERCENT;
 }
 
+/* The same signal again finds what was ordered meanwhile: what is used up is not given twice. Another begins anew. */
+static void units_fill(struct offer_record *record, const struct signal *signal)
+{
+    bool some = signal_has(signal, SIGNAL_FIELD_units), again = record->units_micro != 0 && record->units_time_ms == signal->time_ms;
+    record->ordered_micro = some && again ? record->ordered_micro : 0;
+    record->units_micro = some ? signal->units : 0;
+    record->units_time_ms = some ? signal->time_ms : 0;
+}
+
 static void offer_fill(struct partition *partition, struct offer_record *record, const struct signal *signal, unsigned kinds)
 {
     if (is_money(signal))
@@ -174,6 +186,7 @@ static void offer_fill(struct partition *partition, struct offer_record *record,
         return;
     }
     record->is_issued = 0;
+    units_fill(record, signal);
     record->kind = (uint8_t)signal->offer_kind; /* CHOICES_OFFER stands in the order of RIALTO_OFFER_* */
     record->value = signal->offer_kind == PERCENT ? signal->percent / 10000 : signal->amount;
     record->flags = signal->stackable ? RIALTO_OFFER_STACKABLE : 0;
@@ -200,12 +213,37 @@ uint32_t offer_upsert(struct worker *worker, struct partition *partition, uint32
     return offer;
 }
 
+/* Orders use up an offer of so many units, from when it was given and holds. What was paid is not looked at: the customer's owner knows no
+ * products. */
+void offer_use(struct worker *worker, struct partition *partition, const struct signal *signal)
+{
+    struct rialto_key key = key_pair(id_key(worker, signal->customer), id_key(worker, signal->sku));
+    uint32_t offer = state_find(partition->state, POOL_OFFERS, key);
+    const struct offer_record *known = offer == STATE_NONE ? NULL : state_at(partition->state, POOL_OFFERS, offer);
+    if (known == NULL || known->units_micro == 0 || !offer_gives(known) || signal->time_ms < known->units_time_ms ||
+        signal->time_ms < known->from_ms || (known->until_ms != 0 && signal->time_ms >= known->until_ms))
+        return;
+    struct offer_record *record = state_touch(partition->state, POOL_OFFERS, offer);
+    int64_t left = record->units_micro - record->ordered_micro;
+    int64_t quantity = signal_has(signal, SIGNAL_FIELD_quantity) ? signal->quantity : MICRO;
+    record->ordered_micro += quantity < left ? quantity : left;
+    metric_add(METRIC_offers_used_up_total, quantity >= left ? 1 : 0);
+    offer_settle(worker, partition, offer, true);
+}
+
+/* What must be permitted: who does not let orders be known would never use it up. */
+static unsigned kinds_of(const struct signal *signal)
+{
+    unsigned basis = signal_has(signal, SIGNAL_FIELD_basis) ? 1u << signal->basis : RIALTO_KIND_PROFILE;
+    return basis | (signal_has(signal, SIGNAL_FIELD_units) ? RIALTO_KIND_PURCHASES : 0);
+}
+
 enum signal_reason apply_offer(struct worker *worker, struct partition *partition, uint32_t customer,
                                const struct signal *signal)
 {
-    unsigned basis = signal_has(signal, SIGNAL_FIELD_basis) ? 1u << signal->basis : RIALTO_KIND_PROFILE;
+    unsigned kinds = kinds_of(signal);
     bool lock = signal->offer_kind == LOCK, withdraw = signal->offer_kind == WITHDRAW;
-    if (!lock && !withdraw && !customer_permits(partition, customer, basis))
+    if (!lock && !withdraw && !customer_permits_all(partition, customer, kinds))
         return REASON_no_consent;
     if (signal->until_ms != 0 && signal->until_ms <= worker->tick_ms)
         return REASON_superseded;
@@ -237,7 +275,7 @@ enum signal_reason apply_offer(struct worker *worker, struct partition *partitio
     if (withdraw)
         offer_clear(record);
     else
-        offer_fill(partition, record, signal, basis);
+        offer_fill(partition, record, signal, kinds);
     offer_settle(worker, partition, offer, was_shown);
     return REASON_none;
 }

@@ -303,7 +303,7 @@ static void add_offer(cJSON *answer, const struct worker *worker, const struct p
     if (at == STATE_NONE)
         return;
     const struct offer_record *record = state_at(partition->state, POOL_OFFERS, at);
-    if (!offer_is_shown(record)) /* only counted */
+    if (record->kind == RIALTO_OFFER_NONE && record->locked == 0) /* only counted */
         return;
     cJSON *offer = cJSON_AddObjectToObject(answer, "offer");
     cJSON_AddStringToObject(offer, "kind", KIND_NAME[record->kind & 3u]);
@@ -312,6 +312,11 @@ static void add_offer(cJSON *answer, const struct worker *worker, const struct p
     add_number(offer, "from_ms", record->from_ms);
     add_number(offer, "until_ms", record->until_ms);
     add_number(offer, "lock_until_ms", record->lock_until_ms);
+    if (record->units_micro != 0) {
+        add_micro(offer, "units", record->units_micro);
+        add_micro(offer, "units_ordered", record->ordered_micro);
+        cJSON_AddBoolToObject(offer, "used_up", !offer_gives(record));
+    }
     cJSON_AddBoolToObject(offer, "stackable", (record->flags & RIALTO_OFFER_STACKABLE) != 0);
     cJSON_AddItemToObject(offer, "rests_on", ask_kinds(record->kinds));
     if (record->is_issued)

@@ -227,19 +227,34 @@ static void add_issued(cJSON *data, const struct offer_record *offer)
     add_end(item, offer->cooldown_until_s);
 }
 
+/* What an offer is limited to, and what your orders used up of that. */
+static void add_units(cJSON *item, const struct offer_record *offer)
+{
+    cJSON_AddNumberToObject(item, "units", (double)offer->units_micro / (double)MICRO);
+    cJSON_AddNumberToObject(item, "units_ordered", (double)offer->ordered_micro / (double)MICRO);
+    cJSON_AddBoolToObject(item, "used_up", !offer_gives(offer));
+}
+
 static void add_offer(cJSON *data, const struct offer_record *offer)
 {
     static const char *const KIND_NAME[] = { "none", "fixed", "percent", "amount_off" };
     if (offer->kind != RIALTO_OFFER_NONE) {
-        cJSON *item = datum(data, "offer", "a personal offer; value in minor units, or 1e-4 for percent",
-                            offer->is_issued ? "made by a model, from what you did with the product" : "the shop: offer signals",
-                            "until it ends, is withdrawn, or consent to what it rests on is revoked");
+        bool some = offer->units_micro != 0;
+        const char *shop = some ? "the shop: offer signals; your orders of the product" : "the shop: offer signals";
+        cJSON *item = datum(data, "offer",
+                            some ? "a personal offer for so many units of what you order; value in minor units, or 1e-4 for percent"
+                                 : "a personal offer; value in minor units, or 1e-4 for percent",
+                            offer->is_issued ? "made by a model, from what you did with the product" : shop,
+                            some ? "until it ends, used up or not, is withdrawn, or consent to what it rests on is revoked"
+                                 : "until it ends, is withdrawn, or consent to what it rests on is revoked");
         cJSON_AddStringToObject(item, "sku", offer->sku);
         cJSON_AddStringToObject(item, "offer", KIND_NAME[offer->kind & 3u]);
         add_number(item, "value", offer->value);
         cJSON_AddItemToObject(item, "rests_on", ask_kinds(offer->kinds));
         add_number(item, "from_ms", offer->from_ms);
         add_number(item, "until_ms", offer->until_ms);
+        if (some)
+            add_units(item, offer);
     }
     if (offer->events_until_s != 0)
         add_events(data, offer);

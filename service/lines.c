@@ -423,7 +423,8 @@ void terms_inputs_fill(struct worker *worker, const struct customer_record *reco
                            geohash_middle(in->zone[level], in->position_micro);
 }
 
-/* Records without an offer or a lock are few: what may lead to an offer of a model (OFFER_PRODUCTS_MAX). */
+/* Records without an offer or a lock are few: what may lead to an offer of a model (OFFER_PRODUCTS_MAX), and what is used up. Of many it is said
+ * that there are some: readers look, and find none. */
 static bool has_offers(const struct partition *partition, const struct customer_record *record)
 {
     if (record->offer_count > OFFER_PRODUCTS_MAX)
@@ -476,12 +477,18 @@ static uint32_t seconds_up(int64_t ms)
 static void publish_offer(struct worker *worker, const struct partition *partition, const struct offer_record *record)
 {
     struct rialto_offer_line line = {
-        .until_s = (uint32_t)(record->until_ms / 1000), .key = record->head.key, .value = record->value,
-        .locked = record->locked, .from_s = seconds_up(record->from_ms),
-        .lock_until_s = (uint32_t)(record->lock_until_ms / 1000), .currency = record->currency, .kind = record->kind,
-        .flags = record->flags, .kinds = record->kinds,
+        .key = record->head.key, .locked = record->locked, .lock_until_s = (uint32_t)(record->lock_until_ms / 1000),
+        .currency = record->currency,
     };
     uint64_t slot;
+    if (offer_gives(record)) { /* else a lock stands there by itself */
+        line.until_s = (uint32_t)(record->until_ms / 1000);
+        line.from_s = seconds_up(record->from_ms);
+        line.value = record->value;
+        line.kind = record->kind;
+        line.flags = record->flags;
+        line.kinds = record->kinds;
+    }
     if (!offer_is_shown(record)) {
         drop(worker, RIALTO_TABLE_OFFERS, partition->number, record->customer, record->head.key);
         return;

@@ -318,6 +318,13 @@ static bool stored_is_valid(enum state_pool pool, struct rialto_key key, const u
     return key_equal(record->head.key, key) && !key_is_none(key) && (int)pool < POOL_COUNT;
 }
 
+/* What is added to what orders used up must not overflow. */
+static void units_heal(struct offer_record *offer)
+{
+    offer->units_micro = clamp_i64(offer->units_micro, 0, RIALTO_BOUND_MAX);
+    offer->ordered_micro = clamp_i64(offer->ordered_micro, 0, RIALTO_BOUND_MAX);
+}
+
 /* Every text of a record must end within its room, whatever Redis holds. */
 static void end_texts(enum state_pool pool, union any_record *record)
 {
@@ -343,6 +350,7 @@ static void end_texts(enum state_pool pool, union any_record *record)
         break;
     case POOL_OFFERS:
         END(record->offer.sku), END(record->offer.issued_model), END(record->offer.issued_version), END(record->offer.issued_name);
+        units_heal(&record->offer);
         break;
     case POOL_SOURCES:
     case POOL_BUDGETS:

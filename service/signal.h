@@ -120,7 +120,8 @@ struct consent_note { /* of one kind */
     X("repeated",           again,            FIELD_SWITCH,   T(demand),                                 0,                                 0, 0,            1,                "switch",     "true: this visit did so before, as the sender knows; left out or false: the service finds out by the session", "")  \
     X("tier_until",         tier_until_ms,    FIELD_TIME,     T(customer),                               0,                                 PART_CUSTOMER, 0, INT64_C(4102444800000), "time", "the tier holds until; left out: attribute_age_max_s", "")  \
     X("party",              party,            FIELD_CHOICE,   T(customer),                               0,                                 PART_CUSTOMER, 0, 0,                "choice",     "whose word tier, spend and segments are: the customer's own, the shop's, a partner's, others'; the last two need consent to partner too; left out: first", CHOICES_PARTY)  \
-    X("attributes",         attributes,       FIELD_ATTRIBUTES, T(product)|T(zone),                      0,                                 PART_PRODUCT|PART_COMMON, -INPUT_LARGE, INPUT_LARGE, "numbers",    "numbers by name that models may read, all there are; left out: as before", "")
+    X("attributes",         attributes,       FIELD_ATTRIBUTES, T(product)|T(zone),                      0,                                 PART_PRODUCT|PART_COMMON, -INPUT_LARGE, INPUT_LARGE, "numbers",    "numbers by name that models may read, all there are; left out: as before", "")  \
+    X("units",              units,            FIELD_NUMBER,   T(offer),                                  0,                                 PART_CUSTOMER, 1, INT64_C(1000000000000), "units", "the offer's budget: it is over when the customer has ordered so many of the product (needs consent to purchases, and until); left out: any number", "")
 
 struct signal {
     enum signal_type type;
@@ -140,7 +141,7 @@ struct signal {
     char     region[RIALTO_NAME_MAX], tier[RIALTO_NAME_MAX];
     int64_t  list, cost, unit, tax, promotion, available, capacity, expires_ms;
     int64_t  temperature_c, precipitation, wind, humidity, from_ms, until_ms, lat, lon, utc_offset;
-    int64_t  lease_s, left, spend, offer_kind, percent, stackable, basis, opt_out, gpc;
+    int64_t  lease_s, left, spend, offer_kind, percent, stackable, basis, units, opt_out, gpc;
     int64_t  tier_until_ms, party;
     struct { uint8_t given, granted; struct consent_note note[CONSENT_KINDS]; } consent; /* RIALTO_KIND_*; a note for each kind */
     struct {

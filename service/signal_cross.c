@@ -87,6 +87,10 @@ static enum signal_reason check_offer(const struct signal *signal, struct fault 
         return contradiction(fault, "/stackable", "only percent and amount_off come off the customer's own price");
     if (HAS(until_ms) && HAS(from_ms) && signal->until_ms <= signal->from_ms)
         return contradiction(fault, "/until", "must be after from");
+    if (HAS(units) && (signal->offer_kind == WITHDRAW || signal->offer_kind == LOCK))
+        return contradiction(fault, "/units", "only fixed, percent and amount_off are used up by orders");
+    if (HAS(units) && !HAS(until_ms))
+        return missing(fault, "/until", "what is left of units is kept until then");
     return REASON_none;
 }
 

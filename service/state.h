@@ -2,7 +2,7 @@
  *
  *   begin(batch) -> touch(record) saves its old image, then change it -> commit: applied = batch   (one word)
  *
- * File       DATA_DIR/state/pNN.v13, or common.wK.v13 for the zones that every worker keeps for itself. Mode 0600, never mapped into
+ * File       DATA_DIR/state/pNN.v14, or common.wK.v14 for the zones that every worker keeps for itself. Mode 0600, never mapped into
  *            readers. The kernel keeps the pages when a process dies; the boot id in the header tells when it could not.
  * Invariant  journal.batch == applied + 1: a batch was open, its images undo it. journal.batch == applied: it is whole.
  * Crash      state_open() undoes an open batch. Indexes, free lists, lists of owners and deadlines lie in the file and are journalled like
@@ -23,8 +23,8 @@
 #include <stdint.h>
 
 #define STATE_MAGIC  UINT64_C(0x5453544C41495231)
-#define STATE_LAYOUT  13u /* of the files */
-#define STATE_RECORDS 11u /* of the records, as Redis holds them */
+#define STATE_LAYOUT  14u /* of the files */
+#define STATE_RECORDS 12u /* of the records, as Redis holds them */
 #define STATE_STORED_HEAD 8u /* bytes ahead of a record there */
 #define STATE_NONE   UINT32_MAX
 #define STATE_BLOCK  64u /* records that share one word of "changed since" */
@@ -139,6 +139,8 @@ struct offer_record {
     char     sku[RIALTO_ID_MAX];
     int64_t  value, locked;       /* as in rialto_offer_line */
     int64_t  time_ms, from_ms, until_ms, lock_until_ms;
+    int64_t  units_micro, ordered_micro; /* of the shop's: the offer is over with so many ordered, and so many were; 0 = any number */
+    int64_t  units_time_ms;       /* of the signal that said so; time_ms moves with locks as well */
     uint16_t currency;
     uint8_t  kind, flags, kinds;
     uint8_t  is_issued;           /* the offer is the one that a model made last */

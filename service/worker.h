@@ -258,10 +258,15 @@ enum signal_reason apply_watch(struct worker *worker, const struct partition *pa
 void attributes_take(struct attributes_said *said, const struct signal *signal);
 int64_t customer_due_ms(const struct worker *worker, const struct customer_record *record); /* 0 = never */
 int64_t offer_due_ms(const struct offer_record *record);
-/* offer_is_shown - does it have a line? Else it only remembers what may lead to an offer of a model, or that there was one. */
+/* offer_gives - is there an offer, and something left of it? What is used up is remembered to its end, so that the same signal does not give it
+ * again. offer_is_shown - does it have a line? Else it only remembers that, or what may lead to an offer of a model, or that there was one. */
+static inline bool offer_gives(const struct offer_record *record)
+{
+    return record->kind != RIALTO_OFFER_NONE && (record->units_micro == 0 || record->ordered_micro < record->units_micro);
+}
 static inline bool offer_is_shown(const struct offer_record *record)
 {
-    return record->kind != RIALTO_OFFER_NONE || record->locked != 0;
+    return offer_gives(record) || record->locked != 0;
 }
 void apply_customer_timer(struct worker *worker, struct partition *partition, uint32_t index);
 void apply_offer_timer(struct worker *worker, struct partition *partition, uint32_t index);

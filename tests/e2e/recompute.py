@@ -536,13 +536,21 @@ class Offer:
     """What one customer was offered or promised for one product."""
 
     def __init__(self):
-        self.kind = self.basis = self.until = self.locked = self.lock_until = self.currency = None
-        self.time = self.value = self.begin = 0
+        self.kind = self.basis = self.until = self.locked = self.lock_until = self.currency = self.units = None
+        self.time = self.value = self.begin = self.given = self.ordered = 0
         self.stackable = False
 
     # Readers compare whole seconds.
     def runs(self, now):
-        return self.kind and self.begin // 1000 <= now // 1000 and (self.until is None or now // 1000 < self.until // 1000)
+        return self.kind and (self.units is None or self.ordered < self.units) and self.begin // 1000 <= now // 1000 and (self.until is None or now // 1000 < self.until // 1000)
+
+    def end(self):
+        self.kind, self.units, self.ordered = None, None, 0
+
+    def use(self, quantity, time):
+        """An order that is permitted, while the offer is given and holds."""
+        if self.kind and self.units is not None and self.given <= time and self.begin <= time < self.until:
+            self.ordered = min(self.units, self.ordered + quantity)
 
     def is_locked(self, now):
         return self.locked is not None and (self.lock_until is None or now // 1000 < self.lock_until // 1000)
@@ -756,6 +764,8 @@ class World:
             self.learn(customer, kind, row, min(time, self.now))
         if kind == "purchases" and "amount" in row:
             self.purchase(customer, -row["amount"] if row["event"] == "return" else row["amount"], row["currency"], time)
+        if row["event"] == "order":
+            self.offers.get((row["customer"], row["sku"]), Offer()).use(micro(row.get("quantity", 1)), time)
         return True
 
     def learn(self, customer, kind, row, time):
@@ -861,8 +871,8 @@ class World:
                 customer.consent.discard(kind)
                 self.withdraw(customer, kind)
                 for key, offer in self.offers.items():
-                    if key[0] == row["customer"] and offer.basis == kind:
-                        offer.kind = None
+                    if key[0] == row["customer"] and (offer.basis == kind or (kind == "purchases" and offer.units is not None)):
+                        offer.end()
                 self.end_offers()
         remarks = [self.tell(customer, field, row, time) for field in ("tier", "segments", "spend") if field in row]
         refused = any(not (c["granted"] if isinstance(c, dict) else c) for c in row.get("consent", {}).values())
@@ -939,7 +949,8 @@ class World:
         if kind == "withdraw" and key not in self.offers:
             return "superseded"
         basis = row.get("basis", "profile")
-        if kind not in ("lock", "withdraw") and basis not in self.customers.get(row["customer"], Customer()).consent:
+        needs = {basis, *(["purchases"] if "units" in row else [])}
+        if kind not in ("lock", "withdraw") and not needs <= self.customers.get(row["customer"], Customer()).consent:
             return "no_consent"
         known = self.offers.get(key, Offer())
         if time < known.time or row.get("until", self.now + 1) <= self.now:
@@ -953,6 +964,9 @@ class World:
             return None
         offer.kind, offer.basis, offer.stackable = None if kind == "withdraw" else kind, basis, row.get("stackable", False)
         offer.begin, offer.until = row.get("from", time), row.get("until")
+        again = offer.units is not None and offer.given == time and "units" in row
+        offer.units = micro(row["units"]) if "units" in row else None
+        offer.given, offer.ordered = time, offer.ordered if again else 0
         self.end_offers()
         if kind == "percent":
             offer.value = micro(row["percent"]) // 10000  # in 1e-4, cut
@@ -963,7 +977,7 @@ class World:
     def end_offers(self):
         for key, offer in list(self.offers.items()):
             if offer.kind and offer.until is not None and offer.until <= self.now:
-                offer.kind = None
+                offer.end()
             if not offer.kind and not offer.is_locked(self.now):
                 del self.offers[key]
 

@@ -54,9 +54,9 @@ with Service(models={"shop.json": MODEL}, erase_rewrite_s=1) as service:
     before = shared_keys(service.cache, "terms.v3") | shared_keys(service.cache, "offers.v3")
     service.accept(customer(ID, KINDS, tier="gold", segments=["family"], spend=4711, currency="EUR"),
                    {"type": "location", "customer": ID, "zone": "de/south", "lease_s": 86400},
-                   {"type": "offer", "customer": ID, "sku": "milk", "kind": "percent", "percent": 3},
+                   {"type": "offer", "customer": ID, "sku": "milk", "kind": "percent", "percent": 3, "units": 5, "until": service.now_ms() + 86400000},
                    {"type": "offer", "customer": ID, "sku": "tea", "kind": "lock", "amount": 123, "currency": "EUR"},
-                   demand("milk", "view", customer=ID, session="visit-1", category="food/dairy"))
+                   demand("milk", "view", customer=ID, session="visit-1", category="food/dairy"), demand("milk", customer=ID, quantity=2))
     service.ask([demand("none-such", "view", customer=ID), {"type": "location", "customer": ID}, {"type": "customer", "customer": ID, "tier": 7}])
     lines = (shared_keys(service.cache, "terms.v3") | shared_keys(service.cache, "offers.v3")) - before
     # A keyed hash may stand in memory as its bytes, or in Redis as the digits of its two halves.
@@ -101,7 +101,7 @@ with Service(models={"shop.json": MODEL}, erase_rewrite_s=1) as service:
         status, out, err = service.cli("export", *OWN, ID)
         equal(status, 0, err)
         data = {d["name"]: d for d in json.loads(out)["data"]}
-        equal(sorted(data), ["affinity_behaviour", "consent", "lock", "looked_at", "offer", "segments", "spend", "tier", "zone"])
+        equal(sorted(data), ["affinity_behaviour", "affinity_purchases", "consent", "lock", "looked_at", "offer", "segments", "spend", "tier", "zone"])
         equal(sorted(d["sku"] for d in json.loads(out)["data"] if d["name"] == "looked_at"), ["milk", "none-such"])
         ends_in = data["looked_at"]["until_ms"] - service.now_ms()
         require(800_000 < ends_in <= 900_000, f"the default of watch_ttl_s is 15 minutes; it ends in {ends_in} ms")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Offers that models make by themselves: three times in the cart and not bought, bought again and again; behind consents, within budgets,
-once whatever dies, gone with the consent or the customer. Prices are worked by hand: 1000 less ten percent, or less 50 cents."""
+once whatever dies, gone with the consent or the customer. Offers of the shop for so many units: used up by the customer's orders, once each. Prices are worked by hand: 1000 less ten percent, or less 50 cents."""
 from rialto_test import *
 
 DAY, DAY_MS, WORDS = 86400, 86400000, "THIS PRICE WAS SET BY AN ALGORITHM USING YOUR PERSONAL DATA."
@@ -30,7 +30,7 @@ BOTH = ["behaviour", "purchases"]
 
 with Service(models=FILES) as service:
     service.accept({"type": "zone", "zone": "ny", "region": "US-NY"})
-    service.accept(*(product(sku, 1000) for sku in ("tea", "milk", "jam", "rare-zq9", "plum", "kill", "late")),
+    service.accept(*(product(sku, 1000) for sku in ("tea", "milk", "jam", "rare-zq9", "plum", "kill", "late", "cake", "rare-zq7")),
                    product("drop", 1000, category="small"), product("low", 1000, category="bound"), product("tea", 1000, zone="ny"))
 
     def carts(who, sku, times=3, **more):
@@ -181,28 +181,40 @@ with Service(models=FILES) as service:
         equal({d["name"]: d for d in told("jo")}["offer_made"], made, "its cooldown holds")
         equal(budgeted(), before + 1)
 
-    @check("carts that stream in while workers are killed again and again: one offer for each customer, and the budget pays for each once")
-    def _():
-        who, before, ended = [f"stream-{i}" for i in range(90)], budgeted(), threading.Event()
-        service.accept(*(customer(c, BOTH) for c in who))
+    def while_workers_die(signals_of, kills=6):
+        """Turn after turn of signals, ten at a time, sent again until each is answered, while workers die at any moment; how many turns it took until so many had."""
+        killed, turn, ended = [], 0, threading.Event()
 
         def killer():
-            while not ended.wait(0.25 * SLOW):
+            while not ended.wait(0.2 * SLOW):
                 pids = [pid for name, pid in service.children().items() if name.startswith("worker")]
                 if pids:
                     with contextlib.suppress(ProcessLookupError):
-                        os.kill(pids[len(pids) // 2], signal.SIGKILL)
+                        os.kill(pids[len(killed) % len(pids)], signal.SIGKILL)
+                        killed.append(pids)
         thread = threading.Thread(target=killer)
         thread.start()
         try:
-            for turn in range(3):
-                for at in range(0, len(who), 10):
-                    sent = [{**demand("plum", "cart", customer=c), "source": "stream", "id": f"{c}.{turn}"} for c in who[at:at + 10]]
-                    wait_until(lambda: service.ask(sent).get("accepted") == len(sent), 20, "an answer for each")  # sent again, each counts once
+            while turn < 3 or (len(killed) < kills and turn < 1000):
+                sent = signals_of(turn)
+                for at in range(0, len(sent), 10):
+                    wait_until(lambda: service.ask(sent[at:at + 10]).get("accepted") == 10, 20, "an answer for each")  # sent again, each counts once
+                    time.sleep(0.02)
+                turn += 1
         finally:
             ended.set()
             thread.join()
+        require(len(killed) >= kills, f"{len(killed)} kills")
         wait_until(lambda: len(service.children()) >= 4 and service.cli("status", "--json")[0] == 0, 20, "the workers")
+        service.accept(*(customer(f"back-{i}", BOTH) for i in range(40)))  # answered by each worker, so they are back
+        return turn
+
+    @check("carts that stream in while workers are killed again and again: one offer for each customer, and the budget pays for each once")
+    def _():
+        who, before = [f"stream-{i}" for i in range(90)], budgeted()
+        service.accept(*(customer(c, BOTH) for c in who))
+
+        while_workers_die(lambda turn: [{**demand("plum", "cart", customer=c), "source": "stream", "id": f"{c}.{turn}"} for c in who])
         equal([service.amount("plum", customer=c) for c in who], [900] * len(who))
         equal(budgeted() - before, len(who))
 
@@ -221,6 +233,124 @@ with Service(models=FILES) as service:
         equal((service.amount("tea", customer="ann"), service.amount("kill", customer="jo")), (900, 900))
         carts("kim", "late", 1)
         equal(service.amount("late", customer="kim"), 900)
+
+    def limited(who, units, **more):
+        return {"type": "offer", "customer": who, "sku": "cake", "kind": "percent", "percent": 20, "units": units,
+                "until": service.now_ms() + 10 * DAY_MS, **more}
+
+    def bought(who, quantity=None, **more):
+        return demand("cake", customer=who, **({} if quantity is None else {"quantity": quantity}), **more)
+
+    def left(who):
+        """Units of the offer, units ordered, used up?"""
+        offers = {d["name"]: d for d in told(who)}.get("offer")
+        return offers and (offers["units"], offers["units_ordered"], offers["used_up"])
+
+    PAYING = ["profile", "purchases"]
+
+    @check("an offer of the shop for so many units: the quote holds to the last of them, and is the baseline behind it; the quote names both kinds of data")
+    def _():
+        service.accept(customer("una", PAYING), limited("una", 3))
+        quote = service.quote("cake", customer="una")
+        equal((quote["amount"], quote["baseline"], sorted(quote["data_used"])), (800, 1000, PAYING))
+        service.accept(bought("una", 2))
+        equal((service.amount("cake", customer="una"), left("una")), (800, (3, 2, False)))
+        service.accept(bought("una"))
+        quote = service.quote("cake", customer="una")
+        equal((quote["amount"], quote["data_used"], "OFFER" in quote["flags"], left("una")), (1000, [], False, (3, 3, True)))
+        status, out, err = service.cli("explain", "--set", f"data_dir={service.data}", "una", "cake")
+        equal(status, 0, err)
+        contains(out, "3 of its 3 units are ordered: it is used up")
+
+    @check("an order for more than is left uses it up, whatever it is of; another customer's, another product's, a return or what was ordered before does not")
+    def _():
+        now = service.now_ms()
+        service.accept(customer("vera", PAYING), customer("walt", PAYING), limited("vera", 1.5, time=now), limited("walt", 2, time=now))
+        service.accept(bought("vera", time=now - 1000), demand("tea", customer="vera"), bought("vera", event="return"), bought("walt"))
+        equal((left("vera"), left("walt")), ((1.5, 0, False), (2, 1, False)))
+        service.accept(bought("vera", 12))
+        equal((left("vera"), service.amount("cake", customer="vera"), service.amount("cake", customer="walt")), ((1.5, 1.5, True), 1000, 800))
+
+    @check("sent again with the same id an order uses up nothing more, nor does the offer come back, over the death of the worker, and without an id either")
+    def _():
+        offer, order_of = {**limited("xena", 2), "time": service.now_ms(), "source": "shop", "id": "offer-x"}, {**bought("xena"), "source": "shop", "id": "order-x"}
+        service.accept(customer("xena", PAYING), offer, order_of)
+        for turn in range(3):
+            if turn == 1:
+                for name, pid in service.children().items():
+                    if name.startswith("worker"):
+                        os.kill(pid, signal.SIGKILL)
+            equal([f["reason"] for f in service.ask([order_of, offer])["findings"]], ["duplicate"] * 3, "both parts of the order, and the offer")
+            equal((left("xena"), service.amount("cake", customer="xena")), ((2, 1, False), 800))
+        service.accept(bought("xena"), {name: value for name, value in offer.items() if name not in ("source", "id")})
+        equal((left("xena"), service.amount("cake", customer="xena")), ((2, 2, True), 1000))
+        service.accept(limited("xena", 2, time=offer["time"] + 1))
+        equal((left("xena"), service.amount("cake", customer="xena")), ((2, 0, False), 800), "a newer one is a new offer")
+
+    @check("orders that stream in while workers are killed: each unit is used up once")
+    def _():
+        who = [f"units-{i}" for i in range(60)]
+        service.accept(*(customer(c, PAYING) for c in who), *(limited(c, 100000) for c in who))
+        turns = while_workers_die(lambda turn: [{**bought(c), "source": "stream", "id": f"units.{c}.{turn}"} for c in who])
+        equal([left(c) for c in who], [(100000, turns, False)] * len(who))
+        service.accept(*(bought(c, 100000 - turns) for c in who))
+        equal([service.amount("cake", customer=c) for c in who], [1000] * len(who))
+
+    @check("what is left of an offer, and that it is used up, comes back out of Redis, and out of state files; the same offer then gives nothing")
+    def _():
+        offers = {who: limited(who, 2, time=service.now_ms()) for who in ("yara", "zoe")}
+        service.accept(*(customer(who, PAYING) for who in offers), *offers.values(), bought("yara"), bought("zoe", 2))
+        for lose in (False, True):
+            service.wait_durable()
+            equal(service.stop(), 0)
+            if lose:
+                shutil.rmtree(service.data / "state")
+            service.start()
+            service.accept(offers["yara"], offers["zoe"])
+            equal((left("yara"), left("zoe")), ((2, 1, False), (2, 2, True)))
+            equal((service.amount("cake", customer="yara"), service.amount("cake", customer="zoe")), (800, 1000))
+
+    @check("without consent to purchases there is no such offer, and nothing of it is stored; taken back it ends; forget counts what it removed")
+    def _():
+        offer = {**limited("abe-zq6", 2), "sku": "rare-zq7"}
+        equal([f["reason"] for f in service.ask([offer])["findings"]], ["no_consent"])
+        service.accept(customer("abe-zq6", ["profile"]))
+        equal([f["reason"] for f in service.ask([offer])["findings"]], ["no_consent"])
+        equal([d["name"] for d in told("abe-zq6")], ["consent"])
+        service.accept(customer("abe-zq6", PAYING), offer, demand("rare-zq7", customer="abe-zq6"))
+        service.accept({"type": "customer", "customer": "abe-zq6", "consent": {"purchases": False}})
+        equal((service.amount("rare-zq7", customer="abe-zq6"), [d["name"] for d in told("abe-zq6")]), (1000, ["consent"]))
+        service.accept(customer("abe-zq6", PAYING), {**offer, "time": service.now_ms()}, demand("rare-zq7", customer="abe-zq6", quantity=2))
+        equal(stored("abe-zq6"), ["abe-zq6"])
+        receipt = json.loads(service.cli("forget", "--json", "abe-zq6")[1])["receipt"]
+        equal((receipt["removed"]["state"]["offers"], receipt["held_now"], told("abe-zq6"), stored("abe-zq6")), (1, False, None, []))
+
+    @check("what makes no sense is refused, with the field and the reason")
+    def _():
+        fixed = {"type": "offer", "customer": "una", "sku": "cake", "kind": "fixed", "amount": 5, "currency": "EUR"}
+        until = {"until": service.now_ms() + 60000}
+        for wrong, reason, field in (
+                ({**fixed, "units": 2}, "missing_field", "/until"), ({**fixed, **until, "units": 0}, "out_of_range", "/units"),
+                ({**fixed, **until, "units": -1}, "out_of_range", "/units"), ({**fixed, **until, "units": 1000000.5}, "out_of_range", "/units"),
+                ({**fixed, **until, "units": "2"}, "wrong_type", "/units"), ({**fixed, **until, "units": None}, "wrong_type", "/units"),
+                ({**fixed, **until, "kind": "lock", "units": 2}, "contradiction", "/units"),
+                ({"type": "offer", "customer": "una", "sku": "cake", "kind": "withdraw", "units": 2}, "contradiction", "/units"),
+                ({**demand("cake"), "units": 2}, "unknown_field", "/units")):
+            found = service.ask([wrong])["findings"][0]
+            equal((found["reason"], found["pointer"]), (reason, field), wrong)
+        equal(left("una"), (3, 3, True))
+
+    @check("a price that was promised meanwhile is owed, whatever is left; at its end an offer that is used up leaves by itself")
+    def _():
+        used = metric("offers_used_up_total")
+        service.accept(customer("bo", PAYING), limited("bo", 1, until=service.now_ms() + DAY_MS),
+                       {"type": "offer", "customer": "bo", "sku": "cake", "kind": "lock", "amount": 850, "currency": "EUR", "until": service.now_ms() + 2 * DAY_MS})
+        service.accept(bought("bo"))
+        quote = service.quote("cake", customer="bo")
+        equal((quote["amount"], "LOCK" in quote["flags"], "OFFER" in quote["flags"], metric("offers_used_up_total") - used), (850, True, False, 1))
+        service.pass_time(DAY + 1)
+        equal([d["name"] for d in told("bo") if d["name"] != "offer_events"], ["consent", "lock"])
+        equal(service.amount("cake", customer="bo"), 850)
 
     @check("a budget that is used up: as many as it says and no more, a metric and one line in the log for each worker; the next window gives again")
     def _():

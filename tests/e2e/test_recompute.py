@@ -777,6 +777,10 @@ class MadeUp:
             row["quantity"] = dice.choice((1, 2, 12, 0.25, 0.333333, 1000))
         if dice.random() < 0.2:
             row["customer"] = self.customer()
+            limited = sorted(key for key, offer in self.twice.world.offers.items() if offer.units is not None)
+            if limited and self.likes.random() < 0.3:
+                row["customer"], row["sku"] = self.likes.choice(limited)
+                row["event"] = "order"
             if self.likes.random() < 0.8:
                 row["category"] = self.likes.choice([f"{kind}/x" for kind in self.kinds] + [f"{self.skus[row['sku']]}/x"] * 6 + ["none/such"])
             if row.get("zone") is None:  # the amount in the currency of the price there
@@ -827,6 +831,8 @@ class MadeUp:
             row["basis"] = dice.choice(("location", "purchases"))
         if dice.random() < 0.7:
             row["until"] = self.twice.now + dice.randrange(MINUTE_MS, 12 * HOUR_MS)
+            if row["kind"] != "lock" and dice.random() < 0.5:
+                row["units"] = dice.choice((1, 2, 2.5, 7))
         return row
 
     def a_customer(self):

@@ -182,6 +182,8 @@ static void texts_check(enum state_pool pool, const union any_record *r)
             ENDS(r->customer.note[i].source), ENDS(r->customer.note[i].text);
     } else if (pool == POOL_OFFERS) {
         ENDS(r->offer.sku);
+        require(r->offer.units_micro >= 0 && r->offer.units_micro <= RIALTO_BOUND_MAX, "units of an offer that nobody can have said");
+        require(r->offer.ordered_micro >= 0 && r->offer.ordered_micro <= RIALTO_BOUND_MAX, "units ordered that nobody can have");
     }
 }
 

@@ -267,6 +267,7 @@ struct event {
     int opt_out, gpc; /* -1 = not said */
     int amount, percent, lease_s, until_s, from_s; /* 0 = not said */
     bool stackable, left;
+    int units, quantity; /* of an offer that ends, of demand; 0 = not said */
 };
 
 static unsigned history_number;
@@ -332,6 +333,12 @@ static int customer_json(const struct event *e, char *text, int n)
     return at;
 }
 
+/* Is the offer one that orders use up? */
+static bool has_units(const struct event *e)
+{
+    return e->offer != LOCK && e->offer != WITHDRAW && e->units > 0 && e->until_s > 0;
+}
+
 static int offer_json(const struct event *e, char *text, int n)
 {
     bool money = e->offer == FIXED || e->offer == AMOUNT_OFF || e->offer == LOCK;
@@ -348,6 +355,8 @@ static int offer_json(const struct event *e, char *text, int n)
         at += snprintf(text + at, (size_t)(n - at), ",\"from\":%lld", (long long)(tick_ms + e->from_s * 1000));
     if (e->until_s > 0)
         at += snprintf(text + at, (size_t)(n - at), ",\"until\":%lld", (long long)(tick_ms + (e->from_s + e->until_s) * 1000));
+    if (has_units(e))
+        at += snprintf(text + at, (size_t)(n - at), ",\"units\":%d", e->units);
     return at;
 }
 
@@ -378,6 +387,8 @@ static void event_json(const struct event *e, char text[EVENT_ROOM])
     case DEMAND:
         at += snprintf(text + at, (size_t)(n - at), ",\"sku\":\"%s\",\"event\":\"%s\",\"zone\":\"%s\"", SKUS[e->sku],
                        ACTIONS[e->action], zone_name(e->zone));
+        if (e->quantity > 0)
+            at += snprintf(text + at, (size_t)(n - at), ",\"quantity\":%d", e->quantity);
         if (e->session > 0)
             at += snprintf(text + at, (size_t)(n - at), ",\"session\":\"visit-%d\"", e->session);
         if (e->category >= 0)
@@ -429,6 +440,8 @@ static struct event event_random(void)
         .party = pick(2) ? pick(COUNT(PARTIES)) : -1,
         .ends_s = pick(3) ? 0 : pick(3600) - 60,
         .noted = pick(3) == 0,
+        .units = pick(2) ? 1 + pick(2) : 0,
+        .quantity = pick(3),
     };
     if (e.type == LOCATION && pick(3) == 0)
         e.zone = OWN_ZONE;
@@ -461,6 +474,7 @@ static struct event event_random(void)
  * promised to somebody, a consent that is given by somebody else, or who it is that is to be forgotten. */
 #define ALWAYS         0x100u
 #define BESIDE_PARTNER 0x200u /* others' word, whichever way: it needs consent to partner data as well */
+#define BESIDE_ORDERS  0x400u /* an offer that orders use up, whichever way: it needs consent to purchases as well */
 
 static bool is_others(const struct event *e)
 {
@@ -479,7 +493,7 @@ static unsigned kind_of(const struct event *a, const struct event *b)
     case DEMAND: return ACTIONS[a->action][0] == 'o' || ACTIONS[a->action][0] == 'r' ? RIALTO_KIND_PURCHASES : RIALTO_KIND_BEHAVIOUR;
     case LOCATION: return RIALTO_KIND_LOCATION;
     case RECEIPT: return RIALTO_KIND_PURCHASES;
-    case OFFER: return a->offer == LOCK || a->offer == WITHDRAW ? ALWAYS : 1u << a->basis;
+    case OFFER: return a->offer == LOCK || a->offer == WITHDRAW ? ALWAYS : 1u << a->basis | (has_units(a) && has_units(b) ? BESIDE_ORDERS : 0u);
     case CUSTOMER:
         if (renamed || a->opt_out != b->opt_out || a->gpc != b->gpc)
             return ALWAYS;
@@ -513,8 +527,8 @@ static struct event event_changed(const struct event *e)
         break;
     case LOCATION: b.zone = other.zone, b.left = other.left, b.lease_s = other.lease_s; break;
     case RECEIPT: b.amount = 1 + pick(150000); break;
-    case OFFER: b.amount = 1 + pick(1500), b.percent = other.percent, b.stackable = other.stackable; break;
-    case DEMAND: b.amount = e->amount > 0 ? 1 + pick(150000) : 0, b.category = other.category; break;
+    case OFFER: b.amount = 1 + pick(1500), b.percent = other.percent, b.stackable = other.stackable, b.units = other.units; break;
+    case DEMAND: b.amount = e->amount > 0 ? 1 + pick(150000) : 0, b.category = other.category; break; /* its quantity moves everybody's price */
     default: break;
     }
     return b;
@@ -552,7 +566,8 @@ static bool permits(int who, unsigned kinds)
     unsigned given = who < 0 ? 0 : consent[who];
     if (who >= 0 && (kinds & ALWAYS) != 0)
         return true;
-    return (given & kinds) != 0 && ((kinds & BESIDE_PARTNER) == 0 || (given & RIALTO_KIND_PARTNER) != 0);
+    return (given & kinds) != 0 && ((kinds & BESIDE_PARTNER) == 0 || (given & RIALTO_KIND_PARTNER) != 0) &&
+           ((kinds & BESIDE_ORDERS) == 0 || (given & RIALTO_KIND_PURCHASES) != 0);
 }
 
 /* ---- applying ------------------------------------------------------------------------------------------------------- */
@@ -737,6 +752,27 @@ static bool compare(struct run *run, struct tally *tally)
     return true;
 }
 
+/* Somebody who permits it, half of the time, has an offer of so many units, and orders: by chance alone that is one history in thousands. */
+static void units_tell(struct run *run)
+{
+    int at = pick(run->count - 2), who = pick(CUSTOMERS), sku = pick(PRODUCTS), order = 0;
+    while (strcmp(ACTIONS[order], "order") != 0)
+        order++;
+    struct event *e = &run->event[at];
+    *e = event_random();
+    e->type = CUSTOMER, e->who = who, e->given = 31, e->granted = pick(2) ? 31 : (unsigned)pick(32), e->opt_out = e->gpc = -1;
+    e = &run->event[at + 1 + pick(run->count - at - 2)];
+    int offered = (int)(e - run->event);
+    *e = event_random();
+    e->type = OFFER, e->who = who, e->sku = sku, e->offer = PERCENT, e->from_s = 0, e->until_s = 4000 + pick(4000), e->units = 1 + pick(3);
+    for (int i = offered + 1; i < run->count; i++)
+        if (i == run->count - 1 || pick(3) == 0) {
+            e = &run->event[i];
+            *e = event_random();
+            e->type = DEMAND, e->who = who, e->sku = sku, e->action = order, e->amount = 0;
+        }
+}
+
 static void run_begin(struct run *run)
 {
     memset(run, 0, sizeof *run);
@@ -747,6 +783,8 @@ static void run_begin(struct run *run)
     run->at = run->count / 2 + pick(run->count - run->count / 2); /* something has been permitted by then */
     for (int i = 0; i < run->count; i++)
         run->event[i] = event_random();
+    if (pick(8) == 0)
+        units_tell(run);
     while (run->event[run->at].who < 0 || run->event[run->at].type < DEMAND)
         run->event[run->at] = event_random();
     run->changed = event_changed(&run->event[run->at]);
@@ -858,7 +896,8 @@ static bool next_history(struct tally *tally)
 /* Every kind of data was changed both ways; of partner data no row of a model speaks, offers do. */
 static bool is_strong(const struct tally *tally)
 {
-    bool strong = tally->barred > 0 && tally->others > 0 && metrics_own->word[METRIC_offers_issued_total] > 0;
+    bool strong = tally->barred > 0 && tally->others > 0 && metrics_own->word[METRIC_offers_issued_total] > 0 &&
+                  metrics_own->word[METRIC_offers_used_up_total] > 0;
     for (int i = 0; i < 4; i++)
         strong = strong && tally->silent[i] > 0 && tally->moved[i] > 0;
     return strong;
@@ -884,7 +923,9 @@ int main(int argc, char *argv[])
                (unsigned long long)tally.silent[i], (unsigned long long)tally.moved[i]);
     printf("# %llu changes without permission for an opt-out alone, %llu for being others' word alone\n",
            (unsigned long long)tally.barred, (unsigned long long)tally.others);
-    printf("# %llu offers made by models\n", (unsigned long long)metrics_own->word[METRIC_offers_issued_total]);
+    printf("# %llu offers made by models, %llu of the shop's used up by orders\n",
+           (unsigned long long)metrics_own->word[METRIC_offers_issued_total],
+           (unsigned long long)metrics_own->word[METRIC_offers_used_up_total]);
     failures += race_report(is_strong(&tally), "every kind of data was changed both ways, and permitted data really moved a price; some only an opt-out forbade");
     worlds_close();
     return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

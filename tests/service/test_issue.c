@@ -502,6 +502,229 @@ Test(issue, terms_say_offers_when_the_shop_gives_one_for_a_counted_product)
     cr_assert(terms_say_offers("nia") && has_line("nia", "tea"));
 }
 
+/* ---- offers of the shop for so many units -------------------------------------------------------------------------------- */
+
+#define UNITS      INT64_C(1000000)
+#define LIMIT_ENDS (START_MS + 6 * HOUR)
+
+/* A fifth off so many units, until LIMIT_ENDS. */
+static enum signal_reason shop_limits(const char *customer, int64_t units_micro, int64_t time_ms)
+{
+    struct signal signal = { .type = SIGNAL_offer,
+                             .time_ms = time_ms,
+                             .offer_kind = 2,
+                             .percent = 20 * MICRO,
+                             .units = units_micro,
+                             .until_ms = LIMIT_ENDS,
+                             .sku = "tea" };
+    signal.present = UINT64_C(1) << SIGNAL_FIELD_sku | UINT64_C(1) << SIGNAL_FIELD_offer_kind |
+                     UINT64_C(1) << SIGNAL_FIELD_percent | UINT64_C(1) << SIGNAL_FIELD_units |
+                     UINT64_C(1) << SIGNAL_FIELD_until_ms;
+    (void)snprintf(signal.customer, sizeof signal.customer, "%s", customer);
+    return send(&signal);
+}
+
+/* quantity 0: not said. */
+static enum signal_reason orders(const char *customer, int64_t quantity_micro, int64_t time_ms)
+{
+    struct signal signal = { .type = SIGNAL_demand, .time_ms = time_ms, .event = DEMAND_ORDER, .quantity = quantity_micro, .sku = "tea" };
+    signal.present = UINT64_C(1) << SIGNAL_FIELD_sku | UINT64_C(1) << SIGNAL_FIELD_event |
+                     (quantity_micro != 0 ? UINT64_C(1) << SIGNAL_FIELD_quantity : 0);
+    (void)snprintf(signal.customer, sizeof signal.customer, "%s", customer);
+    return send(&signal);
+}
+
+static bool gives(const char *customer)
+{
+    bool line = has_line(customer, "tea");
+    cr_assert_eq(terms_say_offers(customer), line);
+    return line;
+}
+
+#define PROFILE RIALTO_KIND_PROFILE
+
+/* Goal: the offer holds to the last unit and not beyond; what is more than is left uses up what is left. */
+Test(issue, an_offer_of_so_many_units_is_over_when_they_are_ordered)
+{
+    permit("pam", PROFILE | PURCHASES, PROFILE | PURCHASES);
+    cr_assert_eq(shop_limits("pam", 3 * UNITS, now_ms), REASON_none);
+    cr_assert(gives("pam"));
+    cr_assert_eq(kept("pam", "tea")->kinds, PROFILE | PURCHASES, "orders decide, so it rests on them");
+    cr_assert_eq(orders("pam", 2 * UNITS, now_ms), REASON_none);
+    cr_assert(gives("pam") && kept("pam", "tea")->ordered_micro == 2 * UNITS);
+    cr_assert_eq(orders("pam", 999999, now_ms), REASON_none);
+    cr_assert(gives("pam"), "a millionth is left");
+    cr_assert_eq(metric(METRIC_offers_used_up_total), 0);
+    cr_assert_eq(orders("pam", 0, now_ms), REASON_none);
+    cr_assert(!gives("pam") && kept("pam", "tea")->ordered_micro == 3 * UNITS, "no more than there was");
+    cr_assert_eq(metric(METRIC_offers_used_up_total), 1);
+    cr_assert_eq(orders("pam", 0, now_ms), REASON_none);
+    cr_assert_eq(metric(METRIC_offers_used_up_total), 1, "it was over");
+}
+
+/* Goal: exactly as many as there are, in one order. */
+Test(issue, an_order_of_all_units_uses_up_the_offer)
+{
+    permit("quin", PROFILE | PURCHASES, PROFILE | PURCHASES);
+    cr_assert_eq(shop_limits("quin", 2500000, now_ms), REASON_none);
+    cr_assert_eq(orders("quin", 2500000, now_ms), REASON_none);
+    cr_assert(!gives("quin"));
+}
+
+/* Goal: what is used up does not come back with the same signal, however late, and leaves by itself at its end; a newer signal is a new offer. */
+Test(issue, what_is_used_up_is_remembered_to_its_end)
+{
+    permit("rob", PROFILE | PURCHASES, PROFILE | PURCHASES);
+    cr_assert_eq(shop_limits("rob", UNITS, START_MS), REASON_none);
+    cr_assert_eq(orders("rob", 0, now_ms), REASON_none);
+    pass(30 * MINUTE);
+    cr_assert_eq(shop_limits("rob", UNITS, START_MS), REASON_none);
+    cr_assert(!gives("rob"), "the same again");
+    cr_assert_eq(shop_limits("rob", 2 * UNITS, START_MS - 1), REASON_superseded);
+    cr_assert_eq(shop_limits("rob", UNITS, now_ms), REASON_none);
+    cr_assert(gives("rob") && kept("rob", "tea")->ordered_micro == 0, "a newer one begins anew");
+    cr_assert_eq(orders("rob", 0, now_ms), REASON_none);
+    cr_assert(!gives("rob") && held(POOL_OFFERS) == 1);
+    pass(6 * HOUR);
+    cr_assert_eq(held(POOL_OFFERS), 0);
+}
+
+/* Goal: only orders of this customer and product, made while the offer holds, use it up. */
+Test(issue, what_is_no_order_under_the_offer_does_not_use_it_up)
+{
+    permit("sue", BEHAVIOUR | PROFILE | PURCHASES, BEHAVIOUR | PROFILE | PURCHASES);
+    permit("tom", PROFILE | PURCHASES, PROFILE | PURCHASES);
+    pass(MINUTE);
+    cr_assert_eq(shop_limits("sue", UNITS, now_ms), REASON_none);
+    cr_assert_eq(orders("sue", 0, now_ms - 1), REASON_none);
+    cr_assert_eq(orders("sue", 0, LIMIT_ENDS), REASON_none);
+    cr_assert_eq(orders("tom", 0, now_ms), REASON_none);
+    does("sue", DEMAND_CART, "tea");
+    does("sue", DEMAND_RETURN, "tea");
+    does("sue", DEMAND_ORDER, "milk");
+    cr_assert(gives("sue") && kept("sue", "tea")->ordered_micro == 0);
+    cr_assert_eq(orders("sue", 0, now_ms), REASON_none);
+    cr_assert(!gives("sue"));
+}
+
+/* Goal: what was ordered before the offer begins was not ordered under it. */
+Test(issue, orders_before_the_offer_begins_do_not_use_it_up)
+{
+    struct signal signal = { .type = SIGNAL_offer, .time_ms = START_MS, .offer_kind = 2, .percent = 20 * MICRO, .units = UNITS,
+                             .from_ms = START_MS + HOUR, .until_ms = LIMIT_ENDS, .sku = "tea", .customer = "tia" };
+    signal.present = UINT64_C(1) << SIGNAL_FIELD_sku | UINT64_C(1) << SIGNAL_FIELD_offer_kind | UINT64_C(1) << SIGNAL_FIELD_percent |
+                     UINT64_C(1) << SIGNAL_FIELD_units | UINT64_C(1) << SIGNAL_FIELD_from_ms | UINT64_C(1) << SIGNAL_FIELD_until_ms;
+    permit("tia", PROFILE | PURCHASES, PROFILE | PURCHASES);
+    cr_assert_eq(send(&signal), REASON_none);
+    cr_assert_eq(orders("tia", 0, START_MS + HOUR - 1), REASON_none);
+    cr_assert(gives("tia"));
+    cr_assert_eq(orders("tia", 0, START_MS + HOUR), REASON_none);
+    cr_assert(!gives("tia"));
+}
+
+/* Goal: who does not let purchases be known gets no offer that only they could end; taking the consent back takes it away, and no trace stays. */
+Test(issue, units_need_consent_to_purchases)
+{
+    permit("una", PROFILE | PURCHASES, PROFILE);
+    cr_assert_eq(shop_limits("una", UNITS, now_ms), REASON_no_consent);
+    cr_assert_eq(held(POOL_OFFERS), 0);
+    permit("una", PROFILE | PURCHASES, PURCHASES);
+    cr_assert_eq(shop_limits("una", UNITS, now_ms), REASON_no_consent, "nor without what it rests on besides");
+    permit("una", PROFILE | PURCHASES, PROFILE | PURCHASES);
+    cr_assert_eq(shop_limits("una", 2 * UNITS, now_ms), REASON_none);
+    cr_assert_eq(orders("una", 0, now_ms), REASON_none);
+    permit("una", PURCHASES, 0);
+    cr_assert_eq(held(POOL_OFFERS), 0);
+}
+
+/* Goal: a promised price is owed, whatever is left of the offer that it came from, and its line says nothing of the offer. */
+Test(issue, a_lock_outlives_the_units_of_the_offer_beside_it)
+{
+    struct rialto_offer_line line;
+    struct signal lock = { .type = SIGNAL_offer, .time_ms = START_MS, .offer_kind = 4, .amount = 700, .currency = "EUR", .sku = "tea", .customer = "vic" };
+    lock.present = UINT64_C(1) << SIGNAL_FIELD_sku | UINT64_C(1) << SIGNAL_FIELD_offer_kind | UINT64_C(1) << SIGNAL_FIELD_amount |
+                   UINT64_C(1) << SIGNAL_FIELD_currency;
+    permit("vic", PROFILE | PURCHASES, PROFILE | PURCHASES);
+    cr_assert_eq(shop_limits("vic", UNITS, START_MS), REASON_none);
+    cr_assert_eq(send(&lock), REASON_none);
+    cr_assert_eq(orders("vic", 0, now_ms), REASON_none);
+    struct rialto_key key = key_pair(id_key(replica.worker, "vic"), id_key(replica.worker, "tea"));
+    uint32_t home = home_of("vic")->number;
+    uint64_t slot = table_find(replica.worker->cache, RIALTO_TABLE_OFFERS, home, key);
+    cr_assert(slot != SLOT_NONE && table_read(replica.worker->cache, RIALTO_TABLE_OFFERS, home, slot, &line));
+    cr_assert(line.kind == RIALTO_OFFER_NONE && line.kinds == 0 && line.value == 0 && line.flags == 0 && line.until_s == 0);
+    cr_assert(line.locked == 700 && line.currency == 978 && terms_say_offers("vic"));
+}
+
+/* The shop's lock signals stand in the same record, with times of their own. */
+static enum signal_reason shop_locks(const char *customer, int64_t time_ms)
+{
+    struct signal lock = { .type = SIGNAL_offer, .time_ms = time_ms, .offer_kind = 4, .amount = 990, .currency = "EUR", .sku = "tea" };
+    lock.present = UINT64_C(1) << SIGNAL_FIELD_sku | UINT64_C(1) << SIGNAL_FIELD_offer_kind | UINT64_C(1) << SIGNAL_FIELD_amount |
+                   UINT64_C(1) << SIGNAL_FIELD_currency;
+    (void)snprintf(lock.customer, sizeof lock.customer, "%s", customer);
+    return send(&lock);
+}
+
+/* Goal: an order made under the offer counts, though it comes after a lock that is newer. */
+Test(issue, an_order_that_comes_late_counts_beside_a_newer_lock)
+{
+    permit("xia", PROFILE | PURCHASES, PROFILE | PURCHASES);
+    cr_assert_eq(shop_limits("xia", 2 * UNITS, START_MS), REASON_none);
+    pass(MINUTE);
+    cr_assert_eq(shop_locks("xia", START_MS + 30000), REASON_none);
+    cr_assert_eq(orders("xia", 0, START_MS + 20000), REASON_none);
+    cr_assert_eq(kept("xia", "tea")->ordered_micro, UNITS);
+    cr_assert_eq(orders("xia", 0, START_MS - 1), REASON_none);
+    cr_assert_eq(kept("xia", "tea")->ordered_micro, UNITS, "before there was one");
+}
+
+/* Goal: what an older offer used up is not the newer one's, whatever else came in the same millisecond. */
+Test(issue, a_newer_offer_begins_anew_beside_a_lock_of_the_same_moment)
+{
+    permit("yun", PROFILE | PURCHASES, PROFILE | PURCHASES);
+    cr_assert_eq(shop_limits("yun", UNITS, START_MS), REASON_none);
+    cr_assert_eq(orders("yun", 0, START_MS), REASON_none);
+    pass(MINUTE);
+    cr_assert_eq(shop_locks("yun", now_ms), REASON_none);
+    cr_assert_eq(shop_limits("yun", UNITS, now_ms), REASON_none);
+    cr_assert(kept("yun", "tea")->ordered_micro == 0);
+    cr_assert_eq(orders("yun", 0, now_ms), REASON_none);
+    cr_assert_eq(shop_limits("yun", UNITS, now_ms), REASON_none);
+    cr_assert_eq(kept("yun", "tea")->ordered_micro, UNITS, "the same again");
+}
+
+/* Goal: the same signal with another number keeps what is ordered: fewer may be over with it, more go on; the largest number there is takes the largest order. */
+Test(issue, the_same_offer_with_another_number_keeps_what_is_ordered)
+{
+    permit("zac", PROFILE | PURCHASES, PROFILE | PURCHASES);
+    cr_assert_eq(shop_limits("zac", 3 * UNITS, START_MS), REASON_none);
+    cr_assert_eq(orders("zac", 2 * UNITS, now_ms), REASON_none);
+    cr_assert_eq(shop_limits("zac", 2 * UNITS, START_MS), REASON_none);
+    cr_assert(!gives("zac") && kept("zac", "tea")->ordered_micro == 2 * UNITS);
+    cr_assert_eq(shop_limits("zac", 1000000 * UNITS, START_MS), REASON_none);
+    cr_assert(gives("zac") && kept("zac", "tea")->ordered_micro == 2 * UNITS);
+    cr_assert_eq(orders("zac", 999997 * UNITS, now_ms), REASON_none);
+    cr_assert(gives("zac") && kept("zac", "tea")->ordered_micro == 999999 * UNITS);
+    cr_assert_eq(orders("zac", 1000000 * UNITS, now_ms), REASON_none);
+    cr_assert(!gives("zac") && kept("zac", "tea")->ordered_micro == 1000000 * UNITS);
+}
+
+/* Goal: models make none where an offer of the shop's stands, used up or not; it ends, and they may again. */
+Test(issue, models_make_no_offer_before_the_end_of_one_that_is_used_up)
+{
+    permit("wes", BEHAVIOUR | PROFILE | PURCHASES, BEHAVIOUR | PROFILE | PURCHASES);
+    cr_assert_eq(shop_limits("wes", UNITS, now_ms), REASON_none);
+    cr_assert_eq(orders("wes", 0, now_ms), REASON_none);
+    carts("wes", "tea");
+    cr_assert(!gives("wes") && kept("wes", "tea")->event_s[1][2] != 0 && !kept("wes", "tea")->is_issued);
+    pass(DAY_MS);
+    carts("wes", "tea");
+    cr_assert(kept("wes", "tea")->is_issued && kept("wes", "tea")->units_micro == 0 && gives("wes"));
+    cr_assert_eq(orders("wes", 1000 * UNITS, now_ms), REASON_none);
+    cr_assert(gives("wes"), "of any number");
+}
+
 /* Goal: what no model in force says leads to nothing; nor does what may move no price there. */
 Test(issue, another_model_a_forbidden_kind_or_another_currency_lead_to_nothing)
 {

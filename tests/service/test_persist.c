@@ -81,3 +81,19 @@ Test(persist, a_damaged_record_is_refused)
             cr_assert_not(reads(&bad, bytes, POOL_CELLS, &back), "bit %zu, %zu of %zu bytes", bit, bytes, bad.bytes);
     }
 }
+
+/* Goal: what an offer's orders used up is read back, and numbers that no signal says are none to reckon with. */
+Test(persist, units_of_an_offer_come_back_within_their_bounds)
+{
+    struct offer_record offer = { .head = { .key = { 1, 2 }, .seq = 9 }, .customer = { 3, 4 }, .sku = "tea", .kind = 2, .value = 2000,
+                                  .until_ms = INT64_C(1800000000000), .units_micro = 3000000, .ordered_micro = 2500000, .units_time_ms = INT64_C(1790000000000) };
+    struct stored stored;
+    union any_record back;
+    store(&offer, POOL_OFFERS, STATE_RECORDS, &stored);
+    cr_assert(reads(&stored, stored.bytes, POOL_OFFERS, &back));
+    cr_assert_arr_eq(&back, &offer, sizeof offer);
+    offer.units_micro = INT64_MAX, offer.ordered_micro = INT64_MIN;
+    store(&offer, POOL_OFFERS, STATE_RECORDS, &stored);
+    cr_assert(reads(&stored, stored.bytes, POOL_OFFERS, &back));
+    cr_assert(back.offer.units_micro == RIALTO_BOUND_MAX && back.offer.ordered_micro == 0);
+}

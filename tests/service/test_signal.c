@@ -425,9 +425,18 @@ Test(signal, fields_that_contradict_or_lack_each_other_are_named)
         { OFFER("fixed", EUR("5") ",\"stackable\":true"), REASON_contradiction, "/stackable" },
         { OFFER("percent", ",\"percent\":5,\"from\":1767225600000,\"until\":1767225600000"), REASON_contradiction,
           "/until" },
+        { OFFER("percent", ",\"percent\":5,\"units\":3"), REASON_missing_field, "/until" },
+        { OFFER("withdraw", ",\"units\":3"), REASON_contradiction, "/units" },
+        { OFFER("lock", EUR("5") ",\"units\":3,\"until\":1767225600001"), REASON_contradiction, "/units" },
+        { OFFER("percent", ",\"percent\":5,\"until\":1767225600001,\"units\":0"), REASON_out_of_range, "/units" },
+        { OFFER("percent", ",\"percent\":5,\"until\":1767225600001,\"units\":-1"), REASON_out_of_range, "/units" },
+        { OFFER("percent", ",\"percent\":5,\"until\":1767225600001,\"units\":1000001"), REASON_out_of_range, "/units" },
+        { OFFER("percent", ",\"percent\":5,\"until\":1767225600001,\"units\":\"3\""), REASON_wrong_type, "/units" },
         { OFFER("percent", ",\"percent\":0.001"), REASON_out_of_range, "/percent" },
         { OFFER("percent", ",\"percent\":101"), REASON_out_of_range, "/percent" });
     (void)good(OFFER("percent", ",\"percent\":5,\"from\":1767225600000,\"until\":1767225600001"));
+    struct signal offer = good(OFFER("fixed", EUR("5") ",\"until\":1767225600001,\"units\":2.5"));
+    cr_expect_eq(offer.units, 2500000);
 }
 
 Test(signal, consent_says_what_is_given_and_what_is_granted)

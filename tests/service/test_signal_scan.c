@@ -47,7 +47,7 @@ Test(signal_scan, nothing_is_left_of_the_signal_before)
         "\"EUR\",\"attributes\":{\"weight\":1}}",
         "{\"type\":\"product\",\"sku\":\"a\",\"category\":\"food\",\"list\":100,\"currency\":\"EUR\"}",
         "{\"type\":\"product\",\"sku\":\"a\",\"title\":\"Milk\",\"category\":1}",
-        "{\"type\":\"offer\",\"customer\":\"c1\",\"sku\":\"a\",\"kind\":\"percent\",\"percent\":5,\"until\":"
+        "{\"type\":\"offer\",\"customer\":\"c1\",\"sku\":\"a\",\"kind\":\"percent\",\"percent\":5,\"units\":2.5,\"until\":"
         "1767225700000}",
         "{\"type\":\"demand\",\"sku\":\"abcdefghijklmnopqrstuvwxyz\",\"event\":\"cart\",\"quantity\":7,\"category\":"
         "\"food\",\"session\":\"s\",\"customer\":\"c\"}",
