@@ -10,7 +10,9 @@
  *
  * Emptied    Redis may be emptied without the link noticing. A key of our own, PREFIX:here:{worker.N}, is looked at
  *            every LOOK_MS: if it is gone, all is written again.
- * Forget     is never refused and outlives an outage: the names wait in a list until their keys are deleted. So does renew.
+ * Forget     is never refused and outlives an outage: the names wait in a list until their keys are deleted. So does renew. A process that dies
+ *            before leaves keys behind of customers whose line is gone or permits them no more: whoever takes up keys deletes those
+ *            (publisher_quotes.c), so that nothing of the names has to be kept anywhere.
  * Locking    the mutex guards the list of orders only; what is looked at has its own (publisher_watches.h). */
 #include "service/clock.h"
 #include "service/publisher_parts.h"
@@ -141,6 +143,11 @@ uint64_t publisher_forgets_ordered(const struct publisher *publisher)
 uint64_t publisher_forgets_done(const struct publisher *publisher)
 {
     return publisher == NULL ? 0 : atomic_load(&publisher->forgets_done);
+}
+
+uint64_t publisher_deletions(const struct publisher *publisher)
+{
+    return publisher == NULL ? 0 : atomic_load(&publisher->forgets_done) + atomic_load(&publisher->now.made_good);
 }
 
 struct journal_box *publisher_journal_box(struct publisher *publisher)

@@ -37,6 +37,9 @@ void publisher_looks(struct publisher *publisher, const struct rialto_key *custo
 /* publisher_forgets - how many were ordered so far, and how many of them Redis has carried out, in order. */
 uint64_t publisher_forgets_ordered(const struct publisher *publisher);
 uint64_t publisher_forgets_done(const struct publisher *publisher);
+/* publisher_deletions - how often Redis was rid of something that an erasure, now or before a death, takes with it: its append-only file still
+ * has it, so that is to be rewritten after each. */
+uint64_t publisher_deletions(const struct publisher *publisher);
 
 /* publisher_journal_box - to be filled with entries of the price journal; NULL: the last ones are not in Redis yet. Never
  * blocks. */

@@ -81,6 +81,7 @@ struct publishing { /* the thread's view of the world */
     struct fresh_cells fresh;
     struct writing writing;
     struct journal_desk journal;
+    _Atomic uint64_t made_good; /* keys deleted of whoever is not permitted them, as found in Redis */
 };
 
 /* Commands are appended for a whole pass, then their replies are read: one round trip for all of them. A link that

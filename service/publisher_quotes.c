@@ -7,6 +7,7 @@
  * die, nothing personal outlives its permission. When a key has ended that way while watches go on, all its products
  * are written again, behind a DEL: our clock and that of Redis differ by the way of the command, so the key may stand
  * yet and end between the HSET and the PEXPIRE, and take with it what was just written. */
+#include "cache/segment.h"
 #include "service/clock.h"
 #include "service/log.h"
 #include "service/metrics.h"
@@ -329,11 +330,45 @@ static bool take_up_answer(struct publishing *p, struct rialto_key key, const ch
     return alive;
 }
 
-static bool take_up_keys(struct publishing *p, const redisReply *keys)
+/* May quotes of this customer stand in Redis? The lines say so: they follow from what the worker committed, and were made good before this
+ * process began to publish. Whom this process watches already, the worker has let in, be it that the line is still on its way. */
+static bool permits(const struct publishing *p, struct rialto_key customer)
+{
+    const uint32_t words = sizeof(struct rialto_terms_line) / sizeof(uint64_t);
+    const struct folder_table *table = &p->prices->folder.table[RIALTO_TABLE_TERMS];
+    union terms_image terms;
+    struct probe probe;
+    if (watches_customer(&p->watches, customer) != NULL)
+        return true;
+    probe_start(&probe, table, words, key_partition(customer), customer, true);
+    enum rialto_status status = probe_find(&probe, table, words, terms.word);
+    if (status == RIALTO_OK)
+        return (terms.line.consent & (RIALTO_KIND_BEHAVIOUR | RIALTO_KIND_PURCHASES)) != 0;
+    return status != RIALTO_NOT_FOUND;
+}
+
+/* Of whoever was forgotten, or took back what this rests on, while a process that then died, or a Redis that came back as it was before,
+ * did not come to the deletion. */
+static bool delete_forbidden(struct publishing *p, const redisReply *keys)
 {
     char customer[RIALTO_ID_MAX];
     struct rialto_key key;
     bool alive = true;
+    for (size_t i = 0; i < keys->elements && alive; i++)
+        if (customer_of_key(p, keys->element[i], customer, &key) && !permits(p, key)) {
+            alive = quotes_delete(p, customer);
+            metric_add(METRIC_quotes_made_good_total, alive);
+            atomic_fetch_add(&p->made_good, alive);
+        }
+    return alive;
+}
+
+/* What was deleted above has no fields any more. */
+static bool take_up_keys(struct publishing *p, const redisReply *keys)
+{
+    char customer[RIALTO_ID_MAX];
+    struct rialto_key key;
+    bool alive = delete_forbidden(p, keys);
     for (size_t i = 0; i < keys->elements && alive; i++)
         alive = !customer_of_key(p, keys->element[i], customer, &key) || ask_about(p, keys->element[i]->str);
     for (size_t i = 0; i < keys->elements && alive; i++)

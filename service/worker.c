@@ -270,6 +270,15 @@ static bool hears(struct link *link, int64_t *heard_ms)
     return false;
 }
 
+/* The publisher deletes in its own time: what it deleted after the last rewrite of Redis's append-only file began is still in that. */
+static void deletions_follow(struct worker *worker)
+{
+    uint64_t deletions = publisher_deletions(worker->publisher);
+    if (deletions != worker->deletions)
+        mirror_erased(worker->mirror);
+    worker->deletions = deletions;
+}
+
 static void run(struct worker *worker, struct link *link)
 {
     int64_t heard_ms = mono_ms();
@@ -293,6 +302,7 @@ static void run(struct worker *worker, struct link *link)
         if (!hears(link, &heard_ms))
             _exit(EXIT_FAILURE); /* between batches: as after a death, and closing NNG's sockets would hang */
         persist_send(worker, false);
+        deletions_follow(worker);
         busy |= journal_step(worker);
         busy |= persist_sweep_slice(worker);
         busy |= answer_step(worker, link);

@@ -167,6 +167,7 @@ struct worker {
                                       of which one was made; consents: what was said of a kind: granted or refused */
     } erasure[ERASURES_KEPT];      /* ring */
     uint32_t erasures;             /* ever */
+    uint64_t deletions;            /* publisher_deletions(), as last seen */
     uint64_t id_hash;              /* of the record that is being applied */
     struct demand_act act;         /* of the demand that was counted last */
     struct planned *plan;          /* of the batch that is applied, as its records come */

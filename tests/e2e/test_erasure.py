@@ -4,7 +4,7 @@ shared memory, state, Redis (keys, dump, append-only file after its rewrite), de
 import base64
 from rialto_test import *
 
-ID, LOOKER = "erase-me-4417-xq", "other-customer-12"
+ID, LOOKER, LOOKER_TOO = "erase-me-4417-xq", "other-customer-12", "other-customer-13"
 KINDS = ["location", "behaviour", "purchases", "profile", "partner"]
 
 
@@ -50,7 +50,7 @@ with Service(models={"shop.json": MODEL}, erase_rewrite_s=1) as service:
     redis = service.redis()
     OWN = ("--set", f"data_dir={service.data}")
     redis("CONFIG", "SET", "rdbcompression", "no")  # so that a dump can be searched for bytes
-    service.accept(product("milk", 1000), product("tea", 500), customer(LOOKER, ["profile"], tier="gold"))
+    service.accept(product("milk", 1000), product("tea", 500), customer(LOOKER, ["profile"], tier="gold"), customer(LOOKER_TOO, ["behaviour"]))
     before = shared_keys(service.cache, "terms.v3") | shared_keys(service.cache, "offers.v3")
     service.accept(customer(ID, KINDS, tier="gold", segments=["family"], spend=4711, currency="EUR"),
                    {"type": "location", "customer": ID, "zone": "de/south", "lease_s": 86400},
@@ -144,6 +144,30 @@ with Service(models={"shop.json": MODEL}, erase_rewrite_s=1) as service:
         equal((service.amount("milk", customer=ID), service.amount("tea", customer=ID)), (1000, 500))
         again = json.loads(service.cli("forget", "--json", ID)[1])["receipt"]
         equal((again["removed"]["state"]["records"], again["held_now"]), (0, False))
+
+    @check("a worker that dies between the commit of an erasure and Redis: its successor makes up for it, record and quotes")
+    def _():
+        key = f"{service.instance}:quote:{{{ID}}}"
+        service.accept(customer(ID, KINDS, tier="gold"), {"type": "offer", "customer": ID, "sku": "tea", "kind": "lock", "amount": 123, "currency": "EUR"},
+                       demand("milk", "view", customer=ID), demand("milk", "view", customer=LOOKER_TOO))
+        service.wait_durable()
+        wait_until(lambda: redis("EXISTS", key) == 1, 5, "the customer's quotes in Redis")
+        require(dumped(), "nothing in the dump")
+        redis("CLIENT", "PAUSE", "60000", "WRITE")  # nothing reaches Redis any more, and what waits there goes with its connection
+        try:
+            answer = service.ask([{"type": "forget", "customer": ID}])
+            equal((answer["accepted"], answer["durable"]), (1, "no"))
+            for worker in (w for w in service.children() if w.startswith("worker")):
+                service.kill_child(worker)
+            equal(redis("EXISTS", key), 1)
+        finally:
+            redis("CLIENT", "UNPAUSE")
+        wait_until(lambda: redis("EXISTS", key) == 0, 10, "the successor deletes the quotes")
+        wait_until(lambda: not dumped(), 20, "the successor deletes the record and the lock")
+        wait_until(lambda: not traces(), 20, "and the append-only file is rewritten without them")
+        require(service.status()["metrics"]["quotes_made_good_total"] == 1, "not counted")
+        equal(redis("EXISTS", f"{service.instance}:quote:{{{LOOKER_TOO}}}"), 1)  # nobody else's go
+        equal(service.cli("export", *OWN, ID)[0], 1)
 
     @check("the receipt is checked offline with the public keys; one that was altered in any place is not believed")
     def _():

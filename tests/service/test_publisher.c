@@ -70,6 +70,15 @@ static void terms(struct shop *s, const char *customer, uint16_t multiplier_e4, 
     announce(s, RIALTO_TABLE_TERMS, key_partition(line.key), fixture_terms(&s->cache, &line));
 }
 
+/* What the customer permits, and neutral terms. */
+static void permit(struct shop *s, const char *customer, unsigned consent)
+{
+    struct rialto_terms_line line = fixture_terms_line(&s->cache, customer, 10000);
+    line.consent = (uint8_t)consent;
+    line.group_map = cache_control(s->cache.cache)->group_map;
+    announce(s, RIALTO_TABLE_TERMS, key_partition(line.key), fixture_terms(&s->cache, &line));
+}
+
 static bool field_has(struct shop *s, const char *key, const char *sku, const char *text)
 {
     char command[256];
@@ -314,6 +323,7 @@ Test(publisher, a_new_process_takes_up_the_watches_that_stand_in_redis, .timeout
     static struct shop s;
     shop_open(&s);
     price(&s, "milk", "", 120);
+    permit(&s, "C123", RIALTO_KIND_PURCHASES);
     publisher_watch(s.publisher, "C123", "milk", 30);
     cr_assert(comes(&s, "rialto:quote:{C123}", "milk", "\"amount\":120,"));
     publisher_stop(s.publisher);
@@ -324,6 +334,47 @@ Test(publisher, a_new_process_takes_up_the_watches_that_stand_in_redis, .timeout
     cr_assert(comes(&s, "rialto:quote:{C123}", "milk", "\"amount\":150,"));
     long long ttl = redis_number(&s.redis, "PTTL rialto:quote:{C123}");
     cr_assert(ttl > 0 && ttl <= 30000, "taking up gives no new life: %lld", ttl);
+    shop_close(&s);
+}
+
+/* Goal: a process that dies after the erasure or revocation was committed, and before Redis was told, leaves no key behind for longer than
+ * its successor needs to connect; so does a Redis that comes back as it was before. */
+Test(publisher, a_new_process_deletes_what_no_customers_line_permits, .timeout = 60)
+{
+    static const char *const left[] = { "gone", "revoked" };
+    static struct shop s;
+    shop_open(&s);
+    price(&s, "milk", "", 120);
+    permit(&s, "stays", RIALTO_KIND_BEHAVIOUR);
+    publisher_watch(s.publisher, "stays", "milk", 60);
+    for (size_t i = 0; i < 2; i++)
+        publisher_watch(s.publisher, left[i], "milk", 60);
+    cr_assert(comes(&s, "rialto:quote:{stays}", "milk", "\"amount\":120,"));
+    cr_assert(comes(&s, "rialto:quote:{gone}", "milk", "\"amount\":120,"));
+    cr_assert(comes(&s, "rialto:quote:{revoked}", "milk", "\"amount\":120,"));
+    publisher_stop(s.publisher);
+    permit(&s, "revoked", RIALTO_KIND_PROFILE | RIALTO_KIND_LOCATION);
+    cr_assert_eq(publisher_start(&s.redis.config, 0, &s.publisher), RIALTO_OK);
+    cr_assert(comes(&s, "rialto:quote:{gone}", "milk", NULL));
+    cr_assert(comes(&s, "rialto:quote:{revoked}", "milk", NULL));
+    price(&s, "milk", "", 130);
+    cr_assert(comes(&s, "rialto:quote:{stays}", "milk", "\"amount\":130,"));
+    cr_expect_eq(redis_number(&s.redis, "EXISTS rialto:quote:{gone} rialto:quote:{revoked}"), 0, "they do not come back");
+    shop_close(&s);
+}
+
+/* Goal: whom this process let in keeps a key although the line is still on its way when the link comes back. */
+Test(publisher, a_watch_of_this_process_needs_no_line_yet, .timeout = 60)
+{
+    static struct shop s;
+    shop_open(&s);
+    price(&s, "milk", "", 120);
+    publisher_watch(s.publisher, "C123", "milk", 60);
+    cr_assert(comes(&s, "rialto:quote:{C123}", "milk", "\"amount\":120,"));
+    redis_fixture_end(&s.redis, SIGTERM);
+    price(&s, "milk", "", 130);
+    redis_fixture_start(&s.redis);
+    cr_assert(comes(&s, "rialto:quote:{C123}", "milk", "\"amount\":130,"));
     shop_close(&s);
 }
 
