@@ -187,6 +187,27 @@ def look_at(service, page):
         wait_until(lambda: page.run("const x = Chart.getChart('chart-history')?.options.scales.x; return x ? Math.round((x.max - x.min) / 60000) : 0") == 60, 10, "an hour")
         has("#past", "11.50")
 
+    @check("a journal that answers late is waited for, whatever is looked at meanwhile")
+    def _():
+        page.open("about:blank")
+        page.open(url + "#overview")
+        page.run("""const real = window.fetch;
+            window.fetch = async (where, ...more) => {
+                if (String(where).includes("/v1/journal/"))
+                    await new Promise((done) => setTimeout(done, 3000));
+                return real(where, ...more);
+            }""")
+        page.open(url + "#product/tea//")
+        page.run("setTimeout(explain, 200); setTimeout(explain, 400)")  # as the next looks at it do
+        has("#past", "11.00")
+        equal(page.run("return [...document.querySelectorAll('#past tbody tr')].map((row) => row.cells[1].innerText)"),
+              ["€11.00", "€10.50", "€11.50", "€10.50", "€10.00"])
+        page.open(url + "#product/nasty//")
+        page.run("setTimeout(() => location.hash = '#product/tea//', 500)")  # its journal comes when another product is looked at
+        has("#past", "11.00")
+        equal(page.run("return [...document.querySelectorAll('#past tbody tr')].map((row) => row.cells[1].innerText)"),
+              ["€11.00", "€10.50", "€11.50", "€10.50", "€10.00"])
+
     @check("all of it goes by keyboard alone: in, to the models, a fault at its line, into force, back, a freeze; a key that is held answers no question")
     def _():
         def at(selector):

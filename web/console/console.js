@@ -355,10 +355,10 @@ const LIVE_POINTS = 2000;
 const CHANGES_SHOWN = 30;
 const product = { sku: "", zone: "", customer: "" };
 
-/* `past`: changes out of the journal, null before it was asked; `live`: what was seen since. A point is {x, baseline, amount, factors}; x is service time, which
- * `ahead` is of the browser's. */
+/* `past`: changes out of the journal, null before its answer, `loading`: the promise of it; `live`: what was seen since. A point is
+ * {x, baseline, amount, factors}; x is service time, which `ahead` is of the browser's. */
 function forget() {
-    Object.assign(product, { past: null, pastSaid: "", from: 0, ahead: 0, live: [] });
+    Object.assign(product, { past: null, loading: null, pastSaid: "", from: 0, ahead: 0, live: [] });
     charts.get("chart-history")?.destroy();
     charts.delete("chart-history");
 }
@@ -373,20 +373,25 @@ async function explain() {
     byId("product").hidden = told === null;
     if (!told || told.sku !== product.sku)
         return;
-    if (product.past === null)
-        await loadPast(told);
+    if (product.past === null) {
+        const loading = product.loading ??= loadPast(told, Number(byId("span").value) * 1000), loaded = await loading;
+        if (product.loading !== loading) // another product, or another span, meanwhile
+            return;
+        if (product.past === null)
+            Object.assign(product, loaded);
+    }
     showProduct(told);
 }
 
 /* What the price was before the page was opened. Without a journal the chart begins now, and says why. */
-async function loadPast(told) {
-    product.past = [];
+async function loadPast(told, spanMs) {
     const query = new URLSearchParams({ zone: told.zone || "world" }), entries = [];
+    let ahead = 0, from = Date.now(), pastSaid = "";
     try {
         const now = await askJson(`/v1/journal/${encodeURIComponent(told.sku)}?${query}&limit=1`);
-        product.ahead = now.to_ms - 1 - Date.now();
-        product.from = now.to_ms - Number(byId("span").value) * 1000;
-        query.set("from", new Date(product.from).toISOString());
+        ahead = now.to_ms - 1 - Date.now();
+        from = now.to_ms - spanMs;
+        query.set("from", new Date(from).toISOString());
         let next = null, pages = 0;
         do {
             const page = await askJson(`/v1/journal/${encodeURIComponent(told.sku)}?${query}`);
@@ -394,20 +399,21 @@ async function loadPast(told) {
             next = page.next;
             query.set("from", next ?? "");
         } while (next && ++pages < PAST_PAGES);
-        product.pastSaid = next ? `Only the first ${entries.length.toLocaleString()} changes of this time are shown: look at a shorter one.` : "";
+        if (next)
+            pastSaid = `Only the first ${entries.length.toLocaleString()} changes of this time are shown: look at a shorter one.`;
     } catch (error) {
-        product.pastSaid = `Nothing is known from before you looked: ${error.message}.`;
-        product.from = Date.now() + product.ahead;
+        pastSaid = `Nothing is known from before you looked: ${error.message}.`;
+        from = Date.now() + ahead;
     }
-    product.past = pastPoints(entries.filter((entry) => entry.currency === told.currency), told);
+    return { ahead, from, pastSaid, past: pastPoints(entries.filter((entry) => entry.currency === told.currency), told, from) };
 }
 
-function pastPoints(entries, told) {
+function pastPoints(entries, told, from) {
     const points = [], units = 10 ** told.decimals, first = entries[0];
-    if (first?.before > 0 && first.first_ms > product.from)
-        points.push({ x: product.from, baseline: first.before / units, factors: [] });
-    if (!first && told.since_ms <= product.from)
-        points.push({ x: product.from, baseline: told.baseline / units, factors: told.steps.filter((step) => step.step === "factor") });
+    if (first?.before > 0 && first.first_ms > from)
+        points.push({ x: from, baseline: first.before / units, factors: [] });
+    if (!first && told.since_ms <= from)
+        points.push({ x: from, baseline: told.baseline / units, factors: told.steps.filter((step) => step.step === "factor") });
     for (const entry of entries) {
         if (entry.moves > 1 && entry.low > 0 && entry.low_ms < entry.when_ms)
             points.push({ x: entry.low_ms, baseline: entry.low / units, factors: [] });
@@ -424,6 +430,7 @@ function lookAt(sku, zone, customer) {
     byId("sku").value = sku;
     byId("product-zone").value = zone;
     byId("customer").value = customer;
+    byId("product-hint").hidden = sku !== "";
     if (sku)
         explain();
 }
