@@ -288,8 +288,8 @@ static enum signal_reason attributes_set(const struct worker *worker, struct cus
     return reason;
 }
 
-/* Who said what about each kind, when, and on which wording. Who opted out of everything leaves nothing of it. */
-static void notes_set(struct customer_record *record, const struct signal *signal)
+/* Who said what about each of these kinds, when, and on which wording. Who opted out of everything leaves nothing of it. */
+static void notes_set(struct customer_record *record, const struct signal *signal, unsigned kinds)
 {
     if (record->consent & CUSTOMER_OPTED_OUT) {
         memset(record->note, 0, sizeof record->note);
@@ -298,7 +298,7 @@ static void notes_set(struct customer_record *record, const struct signal *signa
     for (unsigned kind = 0; kind < CONSENT_KINDS; kind++) {
         const struct consent_note *said = &signal->consent.note[kind];
         struct customer_consent *note = &record->note[kind];
-        if ((signal->consent.given & 1u << kind) == 0)
+        if ((kinds & 1u << kind) == 0)
             continue;
         memset(note, 0, sizeof *note);
         note->time_s = (uint32_t)((said->time_ms != 0 ? said->time_ms : signal->time_ms) / 1000);
@@ -323,6 +323,49 @@ static unsigned opt_out_set(struct customer_record *record, const struct signal 
     return record->consent & CUSTOMER_OPTED_OUT ? 0 : signal->consent.granted;
 }
 
+/* These kinds end, and all that rests on them; the record may go with them. */
+static void consent_ends(struct worker *worker, struct partition *partition, uint32_t customer, unsigned kinds)
+{
+    revoke(worker, state_at(partition->state, POOL_CUSTOMERS, customer), kinds);
+    offers_prune(worker, partition, customer, kinds);
+}
+
+/* Did what is known happen after this? A time that is still to come was said by a clock that is ahead, by signal_future_max_s at most. */
+static bool is_newer(const struct worker *worker, int64_t known_ms, int64_t time_ms)
+{
+    if (known_ms > worker->tick_ms)
+        known_ms -= (int64_t)worker->config->signal_future_max_s * 1000;
+    return known_ms > time_ms;
+}
+
+/* A customer signal that is older than another one of this customer, which may have been about something else, or of a clock that is ahead:
+ * what it takes away is taken away all the same, but for kinds that were granted after it. Nothing else of it counts. */
+static enum signal_reason revoke_late(struct worker *worker, struct partition *partition, uint32_t customer,
+                                      const struct signal *signal)
+{
+    struct customer_record *record = customer_touch(partition, customer);
+    unsigned unwanted = opts_out(signal) ? CUSTOMER_KINDS : signal->consent.given & ~signal->consent.granted, kinds = 0;
+    for (unsigned kind = 0; kind < CONSENT_KINDS; kind++)
+        if ((record->consent & unwanted & 1u << kind) != 0 &&
+            !is_newer(worker, (int64_t)record->note[kind].time_s * 1000, signal->time_ms))
+            kinds |= 1u << kind;
+    bool out = opts_out(signal) && (record->consent & ~kinds) == 0 &&
+               (kinds != 0 || !is_newer(worker, record->consent_time_ms, signal->time_ms));
+    if (kinds == 0 && !out)
+        return REASON_superseded;
+    record->consent |= out ? CUSTOMER_OPTED_OUT : 0;
+    notes_set(record, signal, kinds);
+    if (kinds != 0)
+        consent_ends(worker, partition, customer, kinds);
+    if (!key_is_none(record->head.key)) {
+        due_at_latest(partition, POOL_CUSTOMERS, customer, zone_time_ends_ms(worker, record));
+        customer_drop_if_empty(worker, partition, customer);
+    }
+    bool more = signal->consent.granted != 0 || signal_has(signal, SIGNAL_FIELD_tier) ||
+                signal_has(signal, SIGNAL_FIELD_segments) || signal_has(signal, SIGNAL_FIELD_spend);
+    return more ? REASON_superseded : REASON_none;
+}
+
 static enum signal_reason apply_customer(struct worker *worker, struct partition *partition, uint32_t customer,
                                          const struct signal *signal)
 {
@@ -338,18 +381,16 @@ static enum signal_reason apply_customer(struct worker *worker, struct partition
     }
     struct customer_record *record = customer_touch(partition, customer);
     if (record->consent_time_ms > signal->time_ms)
-        return REASON_superseded;
+        return revoke_late(worker, partition, customer, signal);
     record->consent_time_ms = signal->time_ms;
     unsigned granted = opt_out_set(record, signal);
     unsigned given = record->consent & CUSTOMER_OPTED_OUT ? CUSTOMER_KINDS : signal->consent.given;
     unsigned revoked = record->consent & given & ~granted;
     record->consent |= (uint8_t)granted;
-    notes_set(record, signal);
+    notes_set(record, signal, signal->consent.given);
     enum signal_reason reason = granted != signal->consent.granted ? REASON_opted_out : REASON_none;
-    if (revoked != 0) {
-        revoke(worker, record, revoked);
-        offers_prune(worker, partition, customer, revoked);
-    }
+    if (revoked != 0)
+        consent_ends(worker, partition, customer, revoked);
     if (key_is_none(record->head.key)) /* it went with its last offer */
         return reason;
     enum signal_reason data = attributes_set(worker, record, signal);
@@ -409,11 +450,13 @@ static enum signal_reason apply_location(struct worker *worker, struct partition
     int64_t until_ms = signal->time_ms + lease_s * 1000;
     bool left = signal->left != 0;
     bool elsewhere = left && signal->zone[0] != '\0' && strcmp(signal->zone, known->zone) != 0;
-    if (known->zone_time_ms > signal->time_ms || elsewhere || (!left && until_ms <= worker->tick_ms))
+    bool late = left ? is_newer(worker, known->zone_time_ms, signal->time_ms) : known->zone_time_ms > signal->time_ms;
+    if (late || elsewhere || (!left && until_ms <= worker->tick_ms))
         return REASON_superseded;
     struct customer_record *record = customer_touch(partition, customer);
     zone_forget(record);
-    record->zone_time_ms = signal->time_ms;
+    if (record->zone_time_ms < signal->time_ms) /* it may be said to have left before it was said to have come */
+        record->zone_time_ms = signal->time_ms;
     if (left) {
         due_at_latest(partition, POOL_CUSTOMERS, customer, zone_time_ends_ms(worker, record));
         return REASON_none;

@@ -117,6 +117,44 @@ with Service(models={"shop.json": MODEL}) as service:
     def _():
         late_grant("eve", [])
 
+    @check("what takes data away counts at once, whatever a clock that is ahead said before, and though something else was said since")
+    def _():
+        def priced():
+            return amount("milk", customer=who)
+
+        for number, away in enumerate(({"consent": {"profile": False}}, {"opt_out": True}, {"gpc": True}, {"consent": {"profile": False}, "time": -10000})):
+            who, now = f"ahead{number}", service.now_ms()
+            service.accept({**customer(who, ["profile"], tier="gold"), "time": now + 50000})
+            equal(priced(), 900)
+            service.accept({"type": "customer", "customer": who, **away, **({"time": now + away["time"]} if "time" in away else {})})
+            equal(priced(), 1000, f"ahead by 50 s, then {away}")
+            equal(tell({**customer(who, ["profile"], tier="gold"), "time": now + 40000}), ["superseded"])
+            equal(priced(), 1000)
+
+            who, now = f"since{number}", service.now_ms()
+            service.accept({**customer(who, ["profile", "location"], tier="gold"), "time": now - 90000})
+            service.accept({"type": "customer", "customer": who, "segments": ["family"]})
+            service.accept({"type": "customer", "customer": who, "time": now - 60000, **({**away, "time": now - 60000} if "time" in away else away)})
+            equal(priced(), 1000, f"{away}, which came after word of a segment")
+            kept = {item["name"]: item for item in json.loads(service.cli("export", "--set", f"data_dir={service.data}", "--json", who)[1])["data"]}
+            equal(kept["consent"]["value"], [] if number in (1, 2) else ["location"])
+            equal(("opt_out" in kept, "segments" in kept), (number in (1, 2), False))
+
+        who, now = "again", service.now_ms()  # what was granted after it stays, and only that
+        service.accept({**customer(who, ["behaviour"]), "time": now - 90000}, {**customer(who, ["profile"], tier="gold"), "time": now - 30000})
+        equal(tell({"type": "customer", "customer": who, "consent": {"profile": False}, "time": now - 60000}), ["superseded"])
+        service.accept({"type": "customer", "customer": who, "opt_out": True, "time": now - 60000})
+        equal(priced(), 900)
+        equal(tell({"type": "customer", "customer": who, "consent": {"profile": False}, "time": now - 20000, "tier": "gold"}), ["no_consent"])
+        equal(priced(), 1000)
+
+        who, now = "left", service.now_ms()
+        service.accept(customer(who, ["location"]), {"type": "location", "customer": who, "zone": "de/south", "time": now + 50000})
+        service.accept({"type": "location", "customer": who, "left": True})
+        equal(service.quote("milk", customer=who)["zone"], service.quote("milk")["zone"])
+        equal(tell({"type": "location", "customer": who, "zone": "de/south", "time": now + 40000}), ["superseded"])
+        service.accept({"type": "forget", "customer": who})
+
     @check("an opt-out, or Global Privacy Control, ends every consent and bars later ones, until it is taken back; locks hold")
     def _():
         lock = {"type": "offer", "customer": "otto", "sku": "tea", "kind": "lock", "amount": 450, "currency": "EUR", "until": service.now_ms() + 3600000}
