@@ -98,6 +98,11 @@ static struct geometry geometry_of(const struct cache_plan *plan, uint32_t table
     return g;
 }
 
+uint64_t cache_lines_max(const struct cache_plan *plan, enum rialto_table table)
+{
+    return geometry_of(plan, table).capacity_max;
+}
+
 static uint64_t file_bytes_of(const struct cache_plan *plan, uint32_t file)
 {
     switch (file) {

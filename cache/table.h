@@ -43,6 +43,9 @@ uint64_t cache_share(uint64_t total, uint32_t group);
 /* cache_room_for - bytes of a table that are planned for every `bytes` of lines: a third more, as said above. */
 uint64_t cache_room_for(uint64_t bytes);
 
+/* cache_lines_max - lines that each partition's segment may grow to. */
+uint64_t cache_lines_max(const struct cache_plan *plan, enum rialto_table table);
+
 /* cache_create - make the folder ready for this plan.
  * Files already there with the same layout, secret, maxima and workers, made since this boot, are kept as they are, grown or
  * not (their readers go on), and *ret_kept is true; the settings in control are refreshed. Anything else: new files are made,

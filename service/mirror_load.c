@@ -47,14 +47,6 @@ static void field_take(const redisReply *field, const redisReply *value, record_
         record(user, field->str[0], key, value->str, value->len);
 }
 
-/* A key of ours that holds something of another type: nothing is in it that could be read, and others are as good as before. The mirror puts
- * it aside when it is there (mirror_keys.c). */
-static bool is_odd(const redisReply *reply)
-{
-    static const char WRONG[] = "WRONGTYPE ";
-    return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, WRONG, sizeof WRONG - 1) == 0;
-}
-
 static bool mark_read(struct redis_link *link, uint32_t partition, record_hook *record, void *user, uint64_t *ret_mark)
 {
     char key[MIRROR_KEY_MAX];
@@ -62,7 +54,7 @@ static bool mark_read(struct redis_link *link, uint32_t partition, record_hook *
     redisReply *reply = redis_link_call(link, (const char *const[]){ "GET", key, NULL });
     if (reply == NULL)
         return false;
-    bool odd = is_odd(reply), good = odd || reply->type != REDIS_REPLY_ERROR;
+    bool odd = redis_is_odd(reply), good = odd || reply->type != REDIS_REPLY_ERROR;
     if (!good)
         redis_link_refused(link, "reading a mark", reply);
     else if (!mark_parse(reply, ret_mark))
@@ -87,7 +79,7 @@ static bool page_read(struct redis_link *link, const char *key, struct redis_sca
     redisReply *reply = redis_link_reply(link);
     if (reply == NULL)
         return false;
-    if (scan->pages == 0 && is_odd(reply)) {
+    if (scan->pages == 0 && redis_is_odd(reply)) { /* the mirror puts it aside when it is there (mirror_keys.c) */
         tell_odd(record, user);
         freeReplyObject(reply);
         return true;
@@ -128,7 +120,7 @@ static bool ids_read(struct redis_link *link, uint32_t partition, record_hook *r
         redisReply *reply = redis_link_call(link, (const char *const[]){ "GET", key, NULL });
         if (reply == NULL)
             return false;
-        bool odd = is_odd(reply);
+        bool odd = redis_is_odd(reply);
         good = odd || reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_NIL;
         if (!good)
             redis_link_refused(link, "reading ids", reply);

@@ -6,7 +6,7 @@
  * Everything in Redis here can be made again from shared memory, except who looks at what: that stands in the quote
  * keys, and is taken up from there. So there is no queue that could overflow: what is to be written is a set (bits and
  * flags), and after an overrun of a ring, or when Redis was emptied or is another server, the whole set is marked. The bits outlive the
- * process and the connection (publisher_kept.c).
+ * process and the connection (publisher_kept.c). What stands no more is taken away (publisher_ceased.c).
  *
  * Emptied    Redis may be emptied without the link noticing. A key of our own, PREFIX:here:{worker.N}, is looked at
  *            every LOOK_MS: if it is gone, all is written again.
@@ -34,6 +34,7 @@
 #define DOWN_MAX_MS      1000
 #define LOOK_MS          2000
 #define SWEEP_MS         100 /* least time between two coarse markings of one partition */
+#define CEASED_MS        100 /* however much there is to do, a page of what Redis has is looked at this often */
 
 enum order_kind { ORDER_WATCH, ORDER_FORGET, ORDER_RENEW };
 
@@ -58,8 +59,10 @@ struct publisher {
     _Atomic uint64_t forgets_ordered, forgets_done;
     uint64_t missed;       /* of the follower, as last seen */
     int64_t look_at_ms;
+    int64_t ceased_at_ms;
     int64_t coarse_at_ms[RIALTO_PARTITIONS];
-    bool coarse[RIALTO_PARTITIONS]; /* a line of its customers went away, we cannot tell whose */
+    bool coarse[RIALTO_PARTITIONS];          /* a line of its customers went away, we cannot tell whose */
+    bool coarse_products[RIALTO_PARTITIONS]; /* a price of its products */
 };
 
 /* ---- the worker's side ------------------------------------------------------------------------------------------ */
@@ -268,21 +271,30 @@ static void coarse_changes(struct publisher *publisher)
 {
     int64_t now = mono_ms();
     for (uint32_t n = 0; n < RIALTO_PARTITIONS; n++) {
-        if (!publisher->coarse[n] || now < publisher->coarse_at_ms[n])
+        if ((!publisher->coarse[n] && !publisher->coarse_products[n]) || now < publisher->coarse_at_ms[n])
             continue;
-        publisher->coarse[n] = false;
         publisher->coarse_at_ms[n] = now + SWEEP_MS;
-        watches_partition_changed(&publisher->now.watches, n, now);
+        if (publisher->coarse[n])
+            watches_partition_changed(&publisher->now.watches, n, now);
+        if (publisher->coarse_products[n])
+            watches_products_changed(&publisher->now.watches, n, now);
+        publisher->coarse[n] = publisher->coarse_products[n] = false;
     }
 }
 
-/* Names are looked up where somebody looks at any product at all. */
-static void cell_change(struct publishing *p, const struct rialto_ring_entry *entry)
+/* Names are looked up where somebody looks at any product at all. A line that has gone cannot say whose it was. */
+static void cell_change(struct publisher *publisher, const struct rialto_ring_entry *entry)
 {
+    struct publishing *p = &publisher->now;
     struct rialto_cell cell;
     dirty_cells_mark(p, entry->partition, entry->slot);
-    if (p->watches.products.count > 0 && rialto_cell_at(p->prices, entry->partition, entry->slot, &cell) == RIALTO_OK)
+    if (p->watches.products.count == 0 || entry->partition >= RIALTO_PARTITIONS)
+        return;
+    enum rialto_status status = rialto_cell_at(p->prices, entry->partition, entry->slot, &cell);
+    if (status == RIALTO_OK)
         watches_product_changed(&p->watches, cell.sku, mono_ms());
+    if (status != RIALTO_OK || entry->after == 0)
+        publisher->coarse_products[entry->partition] = true;
 }
 
 static bool changes_work(struct publisher *publisher)
@@ -292,7 +304,7 @@ static bool changes_work(struct publisher *publisher)
     uint32_t count = 0;
     for (; count < CHANGES_PER_PASS && reader_next_entry(p->prices, &p->follower, &entry); count++) {
         if (entry.table == RIALTO_TABLE_CELLS)
-            cell_change(p, &entry);
+            cell_change(publisher, &entry);
         else if (entry.table == RIALTO_TABLE_TERMS || entry.table == RIALTO_TABLE_OFFERS)
             personal_change(publisher, &entry);
     }
@@ -310,6 +322,7 @@ static bool changes_work(struct publisher *publisher)
 
 static void prices_close(struct publisher *publisher)
 {
+    sweep_lost(&publisher->now);
     dirty_cells_teardown(&publisher->now);
     rialto_close(publisher->now.prices);
     publisher->now.prices = NULL;
@@ -336,6 +349,7 @@ static bool prices_ready(struct publisher *publisher)
     }
     mark_everything(publisher);
     published_follow(p);
+    published_sweep_owe(p);
     published_server_is(p, p->link.context != NULL ? p->link.server : 0);
     return true;
 }
@@ -375,6 +389,7 @@ static void link_lost(struct publisher *publisher)
 {
     redis_link_close(&publisher->now.link);
     baselines_lost(&publisher->now);
+    sweep_lost(&publisher->now);
     journal_link_lost(&publisher->now);
     watches_unpublished(&publisher->now.watches, mono_ms());
 }
@@ -387,6 +402,7 @@ static void begin_anew(struct publisher *publisher)
     publisher->missed = p->follower.missed;
     mark_everything(publisher);
     published_follow(p);
+    published_sweep_owe(p);
 }
 
 static bool link_up(struct publisher *publisher)
@@ -447,6 +463,15 @@ static bool emptied_check(struct publisher *publisher)
     return true;
 }
 
+/* Nothing waits for it: it comes after all else, but it comes. False: the link is dead. */
+static bool ceased_work(struct publisher *publisher, bool busy)
+{
+    if (busy && mono_ms() < publisher->ceased_at_ms)
+        return true;
+    publisher->ceased_at_ms = mono_ms() + CEASED_MS;
+    return sweep_step(&publisher->now);
+}
+
 /* One round while the link is up. Returns whether there was anything to do; -1: the link is dead. */
 static int work(struct publisher *publisher)
 {
@@ -464,7 +489,7 @@ static int work(struct publisher *publisher)
     if (publisher->now.link.context == NULL || !replies_check(&publisher->now.link, commands, "writing prices"))
         return -1;
     baselines_written(&publisher->now);
-    return busy;
+    return ceased_work(publisher, busy) ? busy : -1;
 }
 
 static int64_t longer(int64_t pause_ms)

@@ -21,6 +21,8 @@ enum rialto_status publisher_start(const struct config *config, uint32_t worker,
 void               publisher_stop(struct publisher *publisher);
 /* publisher_void - before publisher_start: lines are published that no ring tells of, so all baselines are to be written again. */
 void               publisher_void(const struct config *config, uint32_t worker);
+/* publisher_files_bytes - what all publishers together remember on disk, for so many lines of cells in a partition. */
+uint64_t           publisher_files_bytes(uint32_t workers, uint64_t lines_max);
 
 /* Worker thread; never block; what does not fit is counted (watches_refused_total). */
 void publisher_watch(struct publisher *publisher, const char *customer, const char *sku, uint32_t ttl_s);

@@ -1,7 +1,7 @@
 /* publisher_cells.c - baselines to Redis: one hash per zone, a field per product.
  *
  *   ring entry --> dirty bit --> (pass) read line, compose, JSON --sorted by zone--> HSET PREFIX:cell:{zone} sku JSON
- *   ...
+ *   line gone, or another's ------------------------------> HDEL PREFIX:cell:{zone} sku       (publisher_ceased.c)
  *
  * A cell that changes a thousand times while Redis is slow has one bit, and is written once, as it is then. A sweep
  * sets all bits. They outlive the process (publisher_kept.c).
@@ -97,30 +97,65 @@ static uint32_t partition_of_word(const struct dirty_cells *cells, uint64_t word
 
 /* ---- one pass --------------------------------------------------------------------------------------------------- */
 
-/* The cell in that line as JSON, if there is something to write. False: not now. */
+/* A place in the pass, with its names. */
+static struct fresh_cell *fresh_add(struct fresh_cells *fresh, const char *zone, const char *sku)
+{
+    struct fresh_cell *ret = &fresh->cell[fresh->count];
+    *ret = (struct fresh_cell){ 0 };
+    (void)snprintf(ret->zone, sizeof ret->zone, "%s", zone[0] == '\0' ? "world" : zone);
+    (void)snprintf(ret->sku, sizeof ret->sku, "%s", sku);
+    fresh->by_zone[fresh->count++] = ret;
+    return ret;
+}
+
+/* The price that Redis may have of this line, which is not what the line says now. True: it is out of the way, and the line may be told. */
+static bool take_away(struct publishing *p, uint32_t partition, uint32_t *told)
+{
+    struct told before;
+    if (!told_names(p, partition, *told, &before)) {
+        *told = 0;
+        return true;
+    }
+    enum standing standing = cell_stands(p, before.zone, before.sku);
+    if (standing == STANDING_YES)
+        *told = 0; /* in another line by now, which tells of itself */
+    if (standing == STANDING_NO)
+        fresh_add(&p->fresh, before.zone, before.sku)->told = told;
+    return standing == STANDING_YES;
+}
+
+/* The cell in that line as JSON, if there is something to write; what it was before is taken away first. False: not now. */
 static bool compose(struct publishing *p, uint32_t partition, uint64_t slot)
 {
     struct fresh_cells *fresh = &p->fresh;
-    struct fresh_cell *ret = &fresh->cell[fresh->count];
+    char *json = fresh->text + fresh->text_bytes;
+    uint32_t *told = told_of(p, partition, slot);
     struct rialto_cell cell;
     struct rialto_quote quote;
     struct rialto_rule_row rule;
     enum rialto_status status = rialto_cell_at(p->prices, partition, slot, &cell);
+    if (status != RIALTO_OK && status != RIALTO_NOT_FOUND)
+        return status != RIALTO_BUSY;
+    if (*told != 0 && (status == RIALTO_NOT_FOUND || *told != told_word(&cell.line)) && !take_away(p, partition, told))
+        return false;
     if (status == RIALTO_OK && cell.sku[0] != '\0')
         status = rialto_quote(p->prices, &(struct rialto_request){ .zone = cell.zone }, cell.sku, &quote);
     else if (status == RIALTO_OK)
         status = RIALTO_NOT_FOUND; /* its names are being moved; the next change brings it again */
-    if (status != RIALTO_OK || strcmp(quote.zone, cell.zone) != 0)
-        return status != RIALTO_BUSY;
+    if (status == RIALTO_BUSY)
+        return false;
+    if (status != RIALTO_OK || strcmp(quote.zone, cell.zone) != 0) /* a line, and yet no price: in another currency, say */
+        return *told == 0 || take_away(p, partition, told);
     bool ruled = rialto_rule(p->prices, quote.rule, &rule) == RIALTO_OK;
-    ret->json = fresh->text + fresh->text_bytes;
-    ret->json_bytes = quote_json(&quote, ruled ? &rule : NULL, PUBLISHER_JSON_MAX, fresh->text + fresh->text_bytes);
-    if (ret->json_bytes >= PUBLISHER_JSON_MAX)
+    size_t bytes = quote_json(&quote, ruled ? &rule : NULL, PUBLISHER_JSON_MAX, json);
+    if (bytes >= PUBLISHER_JSON_MAX)
         return true;
-    (void)snprintf(ret->zone, sizeof ret->zone, "%s", cell.zone[0] == '\0' ? "world" : cell.zone);
-    (void)snprintf(ret->sku, sizeof ret->sku, "%s", cell.sku);
-    fresh->text_bytes += ret->json_bytes;
-    fresh->by_zone[fresh->count++] = ret;
+    struct fresh_cell *ret = fresh_add(fresh, cell.zone, cell.sku);
+    ret->json = json;
+    ret->json_bytes = bytes;
+    fresh->text_bytes += bytes;
+    if (*told != told_word(&cell.line)) /* a page that nobody writes to need not go to disk again */
+        *told = told_word(&cell.line);  /* before it is sent: from then on Redis may have it */
     note_written(&p->cells, partition, slot);
     return true;
 }
@@ -164,6 +199,10 @@ static uint32_t collect(struct publishing *p)
 void baselines_written(struct publishing *p)
 {
     struct dirty_cells *cells = &p->cells;
+    for (uint32_t i = 0; i < p->fresh.count; i++)
+        if (p->fresh.cell[i].json == NULL)
+            *p->fresh.cell[i].told = 0;
+    p->fresh.count = 0;
     for (uint32_t i = 0; i < cells->taken_count; i++)
         cells->word[cells->taken[i].word] &= ~cells->taken[i].bits;
     cells->taken_count = 0;
@@ -173,6 +212,7 @@ void baselines_lost(struct publishing *p)
 {
     struct dirty_cells *cells = &p->cells;
     cells->taken_count = 0;
+    p->fresh.count = 0;
     cells->ready = cells->waiting = 0;
     for (uint64_t i = 0; cells->word != NULL && i < cells->words; i++) {
         cells->written[i] = 0;
@@ -180,25 +220,42 @@ void baselines_lost(struct publishing *p)
     }
 }
 
+/* What is taken away stands before what is written. */
 static int by_zone(const void *a, const void *b)
 {
-    return strcmp((*(const struct fresh_cell *const *)a)->zone, (*(const struct fresh_cell *const *)b)->zone);
+    const struct fresh_cell *one = *(const struct fresh_cell *const *)a, *two = *(const struct fresh_cell *const *)b;
+    if ((one->json == NULL) != (two->json == NULL))
+        return one->json == NULL ? -1 : 1;
+    return strcmp(one->zone, two->zone);
 }
 
-/* HSET of cells, which are of one zone. */
+static bool go_together(const struct fresh_cell *one, const struct fresh_cell *two)
+{
+    return (one->json == NULL) == (two->json == NULL) && strcmp(one->zone, two->zone) == 0;
+}
+
+size_t cells_key(const struct publishing *p, const char *zone, char ret[PUBLISHER_KEY_MAX])
+{
+    int length = snprintf(ret, PUBLISHER_KEY_MAX, "%s:cell:{%s}", p->config->redis_prefix, zone);
+    return length > 0 ? (size_t)length : 0;
+}
+
+/* HSET, or HDEL, of cells which are of one zone. */
 static bool append_zone(struct publishing *p, const struct fresh_cell *const fresh[], uint32_t count)
 {
     const char *argv[2 + 2 * FIELDS_A_COMMAND];
     size_t bytes[2 + 2 * FIELDS_A_COMMAND];
     char key[PUBLISHER_KEY_MAX];
     int argc = 2;
-    argv[0] = "HSET";
+    argv[0] = fresh[0]->json != NULL ? "HSET" : "HDEL";
     bytes[0] = 4;
     argv[1] = key;
-    bytes[1] = (size_t)snprintf(key, sizeof key, "%s:cell:{%s}", p->config->redis_prefix, fresh[0]->zone);
+    bytes[1] = cells_key(p, fresh[0]->zone, key);
     for (uint32_t i = 0; i < count; i++) {
         argv[argc] = fresh[i]->sku;
         bytes[argc++] = strlen(fresh[i]->sku);
+        if (fresh[i]->json == NULL)
+            continue;
         argv[argc] = fresh[i]->json;
         bytes[argc++] = fresh[i]->json_bytes;
     }
@@ -208,6 +265,7 @@ static bool append_zone(struct publishing *p, const struct fresh_cell *const fre
 uint32_t baselines_append(struct publishing *p, int64_t now_ms, uint32_t *commands)
 {
     struct fresh_cells *fresh = &p->fresh;
+    uint64_t written = 0;
     interval_begin(p, now_ms);
     if (p->cells.ready == 0)
         return 0;
@@ -215,11 +273,12 @@ uint32_t baselines_append(struct publishing *p, int64_t now_ms, uint32_t *comman
     qsort(fresh->by_zone, fresh->count, sizeof fresh->by_zone[0], by_zone);
     for (uint32_t first = 0, end = 0; first < fresh->count; first = end) {
         for (end = first; end < fresh->count && end - first < FIELDS_A_COMMAND &&
-                          strcmp(fresh->by_zone[first]->zone, fresh->by_zone[end]->zone) == 0;
+                          go_together(fresh->by_zone[first], fresh->by_zone[end]);
              end++)
-            ;
+            written += fresh->by_zone[end]->json != NULL;
         *commands += append_zone(p, fresh->by_zone + first, end - first);
     }
-    metric_add(METRIC_cells_published_total, fresh->count);
+    metric_add(METRIC_cells_published_total, written);
+    metric_add(METRIC_cells_unpublished_total, fresh->count - written);
     return looked;
 }

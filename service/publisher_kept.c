@@ -3,6 +3,7 @@
  *   ring entry --> bit, then position in the ring --> (pass) line read, HSET --> reply --> bit cleared
  *        all of this survives the process                                  |
  *                                      a death anywhere: its bits still stand, and its successor writes those lines
+ * Behind the bits stands whose price Redis may have of each line: said before it is written, taken back when Redis has answered that it is gone.
  *
  * Invariant  what has no bit, and was told before the positions, is in the Redis whose run id `server` names. A server that began anew, or lost
  *            our key PREFIX:here:{worker.N}, has nothing that counts: all bits are set. `server` is 0 while that is being found out.
@@ -22,7 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PUBLISHED_MAGIC UINT64_C(0x3144534C42555052) /* "RPUBLSD1" */
+#define PUBLISHED_MAGIC UINT64_C(0x3244534C42555052) /* "RPUBLSD2" */
 
 struct published_file {
     uint64_t magic;
@@ -31,13 +32,21 @@ struct published_file {
     uint64_t words;
     uint32_t workers, worker;
     _Atomic uint64_t server; /* hash of its run id; 0 = none */
+    uint64_t sweep;          /* 1 = it may have prices of which nothing here tells */
     uint64_t next[RIALTO_WORKERS_MAX];
-    uint64_t word[];
+    uint64_t word[]; /* and behind them 64 times as many of 32 bits: told */
 };
+
+#define WORD_BYTES (sizeof(uint64_t) + 64 * sizeof(uint32_t)) /* of 64 lines */
 
 static size_t file_bytes(uint64_t words)
 {
-    return sizeof(struct published_file) + (size_t)words * sizeof(uint64_t);
+    return sizeof(struct published_file) + (size_t)words * WORD_BYTES;
+}
+
+uint64_t publisher_files_bytes(uint32_t workers, uint64_t lines_max)
+{
+    return workers * sizeof(struct published_file) + RIALTO_PARTITIONS * ((lines_max + 63) / 64) * WORD_BYTES;
 }
 
 static void path_of(const struct config *config, uint32_t worker, size_t size, char *ret)
@@ -62,6 +71,12 @@ static struct published_file *file_map(const char *path, size_t bytes)
     return at == MAP_FAILED ? NULL : at;
 }
 
+static struct published_file *memory_map(size_t bytes)
+{
+    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return at == MAP_FAILED ? NULL : at;
+}
+
 static bool is_ours(const struct published_file *file, const struct published_file *wanted)
 {
     return file->magic == wanted->magic && file->cache == wanted->cache && file->lines_max == wanted->lines_max &&
@@ -74,13 +89,6 @@ bool published_open(struct publishing *p)
     char path[CONFIG_TEXT_MAX + 64];
     path_of(p->config, p->worker, sizeof path, path);
     cells->bytes = file_bytes(cells->words);
-    cells->file = file_map(path, cells->bytes);
-    if (cells->file == NULL) {
-        void *at = mmap(NULL, cells->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (at == MAP_FAILED)
-            return false;
-        cells->file = at;
-    }
     const struct published_file wanted = { .magic = PUBLISHED_MAGIC,
                                            .cache = (uint64_t)p->prices->folder.control->created_unix_ms,
                                            .lines_max =
@@ -88,12 +96,21 @@ bool published_open(struct publishing *p)
                                            .words = cells->words,
                                            .workers = p->config->workers,
                                            .worker = p->worker };
-    cells->kept = is_ours(cells->file, &wanted);
-    if (!cells->kept) {
-        memset(cells->file, 0, cells->bytes);
-        memcpy(cells->file, &wanted, sizeof wanted);
+    cells->file = file_map(path, cells->bytes);
+    cells->kept = cells->file != NULL && is_ours(cells->file, &wanted);
+    if (cells->file != NULL && !cells->kept) { /* a new one is empty without being written to */
+        (void)munmap(cells->file, cells->bytes);
+        (void)unlink(path);
+        cells->file = file_map(path, cells->bytes);
     }
+    if (cells->file == NULL)
+        cells->file = memory_map(cells->bytes);
+    if (cells->file == NULL)
+        return false;
+    if (!cells->kept)
+        memcpy(cells->file, &wanted, sizeof wanted);
     cells->word = cells->file->word;
+    cells->told = (uint32_t *)(void *)(cells->file->word + cells->words);
     return true;
 }
 
@@ -113,6 +130,21 @@ void published_follow(struct publishing *p)
     atomic_signal_fence(
         memory_order_seq_cst); /* bits before positions: what was told is marked when it counts as told */
     memcpy(p->cells.file->next, p->follower.next, sizeof p->follower.next);
+}
+
+void published_sweep_owe(struct publishing *p)
+{
+    p->cells.file->sweep = 1;
+}
+
+void published_sweep_done(struct publishing *p)
+{
+    p->cells.file->sweep = 0;
+}
+
+bool published_sweep_owed(const struct publishing *p)
+{
+    return p->cells.file != NULL && p->cells.file->sweep != 0;
 }
 
 uint64_t published_server_take(struct publishing *p)

@@ -24,6 +24,7 @@ struct dirty_cells { /* two bits per line of our own partitions in cells, as man
     size_t bytes;                           /* of it */
     bool kept;                              /* it is what a process before this one left */
     uint64_t *word;                         /* to be written: in the file, until Redis has answered */
+    uint32_t *told;                         /* by line, in the file: whose price of it Redis may have; 0 = nobody's */
     uint64_t *written;                      /* was written in this interval: its next change waits for the next one */
     uint64_t words;
     uint64_t ready, waiting;                /* to be written now, and when the interval has ended */
@@ -36,11 +37,12 @@ struct dirty_cells { /* two bits per line of our own partitions in cells, as man
     uint32_t taken_count;
 };
 
-struct fresh_cell { /* one field to write */
+struct fresh_cell { /* one field to write, or to take away */
     char zone[RIALTO_ID_MAX];
     char sku[RIALTO_ID_MAX];
-    const char *json;
+    const char *json; /* NULL: it has ceased */
     size_t json_bytes;
+    uint32_t *told; /* of a line that has ceased: cleared when Redis has answered */
 };
 
 struct fresh_cells { /* room for a pass */
@@ -61,6 +63,12 @@ struct writing { /* one HSET or HDEL that is being put together */
     int argc;
 };
 
+struct sweeping { /* of what Redis has of baselines, on its way (publisher_ceased.c) */
+    struct redis_scan keys, fields;
+    redisReply *page; /* SCAN's answer, with keys; NULL = the next one is to be asked for */
+    size_t at;        /* key in it */
+};
+
 struct journal_desk { /* the journal on its way; the box is shared with the worker as journal.h says */
     struct journal_box box;
     char text[FIELDS_A_COMMAND][JOURNAL_TEXT_MAX];
@@ -79,6 +87,7 @@ struct publishing { /* the thread's view of the world */
     struct dirty_cells cells;
     struct watches watches;
     struct fresh_cells fresh;
+    struct sweeping sweeping;
     struct writing writing;
     struct journal_desk journal;
     _Atomic uint64_t made_good; /* keys deleted of whoever is not permitted them, as found in Redis */
@@ -99,6 +108,29 @@ uint32_t baselines_append(struct publishing *p, int64_t now_ms, uint32_t *comman
 void baselines_written(struct publishing *p);
 void baselines_lost(struct publishing *p);
 
+/* cells_key - of a zone's hash. Returns its length. */
+size_t cells_key(const struct publishing *p, const char *zone, char ret[PUBLISHER_KEY_MAX]);
+
+/* ---- publisher_ceased.c: what stands in PREFIX:cell:{zone} and in no line any more ------------------------------- */
+
+struct told {                 /* whose price Redis may have of a line */
+    char zone[RIALTO_ID_MAX]; /* "" = the world */
+    char sku[RIALTO_ID_MAX];
+};
+uint32_t *told_of(struct publishing *p, uint32_t partition, uint64_t slot);
+/* told_word - what stands for a cell; told_names - the way back. False: nobody's, or the names are gone. */
+uint32_t told_word(const struct rialto_cell_line *line);
+bool told_names(const struct publishing *p, uint32_t partition, uint32_t word, struct told *ret);
+
+enum standing { STANDING_NO, STANDING_YES, STANDING_UNKNOWN };
+/* cell_stands - has that zone a price of its own for that product now? */
+enum standing cell_stands(const struct publishing *p, const char *zone, const char *sku);
+
+/* sweep_step - a page of what Redis has, if that is owed: what is ours and stands no more is taken away. False: the link is dead.
+ * sweep_lost - the link was: from the beginning with the next one. */
+bool sweep_step(struct publishing *p);
+void sweep_lost(struct publishing *p);
+
 /* ---- publisher_kept.c: bits and positions over a death ------------------------------------------------------------ */
 
 /* published_open - map the bits, as a process before this one left them (cells.kept) or none. published_resume - the follower goes on where that one
@@ -107,6 +139,10 @@ bool published_open(struct publishing *p);
 void published_close(struct publishing *p);
 void published_resume(struct publishing *p);
 void published_follow(struct publishing *p);
+/* published_sweep_owe - Redis may have what no line of these tables ever said: until published_sweep_done(). */
+void published_sweep_owe(struct publishing *p);
+void published_sweep_done(struct publishing *p);
+bool published_sweep_owed(const struct publishing *p);
 /* published_server_take - who has all that is not marked, and nobody from now on, until published_server_is() says so. */
 uint64_t published_server_take(struct publishing *p);
 void     published_server_is(struct publishing *p, uint64_t server);

@@ -228,13 +228,14 @@ static struct watcher *watcher_get(struct watches *watches, struct rialto_key ke
     return watcher;
 }
 
-static struct watched *product_get(struct watches *watches, const char *sku)
+static struct watched *product_get(struct watches *watches, struct rialto_key key, const char *sku)
 {
     struct watched *product = product_find(watches, sku);
     if (product != NULL)
         return product;
     product = calloc(1, sizeof *product);
     if (product != NULL) {
+        product->key = key;
         id_copy(product->sku, sku);
         map_add(&watches->products, &product->node, sku_hash(product->sku));
     }
@@ -294,9 +295,9 @@ static bool make_room(struct watches *watches, struct watcher *watcher)
 }
 
 static struct watch *watch_new(struct watches *watches, struct rialto_key offer, struct watcher *watcher,
-                               const char *sku, bool *ret_replaced)
+                               struct rialto_key sku_key, const char *sku, bool *ret_replaced)
 {
-    struct watched *product = product_get(watches, sku);
+    struct watched *product = product_get(watches, sku_key, sku);
     struct watch *watch = product != NULL ? calloc(1, sizeof *watch) : NULL;
     if (watch == NULL) {
         if (product != NULL)
@@ -332,7 +333,7 @@ static struct watch *pair_add(struct watches *watches, struct rialto_key custome
         struct watcher *watcher = watcher_get(watches, customer_key, customer, now);
         if (watcher == NULL)
             return NULL;
-        watch = watch_new(watches, offer, watcher, sku, ret_replaced);
+        watch = watch_new(watches, offer, watcher, sku_key, sku, ret_replaced);
         if (watch == NULL) {
             if (watcher->first == NULL)
                 customer_remove(watches, watcher);
@@ -434,13 +435,25 @@ static void watch_changed(struct watches *watches, struct watch *watch, int64_t 
         watches_schedule(watches, watch->watcher, due);
 }
 
-void watches_product_changed(struct watches *watches, const char *sku, int64_t now)
+static void product_changed(struct watches *watches, const struct watched *product, int64_t now)
 {
-    struct watched *product = product_find(watches, sku);
-    if (product == NULL)
-        return;
     for (struct watch *watch = product->first; watch != NULL; watch = watch->next_of_product)
         watch_changed(watches, watch, now);
+}
+
+void watches_product_changed(struct watches *watches, const char *sku, int64_t now)
+{
+    const struct watched *product = product_find(watches, sku);
+    if (product != NULL)
+        product_changed(watches, product, now);
+}
+
+void watches_products_changed(struct watches *watches, uint32_t partition, int64_t now)
+{
+    for (uint32_t i = 0; i <= watches->products.mask; i++)
+        for (struct node *node = watches->products.bucket[i]; node != NULL; node = node->next)
+            if (key_partition(((struct watched *)node)->key) == partition)
+                product_changed(watches, (struct watched *)node, now);
 }
 
 void watches_customer_changed(struct watches *watches, struct watcher *watcher, int64_t now)

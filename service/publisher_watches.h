@@ -25,6 +25,7 @@ struct map {
 
 struct watched { /* a product that somebody looks at */
     struct node node;
+    struct rialto_key key;
     char sku[RIALTO_ID_MAX];
     struct watch *first;
 };
@@ -85,7 +86,8 @@ void watches_tell(struct watches *watches, struct rialto_key key,
 void watches_product_changed(struct watches *watches, const char *sku, int64_t now);
 void watches_customer_changed(struct watches *watches, struct watcher *watcher, int64_t now);
 void watches_offer_changed(struct watches *watches, struct rialto_key offer, int64_t now);
-void watches_partition_changed(struct watches *watches, uint32_t partition, int64_t now);
+void watches_partition_changed(struct watches *watches, uint32_t partition, int64_t now); /* of these customers */
+void watches_products_changed(struct watches *watches, uint32_t partition, int64_t now);  /* of these products */
 /* watches_customer_unpublished - Redis holds nothing of this customer: all of it is due at once, whenever it was written last. */
 void watches_customer_unpublished(struct watches *watches, struct watcher *watcher, int64_t now);
 /* watches_unpublished - Redis holds nothing: all at once. */

@@ -112,6 +112,12 @@ static bool fail(struct redis_link *link, const char *doing)
     return false;
 }
 
+bool redis_is_odd(const redisReply *reply)
+{
+    static const char WRONG[] = "WRONGTYPE ";
+    return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, WRONG, sizeof WRONG - 1) == 0;
+}
+
 /* ---- connecting ------------------------------------------------------------------------------------------------- */
 
 static struct timeval time_limit(const struct config *config)

@@ -94,6 +94,9 @@ const redisReply *redis_scan_page(struct redis_scan *scan, const redisReply *ans
 bool redis_scan_done(const struct redis_scan *scan);
 bool redis_scan_endless(const struct redis_link *link, const struct redis_scan *scan);
 
+/* is_odd - the key holds something of another type than was asked for: nothing is in it that could be read, and others are as good as before. */
+bool redis_is_odd(const redisReply *reply);
+
 /* refused - log a reply of type ERROR (once per outage and reason) and close the link: the server is there, but not to
  * be worked with. */
 void redis_link_refused(struct redis_link *link, const char *doing, const redisReply *reply);

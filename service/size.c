@@ -4,11 +4,13 @@
 #include "cache/folder.h"
 #include "service/capacity.h"
 #include "service/packed.h"
+#include "service/publisher.h"
 #include "service/state.h"
 
 #include <inttypes.h>
 
 #define MIB              UINT64_C(1048576)
+#define TOLD_BYTES       4u /* of a price: whose Redis may have (publisher_kept.c) */
 
 /* ---- Redis ---------------------------------------------------------------------------------------------
  * A large hash is a dict: per field an entry, two strings (sds) and a share of the buckets. Sources: dict.c, sds.h of Redis 7;
@@ -77,7 +79,8 @@ void size_of(const struct config *config, struct size *ret)
         .shared_start = cache_bytes_start(&plan),
         .shared = cache_bytes_max(&plan),
         .state = RIALTO_PARTITIONS * state_file_bytes(config, 0) +
-                 config->workers * state_file_bytes(config, RIALTO_PARTITIONS),
+                 config->workers * state_file_bytes(config, RIALTO_PARTITIONS) +
+                 publisher_files_bytes(config->workers, cache_lines_max(&plan, RIALTO_TABLE_CELLS)),
         .redis = redis_bytes(config),
     };
 }
@@ -95,7 +98,7 @@ static void row_of_one(const char *what, enum rialto_table table, enum state_poo
 {
     uint64_t line = folder_table_line_bytes(table) + 1; /* and its tag */
     (void)fprintf(to, "| %s | %" PRIu64 " | %" PRIu64 " | %" PRIu64 " |\n", what, cache_room_for(line),
-                  state_bytes_a_record(pool),
+                  state_bytes_a_record(pool) + (table == RIALTO_TABLE_CELLS ? cache_room_for(TOLD_BYTES) : 0),
                   redis_of_pool(pool) + BUCKET_BYTES * 3 / 2); /* one to two buckets for each */
 }
 

@@ -152,6 +152,26 @@ with Service(quote_refresh_ms=REFRESH_MS, watch_skus_max=64) as service:
         same_as_cli("zoe", "sku-20")
         equal(service.accept(product("sku-1", 1234))["durable"], "redis")
 
+    def apply(model, *words):
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "shop.json").write_text(json.dumps(model))
+            status, _, err = service.cli("apply", folder, *words, "--set", f"data_dir={service.data}")
+            require(status == 0, err)
+
+    @check("a price that stands no more is gone, and the quotes of customers who looked at it: nobody reads a price there that nobody pays")
+    def _():
+        service.accept(product("tea", 1000, category="drinks/tea"), product("tea", 900, category="drinks/tea", zone="de"),
+                       customer("kim", ["behaviour"]), demand("tea", "view", customer="kim"))
+        same_as_cli("kim", "tea")
+        apply(simple_model(version="2", scope={"categories": ["food/*"], "currencies": ["EUR"]}), "--allow-uncovered")
+        wait_until(lambda: service.cli_quote("tea")[0] == 1, 5, "no price")
+        found = wait_until(cells_are_whole, 5, "all cells, and no others")
+        equal([zone for zone, rows in found.items() if "tea" in rows], [])
+        wait_until(lambda: quote_in_redis("kim", "tea") == [None], 5, "no quote")
+        apply(simple_model(version="3"))
+        found = wait_until(lambda: (rows := cells_are_whole()) and "tea" in rows["world"] and rows, 5, "the price again")
+        equal((found["world"]["tea"]["amount"], found["de"]["tea"]["amount"]), (1000, 900))
+
     @check("redis-server killed: prices and answers go on, answers say so, and all comes back")
     def _():
         os.kill(service.children()["redis-server"], signal.SIGKILL)

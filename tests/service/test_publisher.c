@@ -54,12 +54,29 @@ static void price(struct shop *s, const char *sku, const char *zone, int64_t bas
     struct rialto_product_line product = { .key = fixture_key(&s->cache, sku) };
     (void)snprintf(product.sku, sizeof product.sku, "%s", sku);
     uint64_t product_slot = fixture_put(&s->cache, RIALTO_TABLE_PRODUCTS, partition, &product);
-    uint64_t zone_slot = zone[0] == '\0' ? 0 : fixture_zone(&s->cache, sku, zone, 0, NULL, 0);
+    uint64_t zone_slot = fixture_zone(&s->cache, sku, zone, 0, NULL, 0);
     struct rialto_cell_line cell = fixture_cell_line(&s->cache, sku, zone, baseline);
     cell.lo_product |= product_slot << 48;
     cell.hi_place |= zone_slot << 50;
     fixture_beat(&s->cache);
     announce(s, RIALTO_TABLE_CELLS, partition, fixture_put(&s->cache, RIALTO_TABLE_CELLS, partition, &cell));
+}
+
+static uint64_t cell_slot(struct shop *s, const char *sku, const char *zone)
+{
+    struct rialto_key key = fixture_key(&s->cache, sku);
+    return table_find(s->cache.cache, RIALTO_TABLE_CELLS, key_partition(key),
+                      key_pair(key, fixture_key(&s->cache, zone)));
+}
+
+/* A price that stands no more, as a worker takes its line away. */
+static void cease(struct shop *s, const char *sku, const char *zone)
+{
+    uint32_t partition = key_partition(fixture_key(&s->cache, sku));
+    uint64_t slot = cell_slot(s, sku, zone);
+    cr_assert_neq(slot, SLOT_NONE);
+    table_delete(s->cache.cache, RIALTO_TABLE_CELLS, partition, slot);
+    announce(s, RIALTO_TABLE_CELLS, partition, slot);
 }
 
 static void terms(struct shop *s, const char *customer, uint16_t multiplier_e4, uint32_t until_s)
@@ -155,6 +172,93 @@ Test(publisher, a_baseline_is_written_at_once_and_then_at_most_once_in_its_inter
     uint64_t writes = atomic_load(&metrics_own->word[METRIC_cells_published_total]) - before;
     cr_assert_geq(writes, 2u, "%llu writes", (unsigned long long)writes);
     cr_assert_leq(writes, most, "%llu writes", (unsigned long long)writes);
+    shop_close(&s);
+}
+
+/* Goal: whoever reads Redis finds no price that stands no more; the zones around it answer instead, as out of shared memory. */
+Test(publisher, a_baseline_that_ceased_leaves_redis, .timeout = 60)
+{
+    static struct shop s;
+    shop_open(&s);
+    price(&s, "milk", "", 120);
+    price(&s, "milk", "de/berlin", 130);
+    publisher_watch(s.publisher, "C123", "tea", 60);
+    price(&s, "tea", "", 99);
+    cr_assert(comes(&s, "rialto:cell:{de/berlin}", "milk", "\"amount\":130,"));
+    cr_assert(comes(&s, "rialto:quote:{C123}", "tea", "\"amount\":99,"));
+    cease(&s, "milk", "de/berlin");
+    cease(&s, "tea", "");
+    cr_assert(comes(&s, "rialto:cell:{de/berlin}", "milk", NULL));
+    cr_assert(comes(&s, "rialto:cell:{world}", "tea", NULL));
+    cr_assert(comes(&s, "rialto:quote:{C123}", "tea", NULL), "nor a quote that was made of it");
+    cr_assert(field_has(&s, "rialto:cell:{world}", "milk", "\"amount\":120,"));
+    for (int i = 0; i < 50; i++) { /* the last word counts, however the changes fall into passes */
+        price(&s, "milk", "de/berlin", 131 + i);
+        test_sleep(i % 5);
+        cease(&s, "milk", "de/berlin");
+        test_sleep(i % 3);
+        if (i % 2 == 0)
+            price(&s, "tea", "", 131 + i);
+        else
+            cease(&s, "tea", "");
+    }
+    price(&s, "tea", "", 500);
+    cr_assert(comes(&s, "rialto:cell:{world}", "tea", "\"amount\":500,"));
+    cr_assert(comes(&s, "rialto:cell:{de/berlin}", "milk", NULL));
+    shop_close(&s);
+}
+
+/* Goal: a price that is no answer in its zone's currency does not stand there, whether its line went or not. */
+Test(publisher, a_baseline_in_another_currency_leaves_redis, .timeout = 60)
+{
+    static struct shop s;
+    shop_open(&s);
+    price(&s, "milk", "", 120);
+    price(&s, "milk", "de", 130);
+    price(&s, "tea", "de", 99);
+    cr_assert(comes(&s, "rialto:cell:{de}", "milk", "\"amount\":130,"));
+    cr_assert(comes(&s, "rialto:cell:{de}", "tea", "\"amount\":99,"));
+    (void)fixture_zone(&s.cache, "de", "de", 0, NULL, 978);
+    cease(&s, "milk", "de");
+    announce(&s, RIALTO_TABLE_CELLS, key_partition(fixture_key(&s.cache, "tea")), cell_slot(&s, "tea", "de"));
+    cr_assert(comes(&s, "rialto:cell:{de}", "milk", NULL));
+    cr_assert(comes(&s, "rialto:cell:{de}", "tea", NULL));
+    cr_assert(field_has(&s, "rialto:cell:{world}", "milk", "\"amount\":120,"));
+    shop_close(&s);
+}
+
+/* A price whose line takes the place that has just become free. */
+static void price_in_slot(struct shop *s, uint32_t partition, uint64_t wanted, char ret_sku[16])
+{
+    struct rialto_cell_line cell;
+    uint64_t slot = SLOT_NONE;
+    for (int i = 0; slot != wanted; i++) {
+        (void)snprintf(ret_sku, 16, "n%d", i);
+        cell = fixture_cell_line(&s->cache, ret_sku, "", 130);
+        if (key_partition(fixture_key(&s->cache, ret_sku)) == partition)
+            cr_assert_eq(table_claim(s->cache.cache, RIALTO_TABLE_CELLS, partition, cell.key, &slot), RIALTO_OK);
+    }
+    price(s, ret_sku, "", 130);
+    cr_assert_eq(table_find(s->cache.cache, RIALTO_TABLE_CELLS, partition, cell.key), wanted);
+}
+
+Test(publisher, a_line_that_is_anothers_now_leaves_nothing_of_the_one_before, .timeout = 60)
+{
+    static struct shop s;
+    char sku[16];
+    shop_open(&s);
+    price(&s, "milk", "", 120);
+    cr_assert(comes(&s, "rialto:cell:{world}", "milk", "\"amount\":120,"));
+    uint32_t partition = key_partition(fixture_key(&s.cache, "milk"));
+    uint64_t slot = cell_slot(&s, "milk", "");
+    (void)kill(s.redis.pid, SIGSTOP);
+    price(&s, "tea", "", 7); /* the publisher waits for the answer to this one, and sees nothing in between */
+    test_sleep(100);
+    cease(&s, "milk", "");
+    price_in_slot(&s, partition, slot, sku);
+    (void)kill(s.redis.pid, SIGCONT);
+    cr_assert(comes(&s, "rialto:cell:{world}", sku, "\"amount\":130,"));
+    cr_assert(comes(&s, "rialto:cell:{world}", "milk", NULL));
     shop_close(&s);
 }
 
@@ -504,5 +608,80 @@ Test(publisher, the_next_process_writes_everything_where_the_ring_ran_over, .tim
     for (uint32_t i = 0; i < RIALTO_RING_ENTRIES + 10; i++)
         announce(&s, RIALTO_TABLE_PRODUCTS, 0, 0);
     next_writes(&s, "s007", "\"amount\":7,", KEPT);
+    kept_shop_close(&s);
+}
+
+/* Goal: neither a death, nor a ring that ran over, nor another Redis keeps a price that stands no more; and nobody takes away what is another worker's. */
+Test(publisher, the_next_process_takes_away_what_ceased, .timeout = 60)
+{
+    static struct shop s;
+    kept_shop_open(&s);
+    cease(&s, "s007", "");
+    cease(&s, "s008", "");
+    price(&s, "s008", "", 8);
+    next_writes(&s, "s008", "\"amount\":8,", 1);
+    cr_assert(field_has(&s, "rialto:cell:{world}", "s007", NULL));
+    cease(&s, "s009", "");
+    for (uint32_t i = 0; i < RIALTO_RING_ENTRIES + 10; i++)
+        announce(&s, RIALTO_TABLE_PRODUCTS, 0, 0);
+    next_writes(&s, "s010", "\"amount\":1010,", KEPT - 2);
+    cr_assert(field_has(&s, "rialto:cell:{world}", "s009", NULL));
+    kept_shop_close(&s);
+}
+
+Test(publisher, what_a_redis_has_of_an_earlier_life_leaves_it, .timeout = 60)
+{
+    static struct shop s;
+    char command[256];
+    const char *theirs = NULL;
+    static const char *const some[] = { "a", "b", "c", "d", "e", "f", "g", "h" };
+    kept_shop_open(&s);
+    s.redis.config.worker_count = s.redis.config.workers = 2;
+    for (unsigned i = 0; theirs == NULL && i < sizeof some / sizeof some[0]; i++)
+        if (key_partition(fixture_key(&s.cache, some[i])) % 2 == 1)
+            theirs = some[i];
+    cr_assert_not_null(theirs);
+    for (int i = 0; i < 2000; i++) { /* more than a page */
+        (void)snprintf(command, sizeof command, "HSET rialto:cell:{de/old:%d} old-%d {}", i % 3, i);
+        freeReplyObject(redis_do(&s.redis, command));
+    }
+    (void)snprintf(command, sizeof command, "HSET rialto:cell:{world} %s {}", theirs);
+    freeReplyObject(redis_do(&s.redis, command));
+    freeReplyObject(redis_do(&s.redis, "SET rialto:cell:{not-a-hash} x"));
+    long long ours = 0;
+    for (int i = 0; i < 2000; i++) {
+        (void)snprintf(command, sizeof command, "old-%d", i);
+        ours += key_partition(fixture_key(&s.cache, command)) % 2 == 0;
+    }
+    cr_assert_eq(publisher_start(&s.redis.config, 0, &s.publisher), RIALTO_OK);
+    long long left = 2000;
+    for (int64_t limit = test_ms() + WAIT_MS; left != 2000 - ours && test_ms() < limit; test_sleep(5)) {
+        fixture_beat(&s.cache);
+        left = redis_number(&s.redis, "HLEN rialto:cell:{de/old:0}") +
+               redis_number(&s.redis, "HLEN rialto:cell:{de/old:1}") +
+               redis_number(&s.redis, "HLEN rialto:cell:{de/old:2}");
+    }
+    cr_assert_eq(left, 2000 - ours, "%lld left, of which %lld are another worker's", left, 2000 - ours);
+    cr_assert(field_has(&s, "rialto:cell:{world}", theirs, "{}"));
+    cr_assert_eq(redis_number(&s.redis, "HLEN rialto:cell:{world}"), KEPT + 1, "and what stands, stands");
+    publisher_stop(s.publisher);
+    kept_shop_close(&s);
+}
+
+/* Goal: a Redis that refuses for a while what a sweep asks (loading, rights) is not taken for one that has nothing old. */
+Test(publisher, a_sweep_that_is_refused_begins_again, .timeout = 60)
+{
+    static struct shop s;
+    kept_shop_open(&s);
+    freeReplyObject(redis_do(&s.redis, "HSET rialto:cell:{de/old} old-1 {}"));
+    freeReplyObject(redis_do(&s.redis, "DEL rialto:here:{worker.0}")); /* another Redis, for all it knows */
+    freeReplyObject(redis_do(&s.redis, "ACL SETUSER default -hscan"));
+    cr_assert_eq(publisher_start(&s.redis.config, 0, &s.publisher), RIALTO_OK);
+    cr_assert(comes(&s, "rialto:cell:{world}", "s007", "\"amount\":1007,"));
+    test_sleep(300);
+    cr_assert_eq(redis_number(&s.redis, "HLEN rialto:cell:{de/old}"), 1);
+    freeReplyObject(redis_do(&s.redis, "ACL SETUSER default +hscan"));
+    cr_assert(comes(&s, "rialto:cell:{de/old}", "old-1", NULL));
+    publisher_stop(s.publisher);
     kept_shop_close(&s);
 }
