@@ -83,7 +83,7 @@
     X(mirror_pace_ms,       1000,     1,     60000,    "ms",     "pushed signals reach Redis within this time, gathered; answered ones at once") \
     X(rejects_max,          10000,    0,     10000000, "signals","rejected signals kept in Redis, about; 0: none")     \
     X(http_threads,         1,        1,     64,       "threads","threads that answer HTTP")                                  \
-    X(http_connections_max, 1000,     8,     30000,    "conns",  "HTTP connections at once; one more waits to be taken")        \
+    X(http_connections_max, 1000,     8,     30000,    "conns",  "HTTP connections at once; of the last eighth those end that are silent for longest")        \
     X(http_request_timeout_ms,10000,  100,   600000,   "ms",     "longest time that a client may take to send a request, or be silent before one") \
     X(cache_start_percent,  25,       1,     100,      "%",      "how much of the largest tables is reserved at the start; they grow up to the whole beside their readers") \
     X(repeat_window_s,      86400,    60,    2592000,  "s",      "how long, at least, the same view, search or cart of one visit counts once in demand; at most twice as long") \

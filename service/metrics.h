@@ -67,7 +67,7 @@
     X(http_failed_total,           COUNTER, "answers","HTTP requests that failed on our side (5xx)")                   \
     X(http_quotes_total,           COUNTER, "quotes", "quotes read for HTTP")                                          \
     X(http_crowded_total,          COUNTER, "answers","HTTP requests sent away because too many signals were under way") \
-    X(http_slow_total,             COUNTER, "conns",  "HTTP connections closed because a request, or the silence before it, took too long") \
+    X(http_slow_total,             COUNTER, "conns",  "HTTP connections closed because a request, or the silence before it, took too long, or longest when there were few left") \
     X(table_extents_total,         COUNTER, "extents","times a segment of a table grew in its file")                \
     X(table_grow_refused_total,    COUNTER, "times",  "times a segment could not grow, because the file system of cache_dir was full") \
     X(table_grow_slice_max_us,     GAUGE,   "us",     "longest time that one line waited for its table to grow")    \

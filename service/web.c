@@ -19,6 +19,9 @@
 #define HEAD_BYTES_MAX   16384u
 #define WATCH_MS         250
 #define DRAIN_MS         3000
+#define SPARE_PART       8u  /* of http_connections_max is kept free */
+#define YOUNG_MS         100 /* nobody is shown out sooner to make room */
+#define ROOM_A_WATCH     64u /* how many are, at most, each time the main thread looks */
 #define CLOSE_LIMIT_S    2
 #define HTTP_TOO_LARGE   413 /* its name in libmicrohttpd changed */
 /* TLS 1.2 and 1.3, no others; GnuTLS's NORMAL has no weak cipher in it. */
@@ -233,6 +236,42 @@ struct guest {
 
 static pthread_mutex_t guests_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct guest *guests;
+static uint32_t guest_count;
+
+static void show_out(struct guest *guest)
+{
+    metric_add(METRIC_http_slow_total, 1);
+    atomic_store(&guest->since_ms, INT64_MAX); /* once */
+    (void)shutdown(guest->fd, SHUT_RDWR);
+}
+
+/* How many are there beyond those that leave some free. */
+static uint32_t guests_over(const struct web *web)
+{
+    uint32_t most = web->config->http_connections_max, calm = most - most / SPARE_PART;
+    return guest_count > calm ? guest_count - calm : 0;
+}
+
+/* Whoever holds connections and says nothing must not keep others out until his time is up: when the last eighth of them is taken, those
+ * go that have been silent, or on their way with a request, for longest. False: no more have to, or those that are there are answered, or
+ * came just now. The lock is held. */
+static bool guests_make_room(const struct web *web)
+{
+    struct guest *longest = NULL;
+    int64_t since_ms = mono_ms() - YOUNG_MS;
+    if (guests_over(web) == 0)
+        return false;
+    for (struct guest *guest = guests; guest != NULL; guest = guest->next) {
+        int64_t its_ms = atomic_load(&guest->since_ms);
+        if (its_ms > since_ms)
+            continue;
+        since_ms = its_ms;
+        longest = guest;
+    }
+    if (longest != NULL)
+        show_out(longest);
+    return longest != NULL;
+}
 
 static void guest_came(void *user, struct MHD_Connection *connection, void **socket_context,
                        enum MHD_ConnectionNotificationCode code)
@@ -252,10 +291,13 @@ static void guest_came(void *user, struct MHD_Connection *connection, void **soc
             if (guests != NULL)
                 guests->link = &guest->next;
             guests = guest;
+            guest_count++;
+            (void)guests_make_room(web);
         }
     } else if (*socket_context != NULL) {
         struct guest *guest = *socket_context;
         if (guest->link != NULL) {
+            guest_count--;
             *guest->link = guest->next;
             if (guest->next != NULL)
                 guest->next->link = guest->link;
@@ -315,10 +357,11 @@ static void guests_watch(const struct web *web)
     for (struct guest *guest = guests; guest != NULL; guest = guest->next) {
         if (atomic_load(&guest->since_ms) > limit)
             continue;
-        metric_add(METRIC_http_slow_total, 1);
-        atomic_store(&guest->since_ms, INT64_MAX); /* once */
-        (void)shutdown(guest->fd, SHUT_RDWR);
+        show_out(guest);
     }
+    uint32_t over = guests_over(web); /* who was shown out counts until libmicrohttpd has closed it */
+    for (over = over < ROOM_A_WATCH ? over : ROOM_A_WATCH; over > 0 && guests_make_room(web); over--)
+        ;
     (void)pthread_mutex_unlock(&guests_lock);
 }
 

@@ -81,6 +81,17 @@ def http_ask(method, path, body=None, headers=None):
         connection.close()
 
 
+def is_open(connection):
+    """Whether the other side has not closed it, which is seen soon after it was done."""
+    connection.settimeout(0.002)
+    with contextlib.suppress(socket.timeout, BlockingIOError):
+        with contextlib.suppress(ConnectionError):
+            while connection.recv(4096):
+                pass
+        return False
+    return True
+
+
 def problem(found, status, name):
     equal((found[0], found[1]), (status, "application/problem+json"))
     equal((found[2]["type"], found[2]["status"]), (f"/problems/{name}", status))
@@ -557,7 +568,7 @@ def _():
 
 @check("with http_open_signals what happened to products is taken from anybody, and nothing of customers")
 def _():
-    with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT}", http_tokens_file=TOKENS, http_open_signals=1) as service:
+    with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT}", http_tokens_file=TOKENS, http_open_signals=1, http_connections_max=64) as service:
         def found():
             with contextlib.suppress(OSError):
                 return http_ask("POST", "/v1/signals", [product("milk", 700), customer("anna", ["profile"])], JSON)
@@ -566,6 +577,26 @@ def _():
         equal(http_ask("POST", "/v1/signals", customer("anna", ["profile"]), JSON)[0], 401)
         equal(http_ask("POST", "/v1/signals", customer("anna", ["profile"]), token(SHOP))[0], 200)
         problem(http_ask("POST", "/v1/signals", product("milk", 1), token(SHOP[::-1])), 401, "unauthorized")
+
+        @check("many times more connections than there may be, which say nothing or half a request: others are answered at once, on new ones and on their own")
+        def _():
+            regular, slowest, idle = http.client.HTTPConnection("127.0.0.1", PORT, timeout=20 * SLOW), 0, []
+            for number in range(64 * 5):
+                idle.append(socket.create_connection(("127.0.0.1", PORT), 20))
+                if number % 2:
+                    idle[-1].sendall(b"POST /v1/signals HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n{")
+                if number % 16 == 0:
+                    began = time.monotonic()
+                    equal(http_ask("GET", "/v1/quotes/milk")[0], 200)
+                    regular.request("GET", "/v1/quotes/milk")
+                    equal(regular.getresponse().read() != b"", True)
+                    slowest = max(slowest, time.monotonic() - began)
+                time.sleep(0.002)
+            require(slowest < 1.5 * SLOW, f"an answer took {slowest:.1f} s")
+            gone = sum(not is_open(connection) for connection in idle)
+            require(gone >= 64 * 4 and is_open(idle[-1]), f"{gone} of {len(idle)} have gone")
+            for connection in idle:
+                connection.close()
 
 @check("every answer above was as the description says")
 def _():
