@@ -105,7 +105,11 @@ static void print_text(const char *sku, const struct rialto_quote *quote, const 
     printf(" to %s\n", money(quote, quote->ceiling, text));
     printf("    zone       %s\n", quote->zone[0] ? quote->zone : "world");
     cli_clock_text(quote->as_of_ms, clock);
-    printf("    since      %s UTC, known to be right %u ms ago\n", clock, quote->age_ms);
+    printf("    since      %s UTC, ", clock);
+    if (quote->age_ms == UINT32_MAX)
+        printf("not known when it was right last\n");
+    else
+        printf("known to be right %u ms ago\n", quote->age_ms);
     if (quote->valid_until_ms != 0) {
         cli_clock_text(quote->valid_until_ms, clock);
         printf("    until      %s UTC\n", clock);

@@ -63,7 +63,7 @@ struct rialto_quote {
     int64_t ceiling;
     int64_t as_of_ms;       /* Unix ms, service time, when the baseline last changed */
     int64_t valid_until_ms; /* Unix ms; 0 = until something changes */
-    uint32_t age_ms;        /* since the price was last known to be right */
+    uint32_t age_ms;        /* since the price was last known to be right; UINT32_MAX: that is not known, or too long ago */
     uint32_t flags;         /* RIALTO_FLAG_* */
     uint16_t multiplier_e4; /* personal multiplier of the price group, 10000 = neutral */
     uint16_t rule;          /* rialto_rule() says model and version */

@@ -96,6 +96,8 @@ with Service(models=MODELS, redis_url=f"unix:{redis.socket}", http_listen=HTTP, 
                     require("STARTING" in q["flags"] and "STALE" in q["flags"], str(q))
                     equal(q["rests_on"], [])
 
+        contains(service.cli("quote", "-", PRODUCTS[0])[1], "not known when it was right last")
+
     @check("what nobody listed is unknown")
     def _():
         equal(service.cli_quote("sku-none")[1][0]["status"], "UNKNOWN_PRODUCT")
