@@ -10,7 +10,7 @@ HTTP = free_port()
 DURABLE_MS = 400   # durable_timeout_ms: the longest wait for Redis of an answer whose signals are applied
 SLACK_MS = 600     # of a busy machine
 LISTED = 100       # findings in an answer; more are counted only
-OTHERS = 8000      # keys of others, so that loading takes a minute and more if it is let
+OTHERS = 32000     # keys of others, so that loading takes a minute and more if it is let
 CONNECTIONS_A_SECOND = 2  # of each worker's two links, once the pause between attempts has grown: one a second each
 
 
@@ -271,7 +271,7 @@ with service:
         ask_redis("BGREWRITEAOF")
         wait_until(lambda: b"aof_rewrite_in_progress:0" in ask_redis("INFO", "persistence"), 10, "the rewrite")
         redis.kill()
-        redis.start("--requirepass", secret(), "--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024", wait=False)
+        redis.start("--requirepass", secret(), "--key-load-delay", "2500", "--loading-process-events-interval-bytes", "1024", wait=False)
 
     def load_on():
         """It has been loading for as long as was needed, however busy the machine is."""
