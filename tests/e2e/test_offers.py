@@ -42,7 +42,8 @@ with Service(models=FILES) as service:
 
     def told(who):
         status, out, err = service.cli("export", "--set", f"data_dir={service.data}", "--json", who)
-        return json.loads(out)["data"] if status == 0 else None
+        # but what is looked at: the publisher's for minutes, and gone with the consent (test_erasure.py)
+        return [item for item in json.loads(out)["data"] if item["name"] != "looked_at"] if status == 0 else None
 
     def stored(*words):
         """Which words stand in state files or in Redis."""
