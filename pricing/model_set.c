@@ -95,44 +95,50 @@ static bool measure_alike(const struct model *a, const struct model *b)
             memcmp(a->affinity.weight_micro, b->affinity.weight_micro, sizeof a->affinity.weight_micro) == 0);
 }
 
-static enum rialto_status check_pair(const struct model *a, const struct model *b, struct fault *fault)
+/* Both give personal terms to the same group, at the same time, and neither of them as an exception with dates. */
+static bool give_alike(const struct model *a, const struct model *b)
 {
-    char claim[160];
-    const char *pointer = NULL;
-    char reason[FAULT_REASON_MAX];
-    if (strcmp(a->name, b->name) == 0) {
-        pointer = "/model";
-        (void)snprintf(reason, sizeof reason, "%.100s has a model of the same name", a->file);
-    } else if (a->personal_count > 0 && b->personal_count > 0 && strcmp(a->group_name, b->group_name) == 0 &&
-               a->from_ms < b->until_ms && b->from_ms < a->until_ms && scope_is_dated(a) == scope_is_dated(b)) {
-        pointer = "/personal";
-        (void)snprintf(reason, sizeof reason, "model %s gives personal terms to the group \"%s\" already", a->name,
-                       a->group_name);
-    } else if (!measure_alike(a, b)) {
-        pointer = "/affinity";
-        (void)snprintf(reason, sizeof reason, "model %s measures affinity by another half_life or other weights", a->name);
-    } else if (scope_conflict(a, b, sizeof claim, claim)) {
-        pointer = "/scope";
-        (void)snprintf(reason, sizeof reason, "model %s claims %s just as precisely", a->name, claim);
-    }
-    if (pointer == NULL)
-        return RIALTO_OK;
-    (void)snprintf(fault->file, sizeof fault->file, "%s", b->file);
-    return fault_set(fault, NULL, 0, pointer, "%s", reason);
+    return a->personal_count > 0 && b->personal_count > 0 && strcmp(a->group_name, b->group_name) == 0 &&
+           a->from_ms < b->until_ms && b->from_ms < a->until_ms && scope_is_dated(a) == scope_is_dated(b);
 }
 
-/* A model against those of the files before it; the text gives the place. */
+/* What a model says against one of the files before it; the text gives the place. */
+static enum rialto_status check_pair(const struct model *a, const struct model *b, const char *text, size_t bytes,
+                                     struct fault_list *faults)
+{
+    struct fault fault = { 0 };
+    (void)snprintf(fault.file, sizeof fault.file, "%s", b->file);
+    if (strcmp(a->name, b->name) == 0) { /* perhaps a copy: what else they share would only repeat it */
+        (void)fault_set(&fault, text, bytes, "/model", "%.100s has a model of the same name", a->file);
+        return fault_add(faults, &fault);
+    }
+    enum rialto_status status = RIALTO_OK;
+    char claim[160];
+    if (give_alike(a, b)) {
+        (void)fault_set(&fault, text, bytes, "/personal", "model %s gives personal terms to the group \"%s\" already",
+                        a->name, a->group_name);
+        status = fault_add(faults, &fault);
+    }
+    if (!measure_alike(a, b)) {
+        (void)fault_set(&fault, text, bytes, "/affinity",
+                        "model %s measures affinity by another half_life or other weights", a->name);
+        status = fault_add(faults, &fault);
+    }
+    if (scope_conflict(a, b, sizeof claim, claim)) {
+        (void)fault_set(&fault, text, bytes, "/scope", "model %s claims %s just as precisely", a->name, claim);
+        status = fault_add(faults, &fault);
+    }
+    return status;
+}
+
+/* A model against those of the files before it. */
 static enum rialto_status check_against_earlier(const struct model_set *set, const struct model *model,
                                                 const char *text, size_t bytes, struct fault_list *faults)
 {
     enum rialto_status status = RIALTO_OK;
-    for (uint32_t i = 0; i < set->count; i++) {
-        struct fault fault = { 0 };
-        if (check_pair(&set->model[i], model, &fault) == RIALTO_OK)
-            continue;
-        (void)json_place(text, bytes, fault.pointer, &fault.line, &fault.column);
-        status = fault_add(faults, &fault);
-    }
+    for (uint32_t i = 0; i < set->count; i++)
+        if (check_pair(&set->model[i], model, text, bytes, faults) != RIALTO_OK)
+            status = RIALTO_REFUSED;
     return status;
 }
 

@@ -48,13 +48,14 @@ with Service(models={"good.json": json.dumps(GOOD)}) as service:
     def _():
         mixed = temporary_folder()
         (mixed / "policies").mkdir()
-        (mixed / "a.json").write_text(written(model="a"))
-        (mixed / "b.json").write_text(written(model="b"))
+        gold = [{"name": "p", "tier": {"gold": 0.9}}]
+        (mixed / "a.json").write_text(written(model="a", group="g", personal=gold))
+        (mixed / "b.json").write_text(written(model="b", group="g", personal=gold))
         (mixed / "c.json").write_text(written(model="c", scope={"categories": [], "currencies": ["EUX"]}, guardrails={"flor": 1},
                                               factors=[{"name": "f", "input": "competitor_ratio", "curve": [[1, 1]]}]))
         (mixed / "policies/p.json").write_text('{"policy": "p", "nonsense": 1}')
         status, said = checked(mixed)
-        for part in ("b.json:1:", "model a claims", "/scope/currencies/0: not a currency", "/scope: name categories", '"floor"', '"competitors": true',
+        for part in ("/scope: model a claims", "/personal: model a gives personal terms", "/scope/currencies/0: not a currency", "/scope: name categories", '"floor"', '"competitors": true',
                      "p.json:1:29: /nonsense"):
             equal((part, said.count(part)), (part, 1))
         equal(status, 4)
