@@ -27,6 +27,7 @@
 #define ZONE_ROUNDS     5u
 #define SEEN_MS         10000
 #define REST_US         4000
+#define REST_LOOKS      3u /* one behind the other: what a flush to Redis takes is not seen in between */
 #define WARM            20u /* signals that are not counted */
 #define IDLE_PART       0.15 /* of one processor: a service that has nothing to do takes less */
 #define IDLE_SECONDS    2u
@@ -151,12 +152,13 @@ static bool send_line(struct service *s, const char *line, size_t bytes)
 static bool rest(const struct service *s)
 {
     int64_t until = mono_ms() + 6 * SEEN_MS;
-    uint64_t before;
-    do {
-        before = instance_metric(&s->instance, METRIC_mirror_records_total);
+    for (unsigned quiet = 0; quiet < REST_LOOKS && mono_ms() < until;) {
+        uint64_t before = instance_metric(&s->instance, METRIC_mirror_records_total);
         (void)nanosleep(&(struct timespec){ .tv_nsec = 300000000 }, NULL);
-    } while (mono_ms() < until && (instance_metric(&s->instance, METRIC_mirror_lag_batches) > 1 ||
-                                   before != instance_metric(&s->instance, METRIC_mirror_records_total)));
+        bool still = instance_metric(&s->instance, METRIC_mirror_lag_batches) == 0 &&
+                     before == instance_metric(&s->instance, METRIC_mirror_records_total);
+        quiet = still ? quiet + 1 : 0;
+    }
     return mono_ms() < until;
 }
 

@@ -1,8 +1,10 @@
 /* Goal: committed batches stay, open ones are undone, and indexes and lists always agree with the records. */
 #include "service/state.h"
+#include "service/state_parts.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -87,6 +89,43 @@ Test(state, what_was_committed_is_there_after_reopening)
     cr_assert_eq(state_applied(state), 7);
     cr_assert_str_eq(sku_of(state, 1), "milk");
     state_close(state);
+}
+
+/* What the kernel says of the part of our file from this offset on: " rr" among its flags is "do not read ahead". */
+static bool is_read_by_page(uint64_t wanted)
+{
+    char line[1024];
+    bool ours = false, found = false, by_page = false;
+    FILE *file = fopen("/proc/self/smaps", "re");
+    cr_assert_not_null(file);
+    while (fgets(line, sizeof line, file) != NULL) {
+        uint64_t from, to, offset;
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64, &from, &to, &offset) == 3) {
+            ours = strstr(line, config.data_dir) != NULL && wanted >= offset && wanted < offset + (to - from);
+            found = found || ours;
+        } else if (ours && strncmp(line, "VmFlags:", 8) == 0) {
+            by_page = strstr(line, " rr") != NULL;
+        }
+    }
+    (void)fclose(file);
+    cr_assert(found, "nothing is mapped at %#" PRIx64, wanted);
+    return by_page;
+}
+
+/* Goal: the first batches of a new file do not wait for zeros far behind what they write; records are read as the disk likes it. */
+Test(state, only_its_journal_is_not_read_ahead)
+{
+    for (int opened = 0; opened < 2; opened++) { /* a new file, and one that is there */
+        bool fresh;
+        struct state *state = open_partition(&fresh);
+        cr_assert_eq(fresh, opened == 0);
+        cr_assert(is_read_by_page(state->file->journal_offset));
+        cr_assert(is_read_by_page(state->file->file_bytes - 1));
+        cr_assert_not(is_read_by_page(0));
+        cr_assert_not(is_read_by_page(state->file->journal_offset - 1));
+        state_set_applied(state, 0);
+        state_close(state);
+    }
 }
 
 Test(state, a_file_that_was_never_filled_is_fresh_again)
