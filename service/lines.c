@@ -210,27 +210,32 @@ static uint64_t product_slot_known(struct worker *worker, struct partition *part
 
 /* ---- cells --------------------------------------------------------------------------------------------------- */
 
-/* The factor that moved most against what was published before, for people who ask why. */
+/* The factor that moved most against what was published before, the first of several, for people who ask why. */
 static void name_reason(const struct model *model, const struct cell_record *old, const struct cell_record *now,
                         struct rialto_ring_entry *entry)
 {
-    int64_t most = 0;
-    const char *name = old->published == 0                           ? "new"
-                       : now->published_list != old->published_list ? "list"
-                       : now->guards & GUARD_FROZEN                 ? "frozen"
-                       : now->model_hash != old->model_hash         ? "model"
-                                                                    : "guardrail";
-    uint32_t comparable = old->published != 0 && old->model_hash == now->model_hash ? model->factor_count : 0;
+    static const char NEW[sizeof entry->reason] = "new", LIST[sizeof entry->reason] = "list", FROZEN[sizeof entry->reason] = "frozen",
+                      MODEL[sizeof entry->reason] = "model", GUARDRAIL[sizeof entry->reason] = "guardrail";
+    const char *name = old->published == 0                           ? NEW
+                       : now->published_list != old->published_list ? LIST
+                       : now->guards & GUARD_FROZEN                 ? FROZEN
+                       : now->model_hash != old->model_hash         ? MODEL
+                                                                    : GUARDRAIL;
+    uint32_t comparable = old->published != 0 && old->model_hash == now->model_hash ? model->factor_count : 0, factor = 0;
+    uint32_t most = 0;
     for (uint32_t i = 0; i < comparable; i++) {
-        int64_t moved = llabs((int64_t)now->factor_micro[i] - old->factor_micro[i]);
-        if (moved <= most)
-            continue;
-        most = moved;
-        name = model->factor[i].name;
-        entry->reason_ppm = now->factor_micro[i];
+        int32_t a = now->factor_micro[i], b = old->factor_micro[i];
+        uint32_t moved = a > b ? (uint32_t)a - (uint32_t)b : (uint32_t)b - (uint32_t)a;
+        factor = moved > most ? i : factor;
+        most = moved > most ? moved : most;
     }
-    strncpy(entry->reason, name, sizeof entry->reason - 1);
+    if (most > 0) {
+        name = model->factor[factor].name;
+        entry->reason_ppm = now->factor_micro[factor];
+    }
+    memcpy(entry->reason, name, sizeof entry->reason);
 }
+_Static_assert(sizeof((struct model_factor *)0)->name == sizeof((struct rialto_ring_entry *)0)->reason, "copied as a whole");
 
 static uint16_t rule_of(const struct worker *worker, int model, const struct place *place, uint16_t currency)
 {
@@ -573,9 +578,8 @@ static const enum rialto_table TABLE_OF[POOL_COUNT] = {
 };
 
 static void publish_record(struct worker *worker, struct partition *partition, enum state_pool pool, uint32_t index,
-                           const struct state_head *old)
+                           const void *record, const struct state_head *old)
 {
-    const void *record = state_at(partition->state, pool, index);
     switch (pool) {
     case POOL_PRODUCTS:
         (void)product_slot(worker, partition, record);
@@ -598,14 +602,20 @@ static void publish_record(struct worker *worker, struct partition *partition, e
 /* What a changed cell's line is made of, and what it is noted in, comes while others are written: first the record and what says where
  * the line is, then the line. */
 struct ahead {
-    uint64_t records, lines; /* how far in the journal */
+    uint64_t at;                  /* how far in the list of what changed */
+    uint32_t records, lines;      /* fetched so far */
+    uint32_t cell[RECORDS_AHEAD]; /* of those whose lines come next; STATE_NONE: a record that is no cell */
 };
+_Static_assert((RECORDS_AHEAD & (RECORDS_AHEAD - 1)) == 0 && LINES_AHEAD < RECORDS_AHEAD, "places are taken in turn");
 
-static void fetch_record(const struct worker *worker, const struct partition *partition, uint64_t *at)
+static void fetch_record(const struct worker *worker, const struct partition *partition, struct ahead *ahead)
 {
     enum state_pool pool;
     uint32_t index;
-    if (!state_changed_at(partition->state, at, &pool, &index) || pool != POOL_CELLS)
+    if (!state_changed_at(partition->state, &ahead->at, &pool, &index))
+        return;
+    ahead->cell[ahead->records++ % RECORDS_AHEAD] = pool == POOL_CELLS ? index : STATE_NONE;
+    if (pool != POOL_CELLS)
         return;
     const struct cell_record *record = cell_at(partition, index);
     __builtin_prefetch(&partition->cell[index]);
@@ -616,30 +626,30 @@ static void fetch_record(const struct worker *worker, const struct partition *pa
     journal_fetch(worker, partition->number, index);
 }
 
-static void fetch_line(const struct worker *worker, const struct partition *partition, uint64_t *at)
+static void fetch_line(const struct worker *worker, const struct partition *partition, struct ahead *ahead)
 {
-    enum state_pool pool;
-    uint32_t index;
-    if (!state_changed_at(partition->state, at, &pool, &index) || pool != POOL_CELLS)
+    uint32_t cell = ahead->lines == ahead->records ? STATE_NONE : ahead->cell[ahead->lines++ % RECORDS_AHEAD];
+    if (cell == STATE_NONE)
         return;
     if (worker->past != NULL)
-        past_fetch(worker->past, cell_at(partition, index)->head.key);
-    if (partition->cell[index].slot != 0)
-        table_prefetch(worker->cache, RIALTO_TABLE_CELLS, partition->number, partition->cell[index].slot - 1);
+        past_fetch(worker->past, cell_at(partition, cell)->head.key);
+    if (partition->cell[cell].slot != 0)
+        table_prefetch(worker->cache, RIALTO_TABLE_CELLS, partition->number, partition->cell[cell].slot - 1);
 }
 
 static void fetch_next(const struct worker *worker, const struct partition *partition, struct ahead *ahead)
 {
-    fetch_record(worker, partition, &ahead->records);
-    fetch_line(worker, partition, &ahead->lines);
+    fetch_record(worker, partition, ahead);
+    fetch_line(worker, partition, ahead);
 }
 
 static void fetch_first(const struct worker *worker, const struct partition *partition, struct ahead *ahead)
 {
+    *ahead = (struct ahead){ .at = 0 };
     for (unsigned i = 0; i < RECORDS_AHEAD; i++)
-        fetch_record(worker, partition, &ahead->records);
+        fetch_record(worker, partition, ahead);
     for (unsigned i = 0; i < LINES_AHEAD; i++)
-        fetch_line(worker, partition, &ahead->lines);
+        fetch_line(worker, partition, ahead);
 }
 
 /* Demand moves no line; but where one could not be written, because there was no room, it is tried again when something is heard of it. */
@@ -655,7 +665,7 @@ static void publish_owed(struct worker *worker, struct partition *partition)
 
 void lines_publish_changed(struct worker *worker, struct partition *partition)
 {
-    struct ahead ahead = { 0, 0 };
+    struct ahead ahead;
     uint64_t at = 0;
     enum state_pool pool;
     uint32_t index;
@@ -671,7 +681,7 @@ void lines_publish_changed(struct worker *worker, struct partition *partition)
             drop(worker, TABLE_OF[pool], partition->number,
                  pool == POOL_OFFERS ? ((const struct offer_record *)(const void *)old)->customer : old->key, old->key);
         if (!key_is_none(now->key))
-            publish_record(worker, partition, pool, index, old);
+            publish_record(worker, partition, pool, index, now, old);
     }
     if (state_lines_owed(partition->state))
         publish_owed(worker, partition);
@@ -716,7 +726,7 @@ void lines_publish_all(struct worker *worker, struct partition *partition)
         for (uint32_t index = 0; index < state_end(partition->state, ORDER[i]); index++) {
             const struct state_head *head = state_at(partition->state, ORDER[i], index);
             if (!key_is_none(head->key))
-                publish_record(worker, partition, ORDER[i], index, NULL);
+                publish_record(worker, partition, ORDER[i], index, head, NULL);
         }
     }
 }

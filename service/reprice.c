@@ -2,6 +2,8 @@
 #include "service/gather.h"
 #include "service/metrics.h"
 
+#include <string.h>
+
 #define CELLS_AHEAD 8u  /* whose records are fetched */
 #define LINKS_AHEAD 16u /* whose places in their lists are */
 
@@ -72,9 +74,9 @@ static void price_cell(struct worker *worker, struct partition *partition, uint3
     record->reference_ms = result->reference_ms;
     record->model_hash = rule_hash;
     record->opened = 1;
-    for (uint32_t i = 0; i < MODEL_FACTORS_MAX; i++)
-        record->factor_micro[i] =
-            i < model->factor_count ? (int32_t)clamp_i64(result->factor_micro[i], 0, INT32_MAX) : 0;
+    for (uint32_t i = 0; i < model->factor_count; i++)
+        record->factor_micro[i] = (int32_t)clamp_i64(result->factor_micro[i], 0, INT32_MAX);
+    memset(&record->factor_micro[model->factor_count], 0, (MODEL_FACTORS_MAX - model->factor_count) * sizeof record->factor_micro[0]);
 }
 
 /* On its way while others are priced. */
