@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PRODUCTS_MANY 1024u
+
 /* Ready to take changes of this batch; false if it has them already. */
 static bool partition_begin(struct worker *worker, struct partition *partition)
 {
@@ -208,8 +210,19 @@ static void partition_finish(struct worker *worker, struct partition *partition,
         state_wipe_journal(partition->state);
 }
 
+/* Prices of so many products that readers would wait for what Redis is told of the first of them. */
+static bool many_are_due(const struct worker *worker)
+{
+    uint64_t products = 0;
+    for (uint64_t left = worker->busy; left != 0; left &= left - 1)
+        products += worker->partition[__builtin_ctzll(left)].dirty_count;
+    return products >= PRODUCTS_MANY;
+}
+
 static void finish_all(struct worker *worker, bool price)
 {
+    if (price && many_are_due(worker))
+        publisher_stand_back(worker->publisher, true);
     for (uint64_t left = worker->busy; left != 0; left &= left - 1)
         partition_finish(worker, &worker->partition[__builtin_ctzll(left)], price);
     if (price)
@@ -223,6 +236,7 @@ static void finish_all(struct worker *worker, bool price)
     else if (worker->located_stale)
         lines_publish_located(worker);
     worker->terms_stale = worker->located_stale = false;
+    publisher_stand_back(worker->publisher, false);
     if (worker->index == 0)
         persist_changed(worker, MIRROR_COMMON, worker->common);
     persist_batch_ended(worker);

@@ -215,6 +215,7 @@ bool change_over(struct worker *worker, uint64_t number)
         places_policies(worker);
         worker->terms_stale = true; /* their lines are written at the end of this batch */
     }
+    publisher_stand_back(worker->publisher, true); /* until the end of this batch */
     for (uint32_t p = worker->index; p < RIALTO_PARTITIONS; p += worker->config->workers)
         partition_over(worker, &worker->partition[p], models);
     metric_set(METRIC_change, change.number);

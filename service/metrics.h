@@ -142,7 +142,8 @@
     X(audit_names_dropped_total,   COUNTER, "names",  "names of customers in the audit log that were given up for want of room: their lines are nobody's") \
     X(offers_used_up_total,        COUNTER, "offers", "the shop's offers of so many units whose last one was ordered") \
     X(quotes_made_good_total,      COUNTER, "keys",   "quotes in Redis of customers who were forgotten, or permit them no more, that a process before had not come to delete: this one did") \
-    X(cells_unpublished_total,     COUNTER, "cells",  "baselines that stand no more, taken out of Redis")
+    X(cells_unpublished_total,     COUNTER, "cells",  "baselines that stand no more, taken out of Redis") \
+    X(publisher_impatient_total,   COUNTER, "times",  "times that Redis was told of lines while many more were being written: one batch took longer than a second")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

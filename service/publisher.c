@@ -57,7 +57,10 @@ struct publisher {
 
     struct order *forgets, **forgets_end; /* the thread's: keys to be deleted, in order */
     _Atomic uint64_t forgets_ordered, forgets_done;
+    _Atomic int64_t back_since_ms; /* monotonic time; 0: the worker is not writing many lines */
+    int64_t back_again_ms;         /* the worker's: not before */
     uint64_t missed;       /* of the follower, as last seen */
+    int64_t impatient_ms;  /* back_since_ms of the time for which it was counted */
     int64_t look_at_ms;
     int64_t ceased_at_ms;
     int64_t coarse_at_ms[RIALTO_PARTITIONS];
@@ -151,6 +154,20 @@ uint64_t publisher_forgets_done(const struct publisher *publisher)
 uint64_t publisher_deletions(const struct publisher *publisher)
 {
     return publisher == NULL ? 0 : atomic_load(&publisher->forgets_done) + atomic_load(&publisher->now.made_good);
+}
+
+/* Batches that all change many lines, one behind the other, leave Redis as much time as they take from it. */
+void publisher_stand_back(struct publisher *publisher, bool back)
+{
+    if (publisher == NULL)
+        return;
+    int64_t now = mono_ms(), since = atomic_load_explicit(&publisher->back_since_ms, memory_order_relaxed);
+    if (back && since == 0 && now >= publisher->back_again_ms) {
+        atomic_store_explicit(&publisher->back_since_ms, now, memory_order_relaxed);
+    } else if (!back && since != 0) {
+        publisher->back_again_ms = now + (now - since);
+        atomic_store_explicit(&publisher->back_since_ms, 0, memory_order_relaxed);
+    }
 }
 
 struct journal_box *publisher_journal_box(struct publisher *publisher)
@@ -297,7 +314,8 @@ static void cell_change(struct publisher *publisher, const struct rialto_ring_en
         publisher->coarse_products[entry->partition] = true;
 }
 
-static bool changes_work(struct publisher *publisher)
+/* `back`: what comes next may gather until there is a whole pass of it. */
+static bool changes_work(struct publisher *publisher, bool back)
 {
     struct publishing *p = &publisher->now;
     struct rialto_ring_entry entry;
@@ -315,7 +333,7 @@ static bool changes_work(struct publisher *publisher)
     }
     published_follow(p);
     coarse_changes(publisher);
-    return count > 0;
+    return count > (back ? CHANGES_PER_PASS - 1 : 0);
 }
 
 /* ---- opening ---------------------------------------------------------------------------------------------------- */
@@ -472,24 +490,37 @@ static bool ceased_work(struct publisher *publisher, bool busy)
     return sweep_step(&publisher->now);
 }
 
+/* The worker writes lines that readers wait for, and whatever Redis is told meanwhile takes a processor from it. */
+static bool stands_back(struct publisher *publisher)
+{
+    int64_t since = atomic_load_explicit(&publisher->back_since_ms, memory_order_relaxed);
+    if (since == 0 || mono_ms() - since < PUBLISHER_STAND_BACK_MS)
+        return since != 0;
+    if (publisher->impatient_ms != since)
+        metric_add(METRIC_publisher_impatient_total, 1);
+    publisher->impatient_ms = since;
+    return false;
+}
+
 /* One round while the link is up. Returns whether there was anything to do; -1: the link is dead. */
 static int work(struct publisher *publisher)
 {
-    bool busy = orders_work(publisher);
-    busy = changes_work(publisher) || busy;
+    bool busy = orders_work(publisher), back = stands_back(publisher);
+    busy = changes_work(publisher, back) || busy;
     if (!forgets_send(publisher) || !emptied_check(publisher))
         return -1;
-    int journal = journal_send(&publisher->now);
+    int journal = back ? 0 : journal_send(&publisher->now);
     if (journal < 0)
         return -1;
     busy = busy || journal > 0;
     uint32_t commands = 0;
     busy = quotes_append(&publisher->now, &commands) > 0 || busy;
-    busy = baselines_append(&publisher->now, mono_ms(), &commands) > 0 || busy;
+    if (!back)
+        busy = baselines_append(&publisher->now, mono_ms(), &commands) > 0 || busy;
     if (publisher->now.link.context == NULL || !replies_check(&publisher->now.link, commands, "writing prices"))
         return -1;
     baselines_written(&publisher->now);
-    return ceased_work(publisher, busy) ? busy : -1;
+    return ceased_work(publisher, busy || back) ? busy : -1;
 }
 
 static int64_t longer(int64_t pause_ms)

@@ -43,6 +43,11 @@ uint64_t publisher_forgets_done(const struct publisher *publisher);
  * has it, so that is to be rewritten after each. */
 uint64_t publisher_deletions(const struct publisher *publisher);
 
+/* publisher_stand_back - true: so many lines are about to be written that Redis hears of them afterwards: baselines and price journal wait until
+ * false is said, PUBLISHER_STAND_BACK_MS at most. Whoever looks at a product, and what is taken back, waits for nothing. */
+#define PUBLISHER_STAND_BACK_MS 1000
+void publisher_stand_back(struct publisher *publisher, bool back);
+
 /* publisher_journal_box - to be filled with entries of the price journal; NULL: the last ones are not in Redis yet. Never
  * blocks. */
 struct journal_box;

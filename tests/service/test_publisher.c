@@ -262,6 +262,58 @@ Test(publisher, a_line_that_is_anothers_now_leaves_nothing_of_the_one_before, .t
     shop_close(&s);
 }
 
+static uint64_t impatient(void)
+{
+    return atomic_load(&metrics_own->word[METRIC_publisher_impatient_total]);
+}
+
+/* Goal: while a worker writes many lines Redis is told of none of them, but whoever looks at a product sees it follow; when they are
+ * written, Redis is told of all, without anything further happening. */
+Test(publisher, many_lines_are_told_of_when_they_are_written, .timeout = 60)
+{
+    static struct shop s;
+    shop_open(&s);
+    price(&s, "milk", "", 100);
+    publisher_watch(s.publisher, "c1", "milk", 0);
+    cr_assert(comes(&s, "rialto:cell:{world}", "milk", "\"amount\":100,"));
+    cr_assert(comes(&s, "rialto:quote:{c1}", "milk", "\"amount\":100,"));
+    publisher_stand_back(s.publisher, true);
+    test_sleep(20); /* a pass that had begun is over */
+    price(&s, "milk", "", 101);
+    price(&s, "bread", "", 200);
+    cr_assert(comes(&s, "rialto:quote:{c1}", "milk", "\"amount\":101,"));
+    test_sleep(2 * REFRESH_MS);
+    bool none = field_has(&s, "rialto:cell:{world}", "milk", "\"amount\":100,") && field_has(&s, "rialto:cell:{world}", "bread", NULL);
+    cr_assert(none || impatient() > 0, "told of too early"); /* unless this machine stood still for a second */
+    publisher_stand_back(s.publisher, false);
+    cr_assert(comes(&s, "rialto:cell:{world}", "milk", "\"amount\":101,"));
+    cr_assert(comes(&s, "rialto:cell:{world}", "bread", "\"amount\":200,"));
+    shop_close(&s);
+}
+
+/* Goal: a worker that never comes to an end, or changes many lines all the time, keeps nothing from Redis for longer than was said. */
+Test(publisher, standing_back_has_an_end_and_a_pause, .timeout = 60)
+{
+    static struct shop s;
+    shop_open(&s);
+    price(&s, "milk", "", 100);
+    cr_assert(comes(&s, "rialto:cell:{world}", "milk", "\"amount\":100,"));
+    int64_t began = test_ms();
+    publisher_stand_back(s.publisher, true);
+    test_sleep(20);
+    price(&s, "milk", "", 101);
+    cr_assert(comes(&s, "rialto:cell:{world}", "milk", "\"amount\":101,"));
+    cr_assert_geq(test_ms() - began, PUBLISHER_STAND_BACK_MS, "it did not stand back");
+    uint64_t counted = impatient();
+    cr_assert_geq(counted, 1);
+    publisher_stand_back(s.publisher, false);
+    publisher_stand_back(s.publisher, true); /* the next batch: it has had its time */
+    price(&s, "milk", "", 102);
+    cr_assert(comes(&s, "rialto:cell:{world}", "milk", "\"amount\":102,"));
+    cr_assert_eq(impatient(), counted, "it stood back again at once");
+    shop_close(&s);
+}
+
 Test(publisher, a_watch_brings_a_quote_that_follows_price_and_terms_and_ends, .timeout = 60)
 {
     static struct shop s;
