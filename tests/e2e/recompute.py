@@ -859,27 +859,44 @@ class World:
 
     def apply_customer(self, row, time):
         customer = self.customers.get(row["customer"], Customer(self.month_zone, row["customer"]))
+        said = {kind: (c["granted"], time_ms(c["time"]) if "time" in c else time) if isinstance(c, dict) else (c, time)
+                for kind, c in row.get("consent", {}).items()}
         if self.superseded(customer, "customer", time):
-            return "superseded"
-        for kind, granted in row.get("consent", {}).items():
-            customer.consent_s[kind] = (time_ms(granted["time"]) if isinstance(granted, dict) and "time" in granted else time) // 1000
-            if granted["granted"] if isinstance(granted, dict) else granted:
+            return self.revoke_late(row, customer, said, time)
+        for kind, (granted, since) in said.items():
+            customer.consent_s[kind] = since // 1000
+            if granted:
                 customer.consent.add(kind)
             else:
-                if kind == "location" and kind in customer.consent:
-                    customer.times["location"] = time  # what was seen before, and arrives late, does not count
-                customer.consent.discard(kind)
-                self.withdraw(customer, kind)
-                for key, offer in self.offers.items():
-                    if key[0] == row["customer"] and (offer.basis == kind or (kind == "purchases" and offer.units is not None)):
-                        offer.end()
-                self.end_offers()
+                self.revoke(row["customer"], customer, kind)
         remarks = [self.tell(customer, field, row, time) for field in ("tier", "segments", "spend") if field in row]
-        refused = any(not (c["granted"] if isinstance(c, dict) else c) for c in row.get("consent", {}).values())
+        refused = not all(granted for granted, _ in said.values())
         # Of who permits nothing, the time of a refusal is kept; a price lock is kept without any consent.
         if customer.consent or refused or any(key[0] == row["customer"] for key in self.offers):
             self.customers[row["customer"]] = customer
         return "no_consent" if "no_consent" in remarks else None
+
+    def revoke(self, name, customer, kind):
+        if kind == "location" and kind in customer.consent:
+            customer.times["location"] = customer.times["customer"]  # what was seen before, and arrives late, does not count
+        customer.consent.discard(kind)
+        self.withdraw(customer, kind)
+        for key, offer in self.offers.items():
+            if key[0] == name and (offer.basis == kind or (kind == "purchases" and offer.units is not None)):
+                offer.end()
+        self.end_offers()
+
+    def revoke_late(self, row, customer, said, time):
+        """Of what is late counts what takes away: each kind that was not granted after it. A clock that is ahead is taken back as far as it may be."""
+        def granted_ms(kind):
+            known = customer.consent_s[kind] * 1000
+            return known - (self.future_max_ms if known > self.now else 0)
+        ended = [kind for kind, (granted, _) in said.items() if not granted and kind in customer.consent and granted_ms(kind) <= time]
+        for kind in ended:
+            customer.consent_s[kind] = said[kind][1] // 1000
+            self.revoke(row["customer"], customer, kind)
+        more = any(granted for granted, _ in said.values()) or any(field in row for field in ("tier", "segments", "spend"))
+        return "superseded" if more or not ended else None
 
     def tell(self, customer, field, row, time):
         """Tier, segments or spend of a customer; whose word it is decides what it needs."""
