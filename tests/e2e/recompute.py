@@ -876,6 +876,10 @@ class World:
             self.customers[row["customer"]] = customer
         return "no_consent" if "no_consent" in remarks else None
 
+    def taken_back(self, time):
+        """What a clock that is ahead has said, as far back as it may be ahead."""
+        return time - (self.future_max_ms if time > self.now else 0)
+
     def revoke(self, name, customer, kind):
         if kind == "location" and kind in customer.consent:
             customer.times["location"] = customer.times["customer"]  # what was seen before, and arrives late, does not count
@@ -887,11 +891,9 @@ class World:
         self.end_offers()
 
     def revoke_late(self, row, customer, said, time):
-        """Of what is late counts what takes away: each kind that was not granted after it. A clock that is ahead is taken back as far as it may be."""
-        def granted_ms(kind):
-            known = customer.consent_s[kind] * 1000
-            return known - (self.future_max_ms if known > self.now else 0)
-        ended = [kind for kind, (granted, _) in said.items() if not granted and kind in customer.consent and granted_ms(kind) <= time]
+        """Of what is late counts what takes away: each kind that was not granted after it."""
+        ended = [kind for kind, (granted, _) in said.items()
+                 if not granted and kind in customer.consent and self.taken_back(customer.consent_s[kind] * 1000) <= time]
         for kind in ended:
             customer.consent_s[kind] = said[kind][1] // 1000
             self.revoke(row["customer"], customer, kind)
@@ -948,7 +950,12 @@ class World:
         until = time + 1000 * row.get("lease_s", LEASE_DEFAULT_S)
         if until <= self.now and "left" not in row:
             return "superseded"
-        if self.superseded(customer, "location", time):
+        known = customer.times.get("location", 0)
+        if "left" in row:  # takes away: it need not wait for the time of a clock that was ahead
+            if self.taken_back(known) > time:
+                return "superseded"
+            customer.times["location"] = max(known, time)
+        elif self.superseded(customer, "location", time):
             return "superseded"
         zone = self.zones.at(row["lat"], row["lon"]) if "lat" in row else row.get("zone")
         customer.place = None if row.get("left") else (zone, until)
