@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FLUSHES_MAX     2u /* as many as a worker's mirror has on their way */
+#define FLUSHES_MAX     2u /* on their way at once: one more than a worker's mirror allows itself */
 #define CELL_BYTES      (8u + sizeof(struct cell_record))
 #define RECORD_ROOM     (sizeof(struct mirror_record) + (CELL_BYTES + 7) / 8 * 8)
 #define COMMIT_ROOM     (ACKED_A_MESSAGE * (ACKED_LEVELS + 1) * RECORD_ROOM)

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 static struct rialto_key place_key(const struct worker *worker, const struct place *place, uint32_t level)
 {
     return level < place->chain_count ? place->chain[level] : worker->place[0].key; /* the world: there since setup */
@@ -130,6 +133,12 @@ static void find_model(const struct worker *worker, struct partition *partition,
     partition->cell[cell].model = last->model;
 }
 
+/* Of the name, not of its key: a replay under another secret computes the same prices at the same moments. */
+static uint16_t moment_of(const char *sku)
+{
+    return (uint16_t)(XXH32(sku, strlen(sku), 0) % REPRICE_MOMENTS * (REPRICE_GRID_MS / REPRICE_MOMENTS));
+}
+
 void cells_relink(struct worker *worker, struct partition *partition, uint32_t product)
 {
     const struct product_record *record = state_at(partition->state, POOL_PRODUCTS, product);
@@ -138,6 +147,7 @@ void cells_relink(struct worker *worker, struct partition *partition, uint32_t p
         link_up(worker, partition, cell, &last);
     for (uint32_t cell = first_of(partition, product); cell != STATE_NONE; cell = behind(partition, cell))
         find_model(worker, partition, record, cell, &last);
+    partition->product[product].moment_ms = moment_of(record->sku);
     partition->product[product].picture = worker->picture;
 }
 

@@ -518,11 +518,16 @@ void commons_teardown(struct worker *worker)
 
 void commons_begin(struct worker *worker)
 {
-    worker->commons->round++;
-    worker->commons->memory.model = NULL;
-    worker->commons->around.cell = STATE_NONE;
-    worker->commons->around.number++;
-    worker->commons->product.record = NULL;
+    struct commons *commons = worker->commons;
+    if (commons->batch != worker->batch || commons->picture != worker->picture) {
+        commons->batch = worker->batch;
+        commons->picture = worker->picture;
+        commons->round++;
+    }
+    commons->memory.model = NULL;
+    commons->around.cell = STATE_NONE;
+    commons->around.number++;
+    commons->product.record = NULL;
 }
 
 /* ---- for somebody who asks ---------------------------------------------------------------------------------------------- */

@@ -18,10 +18,11 @@ struct gathering { /* inputs as they are collected, and until when they stay wha
     struct input_origin *origin; /* NULL, or filled for somebody who asks why [INPUT_SLOTS] */
 };
 
-/* What many cells have in common, computed once. It belongs to one round: one tick, and the models and zones in force. Whoever asks why
- * gathers all of it himself. */
+/* What many cells have in common, computed once. What zones say belongs to one round: one batch, all of whose records are applied before
+ * its first price, and the models and zones in force; the rest to one partition of it. Whoever asks why gathers all of it himself. */
 struct commons {
-    uint64_t round;
+    uint64_t round, batch; /* the round is this batch's, under this picture (worker.picture) */
+    uint32_t picture;
     struct price_memory memory;
     struct commons_around {
         uint64_t number; /* another one whenever something is heard anew */
@@ -47,7 +48,7 @@ struct commons {
 
 bool commons_setup(struct worker *worker); /* false: out of memory */
 void commons_teardown(struct worker *worker);
-void commons_begin(struct worker *worker); /* a round: prices of one partition */
+void commons_begin(struct worker *worker); /* prices of one partition, of worker->batch */
 
 /* gather - for a price at worker->tick_ms, by what the round has in common; worker->commons->memory is ready for it. `priced`: whose list
  * price it is. The category is the caller's to set. *ret is zeros, or what an earlier call left: an input that is not present has no value. */

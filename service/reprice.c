@@ -124,6 +124,13 @@ static void fetch_product(const struct partition *partition, uint32_t i)
         state_fetch_around(cell_at(partition, partition->cell[cell].parent));
 }
 
+/* When what moves with time is priced again: REPRICE_GRID_MS from now at the latest. */
+static int64_t moves_on_ms(const struct worker *worker, const struct product_extra *product)
+{
+    int64_t latest_ms = worker->tick_ms + REPRICE_GRID_MS;
+    return latest_ms - (latest_ms - product->moment_ms) % REPRICE_GRID_MS;
+}
+
 /* When this product is to be looked at again: 0 = only when something is heard of it. */
 static int64_t reprice_product(struct worker *worker, struct partition *partition, uint32_t product)
 {
@@ -133,6 +140,7 @@ static int64_t reprice_product(struct worker *worker, struct partition *partitio
     struct gathering g = { .in.present = 0 };
     bool held = change_holds(worker);
     cells_ready(worker, partition, product);
+    int64_t moves_ms = moves_on_ms(worker, &partition->product[product]);
     uint32_t next, end = state_end(partition->state, POOL_CELLS);
     for (uint32_t cell = state_first(partition->state, POOL_CELLS, product); cell != STATE_NONE; cell = next) {
         uint32_t priced = cell_priced(partition, cell);
@@ -154,7 +162,7 @@ static int64_t reprice_product(struct worker *worker, struct partition *partitio
             hold(change_hold(worker, owner, partition->cell[cell].place), &g, &result);
         price_cell(worker, partition, cell, model, &g, &result);
         if (g.moving || result.pending)
-            expires(&g, (worker->tick_ms / REPRICE_GRID_MS + 1) * REPRICE_GRID_MS);
+            expires(&g, moves_ms);
         if (g.expires_ms < due)
             due = g.expires_ms;
     }

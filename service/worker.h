@@ -24,6 +24,7 @@
 #include <rialto/quote.h>
 
 #define REPRICE_GRID_MS 1000 /* prices that move with time are computed again this often, in service time */
+#define REPRICE_MOMENTS 10u  /* in that time, and a product has its turn at one of them: no tick computes all */
 
 /* A zone as this worker sees it: names resolved once. Private memory; found anew when a zone signal changes the picture. */
 struct place {
@@ -50,6 +51,7 @@ struct cell_extra { /* beside each cell record */
 struct product_extra { /* beside each product record */
     uint32_t picture;      /* worker.picture that the extras of its cells belong to; 0 = none yet */
     uint32_t slot;         /* of its line, + 1; 0 = not known */
+    uint16_t moment_ms;    /* in REPRICE_GRID_MS: its turn when prices that move are computed. Set with `picture` */
     bool     dirty;
 };
 
