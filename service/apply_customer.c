@@ -545,8 +545,7 @@ static enum signal_reason apply_customer_demand(struct worker *worker, struct pa
         return REASON_no_consent;
     if (purchase && signal_has(signal, SIGNAL_FIELD_amount))
         spend_add(worker, partition, customer, signal, signal->event == DEMAND_ORDER ? 1 : -1);
-    if (signal->event == DEMAND_ORDER)
-        offer_use(worker, partition, signal);
+    offer_meets(worker, partition, customer, signal);
     if (signal->priced != NULL)
         offers_heed(worker, partition, customer, signal);
     if (worker->models->affinity)

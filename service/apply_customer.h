@@ -61,8 +61,9 @@ bool currency_is_taken(const struct worker *worker, const struct offer_record *r
 void offers_heed(struct worker *worker, struct partition *partition, uint32_t customer, const struct signal *signal);
 void offer_forget(const struct worker *worker, struct offer_record *record, unsigned kinds);
 
-/* offer_use - an order that is permitted, of a product that the shop offered so many units of: they are used up. */
-void offer_use(struct worker *worker, struct partition *partition, const struct signal *signal);
+/* offer_meets - demand that is permitted meets an offer that stands for the product: orders use up so many units of the shop's, and what speaks
+ * against an offer of a model ends it, whatever the price was. */
+void offer_meets(struct worker *worker, struct partition *partition, uint32_t customer, const struct signal *signal);
 enum signal_reason apply_offer(struct worker *worker, struct partition *partition, uint32_t customer, const struct signal *signal);
 enum signal_reason apply_lock(struct worker *worker, struct partition *partition, uint32_t customer, const struct signal *signal);
 #endif

@@ -354,8 +354,6 @@ static void offer_try(const struct hearing *h, struct offer_record *record)
 static void event_take(const struct hearing *h, struct offer_record *record)
 {
     unsigned event = (unsigned)h->signal->event;
-    if (record->is_issued && record->issued_unless == event + 1u)
-        offer_clear(record);
     if (record->cooldown_until_s > h->tick_s)
         return; /* nothing is counted in the meantime */
     int slot = slot_of(event);

@@ -215,20 +215,40 @@ uint32_t offer_upsert(struct worker *worker, struct partition *partition, uint32
 
 /* Orders use up an offer of so many units, from when it was given and holds. What was paid is not looked at: the customer's owner knows no
  * products. */
-void offer_use(struct worker *worker, struct partition *partition, const struct signal *signal)
+static bool is_used_by(const struct offer_record *record, const struct signal *signal)
 {
-    struct rialto_key key = key_pair(id_key(worker, signal->customer), id_key(worker, signal->sku));
-    uint32_t offer = state_find(partition->state, POOL_OFFERS, key);
-    const struct offer_record *known = offer == STATE_NONE ? NULL : state_at(partition->state, POOL_OFFERS, offer);
-    if (known == NULL || known->units_micro == 0 || !offer_gives(known) || signal->time_ms < known->units_time_ms ||
-        signal->time_ms < known->from_ms || (known->until_ms != 0 && signal->time_ms >= known->until_ms))
-        return;
-    struct offer_record *record = state_touch(partition->state, POOL_OFFERS, offer);
+    return signal->event == DEMAND_ORDER && record->units_micro != 0 && offer_gives(record) &&
+           signal->time_ms >= record->units_time_ms && signal->time_ms >= record->from_ms &&
+           (record->until_ms == 0 || signal->time_ms < record->until_ms);
+}
+
+static void units_use(struct offer_record *record, const struct signal *signal)
+{
     int64_t left = record->units_micro - record->ordered_micro;
     int64_t quantity = signal_has(signal, SIGNAL_FIELD_quantity) ? signal->quantity : MICRO;
     record->ordered_micro += quantity < left ? quantity : left;
     metric_add(METRIC_offers_used_up_total, quantity >= left ? 1 : 0);
-    offer_settle(worker, partition, offer, true);
+}
+
+void offer_meets(struct worker *worker, struct partition *partition, uint32_t customer, const struct signal *signal)
+{
+    const struct customer_record *who = state_at(partition->state, POOL_CUSTOMERS, customer);
+    if (who->offer_count == 0)
+        return;
+    uint32_t offer = state_find(partition->state, POOL_OFFERS, key_pair(who->head.key, id_key(worker, signal->sku)));
+    if (offer == STATE_NONE)
+        return;
+    const struct offer_record *known = state_at(partition->state, POOL_OFFERS, offer);
+    bool spoken_against = known->is_issued && known->issued_unless == signal->event + 1;
+    if (!spoken_against && !is_used_by(known, signal))
+        return;
+    bool was_shown = offer_is_shown(known);
+    struct offer_record *record = state_touch(partition->state, POOL_OFFERS, offer);
+    if (spoken_against)
+        offer_clear(record);
+    else
+        units_use(record, signal);
+    offer_settle(worker, partition, offer, was_shown);
 }
 
 /* What must be permitted: who does not let orders be known would never use it up. */

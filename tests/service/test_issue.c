@@ -502,6 +502,24 @@ Test(issue, terms_say_offers_when_the_shop_gives_one_for_a_counted_product)
     cr_assert(terms_say_offers("nia") && has_line("nia", "tea"));
 }
 
+/* Goal: an offer to who does not buy ends when they do, also where no model's price was known: at list, in another currency, by another model. */
+Test(issue, what_speaks_against_an_offer_ends_it_whatever_the_price_was)
+{
+    static const struct wire_priced priced[] = { { .baseline = 900, .currency = 840, .model = "shop" }, { .baseline = 900, .currency = 978, .model = "other" } };
+    for (unsigned i = 0; i < 3; i++) {
+        struct signal order = { .type = SIGNAL_demand, .event = DEMAND_ORDER, .sku = "tea", .priced = i < 2 ? &priced[i] : NULL };
+        (void)snprintf(order.customer, sizeof order.customer, "zoe-%u", i);
+        order.present = UINT64_C(1) << SIGNAL_FIELD_sku | UINT64_C(1) << SIGNAL_FIELD_event;
+        permit(order.customer, BEHAVIOUR | PURCHASES, BEHAVIOUR | PURCHASES);
+        carts(order.customer, "tea");
+        cr_assert(terms_say_offers(order.customer) && has_line(order.customer, "tea"));
+        order.time_ms = now_ms;
+        cr_assert_eq(send(&order), REASON_none);
+        cr_assert(!terms_say_offers(order.customer) && !has_line(order.customer, "tea"), "%u", i);
+        cr_assert(kept(order.customer, "tea")->cooldown_until_s != 0 && kept(order.customer, "tea")->is_issued == 0);
+    }
+}
+
 /* ---- offers of the shop for so many units -------------------------------------------------------------------------------- */
 
 #define UNITS      INT64_C(1000000)
@@ -721,8 +739,13 @@ Test(issue, models_make_no_offer_before_the_end_of_one_that_is_used_up)
     pass(DAY_MS);
     carts("wes", "tea");
     cr_assert(kept("wes", "tea")->is_issued && kept("wes", "tea")->units_micro == 0 && gives("wes"));
-    cr_assert_eq(orders("wes", 1000 * UNITS, now_ms), REASON_none);
-    cr_assert(gives("wes"), "of any number");
+    permit("wyn", PURCHASES, PURCHASES);
+    does("wyn", DEMAND_ORDER, "tea");
+    pass(DAY_MS);
+    does("wyn", DEMAND_ORDER, "tea");
+    cr_assert(kept("wyn", "tea")->is_issued && gives("wyn"));
+    cr_assert_eq(orders("wyn", 1000 * UNITS, now_ms), REASON_none);
+    cr_assert(gives("wyn"), "of any number");
 }
 
 /* Goal: what no model in force says leads to nothing; nor does what may move no price there. */
