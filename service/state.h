@@ -361,6 +361,8 @@ bool     state_changed_head(const struct state *state, uint64_t *at, enum state_
 bool     state_changed_at(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index);
 /* state_changed_demand - the cells whose demand was touched by itself; what else of them was touched later is told by state_changed(), too. */
 bool state_changed_demand(const struct state *state, uint32_t *at, uint32_t *ret_cell);
+/* state_saved_bytes - of old images that the last batch saved, indexes and deadlines included: what it did, whatever time that took. */
+uint64_t state_saved_bytes(const struct state *state);
 /* state_wipe_journal - old images of the last batch are overwritten (after erasure). */
 void     state_wipe_journal(struct state *state);
 #endif

@@ -302,6 +302,11 @@ bool state_changed_demand(const struct state *state, uint32_t *at, uint32_t *ret
     return true;
 }
 
+uint64_t state_saved_bytes(const struct state *state)
+{
+    return atomic_load_explicit(&state->journal->used, memory_order_relaxed);
+}
+
 void state_wipe_journal(struct state *state)
 {
     assert(state->batch == 0);
