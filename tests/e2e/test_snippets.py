@@ -230,6 +230,10 @@ with Service(models={"shop.json": MODEL}, http_listen=f"127.0.0.1:{PORT}", http_
         for signal in ('{"type":"customer","customer":"C123","consent":{"profile":{', '{"type":"customer","customer":"C123","tier":"gold","tier_unt'):
             sent = json.loads(block("docs/signals.md", signal))
             equal((service.ask(sent)["accepted"], service.ask(sent)["rejected"]), (1, 0), signal)
+        offer = json.loads(block("docs/signals.md", '{"type":"offer","customer":"C123","sku":"milk-1l","kind":"percent","percent":20'))
+        offer["until"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(service.now_ms() / 1000 + 3600))
+        service.accept(customer("C123", ["profile", "purchases"]))
+        equal(service.ask(offer)["findings"], [])
         shown = json.loads(block("docs/signals.md", '{"accepted":2,"rejected":1'))
         equal(service.ask([product("a", 100), product("b", 0), product("c", 100)]), shown)
 
