@@ -26,6 +26,7 @@
 #define LIST_ROOM       1024u  /* at first */
 #define VERSIONS_MAX    64u    /* another number of a layout than these is damage */
 #define REFUSED_NAMED   4u     /* of a partition's records that are refused, so many are named in the log */
+#define STORED_TIME_MAX INT64_C(9999999999999) /* thirteen digits, as in the price journal */
 
 struct stored_head {
     uint32_t layout;
@@ -325,6 +326,29 @@ static void units_heal(struct offer_record *offer)
     offer->ordered_micro = clamp_i64(offer->ordered_micro, 0, RIALTO_BOUND_MAX);
 }
 
+/* What is added to a time of a record must not overflow. */
+static void times_heal(int64_t *const time_ms[], size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        *time_ms[i] = clamp_i64(*time_ms[i], 0, STORED_TIME_MAX);
+}
+
+static void customer_heal(struct customer_record *customer)
+{
+    times_heal((int64_t *const[]){ &customer->consent_time_ms, &customer->zone_time_ms, &customer->zone_until_ms }, 3);
+    if (customer->segment_count > TERMS_SEGMENTS_MAX)
+        customer->segment_count = TERMS_SEGMENTS_MAX;
+    affinity_heal(&customer->affinity);
+}
+
+static void offer_heal(struct offer_record *offer)
+{
+    times_heal((int64_t *const[]){ &offer->time_ms, &offer->from_ms, &offer->until_ms, &offer->lock_from_ms,
+                                   &offer->lock_until_ms, &offer->units_time_ms },
+               6);
+    units_heal(offer);
+}
+
 /* Every text of a record must end within its room, whatever Redis holds. */
 static void end_texts(enum state_pool pool, union any_record *record)
 {
@@ -344,13 +368,11 @@ static void end_texts(enum state_pool pool, union any_record *record)
             END(record->customer.segment[i]);
         for (unsigned i = 0; i < CONSENT_KINDS; i++)
             END(record->customer.note[i].source), END(record->customer.note[i].text);
-        if (record->customer.segment_count > TERMS_SEGMENTS_MAX)
-            record->customer.segment_count = TERMS_SEGMENTS_MAX;
-        affinity_heal(&record->customer.affinity);
+        customer_heal(&record->customer);
         break;
     case POOL_OFFERS:
         END(record->offer.sku), END(record->offer.issued_model), END(record->offer.issued_version), END(record->offer.issued_name);
-        units_heal(&record->offer);
+        offer_heal(&record->offer);
         break;
     case POOL_SOURCES:
     case POOL_BUDGETS:
