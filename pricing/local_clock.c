@@ -294,12 +294,12 @@ int32_t local_clock_offset(const struct local_clock *clock, int64_t now_ms)
 
 int64_t local_clock_utc_ms(const struct local_clock *clock, int64_t local_ms)
 {
-    /* The offset a day before is that of before any change nearby. Where the day's change lets it stand, it holds. */
-    int64_t before = (int64_t)local_clock_offset(clock, local_ms - INT64_C(86400000)) * 1000;
-    int64_t after = (int64_t)local_clock_offset(clock, local_ms + INT64_C(86400000)) * 1000;
-    if (local_ms - after >= 0 && (int64_t)local_clock_offset(clock, local_ms - after) * 1000 == after)
-        return local_ms - after;
-    return local_ms - before;
+    /* The offset a day before is that of before any change nearby; where it lets the time stand, that is the first time it is shown. */
+    int64_t before = (int64_t)local_clock_offset(clock, local_ms - DAY_MS) * 1000;
+    int64_t after = (int64_t)local_clock_offset(clock, local_ms + DAY_MS) * 1000;
+    bool shown_before = (int64_t)local_clock_offset(clock, local_ms - before) * 1000 == before;
+    bool shown_after = (int64_t)local_clock_offset(clock, local_ms - after) * 1000 == after;
+    return local_ms - (!shown_before && shown_after ? after : before);
 }
 
 /* ---- months --------------------------------------------------------------------------------------------------------------- */

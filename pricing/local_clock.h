@@ -31,8 +31,8 @@ bool local_clock_parse(const unsigned char *bytes, size_t size, struct local_clo
 /* local_clock_offset - local time minus UTC in seconds at a Unix time in ms. Pure. */
 int32_t local_clock_offset(const struct local_clock *clock, int64_t now_ms);
 
-/* local_clock_utc_ms - the moment at which the clock shows a local time (ms since 1970 on that clock): the later offset where a
- * time comes twice, the earlier where it is skipped. Pure. */
+/* local_clock_utc_ms - the moment at which the clock shows a local time (ms since 1970 on that clock): the first where a time comes
+ * twice; where it is skipped, by the offset before, so that what was to begin at a midnight that is not begins when clocks are put on. Pure. */
 int64_t local_clock_utc_ms(const struct local_clock *clock, int64_t local_ms);
 
 /* local_clock_month - the calendar month in which a moment lies on the clock, as months since the year 0. local_clock_month_ms - the

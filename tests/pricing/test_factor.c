@@ -156,6 +156,60 @@ Test(factor, speaks_only_in_its_time)
     cr_expect_eq(model_local_ms(&model, local(2026, 7, 1, 12, 0), 480), local(2026, 7, 1, 14, 0));
 }
 
+/* Windows go by what the clock on the wall shows: what it skips never was, what it shows twice counts twice. Expected: by hand, from
+ * the hours at which clocks are put on (Zurich 29 March, 01:00 UTC; New York 8 March, 07:00; Sydney 3 October, 16:00) and back. */
+Test(factor, speaks_by_the_wall_clock_when_clocks_change)
+{
+    static const struct {
+        const char *zone, *from, *until;
+        int at[5]; /* UTC */
+        double value;
+    } rows[] = {
+        /* begins within what is skipped: when clocks are put on */
+        { "Europe/Zurich", "02:30", "05:00", { 2026, 3, 29, 0, 59 }, 1 },
+        { "Europe/Zurich", "02:30", "05:00", { 2026, 3, 29, 1, 0 }, 1.5 },
+        { "Europe/Zurich", "02:30", "05:00", { 2026, 3, 29, 2, 59 }, 1.5 },
+        { "Europe/Zurich", "02:30", "05:00", { 2026, 3, 29, 3, 0 }, 1 },
+        { "America/New_York", "02:30", "05:00", { 2026, 3, 8, 6, 59 }, 1 },
+        { "America/New_York", "02:30", "05:00", { 2026, 3, 8, 7, 0 }, 1.5 },
+        { "Australia/Sydney", "02:30", "05:00", { 2026, 10, 3, 15, 59 }, 1 },
+        { "Australia/Sydney", "02:30", "05:00", { 2026, 10, 3, 16, 0 }, 1.5 },
+        /* ends within it: when clocks are put on */
+        { "Europe/Zurich", "01:00", "02:30", { 2026, 3, 29, 0, 59 }, 1.5 },
+        { "Europe/Zurich", "01:00", "02:30", { 2026, 3, 29, 1, 0 }, 1 },
+        /* lies within it: not on that day */
+        { "Europe/Zurich", "02:15", "02:45", { 2026, 3, 29, 0, 59 }, 1 },
+        { "Europe/Zurich", "02:15", "02:45", { 2026, 3, 29, 1, 0 }, 1 },
+        { "Europe/Zurich", "02:15", "02:45", { 2026, 3, 29, 1, 15 }, 1 },
+        /* shown twice: twice */
+        { "Europe/Zurich", "02:15", "02:45", { 2026, 10, 25, 0, 14 }, 1 },
+        { "Europe/Zurich", "02:15", "02:45", { 2026, 10, 25, 0, 15 }, 1.5 },
+        { "Europe/Zurich", "02:15", "02:45", { 2026, 10, 25, 0, 45 }, 1 },
+        { "Europe/Zurich", "02:15", "02:45", { 2026, 10, 25, 1, 15 }, 1.5 },
+        { "Europe/Zurich", "02:15", "02:45", { 2026, 10, 25, 1, 45 }, 1 },
+        { "America/New_York", "01:00", "02:00", { 2026, 11, 1, 5, 0 }, 1.5 },
+        { "America/New_York", "01:00", "02:00", { 2026, 11, 1, 6, 59 }, 1.5 },
+        { "America/New_York", "01:00", "02:00", { 2026, 11, 1, 7, 0 }, 1 },
+        { "Australia/Sydney", "22:00", "02:30", { 2026, 4, 4, 15, 29 }, 1.5 }, /* over midnight */
+        { "Australia/Sydney", "22:00", "02:30", { 2026, 4, 4, 15, 30 }, 1 },
+        { "Australia/Sydney", "22:00", "02:30", { 2026, 4, 4, 16, 0 }, 1.5 },
+        { "Australia/Sydney", "22:00", "02:30", { 2026, 4, 4, 16, 30 }, 1 },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char schedule[64], factor[128];
+        const int *at = rows[i].at;
+        bool known;
+        (void)snprintf(schedule, sizeof schedule, "\"schedule\": {\"time_zone\": \"%s\"},", rows[i].zone);
+        (void)snprintf(factor, sizeof factor,
+                       "{\"name\": \"f\", \"expression\": \"1.5\", \"when\": {\"hours\": [\"%s\", \"%s\"]}}",
+                       rows[i].from, rows[i].until);
+        load(schedule, factor);
+        in.local_ms = model_local_ms(&model, local(at[0], at[1], at[2], at[3], at[4]), 0);
+        cr_expect_eq((double)model_factor_value(&model, &model.factor[0], &in, &known) / 1e6, rows[i].value, "%zu: %s",
+                     i, rows[i].zone);
+    }
+}
+
 /* Great-circle distances by the haversine formula in doubles. */
 static double haversine_km(const int64_t a[2], const int64_t b[2])
 {

@@ -31,6 +31,7 @@ Test(local_clock, months_begin_at_its_midnight)
         { "Asia/Kolkata", { 2026, 12, 31, 18, 30 }, 2027, 1 },
         { "America/New_York", { 2026, 11, 1, 4, 0 }, 2026, 11 }, /* the day on which summer time ends, before it does */
         { "America/New_York", { 2026, 12, 1, 5, 0 }, 2026, 12 },
+        { "America/Havana", { 2026, 11, 1, 4, 0 }, 2026, 11 }, /* at one o'clock it is midnight again */
         { "Europe/Berlin", { 2026, 3, 31, 22, 0 }, 2026, 4 },
         { "Europe/Berlin", { 2028, 2, 29, 23, 0 }, 2028, 3 }, /* behind a leap day */
     };
@@ -81,6 +82,41 @@ Test(local_clock, finds_the_moment_of_a_local_time)
     cr_expect_eq(local_clock_utc_ms(clock, utc_ms(2026, 12, 1, 0, 0)), utc_ms(2026, 11, 30, 23, 0));
     cr_expect_eq(local_clock_utc_ms(clock, utc_ms(2026, 3, 29, 0, 0)), utc_ms(2026, 3, 28, 23, 0));
     cr_expect_eq(local_clock_utc_ms(clock, utc_ms(2026, 7, 1, 0, 0)), utc_ms(2026, 6, 30, 22, 0));
+}
+
+/* Expected: Python's zoneinfo, fold=0. A time that is skipped is shown never; the answer is as long after the change as it is after the
+ * time at which clocks were put on. A day that has no midnight begins when clocks are put on. */
+Test(local_clock, finds_times_that_come_twice_or_never)
+{
+    static const struct {
+        const char *zone;
+        int local[5], utc[5];
+    } rows[] = {
+        { "Europe/Zurich", { 2026, 3, 29, 1, 59 }, { 2026, 3, 29, 0, 59 } },
+        { "Europe/Zurich", { 2026, 3, 29, 2, 0 }, { 2026, 3, 29, 1, 0 } }, /* never */
+        { "Europe/Zurich", { 2026, 3, 29, 2, 30 }, { 2026, 3, 29, 1, 30 } },
+        { "Europe/Zurich", { 2026, 3, 29, 3, 0 }, { 2026, 3, 29, 1, 0 } },
+        { "Europe/Zurich", { 2026, 10, 25, 1, 59 }, { 2026, 10, 24, 23, 59 } },
+        { "Europe/Zurich", { 2026, 10, 25, 2, 0 }, { 2026, 10, 25, 0, 0 } }, /* twice */
+        { "Europe/Zurich", { 2026, 10, 25, 2, 59 }, { 2026, 10, 25, 0, 59 } },
+        { "Europe/Zurich", { 2026, 10, 25, 3, 0 }, { 2026, 10, 25, 2, 0 } },
+        { "America/New_York", { 2026, 3, 8, 2, 30 }, { 2026, 3, 8, 7, 30 } },
+        { "America/New_York", { 2026, 11, 1, 1, 30 }, { 2026, 11, 1, 5, 30 } },
+        { "America/New_York", { 2026, 11, 1, 2, 0 }, { 2026, 11, 1, 7, 0 } },
+        { "Australia/Sydney", { 2026, 4, 5, 2, 30 }, { 2026, 4, 4, 15, 30 } },
+        { "Australia/Sydney", { 2026, 10, 4, 2, 30 }, { 2026, 10, 3, 16, 30 } },
+        { "Australia/Lord_Howe", { 2026, 4, 5, 1, 45 }, { 2026, 4, 4, 14, 45 } }, /* by half an hour */
+        { "America/Santiago", { 2026, 9, 6, 0, 0 }, { 2026, 9, 6, 4, 0 } },       /* a day without a midnight */
+        { "America/Havana", { 2026, 11, 1, 0, 0 }, { 2026, 11, 1, 4, 0 } },       /* and days with two */
+        { "Atlantic/Azores", { 2026, 10, 25, 0, 0 }, { 2026, 10, 25, 0, 0 } },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const int *local = rows[i].local, *utc = rows[i].utc;
+        cr_expect_eq(
+            local_clock_utc_ms(clock_of(rows[i].zone), utc_ms(local[0], local[1], local[2], local[3], local[4])),
+            utc_ms(utc[0], utc[1], utc[2], utc[3], utc[4]), "%s %d-%d %d:%d", rows[i].zone, local[1], local[2],
+            local[3], local[4]);
+    }
 }
 
 Test(local_clock, refuses_what_is_no_time_zone)
