@@ -1,7 +1,9 @@
 /* check.c - `rialto check`: are these pricing models good? The same loader as the service's, so the same answer. */
 #include "cli/cli.h"
 #include "pricing/model.h"
+#include "pricing/reach.h"
 #include "pricing/scope.h"
+#include "service/clock.h"
 
 #include <rialto/bindings.h>
 
@@ -79,29 +81,61 @@ static void report_faults(const struct cli *cli, const struct fault_list *faults
         printf("... and %u more\n", faults->dropped);
 }
 
-/* Returns true if the file holds a good model; otherwise all its faults were said. */
-static bool check_file(const struct cli *cli, const char *path)
+#define ALL_KINDS 0xFFu
+
+/* An offer off the baseline takes the place of personal terms, even of better ones: whoever they serve better pays more while it lives. By
+ * how much money off, or at which price, that happens depends on prices; of a percentage it is known from the models alone. Not a fault:
+ * a shop may want an offer to be the same for everybody. */
+static void remark_offers(const struct cli *cli, const struct model_set *set, const struct model *model)
+{
+    struct reach reach = model_reach(set, model, ALL_KINDS, false, unix_ms());
+    for (uint32_t i = 0; i < model->offer_count; i++) {
+        const struct model_offer *offer = &model->offer[i];
+        if (offer->kind != RIALTO_OFFER_PERCENT || offer->stackable || 10000 - offer->value <= reach.low)
+            continue;
+        double off = (double)offer->value / 100, terms_off = (10000 - reach.low) / 100.0;
+        if (!cli->json) {
+            printf("    remark: %s: the offer %s, %.4g %% off the baseline, replaces personal terms, which reach %.4g "
+                   "%% off: some pay more with it than "
+                   "without (\"stackable\" takes it off their own price)\n",
+                   model->name, offer->name, off, terms_off);
+            continue;
+        }
+        printf("{\"remark\":\"offer-above-terms\",\"model\":");
+        cli_json_text(model->name);
+        printf(",\"offer\":");
+        cli_json_text(offer->name);
+        printf(",\"percent\":%.4g,\"terms_percent\":%.4g}\n", off, terms_off);
+    }
+}
+
+/* Returns true if the file holds a good model; otherwise all its faults were said. `alone`: no folder comes with it, whose other models
+ * might give its price group personal terms. */
+static bool check_file(const struct cli *cli, const char *path, bool alone)
 {
     struct fault fault = { 0 };
     char *text = NULL;
     size_t bytes = 0;
-    struct model *model = calloc(1, sizeof *model);
+    struct model_set *set = calloc(1, sizeof *set + sizeof set->model[0]);
     struct fault_list *faults = calloc(1, sizeof *faults);
     bool good = false;
-    if (model == NULL || faults == NULL) {
+    if (set == NULL || faults == NULL) {
         cli_say("out of memory");
     } else if (file_read(path, &text, &bytes, &fault) != RIALTO_OK) {
         if (fault.file[0] == 0)
             snprintf(fault.file, sizeof fault.file, "%s", path);
         report_fault(cli, &fault);
     } else {
-        good = model_parse_all(text, bytes, path, model, faults) == RIALTO_OK;
+        good = model_parse_all(text, bytes, path, &set->model[0], faults) == RIALTO_OK;
+        set->count = 1;
         if (good)
-            report_model(cli, path, model);
+            report_model(cli, path, &set->model[0]);
+        if (good && alone)
+            remark_offers(cli, set, &set->model[0]);
         report_faults(cli, faults);
     }
     free(text);
-    free(model);
+    free(set);
     free(faults);
     return good;
 }
@@ -255,6 +289,8 @@ static bool check_set(const struct cli *cli, const struct files *files, const ch
         for (uint32_t i = 0; i < set->count; i++)
             for (uint32_t j = i + 1; j < set->count; j++)
                 report_winner(cli, &set->model[i], &set->model[j]);
+        for (uint32_t i = 0; i < set->count; i++)
+            remark_offers(cli, set, &set->model[i]);
         model_set_free(set);
     }
     free(faults);
@@ -270,7 +306,7 @@ static bool check_folder(const struct cli *cli, const char *path)
     for (int i = 0; i < files.count && files.bad != NULL; i++) {
         char file[4096];
         snprintf(file, sizeof file, "%s/%s", path, files.entry[i]->d_name);
-        files.bad[i] = !check_file(cli, file);
+        files.bad[i] = !check_file(cli, file, false);
     }
     bool good = files.bad != NULL && check_set(cli, &files, path);
     for (int i = 0; i < files.count; i++)
@@ -329,7 +365,7 @@ static int run(struct cli *cli, int argc, char *argv[])
     if (optind == argc)
         good = check_folder(cli, cli->config.models_dir);
     for (int i = optind; i < argc; i++)
-        good &= is_folder(argv[i]) ? check_folder(cli, argv[i]) : check_file(cli, argv[i]);
+        good &= is_folder(argv[i]) ? check_folder(cli, argv[i]) : check_file(cli, argv[i], true);
     return good ? CLI_OK : CLI_BAD_FILE;
 }
 
@@ -341,7 +377,9 @@ const struct cli_command cli_check = {
             "does, and\n"
             "prints each fault as file:line:column: pointer: reason. A folder is also checked for contradictions "
             "between its\n"
-            "models, with the policies in its folder policies/, and who prices what where two of them claim the same products is said. Needs no running service. "
+            "models, with the policies in its folder policies/, and who prices what where two of them claim the same "
+            "products is said.\n"
+            "A remark is no fault: an offer of a model that replaces better personal terms. Needs no running service. "
             "With --config, the configuration file is checked too.\n"
             "\n"
             "  --schema            print the JSON Schema of model files, as in models/schema/\n"

@@ -128,6 +128,40 @@ def _():
     require(status == 4, f"two models for the same products: {status} {out} {err}")
     equal(rialto("check", folder / "none")[0], 4)
 
+def percent_off(percent, **discount):
+    """A model's offer; the model's personal terms are 10 % for gold."""
+    return [{"name": "cart", "trigger": {"event": "cart", "times": 3, "within": "7d"}, "discount": {"percent": percent, **discount}, "valid_for": "1d",
+             "cooldown": "30d", "per_customer": {"offers": 1, "per": "7d"}, "budget": {"offers": 1000, "per": "7d"}}]
+
+def remarks(*operands):
+    """What `rialto check --json` remarks: (model, offer, its percent, the percent of the terms)."""
+    status, out, _ = rialto("check", "--json", *operands)
+    equal(status, 0, out)
+    return [(row["model"], row["offer"], row["percent"], row["terms_percent"]) for row in map(json.loads, out.splitlines()) if "remark" in row]
+
+@check("rialto check remarks an offer that would replace better personal terms, as no fault; none where it cannot be higher, or comes off the own price")
+def _():
+    lone = folder / "offer.json"
+    for offers, wanted in ((percent_off(5), [("shop", "cart", 5, 10)]), (percent_off(9.99), [("shop", "cart", 9.99, 10)]), (percent_off(10), []), (percent_off(25), []),
+                           (percent_off(5, stackable=True), []), ([{**percent_off(5)[0], "discount": {"fixed": 100, "currency": "EUR"}}], [])):
+        lone.write_text(json.dumps(simple_model(offers=offers)))
+        equal(remarks(lone), wanted, str(offers[0]["discount"]))
+    lone.write_text(json.dumps(simple_model(offers=percent_off(5))))
+    status, out, _ = rialto("check", lone)
+    equal(status, 0)
+    contains(out, "remark: shop: the offer cart, 5 % off the baseline, replaces personal terms, which reach 10 % off")
+    lone.write_text(json.dumps(simple_model(offers=percent_off(5), guardrails={"personal": [0.97, 1]})))
+    equal(remarks(lone), [], "terms no further than 3 %")
+
+@check("rialto check remarks it once for a folder, also where another model gives the price group its terms; one that has ended gives none")
+def _():
+    for name, schedule, wanted in (("now", {}, [("other", "cart", 5, 10)]), ("ended", {"schedule": {"time_zone": "UTC", "until": "2020-01-01"}}, [])):
+        place = folder / f"terms-{name}"
+        place.mkdir()
+        (place / "shop.json").write_text(json.dumps(simple_model(**schedule)))
+        (place / "other.json").write_text(json.dumps({**simple_model(model="other", offers=percent_off(5), scope={"categories": ["other/*"], "currencies": ["EUR"]}), "personal": []}))
+        equal(remarks(place), wanted, name)
+
 with Service() as service:
     rialto = service.cli
 
