@@ -101,6 +101,20 @@ static int file_open(const struct config *config, bool of_customers)
     return -1;
 }
 
+/* Whole or not at all, to a file that is ours as long as it is open: half a line on a full disk would spoil the next one. */
+static bool line_append(int fd, const char *line, size_t bytes)
+{
+    struct stat before;
+    if (fstat(fd, &before) == -1)
+        return false;
+    if (bytes_write(fd, line, bytes))
+        return true;
+    int error = errno;
+    (void)!ftruncate(fd, before.st_size);
+    errno = error;
+    return false;
+}
+
 bool audit_add(const struct config *config, const struct audit_entry *entry)
 {
     char *text = line_of(entry);
@@ -109,7 +123,7 @@ bool audit_add(const struct config *config, const struct audit_entry *entry)
     bool written = false;
     if (fd != -1) {
         text[bytes] = '\n'; /* in place of the 0: one write */
-        written = write(fd, text, bytes + 1) == (ssize_t)(bytes + 1);
+        written = line_append(fd, text, bytes + 1);
         int error = errno;
         (void)close(fd);
         errno = error;

@@ -101,7 +101,7 @@ int data_dir_lock(const struct config *config)
 
 /* ---- files as a whole ------------------------------------------------------------------------------------------- */
 
-static bool bytes_write(int fd, const void *bytes, size_t count)
+bool bytes_write(int fd, const void *bytes, size_t count)
 {
     const char *at = bytes;
     while (count > 0) {

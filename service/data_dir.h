@@ -28,6 +28,9 @@ bool data_dir_make(const struct config *config);
  * a log line. */
 int data_dir_lock(const struct config *config);
 
+/* bytes_write - all of it, however often that has to be asked for. False with errno set: part of it may stand there. */
+bool bytes_write(int fd, const void *bytes, size_t count);
+
 /* file_replace - write a whole file of mode 0600 so that a crash leaves the old one or the new one. False with errno
  * set. */
 bool file_replace(const char *path, const void *bytes, size_t count);

@@ -185,25 +185,12 @@ static void file_close(struct recorder *recorder)
     recorder->fd = -1;
 }
 
-static bool write_all(int fd, const char *text, size_t bytes)
-{
-    for (size_t at = 0; at < bytes;) {
-        ssize_t wrote = write(fd, text + at, bytes - at);
-        if (wrote == -1 && errno == EINTR)
-            continue;
-        if (wrote <= 0)
-            return false;
-        at += (size_t)wrote;
-    }
-    return true;
-}
-
 /* What is gathered goes to the file, whole or not at all: half a line would be no recording. */
 static void flush(struct recorder *recorder)
 {
     if (recorder->out_bytes == 0)
         return;
-    if ((recorder->fd != -1 || file_open(recorder)) && write_all(recorder->fd, recorder->out, recorder->out_bytes)) {
+    if ((recorder->fd != -1 || file_open(recorder)) && bytes_write(recorder->fd, recorder->out, recorder->out_bytes)) {
         recorder->file_bytes += recorder->out_bytes;
         recorder->failing = false;
         recorder->lost = 0; /* the file's first line has told them */

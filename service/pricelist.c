@@ -159,20 +159,6 @@ static bool gather_lines(const struct worker *worker, struct listing *listing)
 
 /* ---- writing ------------------------------------------------------------------------------------------------------------- */
 
-static bool bytes_write(int fd, const void *from, size_t bytes)
-{
-    for (const char *at = from; bytes > 0;) {
-        ssize_t n = write(fd, at, bytes);
-        if (n == -1 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        at += n;
-        bytes -= (size_t)n;
-    }
-    return true;
-}
-
 static void *file_made(const struct worker *worker, const struct listing *listing, uint64_t *ret_bytes)
 {
     const struct rows *const part[] = { &listing->zones, &listing->products, &listing->cells };

@@ -5,9 +5,11 @@
 
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -98,6 +100,31 @@ Test(audit, nobody_writes_a_second_line_nor_half_a_character)
     cr_expect_eq(strlen(json_string(line, "who")), AUDIT_TEXT_MAX - 1);
     cr_expect_eq(json_string(line, "who")[0], ' ');
     cr_expect_str_eq(json_string(line, "what"), "a b  {\"at\":\"never\"}");
+    cJSON_Delete(line);
+}
+
+/* A limit of the process for the size of a file ends a write in its middle, as a full disk does. */
+Test(audit, a_disk_that_is_full_in_the_middle_of_a_line_leaves_no_half_of_it)
+{
+    const struct audit_entry entry = { .action = "freeze", .outcome = "done", .what = "what is said in some length" };
+    char path[DATA_PATH_MAX];
+    struct stat info, after;
+    struct rlimit limit;
+    cJSON *line;
+    cr_assert(audit_add(&config, &entry));
+    data_path(&config, AUDIT_FILE, path);
+    cr_assert_eq(stat(path, &info), 0);
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    cr_assert_neq(signal(SIGXFSZ, SIG_IGN), SIG_ERR);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &(struct rlimit){ (rlim_t)info.st_size + 20, limit.rlim_max }), 0);
+    cr_expect_not(audit_add(&config, &entry));
+    cr_assert_eq(stat(path, &after), 0);
+    cr_expect_eq(after.st_size, info.st_size);
+
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    cr_assert(audit_add(&config, &entry));
+    cr_assert_eq(lines_of(AUDIT_FILE, &line), 2);
+    cr_expect_str_eq(json_string(line, "action"), "freeze");
     cJSON_Delete(line);
 }
 
