@@ -102,7 +102,7 @@ with Service(models=MODELS, redis_url=f"unix:{redis.socket}", worker_count=2) as
     def damage(key, field, value):
         """Returns what it was."""
         other_key = dice.choice([k for k in partitions if k != key])
-        other_field = dice.choice([f for f in state[key] if f != field])
+        another = dice.choice([v for f, v in state[key].items() if f != field] or [v for k in partitions if k != key for v in state[k].values()])
         way = dice.randrange(10)
         if way == 0:
             new = bytearray(value)
@@ -122,7 +122,7 @@ with Service(models=MODELS, redis_url=f"unix:{redis.socket}", worker_count=2) as
             if abs(layout - value[0]) == 1:
                 versions.add(partition(key))
         elif way == 5:  # the value of another record
-            connection("HSET", key, field, state[key][other_field])
+            connection("HSET", key, field, another)
         elif way == 6:  # went to another partition
             connection("HDEL", key, field)
             connection("HSET", other_key, field, value)
