@@ -12,9 +12,13 @@
 static const char *const bases[] = { "units", "degC",  "mm",   "m",       "s",     "h",  "day", "km",
                                      "money", "month", "date", "weekday", "level", "kg", "l",   "kWh" };
 #define BASES (sizeof bases / sizeof bases[0])
+#define MONEY 8 /* its place among them */
 
+/* A number may stand for whatever unit makes sense, and so may a product with one: 0.01 * (temperature_c - 20). Only an amount of money
+ * stays one, however often it is multiplied or divided by numbers: cost * 1.2 is a price and no multiplier, cost * 1.2 / list is. */
 struct unit {
-    bool any; /* of a number: it may stand for whatever unit makes sense; of a product with a number, too */
+    bool any;  /* whatever makes sense */
+    bool free; /* the same, money aside */
     int8_t power[BASES];
 };
 
@@ -59,7 +63,11 @@ bool expression_unit_known(const char *text)
 
 static bool unit_equal(const struct unit *a, const struct unit *b)
 {
-    return a->any || b->any || memcmp(a->power, b->power, sizeof a->power) == 0;
+    if (a->any || b->any)
+        return true;
+    if (a->free || b->free)
+        return a->power[MONEY] == b->power[MONEY];
+    return memcmp(a->power, b->power, sizeof a->power) == 0;
 }
 
 static const char *unit_text(const struct unit *unit, size_t size, char *ret)
@@ -67,6 +75,8 @@ static const char *unit_text(const struct unit *unit, size_t size, char *ret)
     size_t length = 0;
     ret[0] = '\0';
     for (size_t i = 0; i < BASES && length < size; i++) {
+        if (unit->free && i != MONEY)
+            continue;
         if (unit->power[i] == 1)
             length += (size_t)snprintf(ret + length, size - length, "%s%s", length > 0 ? " " : "", bases[i]);
         else if (unit->power[i] != 0)
@@ -248,15 +258,19 @@ static int64_t larger(int64_t a, int64_t b)
 
 static void unit_choose(struct part *a, const struct part *b) /* the unit of a sum: that of the side that has one */
 {
-    if (a->unit.any)
+    if (a->unit.any || (a->unit.free && !b->unit.any))
         a->unit = b->unit;
 }
 
 static void unit_multiply(struct part *a, const struct part *b, int sign)
 {
-    a->unit.any = a->unit.any || b->unit.any;
+    bool number = a->unit.any || b->unit.any;
     for (size_t i = 0; i < BASES; i++)
         a->unit.power[i] = (int8_t)(a->unit.power[i] + sign * b->unit.power[i]);
+    /* 0.5 / list: the number is an amount there, as it is in list + 0.5 */
+    bool amount = number && a->unit.any != b->unit.any && a->unit.power[MONEY] != 0 && (sign > 0 || b->unit.any);
+    a->unit.free = amount || (!number && (a->unit.free || b->unit.free));
+    a->unit.any = number && !amount;
 }
 
 /* ---- single values */
@@ -650,9 +664,11 @@ static bool check_want(struct compiler *c, enum expression_want want, const stru
         return want_condition(c, part);
     if (!want_numbers(c, part, part))
         return false;
-    return unit_equal(&part->unit, &unit) || refuse(c, 0, "impossible units: expected %s, found %s",
-                                                    want == WANT_UNITS_PER_DAY ? "units a day" : "a plain number",
-                                                    unit_text(&part->unit, sizeof text, text));
+    return unit_equal(&part->unit, &unit) ||
+           refuse(c, 0, "impossible units: expected %s, found %s%s",
+                  want == WANT_UNITS_PER_DAY ? "units a day" : "a plain number",
+                  unit_text(&part->unit, sizeof text, text),
+                  want == WANT_RATIO && part->unit.power[MONEY] == 1 ? "; divide it by list" : "");
 }
 
 bool expression_compile(const char *text, enum expression_want want, const struct model_attributes *own,

@@ -33,6 +33,8 @@ static void init(void)
     input[INPUT_available] = 30 * MICRO;
     input[INPUT_capacity] = 120 * MICRO;
     input[INPUT_demand_pressure] = 1500000;
+    input[INPUT_list] = 10 * MICRO;
+    input[INPUT_cost] = 4 * MICRO;
 }
 TestSuite(expression, .init = init);
 
@@ -57,6 +59,16 @@ Test(expression, means_what_it_says)
         { "log(2)", 0.6931471805599453 },
         { "pow(max(demand_pressure, 0.1), 0.5)", 1.224744871391589 },
         { "pow(2, -3)", 0.125 },
+        /* an amount by an amount is a plain number, whatever stands between them; a number added to one is one */
+        { "cost * 1.2 / list", 0.48 },
+        { "1.2 / list * cost", 0.48 },
+        { "1.2 * (cost + 0.5) / list", 0.54 },
+        { "1 + 0.5 / list", 1.05 },
+        { "max(cost * 1.2, 0.9 * list) / list", 0.9 },
+        { "if(list > 5 and cost * 2 < list, 0.95, 1)", 0.95 },
+        { "1 + 0.01 * cost / list * (temperature_c - 18)", 1.04 },
+        { "1 + 0.01 * (temperature_c - 18) * cost / list", 1.04 },
+        { "1 + 0.01 * (temperature_c - 18)", 1.1 },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         cr_expect_float_eq(value_of(rows[i].text, ALL), rows[i].value, 2e-9, "%s = %.10f", rows[i].text,
@@ -89,6 +101,16 @@ Test(expression, is_refused_with_place_and_reason)
         { "claamp(1, 2, 3)", 0, "\"claamp\" is no input and no function; did you mean \"clamp\"?" },
         { "1 + hour + temperature_c", 9, "impossible units: h against degC" },
         { "available", 0, "impossible units: expected a plain number, found units" },
+        { "list * 0.9", 0, "impossible units: expected a plain number, found money; divide it by list" },
+        { "0.9 * list", 0, "impossible units: expected a plain number, found money" },
+        { "cost / 0.8", 0, "impossible units: expected a plain number, found money" },
+        { "if(hour > 17, cost * 1.2, list)", 0, "impossible units: expected a plain number, found money" },
+        { "max(cost * 1.2, 3)", 0, "impossible units: expected a plain number, found money" },
+        { "1 - 0.001 * (temperature_c - 20) * list", 0, "impossible units: expected a plain number, found money" },
+        { "cost * 1.2 + cost_ratio", 11, "impossible units: money against a plain number" },
+        { "list * cost * 0.01 / list", 0, "impossible units: expected a plain number, found money" },
+        { "if(cost * 1.2 > temperature_c, 1, 2)", 14, "impossible units: money against degC" },
+        { "exp(0.01 * list)", 4, "impossible units: exp of money" },
         { "available / capacity", 12, "division by what may be 0" },
         { "1 / (temperature_c - 20)", 5, "division by what may be 0" },
         { "log(demand_pressure - 1)", 4, "log of what may be 0" },
