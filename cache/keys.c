@@ -2,7 +2,12 @@
 #include "cache/keys.h"
 
 #define XXH_INLINE_ALL
+#include <string.h>
 #include <xxhash.h>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 static_assert(RIALTO_SECRET_BYTES >= XXH3_SECRET_SIZE_MIN, "XXH3 needs a longer secret");
 
@@ -30,6 +35,49 @@ __attribute__((flatten)) struct rialto_key key_of_id(const uint8_t secret[RIALTO
         return key_of_long_id(secret, id, bytes);
     XXH128_hash_t hash = XXH3_128bits_withSecret(id, bytes, secret, RIALTO_SECRET_BYTES);
     return key_unreserved((struct rialto_key){ .lo = hash.low64, .hi = hash.high64 });
+}
+
+/* Is the end of a string within the sixteen bytes that hold its first one? They lie in one page of memory, so that all of them may be
+ * read; the load is the compiler's business as little as an atomic one is. */
+#ifdef __SSE2__
+static inline size_t bytes_of_short(const char *text)
+{
+    uintptr_t skip = (uintptr_t)text % 16;
+    const char(*block)[16] = (const char(*)[16])((uintptr_t)text - skip);
+    __m128i seen;
+    __asm__ volatile("movdqa %1, %0" : "=x"(seen) : "m"(*block));
+    uint32_t ends = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(seen, _mm_setzero_si128())) >> skip;
+    return ends != 0 ? (size_t)__builtin_ctz(ends) : RIALTO_ID_MAX;
+}
+#else
+static inline size_t bytes_of_short(const char *text)
+{
+    (void)text;
+    return RIALTO_ID_MAX;
+}
+#endif
+
+size_t key_id_bytes(const char *id)
+{
+    if (id == NULL)
+        return RIALTO_ID_MAX;
+    size_t bytes = bytes_of_short(id);
+    return bytes < RIALTO_ID_MAX ? bytes : strnlen(id, RIALTO_ID_MAX);
+}
+
+/* What most ids are, without a call, and with what does not depend on the id worked out once. */
+__attribute__((flatten)) void key_of_ids(const uint8_t secret[RIALTO_SECRET_BYTES], size_t n, const char *const id[],
+                                         struct rialto_key ret[])
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t bytes = key_id_bytes(id[i]);
+        if (__builtin_expect(bytes > 8 && bytes <= 16, 1)) {
+            XXH128_hash_t hash = XXH3_128bits_withSecret(id[i], bytes, secret, RIALTO_SECRET_BYTES);
+            ret[i] = key_unreserved((struct rialto_key){ .lo = hash.low64, .hi = hash.high64 });
+        } else {
+            ret[i] = bytes < RIALTO_ID_MAX ? key_of_id(secret, id[i], bytes) : (struct rialto_key){ 0, 0 };
+        }
+    }
 }
 
 struct rialto_key key_of_world(const uint8_t secret[RIALTO_SECRET_BYTES])

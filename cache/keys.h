@@ -12,6 +12,12 @@
 /* key_of_id - hash of an id's bytes (a sku, a customer, a zone). Never all zeros nor all ones. */
 struct rialto_key key_of_id(const uint8_t secret[RIALTO_SECRET_BYTES], const char *id, size_t bytes);
 
+/* key_id_bytes - how long an id is; RIALTO_ID_MAX where it is NULL or longer than an id may be. */
+size_t key_id_bytes(const char *id);
+
+/* key_of_ids - the keys of many ids; all zero, which is nobody's, where key_id_bytes() is RIALTO_ID_MAX. */
+void key_of_ids(const uint8_t secret[RIALTO_SECRET_BYTES], size_t n, const char *const id[], struct rialto_key ret[]);
+
 /* key_of_world - the zone key of the world: the key of the empty id. */
 struct rialto_key key_of_world(const uint8_t secret[RIALTO_SECRET_BYTES]);
 

@@ -204,6 +204,15 @@ LINE_INLINE bool line_copy_side_(const struct rialto_segment *segment, uint64_t 
     return atomic_load_explicit(&segment->side_ref, memory_order_relaxed) == wanted;
 }
 
+/* line_read_once - one look at a line that nobody writes just now, as hardly anybody ever does: true, and its whole version is in
+ * ret. False: ask line_read(). */
+LINE_INLINE bool line_read_once(const _Atomic uint64_t *word, uint32_t words, uint64_t *ret)
+{
+    /* Acquire pairs with (C): an even seq means that version's words are already visible. */
+    uint64_t before = atomic_load_explicit(&word[0], memory_order_acquire);
+    return (before & 1u) == 0 && line_copy_(word, words, before, ret);
+}
+
 /* line_read - one whole version of a line. False: busy, and ret is undefined. Bounded, whatever the writer does. */
 LINE_INLINE bool line_read(const struct rialto_segment *segment, const _Atomic uint64_t *word, uint64_t slot,
                            uint32_t words, uint64_t *ret)

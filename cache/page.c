@@ -1,7 +1,7 @@
 /* page.c - quotes: who asks, where, and what the lines say.
  *
  *   request --ask_by_ids()--> hash of the customer, their line on its way        (ask_by_handles(): hashed before)
- *           --hash_skus()--> hashes of a chunk of products (work while the customer's line comes)
+ *           --prepare_items()--> hashes of a chunk of products (work while the customer's line comes)
  *           --ask_finish()-> terms, zone and the zones around it
  *   chunk   --start_items()-> tags of all begin to come
  *           --seek_cells()--> lines begin to come where the tags say that they are, widen_cells(): tags of the zone around
@@ -9,13 +9,14 @@
  *           --compose()-----> quotes of lines that were asked for before
  *
  * So there is something to compute while memory is waited for, and a quote is made while its line is in the nearest
- * cache. Bounded: a chunk is CHUNK products; everything lies on the stack, about 16 KiB. Nothing is stored anywhere else. A product
- * is looked for in RIALTO_ZONE_LEVELS zones at most, in each of them in RIALTO_EXTENTS_MAX extents, and a probe of one looks
- * at RIALTO_PROBE_MAX tags; a line that is being written is waited for as long as line.h says, then the answer is BUSY. */
+ * cache. Bounded: a chunk is CHUNK products; everything lies on the stack, about 24 KiB, half of which is hardly ever touched. Nothing is
+ * stored anywhere else. A product is looked for in RIALTO_ZONE_LEVELS zones at most, in each of them in RIALTO_EXTENTS_MAX extents, and a
+ * probe of one looks at RIALTO_PROBE_MAX tags; a line that is being written is waited for as long as line.h says, then the answer is
+ * BUSY. */
 #include "cache/reader.h"
 #include "cache/segment.h"
 #include "cache/zone_path.h"
-#include "pricing/quote.h"
+#include "pricing/quote_steps.h"
 
 #include <string.h>
 
@@ -27,12 +28,16 @@
 #define ZONE_WORDS    (sizeof(struct rialto_zone_line) / 8)
 #define ANCESTORS_MAX 2u
 #define NO_RULE       UINT32_MAX
+#define ALIKE_FROM    offsetof(struct rialto_quote, multiplier_e4)
 
 struct level { /* one zone that may answer */
     struct rialto_key key;
     struct rialto_key mixed;
-    bool named; /* else the name has to be looked up by key */
+    bool named;    /* else the name has to be looked up by key */
+    uint32_t rule; /* number of the rule whose quotes are like `alike`; NO_RULE = none yet */
+    uint32_t flags;
     char name[RIALTO_ID_MAX];
+    struct rialto_quote alike; /* what its quotes have alike, from ALIKE_FROM on */
 };
 
 struct ask { /* one request, resolved */
@@ -260,6 +265,7 @@ static void add_level(struct ask *a, struct rialto_key key, const char *name, si
     struct level *level = &a->level[a->level_count++];
     level->key = key;
     level->mixed = key_mix(key);
+    level->rule = NO_RULE;
     level->named = bytes > 0 && bytes < RIALTO_ID_MAX;
     memset(level->name, 0, sizeof level->name);
     if (level->named)
@@ -280,6 +286,7 @@ static void add_world(struct ask *a)
     struct level *level = &a->level[a->level_count++];
     level->key = a->r->world;
     level->mixed = a->r->world_mixed;
+    level->rule = NO_RULE;
     level->named = true;
     memset(level->name, 0, sizeof level->name);
 }
@@ -343,80 +350,120 @@ static void ask_finish(struct ask *a)
     resolve_zone(a);
 }
 
-/* Name and level of the zone that answered. */
-static void name_zone(const struct ask *a, uint32_t number, struct rialto_quote *q)
+/* What quotes under the rule at hand have alike in that zone, its name and level among it. */
+static __attribute__((noinline)) void take_level(struct ask *a, uint32_t number)
 {
-    const struct level *level = &a->level[number];
+    struct level *level = &a->level[number];
+    struct rialto_quote *q = &level->alike;
+    memset(q, 0, sizeof *q);
+    quote_alike(&a->inputs, &a->shared, q);
     q->zone_level = (uint8_t)(a->level_count - 1 - number);
-    if (number > 0)
-        q->flags |= RIALTO_FLAG_WIDER_ZONE;
     memcpy(q->zone, level->name, sizeof q->zone);
     union zone_image zone;
     if (!level->named && declared_zone(a->r, level->key, &zone)) /* a parent that is no prefix has a line of its own */
         memcpy(q->zone, zone.line.name, sizeof q->zone - 1);
+    level->flags = number > 0 ? RIALTO_FLAG_WIDER_ZONE : 0;
+    level->rule = a->rule;
 }
 
 /* ---- the products ------------------------------------------------------------------------------------ */
 
-struct item { /* one product of a chunk on its way to a quote; what is hardly ever touched comes last */
-    struct rialto_key sku;
-    enum rialto_status status; /* NOT_FOUND = still looking */
+struct item {              /* one product of a chunk on its way to a quote */
+    struct rialto_key key; /* of the cell that is looked for */
+    const uint8_t *tags;   /* from its home on; nowhere() where the first look is over or would reach past the extent */
+    struct rialto_quote *quote;   /* to come */
+    const _Atomic uint64_t *line; /* its home's; then one that may be the cell's */
+    uint32_t only;                /* all bits: there is one extent, and what it does not have is absent; else 0 */
+    uint8_t number;               /* in the chunk */
     uint8_t level;
-    bool begun;          /* cell_probe has been at its level's first tags, or there are none */
-    bool only;           /* there is one extent to look at */
+    uint8_t partition;
+    bool missed;         /* `line` was not it */
+    bool walking;        /* the first look was not enough: `walk` of the chunk is on its way */
     bool other_currency; /* a cell was there, in a currency that may not answer */
-    struct probe cell_probe;
-    struct probe offer_probe;
 };
 
-static void begin_item(struct item *it, enum rialto_status status)
+/* Tags that are neither empty nor any key's. */
+static const uint8_t *nowhere(void)
 {
-    it->other_currency = false;
-    it->level = 0;
-    it->status = status;
+    static const uint64_t deleted[TAGS_SEEN / TAGS_PER_WORD] = { TAGS_ONE_EACH * RIALTO_TAG_DELETED,
+                                                                 TAGS_ONE_EACH * RIALTO_TAG_DELETED };
+    return (const uint8_t *)deleted;
 }
 
-static void hash_skus(const struct ask *a, size_t n, const char *const sku[], struct item item[])
-{
-    for (size_t i = 0; i < n; i++) {
-        size_t bytes = sku[i] == NULL ? RIALTO_ID_MAX : strnlen(sku[i], RIALTO_ID_MAX);
-        begin_item(&item[i], bytes < RIALTO_ID_MAX ? RIALTO_NOT_FOUND : RIALTO_BAD_INPUT);
-        if (bytes < RIALTO_ID_MAX)
-            item[i].sku = key_of_id(a->r->secret, sku[i], bytes);
-    }
-}
+struct worklist { /* products of a chunk */
+    size_t count;
+    struct item *item[CHUNK];
+};
+
+struct chunk { /* of a page */
+    size_t count;
+    const struct rialto_product_handle *product; /* NULL: by ids */
+    struct rialto_quote *quote;
+    enum rialto_status *status;
+    struct worklist look;    /* whose tags have been asked for */
+    struct worklist line[2]; /* whose lines have been, in this round and the one before */
+    struct rialto_key sku[CHUNK];
+    struct item item[CHUNK];
+    struct probe walk[CHUNK];  /* hardly ever touched */
+    struct probe offer[CHUNK]; /* only where the customer has some */
+};
 
 static void take_handles(const struct ask *a, size_t n, const struct rialto_product_handle product[],
-                         struct item item[])
+                         struct rialto_key ret[])
 {
-    for (size_t i = 0; i < n; i++) {
-        enum rialto_status status = handle_status(a->r, product[i].secret_mark);
-        begin_item(&item[i], status == RIALTO_OK ? RIALTO_NOT_FOUND : status);
-        item[i].sku = product[i].key;
-    }
+    for (size_t i = 0; i < n; i++)
+        ret[i] = product[i].secret_mark == a->r->secret_mark ? product[i].key : (struct rialto_key){ 0, 0 };
 }
 
 /* Many searches end in the world. A single product has nothing else to wait for while the customer's line comes. */
-static void fetch_world(const struct ask *a, const struct item *it)
+static void fetch_world(const struct ask *a, struct rialto_key sku)
 {
     struct probe world;
-    if (it->status == RIALTO_NOT_FOUND)
-        probe_start(&world, table_of(a, RIALTO_TABLE_CELLS), CELL_WORDS, key_partition(it->sku),
-                    key_pair_mixed(it->sku, a->r->world_mixed), true);
+    if (!key_is_none(sku))
+        probe_start(&world, table_of(a, RIALTO_TABLE_CELLS), CELL_WORDS, key_partition(sku),
+                    key_pair_mixed(sku, a->r->world_mixed), true);
 }
 
-static inline __attribute__((always_inline)) void start_cell(const struct ask *a, struct item *it, bool eager)
+/* The first look is not for it. */
+static __attribute__((noinline, cold)) void start_elsewhere(const struct ask *a, struct item *it, bool end)
 {
-    probe_start(&it->cell_probe, table_of(a, RIALTO_TABLE_CELLS), CELL_WORDS, key_partition(it->sku),
-                key_pair_mixed(it->sku, a->level[it->level].mixed), eager);
-    it->begun = false;
-    it->only = it->cell_probe.left == 0;
+    struct probe all;
+    if (end)
+        it->tags = nowhere();
+    it->only = 0;
+    probe_start(&all, table_of(a, RIALTO_TABLE_CELLS), CELL_WORDS, it->partition, it->key, false); /* all tags come */
 }
 
-static void start_offer(const struct ask *a, struct item *it)
+/* Where the cell of the product in its level's zone begins to be looked for; its tags begin to come. `eager`: the home line, too. */
+static inline __attribute__((always_inline)) void start_cell(const struct ask *a, struct item *it,
+                                                             struct rialto_key sku, bool eager)
 {
-    probe_start(&it->offer_probe, table_of(a, RIALTO_TABLE_OFFERS), OFFER_WORDS, key_partition(a->customer),
-                key_pair(a->customer, it->sku), false);
+    uint32_t partition = key_partition(sku);
+    const struct extent_view *in = &a->r->cells[partition];
+    struct rialto_key key = key_pair_mixed(sku, a->level[it->level].mixed);
+    uint64_t home = segment_home(key, in->capacity);
+    const uint8_t *tags = (const uint8_t *)(uintptr_t)in->tags + home;
+    const _Atomic uint64_t *line = &in->lines[home * CELL_WORDS];
+    tags_fetch(tags);
+    if (eager)
+        __builtin_prefetch((const void *)line);
+    it->key = key;
+    it->tags = tags;
+    it->line = line;
+    it->only = UINT32_MAX;
+    it->partition = (uint8_t)partition;
+    it->missed = it->walking = false;
+    /* Counted before tags are looked at: what is absent there was absent when this began. */
+    bool more = folder_extent_count(&table_of(a, RIALTO_TABLE_CELLS)->extents[partition]) != 1;
+    bool end = home + TAGS_SEEN > in->capacity;
+    if (__builtin_expect(more | end, 0))
+        start_elsewhere(a, it, end);
+}
+
+static __attribute__((noinline)) void start_offer(const struct ask *a, struct rialto_key sku, struct probe *ret)
+{
+    probe_start(ret, table_of(a, RIALTO_TABLE_OFFERS), OFFER_WORDS, key_partition(a->customer),
+                key_pair(a->customer, sku), false);
 }
 
 static bool currency_fits(const struct ask *a, const struct rialto_rule_row *rule)
@@ -440,12 +487,30 @@ static __attribute__((noinline)) bool take_rule(struct ask *a, uint16_t number)
     return true;
 }
 
-/* The cell in the line where the probe is, into a->cell, and its rule. NOT_FOUND: another key's, or not one that may answer. */
-static enum rialto_status read_cell(struct ask *a, struct item *it)
+/* The line is being written, or was left open. */
+static __attribute__((noinline, cold)) enum rialto_status read_open_cell(struct ask *a, const struct chunk *c,
+                                                                         const struct item *it)
 {
-    enum rialto_status status = probe_read(&it->cell_probe, table_of(a, RIALTO_TABLE_CELLS), CELL_WORDS, a->cell.word);
-    if (status != RIALTO_OK)
-        return status;
+    const struct extent_view *in = it->walking ? c->walk[it->number].in : &a->r->cells[it->partition];
+    uint64_t slot = in->first + (uint64_t)(it->line - in->lines) / CELL_WORDS;
+    const struct folder_table *cells = table_of(a, RIALTO_TABLE_CELLS);
+    if (!line_key_is(it->line, it->key))
+        return RIALTO_NOT_FOUND;
+    return line_read(&cells->segment[it->partition], it->line, slot, CELL_WORDS, a->cell.word) ? RIALTO_OK
+                                                                                               : RIALTO_BUSY;
+}
+
+/* The cell in the line, into a->cell, and its rule. NOT_FOUND: another key's, or not one that may answer. */
+static inline __attribute__((always_inline)) enum rialto_status read_cell(struct ask *a, const struct chunk *c,
+                                                                          struct item *it)
+{
+    if (__builtin_expect(!line_read_once(it->line, CELL_WORDS, a->cell.word), 0)) {
+        enum rialto_status status = read_open_cell(a, c, it);
+        if (status != RIALTO_OK)
+            return status;
+    }
+    if (__builtin_expect(!key_equal(a->cell.line.key, it->key), 0))
+        return RIALTO_NOT_FOUND;
     uint16_t rule = a->cell.line.rule;
     if (__builtin_expect(rule != a->rule && !take_rule(a, rule), 0))
         return RIALTO_NOT_FOUND;
@@ -457,78 +522,81 @@ static enum rialto_status read_cell(struct ask *a, struct item *it)
 }
 
 /* The offer for it, into a->offer. A price without a promised lock would be a wrong one: BUSY. */
-static enum rialto_status read_offer(struct ask *a, struct item *it)
+static __attribute__((noinline)) enum rialto_status read_offer(struct ask *a, struct probe *offer)
 {
-    if (!a->offers)
-        return RIALTO_OK;
-    enum rialto_status status =
-        probe_find(&it->offer_probe, table_of(a, RIALTO_TABLE_OFFERS), OFFER_WORDS, a->offer.word);
+    enum rialto_status status = probe_find(offer, table_of(a, RIALTO_TABLE_OFFERS), OFFER_WORDS, a->offer.word);
     a->inputs.offer = status == RIALTO_OK ? &a->offer.line : NULL;
     return status == RIALTO_BUSY ? RIALTO_BUSY : RIALTO_OK;
 }
 
 /* The quote of what read_cell() and read_offer() have read. */
-static void compose(struct ask *a, const struct item *it, struct rialto_quote *ret)
+static inline __attribute__((always_inline)) void compose(struct ask *a, const struct item *it,
+                                                          struct rialto_quote *ret)
 {
-    a->inputs.age_ms = heartbeat_age_ms(a->r, key_partition(it->sku), a->mono_ms);
-    quote_compose_shared(&a->inputs, &a->shared, ret);
-    name_zone(a, it->level, ret);
+    const struct level *level = &a->level[it->level];
+    a->inputs.age_ms = heartbeat_age_ms(a->r, it->partition, a->mono_ms);
+    if (__builtin_expect(level->rule != a->rule, 0))
+        take_level(a, it->level);
+    memcpy((char *)ret + ALIKE_FROM, (const char *)&level->alike + ALIKE_FROM, sizeof *ret - ALIKE_FROM);
+    if (__builtin_expect(quote_plain(&a->inputs, &a->shared), 1)) {
+        struct draft draft = quote_draft(&a->inputs, &a->shared, true);
+        hand_out(&a->inputs, &draft, ret);
+        ret->flags = draft.flags | level->flags;
+    } else {
+        quote_compose_alike(&a->inputs, &a->shared, ret);
+        ret->flags |= level->flags;
+    }
 }
 
-static __attribute__((cold)) void no_quote(struct rialto_quote *ret, enum rialto_status *ret_status,
-                                           enum rialto_status status)
+static __attribute__((cold)) void no_quote(const struct chunk *c, const struct item *it, enum rialto_status status)
 {
-    memset(ret, 0, sizeof *ret);
-    *ret_status = status;
+    memset(it->quote, 0, sizeof *it->quote);
+    c->status[it->number] = status;
 }
 
-struct worklist { /* products of a chunk, by number */
-    size_t count;
-    uint8_t number[CHUNK];
-};
-
-struct chunk { /* of a page */
-    size_t count;
-    struct item *item;
-    struct rialto_quote *quote;
-    enum rialto_status *status;
-    struct worklist look; /* whose tags have been asked for */
-    struct worklist line; /* whose lines have been */
-};
-
-/* What the first look cannot decide: see probe_seek(). Neither found nor absent: busy, and that is the answer. */
-static struct look seek_on(const struct ask *a, struct chunk *c, uint8_t number)
+/* What the first look cannot decide. OK: at a line that may be the cell's; NOT_FOUND: it is in no extent; BUSY, and that is the
+ * answer. */
+static __attribute__((noinline, cold)) enum rialto_status seek_on(const struct ask *a, struct chunk *c, struct item *it)
 {
-    struct item *it = &c->item[number];
-    enum rialto_status status = probe_seek(&it->cell_probe, table_of(a, RIALTO_TABLE_CELLS), CELL_WORDS, !it->begun);
+    const struct folder_table *cells = table_of(a, RIALTO_TABLE_CELLS);
+    struct probe *p = &c->walk[it->number];
+    const _Atomic uint64_t *missed = it->missed && !it->walking ? it->line : NULL;
+    if (!it->walking)
+        probe_start(p, cells, CELL_WORDS, it->partition, it->key, false);
+    enum rialto_status status = probe_seek(p, cells, CELL_WORDS, !it->walking && !it->missed);
+    if (status == RIALTO_OK && &p->in->lines[p->slot * CELL_WORDS] == missed)
+        status = probe_seek(p, cells, CELL_WORDS, false);
+    it->walking = true;
+    it->tags = nowhere();
+    it->line = &p->in->lines[p->slot * CELL_WORDS];
     if (status == RIALTO_BUSY)
-        no_quote(&c->quote[number], &c->status[number], RIALTO_BUSY);
-    return (
-        struct look){ .slot = it->cell_probe.slot, .found = status == RIALTO_OK, .absent = status == RIALTO_NOT_FOUND };
+        no_quote(c, it, RIALTO_BUSY);
+    return status;
 }
 
 /* Where the products of `look` are: those at a line that may be theirs go to `line` and it begins to come, those that this
  * zone does not have stay. Which of both is a coin's throw, so there is no branch between them. */
-static void seek_cells(const struct ask *a, struct chunk *c)
+static void seek_cells(const struct ask *a, struct chunk *c, struct worklist *line)
 {
-    struct worklist *look = &c->look, *line = &c->line;
-    struct item *item = c->item;
+    struct worklist *look = &c->look;
     size_t on = 0, lines = 0;
     for (size_t k = 0, n = look->count; k < n; k++) {
-        uint8_t number = look->number[k];
-        struct item *it = &item[number];
-        struct probe *p = &it->cell_probe;
-        struct look seen = probe_look(p);
-        if (__builtin_expect(it->begun | !(seen.found | (seen.absent & it->only)), 0))
-            seen = seek_on(a, c, number);
-        it->begun = true;
-        p->slot = seen.slot;
-        uintptr_t here = (uintptr_t)it, there = (uintptr_t)&p->in->lines[seen.slot * CELL_WORDS];
-        __builtin_prefetch((const void *)(here ^ ((here ^ there) & (0 - (uintptr_t)seen.found))));
-        line->number[lines] = number;
-        lines += seen.found;
-        look->number[on] = number;
-        on += seen.absent;
+        struct item *it = look->item[k];
+        struct tags_sixteen tags = look_sixteen(it->tags, segment_tag(it->key));
+        bool found = tags.match != 0, absent = !found;
+        if (__builtin_expect((tags.match | (tags.empty & it->only)) != 0, 1)) {
+            it->line += look_place(tags.match) * CELL_WORDS;
+        } else {
+            enum rialto_status status = seek_on(a, c, it);
+            found = status == RIALTO_OK;
+            absent = status == RIALTO_NOT_FOUND;
+        }
+        uintptr_t here = (uintptr_t)it, there = (uintptr_t)it->line;
+        __builtin_prefetch((const void *)(here ^ ((here ^ there) & (0 - (uintptr_t)found))));
+        line->item[lines] = it;
+        lines += found;
+        look->item[on] = it;
+        on += absent;
     }
     look->count = on;
     line->count = lines;
@@ -540,18 +608,23 @@ static void widen_cells(const struct ask *a, struct chunk *c, bool eager)
     struct worklist *look = &c->look;
     size_t on = 0;
     for (size_t k = 0; k < look->count; k++) {
-        uint8_t number = look->number[k];
-        struct item *it = &c->item[number];
+        struct item *it = look->item[k];
         if (__builtin_expect(it->level + 1u == a->level_count, 0)) {
-            no_quote(&c->quote[number], &c->status[number],
-                     it->other_currency ? RIALTO_OTHER_CURRENCY : RIALTO_UNKNOWN_PRODUCT);
+            no_quote(c, it, it->other_currency ? RIALTO_OTHER_CURRENCY : RIALTO_UNKNOWN_PRODUCT);
             continue;
         }
         it->level++;
-        start_cell(a, it, eager);
-        look->number[on++] = number;
+        start_cell(a, it, c->sku[it->number], eager);
+        look->item[on++] = it;
     }
     look->count = on;
+}
+
+/* Why there is no key of a product. */
+static __attribute__((noinline, cold)) enum rialto_status refused(const struct ask *a, const struct chunk *c, size_t i)
+{
+    enum rialto_status status = c->product == NULL ? RIALTO_BAD_INPUT : handle_status(a->r, c->product[i].secret_mark);
+    return status != RIALTO_OK ? status : RIALTO_BAD_INPUT; /* a handle that somebody else has written */
 }
 
 static void start_items(const struct ask *a, struct chunk *c, bool eager)
@@ -559,14 +632,18 @@ static void start_items(const struct ask *a, struct chunk *c, bool eager)
     size_t count = 0;
     for (size_t i = 0; i < c->count; i++) {
         struct item *it = &c->item[i];
-        if (__builtin_expect(it->status != RIALTO_NOT_FOUND, 0)) {
-            no_quote(&c->quote[i], &c->status[i], it->status);
+        it->number = (uint8_t)i;
+        it->quote = &c->quote[i];
+        if (__builtin_expect(key_is_none(c->sku[i]), 0)) {
+            no_quote(c, it, refused(a, c, i));
             continue;
         }
-        start_cell(a, it, eager);
+        it->level = 0;
+        it->other_currency = false;
+        start_cell(a, it, c->sku[i], eager);
         if (a->offers)
-            start_offer(a, it);
-        c->look.number[count++] = (uint8_t)i;
+            start_offer(a, c->sku[i], &c->offer[i]);
+        c->look.item[count++] = it;
     }
     c->look.count = count;
 }
@@ -575,61 +652,65 @@ static void start_items(const struct ask *a, struct chunk *c, bool eager)
 static void finish_items(struct ask *a, struct chunk *c, const struct worklist *line, size_t from, size_t to)
 {
     for (size_t k = from; k < to; k++) {
-        uint8_t number = line->number[k];
-        struct item *it = &c->item[number];
-        enum rialto_status status = read_cell(a, it);
+        struct item *it = line->item[k];
+        enum rialto_status status = read_cell(a, c, it);
         if (__builtin_expect(status == RIALTO_NOT_FOUND, 0)) {
-            c->look.number[c->look.count++] = number;
+            it->missed = true;
+            it->tags = nowhere();
+            c->look.item[c->look.count++] = it;
             continue;
         }
-        if (status == RIALTO_OK)
-            status = read_offer(a, it);
+        if (status == RIALTO_OK && a->offers)
+            status = read_offer(a, &c->offer[it->number]);
         if (__builtin_expect(status != RIALTO_OK, 0)) {
-            no_quote(&c->quote[number], &c->status[number], status);
+            no_quote(c, it, status);
             continue;
         }
-        compose(a, it, &c->quote[number]);
-        c->status[number] = RIALTO_OK;
+        compose(a, it, it->quote);
+        c->status[it->number] = RIALTO_OK;
     }
 }
 
 /* Round after round: all products seek, and what they need next begins to come; quotes are made of the lines of the round
- * before, half of them first, while the tags of the zone around come. A round moves every probe on, so there are few: one for
+ * before, half of them first, while the tags of the zone around come. A round moves every search on, so there are few: one for
  * each zone outward, and one more where a tag was another key's. */
 static void answer_chunk(struct ask *a, struct chunk *c)
 {
     bool eager = c->count == 1; /* there is nothing else to wait for */
     start_items(a, c, eager);
-    while (c->look.count + c->line.count > 0) {
-        struct worklist come = c->line;
-        finish_items(a, c, &come, 0, come.count / 2);
-        seek_cells(a, c);
+    c->line[0].count = 0;
+    for (struct worklist *come = &c->line[0], *next = &c->line[1]; c->look.count + come->count > 0;) {
+        finish_items(a, c, come, 0, come->count / 2);
+        seek_cells(a, c, next);
         widen_cells(a, c, eager);
-        finish_items(a, c, &come, come.count / 2, come.count);
+        finish_items(a, c, come, come->count / 2, come->count);
+        struct worklist *done = come;
+        come = next;
+        next = done;
     }
 }
 
-/* Products by ids, or by handles where `sku` is NULL. */
+/* Keys of products by ids, or by handles where `sku` is NULL. */
 static void prepare_items(const struct ask *a, size_t n, const char *const sku[],
-                          const struct rialto_product_handle product[], struct item item[])
+                          const struct rialto_product_handle product[], struct rialto_key ret[])
 {
     if (sku != NULL)
-        hash_skus(a, n, sku, item);
+        key_of_ids(a->r->secret, n, sku, ret);
     else
-        take_handles(a, n, product, item);
+        take_handles(a, n, product, ret);
 }
 
 /* The first products of a request: who asks becomes known meanwhile, for that takes two waits. */
 static void prepare_first(struct ask *a, size_t n, const char *const sku[],
-                          const struct rialto_product_handle product[], struct item item[])
+                          const struct rialto_product_handle product[], struct rialto_key ret[])
 {
     size_t half = n / 2;
-    prepare_items(a, half, sku, product, item);
+    prepare_items(a, half, sku, product, ret);
     if (n > 1)
         seek_terms(a);
-    prepare_items(a, n - half, sku != NULL ? sku + half : NULL, sku != NULL ? NULL : product + half, item + half);
+    prepare_items(a, n - half, sku != NULL ? sku + half : NULL, sku != NULL ? NULL : product + half, ret + half);
     if (n == 1) {
-        fetch_world(a, item);
+        fetch_world(a, ret[0]);
         seek_terms(a);
     }
     ask_finish(a);
@@ -638,20 +719,17 @@ static void prepare_first(struct ask *a, size_t n, const char *const sku[],
 static void answer(struct ask *a, size_t n, const char *const sku[], const struct rialto_product_handle product[],
                    struct rialto_quote ret[], enum rialto_status ret_status[])
 {
-    struct item item[CHUNK];
+    struct chunk c;
     for (size_t from = 0; from < n; from += CHUNK) {
-        struct chunk c;
+        const char *const *ids = sku != NULL ? sku + from : NULL;
         c.count = n - from < CHUNK ? n - from : CHUNK;
-        c.line.count = 0;
-        c.item = item;
+        c.product = sku != NULL ? NULL : product + from;
         c.quote = &ret[from];
         c.status = &ret_status[from];
-        const char *const *ids = sku != NULL ? sku + from : NULL;
-        const struct rialto_product_handle *handles = sku != NULL ? NULL : product + from;
         if (from == 0)
-            prepare_first(a, c.count, ids, handles, item);
+            prepare_first(a, c.count, ids, c.product, c.sku);
         else
-            prepare_items(a, c.count, ids, handles, item);
+            prepare_items(a, c.count, ids, c.product, c.sku);
         answer_chunk(a, &c);
     }
 }

@@ -8,6 +8,13 @@
 #include <string.h>
 #include <time.h>
 
+/* Of a segment that has no extent. */
+static struct extent_view nothing_in(const struct folder_table *table)
+{
+    const void *base = table->base;
+    return (struct extent_view){ .tags = base, .lines = base };
+}
+
 enum rialto_status rialto_open(const char *folder, struct rialto **ret)
 {
     if (ret == NULL)
@@ -31,6 +38,11 @@ enum rialto_status rialto_open(const char *folder, struct rialto **ret)
     r->secret_mark = key_of_id(r->secret, (const char *)r->secret, sizeof r->secret).hi | 1u; /* every byte counts */
     for (uint32_t t = 0; t < RIALTO_TABLE_COUNT; t++)
         segment_see(&r->folder.table[t], folder_table_words(t), r->seen[t]);
+    for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++) {
+        const struct extents_seen *seen = &r->seen[RIALTO_TABLE_CELLS][p];
+        r->cells[p] =
+            seen->count > 0 ? seen->extent[seen->count - 1] : nothing_in(&r->folder.table[RIALTO_TABLE_CELLS]);
+    }
     *ret = r;
     return RIALTO_OK;
 }

@@ -15,6 +15,7 @@ struct rialto {
     uint64_t secret_mark; /* of handles made with this secret; never 0 */
     uint8_t secret[RIALTO_SECRET_BYTES];
     struct extents_seen seen[RIALTO_TABLE_COUNT][RIALTO_PARTITIONS];
+    struct extent_view cells[RIALTO_PARTITIONS]; /* the newest extents of the cells that were seen, side by side */
 };
 
 union cell_image {

@@ -96,20 +96,36 @@ static inline struct tags_sixteen tags_sixteen(uint64_t one, uint64_t two, uint6
 #endif
 }
 
-#ifdef SEGMENT_VECTORS
-/* Sixteen tags from any place on, at once. Which of a tag's values is seen is all that matters, each is a byte of its own,
- * and loads of x86-64 have acquire order. The load is the compiler's business as little as an atomic one is. */
-static inline struct tags_sixteen tags_sixteen_at(const _Atomic uint64_t *tags, uint64_t from, uint64_t tag)
+/* Sixteen tags from any place on. Which of a tag's values is seen is all that matters, each is a byte of its own. */
+static inline struct tags_sixteen tags_sixteen_words_at(const uint8_t *from, uint64_t tag)
 {
-    const char(*place)[TAGS_SEEN] = (const char(*)[TAGS_SEEN])((uintptr_t)tags + from);
+    uint64_t skip = (uintptr_t)from % TAGS_PER_WORD * 8;
+    const _Atomic uint64_t *word = (const _Atomic uint64_t *)((uintptr_t)from - skip / 8);
+    uint64_t one = atomic_load_explicit(&word[0], memory_order_acquire);
+    uint64_t two = atomic_load_explicit(&word[1], memory_order_acquire);
+    if (skip != 0) { /* a third word has the rest */
+        uint64_t three = atomic_load_explicit(&word[2], memory_order_acquire);
+        one = one >> skip | two << (64 - skip);
+        two = two >> skip | three << (64 - skip);
+    }
+    return tags_sixteen_words(one, two, tag);
+}
+
+static inline struct tags_sixteen tags_sixteen_at(const uint8_t *from, uint64_t tag)
+{
+#ifdef SEGMENT_VECTORS
+    /* At once: loads of x86-64 have acquire order. The load is the compiler's business as little as an atomic one is. */
+    const char(*place)[TAGS_SEEN] = (const char(*)[TAGS_SEEN])(uintptr_t)from;
     __m128i seen;
     __asm__ volatile("movdqu %1, %0" : "=x"(seen) : "m"(*place));
     return (struct tags_sixteen){
         .empty = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(seen, _mm_setzero_si128())),
         .match = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(seen, _mm_set1_epi8((char)tag))),
     };
-}
+#else
+    return tags_sixteen_words_at(from, tag);
 #endif
+}
 
 static inline uint64_t tags_get(const _Atomic uint64_t *tags, uint64_t slot)
 {
@@ -245,12 +261,16 @@ SEGMENT_INLINE void probe_aim_(struct probe *p, const struct folder_table *table
     p->slot = segment_home(p->key, p->in->capacity);
 }
 
-/* The sixteen tags from the home on may lie in two lines of the processor's cache. */
+/* tags_fetch - the sixteen tags from a home on begin to come; they may lie in two lines of the processor's cache. */
+SEGMENT_INLINE void tags_fetch(const uint8_t *from)
+{
+    __builtin_prefetch(from);
+    __builtin_prefetch(from + TAGS_SEEN - 1);
+}
+
 SEGMENT_INLINE void probe_fetch_tags_(const struct probe *p)
 {
-    const char *tags = (const char *)(uintptr_t)p->in->tags;
-    __builtin_prefetch(tags + p->slot);
-    __builtin_prefetch(tags + p->slot + TAGS_SEEN - 1);
+    tags_fetch((const uint8_t *)(uintptr_t)p->in->tags + p->slot);
 }
 
 /* Tags of the older extents come while the newest one's are looked at. */
@@ -309,23 +329,33 @@ SEGMENT_INLINE struct look look_at_words_(const struct extent_view *in, uint64_t
     };
 }
 
-/* probe_look - the tags from the key's home on: nineteen keys of twenty are decided here, without a branch that a processor
- * could guess wrong. */
+/* look_sixteen - what the sixteen tags from the home on say: `match`, of those that are the key's tag, ahead of the first empty one;
+ * nineteen keys of twenty are decided here, without a branch that a processor could guess wrong. */
+SEGMENT_INLINE struct tags_sixteen look_sixteen(const uint8_t *from, uint64_t tag)
+{
+    struct tags_sixteen tags = tags_sixteen_at(from, tag);
+    tags.match &= tags.empty ^ (tags.empty - 1);
+    return tags;
+}
+
+/* look_place - which of the sixteen, where there is one. */
+SEGMENT_INLINE uint32_t look_place(uint32_t match)
+{
+    return (uint32_t)__builtin_ctz(match | 1u << (TAGS_SEEN - 1));
+}
+
+/* probe_look - the tags from the key's home on. */
 SEGMENT_INLINE struct look probe_look(const struct probe *p)
 {
     uint64_t home = p->slot, tag = segment_tag(p->key);
-#ifdef SEGMENT_VECTORS
-    if (__builtin_expect(home + TAGS_SEEN <= p->in->capacity, 1)) {
-        struct tags_sixteen tags = tags_sixteen_at(p->in->tags, home, tag);
-        uint32_t match = tags.match & (tags.empty ^ (tags.empty - 1));
-        return (struct look){
-            .slot = home + (uint32_t)__builtin_ctz(match | 1u << (TAGS_SEEN - 1)),
-            .found = match != 0,
-            .absent = (match == 0) & (tags.empty != 0),
-        };
-    }
-#endif
-    return look_at_words_(p->in, home, tag);
+    if (__builtin_expect(home + TAGS_SEEN > p->in->capacity, 0))
+        return look_at_words_(p->in, home, tag);
+    struct tags_sixteen tags = look_sixteen((const uint8_t *)(uintptr_t)p->in->tags + home, tag);
+    return (struct look){
+        .slot = home + look_place(tags.match),
+        .found = tags.match != 0,
+        .absent = (tags.match == 0) & (tags.empty != 0),
+    };
 }
 
 /* On along the tags; what was looked at first is looked at again, for tags may have changed. */

@@ -35,6 +35,8 @@ struct quote_inputs {
 struct quote_shared {
     const struct rialto_terms_line *terms; /* NULL = none that may be used */
     int64_t terms_until_ms;                /* 0 = none */
+    uint64_t ending_inverse;               /* 2^64 / ending_step: dividing by that is a multiplication */
+    uint32_t ending_step, ending_less;     /* of the rule */
     uint32_t fresh_ms;                     /* a partition older than that makes the amount stale, or past its limit */
     uint32_t flags;                        /* RIALTO_FLAG_*, of all these quotes */
     uint8_t used;                          /* RIALTO_KIND_* that are read for them, offers aside */
@@ -43,8 +45,12 @@ struct quote_shared {
 /* quote_share - of a request and a rule: all members of `in` but cell, offer and age_ms. */
 void quote_share(const struct quote_inputs *in, struct quote_shared *ret);
 
-/* quote_compose_shared - quote_compose() where quote_share() has been done for the same request and rule. */
-void quote_compose_shared(const struct quote_inputs *in, const struct quote_shared *shared, struct rialto_quote *ret);
+/* quote_alike - what quotes of one request under one rule have alike: rule, disclosure, currency, decimals and `used`, as long as no
+ * offer adds to it. Of the cell only its rule is looked at; no other member of *ret is written. */
+void quote_alike(const struct quote_inputs *in, const struct quote_shared *shared, struct rialto_quote *ret);
+
+/* quote_compose_alike - quote_compose() into a quote that has what quote_alike() writes. */
+void quote_compose_alike(const struct quote_inputs *in, const struct quote_shared *shared, struct rialto_quote *ret);
 
 /* quote_compose - fills every member of *ret but zone and zone_level. Amounts are in minor units of the rule's currency. */
 void quote_compose(const struct quote_inputs *in, struct rialto_quote *ret);

@@ -28,13 +28,13 @@ static void step(void)
 
 static struct fixture f;
 
-static void setup_with(uint64_t lines, uint32_t start_percent)
+static void setup_table(enum rialto_table table, uint64_t lines, uint32_t start_percent)
 {
     memset(&f, 0, sizeof f);
     steps_left = -1;
     fixture_folder(f.folder);
     f.plan = fixture_plan(f.folder);
-    f.plan.lines[TERMS] = lines;
+    f.plan.lines[table] = lines;
     f.plan.start_percent = start_percent;
     bool kept = true;
     uint64_t missing = 0;
@@ -43,9 +43,19 @@ static void setup_with(uint64_t lines, uint32_t start_percent)
     cr_assert_eq(rialto_open(f.folder, &f.reader), RIALTO_OK);
 }
 
+static void setup_with(uint64_t lines, uint32_t start_percent)
+{
+    setup_table(TERMS, lines, start_percent);
+}
+
 static void setup(void)
 {
     setup_with(64 * 3000, 10);
+}
+
+static void setup_cells(void)
+{
+    setup_table(RIALTO_TABLE_CELLS, 64 * 200, 10);
 }
 
 static void teardown(void)
@@ -54,6 +64,7 @@ static void teardown(void)
 }
 
 TestSuite(grow, .init = setup, .fini = teardown);
+TestSuite(grow_cells, .init = setup_cells, .fini = teardown);
 
 /* Keys whose homes are spread evenly (Weyl's sequence); the number can be read back from the line. */
 static struct rialto_key key_of(uint64_t n)
@@ -121,6 +132,66 @@ Test(grow, from_a_tenth_to_the_whole_without_a_remap_or_a_moved_line)
     cr_assert_leq((uint64_t)st.st_size, t->bytes, "within what was mapped");
     free(slot);
     folder_close(&small);
+}
+
+static enum rialto_status asked(const struct rialto *r, const char *sku, struct rialto_quote *ret)
+{
+    return rialto_quote(r, &(struct rialto_request){ .zone = "de/south" }, sku, ret);
+}
+
+/* Products n of `count`, a page of up to 64 at a time: three in four have a price, one in four of these in the zone only. */
+static void expect_pages(const struct rialto *r, uint32_t count)
+{
+    static char sku[RIALTO_PAGE_MAX][32];
+    static struct rialto_quote quote[RIALTO_PAGE_MAX], one;
+    static enum rialto_status status[RIALTO_PAGE_MAX];
+    const char *list[RIALTO_PAGE_MAX];
+    for (uint32_t from = 0; from < count; from += RIALTO_PAGE_MAX) {
+        uint32_t n = count - from < RIALTO_PAGE_MAX ? count - from : RIALTO_PAGE_MAX;
+        for (uint32_t i = 0; i < n; i++) {
+            (void)snprintf(sku[i], sizeof sku[i], "sku-%u", from + i);
+            list[i] = sku[i];
+        }
+        cr_assert_eq(rialto_quote_page(r, &(struct rialto_request){ .zone = "de/south" }, n, list, quote, status),
+                     RIALTO_OK);
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t number = from + i;
+            enum rialto_status wanted = number % 4 == 3 ? RIALTO_UNKNOWN_PRODUCT : RIALTO_OK;
+            cr_assert_eq(status[i], wanted, "%s: %s", list[i], rialto_status_text(status[i]));
+            cr_assert_eq(asked(r, list[i], &one), wanted, "%s", list[i]);
+            one.age_ms = quote[i].age_ms; /* time goes on in between */
+            cr_assert_eq(memcmp(&one, &quote[i], sizeof one), 0, "%s", list[i]);
+            if (wanted != RIALTO_OK)
+                continue;
+            cr_assert_eq(quote[i].baseline, 1000 + number, "%s", list[i]);
+            cr_assert_str_eq(quote[i].zone, number % 4 == 0 ? "de/south" : "");
+        }
+    }
+}
+
+/* Goal: whoever opened the folder while its tables were small, and whoever opens it now, finds all products in all extents, and what is in
+ * none of them is unknown. */
+Test(grow_cells, quotes_are_found_in_all_extents)
+{
+    struct rialto_rule_row gbp = fixture_rule("GBP", 826);
+    cr_assert_eq(rule_append(f.cache, &gbp, &f.gbp), RIALTO_OK);
+    atomic_store(&cache_control(f.cache)->clock_offset_ms, 0);
+    for (uint32_t n = 0; n < 6000; n++) {
+        char sku[32];
+        (void)snprintf(sku, sizeof sku, "sku-%u", n);
+        if (n % 4 != 3)
+            fixture_cell(&f, sku, n % 4 == 0 ? "de/south" : "", 1000 + (int64_t)n);
+        if (n % 1000 == 999) {
+            fixture_beat(&f);
+            struct rialto *now;
+            cr_assert_eq(rialto_open(f.folder, &now), RIALTO_OK);
+            expect_pages(f.reader, n + 1);
+            expect_pages(now, n + 1);
+            rialto_close(now);
+        }
+    }
+    struct table_growth growth = table_growth(f.cache, RIALTO_TABLE_CELLS);
+    cr_assert_gt(growth.extents, 2, "%lu", (unsigned long)growth.extents);
 }
 
 /* Goal: the configured maximum is the end: then a visible refusal, and room again after deletions. */

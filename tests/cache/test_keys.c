@@ -4,6 +4,8 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static void counting_secret(uint8_t ret[RIALTO_SECRET_BYTES])
 {
@@ -122,4 +124,42 @@ Test(keys, pairs_of_a_grid_are_all_different)
         for (size_t j = 0; j < n; j++)
             cr_assert(i == j || seen[i] != seen[j]);
     }
+}
+
+/* Goal: of ids of any length at any place the same keys come out in bulk as one by one, and no byte is touched in a page of memory that
+ * an id does not lie in: its last one is the last that there is. */
+Test(keys, of_many_ids_are_those_of_each)
+{
+    uint8_t secret[RIALTO_SECRET_BYTES];
+    counting_secret(secret);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *at = mmap(NULL, 3 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    cr_assert_neq(at, MAP_FAILED);
+    cr_assert_eq(mprotect(at, page, PROT_NONE), 0);
+    cr_assert_eq(mprotect(at + 2 * page, page, PROT_NONE), 0);
+    char *first = at + page, *end = at + 2 * page;
+    for (size_t bytes = 0; bytes < RIALTO_ID_MAX + 8; bytes++) {
+        for (size_t place = 0; place < 40; place++) {
+            memset(first, 'x', page);
+            char *late = end - 1 - bytes - place, *early = first + place;
+            late[bytes] = early[bytes] = '\0';
+            for (size_t i = 0; i < bytes; i++)
+                late[i] = early[i] = (char)('a' + (i * 7 + bytes) % 26);
+            const char *ids[4] = { late, NULL, early, "milk-1l" };
+            struct rialto_key key[4];
+            memset(key, 0xEE, sizeof key);
+            key_of_ids(secret, 4, ids, key);
+            bool fits = bytes < RIALTO_ID_MAX;
+            cr_assert_eq(key_id_bytes(late), fits ? bytes : RIALTO_ID_MAX);
+            struct rialto_key wanted = fits ? key_of_id(secret, late, bytes) : (struct rialto_key){ 0, 0 };
+            cr_assert(key_equal(key[0], wanted), "%zu bytes at %zu", bytes, place);
+            cr_assert(key_equal(key[2], wanted), "%zu bytes at %zu", bytes, place);
+            cr_assert(key_is_none(key[1]));
+            cr_assert(key_equal(key[3], key_of_id(secret, "milk-1l", 7)));
+        }
+    }
+    /* An id that begins in the last bytes of a page and has no end there is read no further than an id may go. */
+    memset(first, 'x', page);
+    cr_assert_eq(key_id_bytes(end - RIALTO_ID_MAX), RIALTO_ID_MAX);
+    (void)munmap(at, 3 * page);
 }

@@ -222,7 +222,6 @@ Test(table, tags_are_compared_sixteen_at_a_time_and_exactly)
     }
 }
 
-#ifdef SEGMENT_VECTORS
 /* From any place on, also where no word begins. */
 Test(table, tags_are_seen_from_any_place_on)
 {
@@ -234,15 +233,17 @@ Test(table, tags_are_seen_from_any_place_on)
             atomic_store(&tags[w], (state >> 5) & (UINT64_C(0x0303030303030303) << (i % 7)));
         }
         uint64_t from = (state >> 40) % (128 - TAGS_SEEN + 1), tag = (state >> 60) << (i % 5);
-        struct tags_sixteen seen = tags_sixteen_at(tags, from, tag);
+        const uint8_t *place = (const uint8_t *)(uintptr_t)tags + from;
+        struct tags_sixteen seen = tags_sixteen_at(place, tag), words = tags_sixteen_words_at(place, tag);
         for (uint32_t at = 0; at < TAGS_SEEN; at++) {
             cr_assert_eq(seen.empty >> at & 1, tags_get(tags, from + at) == 0);
             cr_assert_eq(seen.match >> at & 1, tags_get(tags, from + at) == tag);
         }
         cr_assert_eq((seen.empty | seen.match) >> TAGS_SEEN, 0);
+        cr_assert_eq(words.empty, seen.empty);
+        cr_assert_eq(words.match, seen.match);
     }
 }
-#endif
 
 static bool file_holds(const char *name, const void *bytes, size_t n)
 {

@@ -50,9 +50,9 @@ MUTANTS = [
        "    atomic_fetch_sub(&g.extents->count, 1);\n    grow_publish(&g);\n")]),
     ("race/header", 3, "cache/table.c", True, "a rule counted ahead of its row", COUNT_FIRST),
     ("race/header", 2, "cache/page.c", True, "the mode looked at anew for each quote of a page",
-     [("    quote_compose_shared(&a->inputs, &a->shared, ret);\n",
-       "    a->inputs.mode = (enum rialto_mode)atomic_load(&a->r->folder.control->mode);\n"
-       "    quote_compose_shared(&a->inputs, &a->shared, ret);\n")]),
+     [("    a->inputs.age_ms = heartbeat_age_ms(a->r, it->partition, a->mono_ms);\n",
+       "    a->inputs.age_ms = heartbeat_age_ms(a->r, it->partition, a->mono_ms);\n"
+       "    a->inputs.mode = (enum rialto_mode)atomic_load(&a->r->folder.control->mode);\n")]),
     ("random/table", 2, "cache/table.c", False, "repair: a line left without its tag", [REPAIR_TAG]),
     ("random/table", 2, "cache/table.c", False, "repair: lines left open", [("    line_repair(&at);\n", "")]),
     ("random/table", 2, "cache/table.c", False, "repair: a growth left as it was", [("    grow_repair(&g);\n", "")]),

@@ -1,5 +1,6 @@
 /* test_quote.c - the arithmetic of one quote. Amounts are worked by hand, endings against a search through all of them. */
 #include "pricing/quote.h"
+#include "pricing/quote_steps.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -524,10 +525,30 @@ static uint64_t below(uint64_t n)
     return (random_state >> 33) % n;
 }
 
+/* Pages take a short way where nothing but the terms plays: it must be the same quote. False where that way is not open. */
+static bool expect_the_short_way(const struct rialto_quote *whole)
+{
+    struct quote_shared shared;
+    struct rialto_quote page = *whole; /* what is where it is of */
+    quote_share(&in, &shared);
+    if (!quote_plain(&in, &shared))
+        return false;
+    memset(&page, 0xEE, offsetof(struct rialto_quote, zone));
+    page.zone_level = whole->zone_level;
+    page.used = 0xEE;
+    quote_alike(&in, &shared, &page);
+    struct draft draft = quote_draft(&in, &shared, true);
+    hand_out(&in, &draft, &page);
+    page.flags = draft.flags;
+    cr_assert_eq(memcmp(&page, whole, sizeof page), 0, "%ld and %ld", (long)page.amount, (long)whole->amount);
+    return true;
+}
+
 /* Promise 6: no price leaves its guardrails, save a lock, and it says so. */
 Test(quote, bounds_hold_for_any_lines)
 {
     static const uint32_t steps[] = { 0, 1, 5, 100 };
+    int plain = 0;
     for (int i = 0; i < 300000; i++) {
         int64_t floor = (int64_t)below(1000), ceiling = floor + (int64_t)below(1000);
         cell.baseline = floor + (int64_t)below((uint64_t)(ceiling - floor) + 1);
@@ -547,6 +568,7 @@ Test(quote, bounds_hold_for_any_lines)
         in.age_ms = (uint32_t)below(200000);
         in.mode = (enum rialto_mode)below(3);
         quote_compose(&in, &q);
+        plain += expect_the_short_way(&q);
         bool locked = (q.flags & RIALTO_FLAG_LOCK) != 0;
         cr_assert_leq(q.amount, q.ceiling);
         bool listed = q.amount == q.list && (q.flags & (RIALTO_FLAG_STALE | RIALTO_FLAG_LIST_MODE)) != 0;
@@ -558,5 +580,33 @@ Test(quote, bounds_hold_for_any_lines)
         if ((cell.flags & RIALTO_CELL_NEVER_ABOVE) != 0 && !listed && (q.flags & RIALTO_FLAG_LIST_MODE) == 0 &&
             (q.flags & RIALTO_FLAG_STALE) == 0)
             cr_assert_leq(q.amount, q.baseline);
+    }
+    cr_assert_gt(plain, 500);
+}
+
+/* Goal: endings of any step are those of a division, up to the largest amounts: a page divides by multiplying. */
+Test(quote, endings_of_large_steps_and_amounts)
+{
+    static const uint32_t steps[] = { 2, 3, 7, 10, 4096, 65535, 65537, 999983, INT32_MAX, UINT32_MAX - 1, UINT32_MAX };
+    in.mode = RIALTO_MODE_NORMAL;
+    for (int i = 0; i < 400000; i++) {
+        uint64_t bits = 1 + below(48);
+        cell.baseline = (int64_t)(((below(1u << 24) << 24) | below(1u << 24)) & ((UINT64_C(1) << bits) - 1));
+        int64_t ceiling = below(4) ? RIALTO_BOUND_MAX : cell.baseline + (int64_t)below(1000);
+        int64_t floor = below(4) ? 0 : cell.baseline - (int64_t)below((uint64_t)cell.baseline % 1000 + 1);
+        set_bounds(floor, ceiling > RIALTO_BOUND_MAX ? RIALTO_BOUND_MAX : ceiling);
+        ceiling = (int64_t)(cell.hi_place & (uint64_t)RIALTO_BOUND_MAX);
+        rule.ending_step = below(3) ? steps[below(sizeof steps / sizeof steps[0])] : (uint32_t)below(UINT32_MAX) + 1;
+        rule.ending_less = below(2) ? 0 : (uint32_t)below(rule.ending_step);
+        terms.multiplier_e4[2] = (uint16_t)(10001 + below(2000));
+        quote_compose(&in, &q);
+        (void)expect_the_short_way(&q);
+        /* The multiplier by 128 bits, rounded half to even as the contract says. */
+        int128 product = (int128)cell.baseline * terms.multiplier_e4[2], rest = product % 10000;
+        int64_t scaled = (int64_t)(product / 10000);
+        scaled += rest > 5000 || (rest == 5000 && (scaled & 1) != 0);
+        cr_assert_eq(q.amount, ending_within(scaled, rule.ending_step, rule.ending_less, floor, ceiling),
+                     "%ld by %u less %u in %ld to %ld", (long)scaled, rule.ending_step, rule.ending_less, (long)floor,
+                     (long)ceiling);
     }
 }
