@@ -117,6 +117,10 @@ static enum MHD_Result answer(struct exchange *exchange)
     int forwarded = atomic_load(&exchange->forwarded);
     if (forwarded != FORWARD_NOT) /* suspended, or woken by the gateway's answer */
         return forwarded == FORWARD_UNDER_WAY ? MHD_YES : exchange->finish(exchange);
+    if (exchange->is_misaddressed)
+        return problem(
+            exchange, MHD_HTTP_BAD_REQUEST, "ambiguous-target", "The address can be read in two ways",
+            "a path and one Host, or http://HOST/PATH with a plain name or address (https:// over TLS alone)");
     if (exchange->is_ambiguous)
         return problem(exchange, MHD_HTTP_BAD_REQUEST, "ambiguous-length", "The body has two ends",
                        "one Content-Length, or Transfer-Encoding: chunked, and not both");
@@ -177,7 +181,7 @@ static unsigned long long announced_bytes(struct MHD_Connection *connection)
 }
 
 struct framing {
-    uint32_t ends;
+    uint32_t ends, hosts;
     bool is_odd;
 };
 
@@ -187,18 +191,23 @@ static enum MHD_Result framing_look(void *user, enum MHD_ValueKind kind, const c
     bool is_coding = strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0;
     (void)kind;
     framing->ends += is_coding || strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0;
+    framing->hosts += strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0;
     framing->is_odd = framing->is_odd || (is_coding && (value == NULL || strcasecmp(value, "chunked") != 0));
     return MHD_YES;
 }
 
 /* Does the head say in two ways, or in one that is not ours, where the body ends? libmicrohttpd picks one. A proxy before the door may pick
- * the other, and then what it takes for a body is a request to us, behind its back (RFC 9112, 6.3). */
-static bool is_ambiguous(struct MHD_Connection *connection)
+ * the other, and then what it takes for a body is a request to us, behind its back (RFC 9112, 6.3). Nor may it name two hosts (3.2). */
+static void framing_judge(struct exchange *exchange)
 {
     struct framing framing = { 0 };
-    (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, framing_look, &framing);
-    return framing.ends > 1 || framing.is_odd;
+    (void)MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, framing_look, &framing);
+    exchange->is_ambiguous = framing.ends > 1 || framing.is_odd;
+    exchange->is_misaddressed = exchange->is_misaddressed || framing.hosts > 1;
 }
+
+/* The present request's, as it was sent: web_target_head(). */
+static int target_head(struct MHD_Connection *connection);
 
 static enum MHD_Result handle(void *user, struct MHD_Connection *connection, const char *path, const char *method,
                               const char *version, const char *data, size_t *bytes, void **at)
@@ -206,13 +215,16 @@ static enum MHD_Result handle(void *user, struct MHD_Connection *connection, con
     struct exchange *exchange = *at;
     (void)version;
     if (exchange == NULL) { /* the head is read; a body may follow */
-        *at = exchange = exchange_begin(user, connection, method, path);
+        int head = target_head(connection); /* without escapes: it is as long now as it was sent */
+        const char *place = head > 0 ? path + head : path;
+        *at = exchange = exchange_begin(user, connection, method, place[0] == '\0' ? "/" : place);
         if (exchange == NULL)
             return MHD_NO;
+        exchange->is_misaddressed = head == WEB_TARGET_BAD;
         exchange->too_large = announced_bytes(connection) > exchange->web->config->message_bytes_max;
-        exchange->is_ambiguous = is_ambiguous(connection);
-        return exchange->too_large || exchange->is_ambiguous ? answer(exchange)
-                                                             : MHD_YES; /* before any of it is sent */
+        framing_judge(exchange);
+        bool is_refused = exchange->too_large || exchange->is_ambiguous || exchange->is_misaddressed;
+        return is_refused ? answer(exchange) : MHD_YES; /* before any of it is sent */
     }
     if (*bytes == 0)
         return answer(exchange);
@@ -230,6 +242,7 @@ static enum MHD_Result handle(void *user, struct MHD_Connection *connection, con
 struct guest {
     int fd;
     uint32_t certificate;     /* web.certificate when it came */
+    int target_head;          /* of its present request: web_target_head() */
     _Atomic int64_t since_ms; /* when the connection, or its present request, began */
     struct guest *next, **link;
 };
@@ -314,10 +327,26 @@ static struct guest *guest_of(struct MHD_Connection *connection)
     return info != NULL ? info->socket_context : NULL;
 }
 
+static int target_head(struct MHD_Connection *connection)
+{
+    const struct guest *guest = guest_of(connection);
+    return guest != NULL ? guest->target_head : 0;
+}
+
+/* libmicrohttpd has a target to show as it was sent at one moment only: before its escapes are undone, and its exchange begins. */
+static void *target_look(void *user, const char *target, struct MHD_Connection *connection)
+{
+    const struct web *web = user;
+    struct guest *guest = guest_of(connection);
+    if (guest != NULL)
+        guest->target_head = web_target_head(target, web->config->http_certificate_file[0] != '\0');
+    return NULL; /* no exchange yet: handle() */
+}
+
 bool exchange_is_leaving(const struct exchange *exchange)
 {
     const struct guest *guest = guest_of(exchange->connection);
-    return atomic_load(&exchange->web->draining) || exchange->is_ambiguous ||
+    return atomic_load(&exchange->web->draining) || exchange->is_ambiguous || exchange->is_misaddressed ||
            (guest != NULL && guest->certificate != atomic_load(&exchange->web->certificate));
 }
 
@@ -396,9 +425,9 @@ struct MHD_Daemon *web_daemon_start(struct web *web, int listener, const struct 
         listener, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_LIMIT, config->http_connections_max,
         MHD_OPTION_CONNECTION_TIMEOUT, (config->http_request_timeout_ms + 999) / 1000,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(2 * HEAD_BYTES_MAX), MHD_OPTION_NOTIFY_CONNECTION, guest_came, web,
-        MHD_OPTION_NOTIFY_COMPLETED, exchange_end, web, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_ARRAY,
-        tls, config->http_threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, config->http_threads,
-        MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_COMPLETED, exchange_end, web, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
+        MHD_OPTION_URI_LOG_CALLBACK, target_look, web, MHD_OPTION_ARRAY, tls,
+        config->http_threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, config->http_threads, MHD_OPTION_END);
 }
 
 /* No new connections, answers to those that are under way, then the end. */

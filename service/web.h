@@ -87,7 +87,9 @@ struct exchange {
     char id[WEB_ID_MAX]; /* of the request: the client's, or our own */
     struct text body;    /* what was sent */
     char allow[32];      /* methods that the path has */
-    bool too_large, is_ambiguous;
+    bool too_large;
+    bool is_ambiguous;             /* where its body ends */
+    bool is_misaddressed;          /* who is asked, or for what, can be read in two ways */
     char token[TOKEN_NAME_MAX];    /* whose token was shown; "" = none of ours */
     char who[TOKEN_NAME_MAX + 16]; /* the same, for records */
     uint32_t retry_after_s;        /* said with a 429 */
@@ -117,7 +119,7 @@ extern const struct route web_routes[];
 void exchange_progress(struct MHD_Connection *connection);
 void exchange_waits(struct MHD_Connection *connection);
 
-/* exchange_is_leaving - its client shall connect again for the next: we end, the certificate is another one since it came, or nobody knows where its request ends. */
+/* exchange_is_leaving - its client shall connect again for the next: we end, the certificate is another one since it came, or nobody knows where its request ends, or for whom it is. */
 bool exchange_is_leaving(const struct exchange *exchange);
 
 /* ---- web_door.c, web.c: listening ------------------------------------------------------------------------------------ */
@@ -130,6 +132,14 @@ void door_shut(struct web *web);
 void door_stop(struct web *web);
 /* web_daemon_start - takes connections of the listening socket, which is its own from then on; NULL: it stays the caller's. */
 struct MHD_Daemon *web_daemon_start(struct web *web, int listener, const struct certificate *certificate);
+
+/* ---- web_target.c -------------------------------------------------------------------------------------------------- */
+
+/* web_target_head - how many bytes of a request's target, as it was sent, stand before its path: scheme and host of a whole address, in none of
+ * which there are escapes. 0: it is no address of http or https. WEB_TARGET_BAD: it is one that is to be refused, as https is unless is_secured
+ * (by TLS). */
+#define WEB_TARGET_BAD (-1)
+int web_target_head(const char *target, bool is_secured);
 
 /* ---- web_text.c: writing answers ---------------------------------------------------------------------------------- */
 

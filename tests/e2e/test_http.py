@@ -245,6 +245,39 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
                 require(answer.startswith(b"HTTP/1.1 400 ") and answer.count(b"HTTP/1.1 ") == 1, f"{lengths}: {answer}")
                 contains(answer.lower(), b"connection: close", str(lengths))
 
+    def sent(*heads, body=b""):
+        """The answers to heads that are sent one after the other over one connection, as it comes."""
+        with socket.create_connection(("127.0.0.1", PORT), 20) as raw:
+            raw.sendall(b"".join(head + b"\r\n\r\n" + body for head in heads))
+            answer = b""
+            with contextlib.suppress(ConnectionError):
+                while more := raw.recv(65536):
+                    answer += more
+            return answer
+
+    @check("a whole address is asked for as its path is, whatever its host and Host are (RFC 9112, 3.2.2); the next path on the connection is one again")
+    def _():
+        body = encode(demand("milk", event="view"))
+        head = (b"Host: other\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d" % (ERP["Authorization"].split()[1].encode(), len(body)))
+        answer = sent(*(b"POST %s/v1/signals HTTP/1.1\r\n%s" % (to, head + last) for to, last in
+                        ((b"http://shop.example.com", b""), (b"", b""), (b"HTTP://[::1]:80", b"\r\nConnection: close"))), body=body)
+        equal((answer.count(b"HTTP/1.1 200 "), answer.count(b'"accepted":1')), (3, 3), str(answer))
+        for target, part in ((b"http://x/v1/quotes/50%25%20off", b'"amount":100'), (b"http://x:7480/v1/quotes/milk?currency=EUR", b'"quote"'), (b"http://x/livez", b" 200 ")):
+            contains(sent(b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close" % target), part, str(target))
+        for target in (b"http://x", b"http://x?/livez", b"http://x/http://y/livez", b"ftp://x/livez", b"http%3A//x/livez"):
+            contains(sent(b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close" % target), b"HTTP/1.1 404 ", str(target))
+
+    @check("an address that a proxy may read in another way is refused with its connection; so are two hosts, and an address without Host")
+    def _():
+        after = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close"
+        for head in (b"GET http://a%2Flivez HTTP/1.1\r\nHost: x", b"GET http://a%2Flivez/livez HTTP/1.1\r\nHost: x", b"GET http:///livez HTTP/1.1\r\nHost: x", b"GET http://me@x/livez HTTP/1.1\r\nHost: x",
+                     b"GET https://x/livez HTTP/1.1\r\nHost: x", b"GET /livez HTTP/1.1\r\nHost: x\r\nHost: y", b"GET http://x/livez HTTP/1.1\r\nHost: x\r\nHost: x"):
+            answer = sent(head, after)
+            require(answer.startswith(b"HTTP/1.1 400 ") and answer.count(b"HTTP/1.1 ") == 1, f"{head}: {answer}")
+        contains(sent(b"GET http://me@x/livez HTTP/1.1\r\nHost: x"), b"/problems/ambiguous-target")
+        answer = sent(b"GET http://x/livez HTTP/1.1", after)  # libmicrohttpd's own answer, whose head it says twice
+        require(answer.startswith(b"HTTP/1.1 400 ") and answer.count(b"HTTP/1.1 ") == answer.count(b"HTTP/1.1 400 "), str(answer))
+
     @check("a body that is packed is told so: gzip is not unpacked")
     def _():
         packed = gzip.compress(encode(demand("milk", event="order")))

@@ -87,6 +87,15 @@ with Service(http_listen=f"127.0.0.1:{PORT}", http_certificate_file=CHAIN, http_
             equal(door.sock.version(), version.name.replace("_", "."))
             door.close()
 
+    @check("a whole address of https is asked for as its path is, on a door that has TLS")
+    def _():
+        door = Door()
+        for scheme in ("https", "http"):
+            status, closes, quote = door.get(f"{scheme}://localhost/v1/quotes/milk")
+            equal((status, closes, quote["quote"]["amount"]), (200, False, 100), scheme)
+        equal(door.get("https://me@localhost/v1/quotes/milk")[:2], (400, True))
+        door.close()
+
     @check("another authority and another host are refused by such a client")
     def _():
         contains(str(fails(lambda: subject(context(THEIRS)), ssl.SSLCertVerificationError)), "unable to get local issuer")
