@@ -133,9 +133,9 @@ int journal_send(struct publishing *p)
 {
     static _Thread_local uint32_t order[JOURNAL_BOX];
     struct journal_desk *desk = &p->journal;
-    uint32_t count = desk->box.count;
     if (!atomic_load_explicit(&desk->box.full, memory_order_acquire))
         return 0;
+    uint32_t count = desk->box.count; /* until it is full it is the worker's, which may be halfway through it */
     for (uint32_t i = 0; i < count; i++)
         order[i] = i;
     qsort_r(order, count, sizeof order[0], by_key, &desk->box);
