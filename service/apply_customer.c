@@ -83,9 +83,18 @@ int64_t customer_due_ms(const struct worker *worker, const struct customer_recor
     return due_ms;
 }
 
-int64_t offer_due_ms(const struct offer_record *record)
+/* Signals older than signal_age_max_s are refused at the door: of what is older nothing need be known any longer. */
+int64_t offer_time_ends_ms(const struct worker *worker, const struct offer_record *record)
+{
+    if (record->kind != RIALTO_OFFER_NONE || record->time_kinds == 0)
+        return 0;
+    return record->time_ms + (int64_t)worker->config->signal_age_max_s * 1000;
+}
+
+int64_t offer_due_ms(const struct worker *worker, const struct offer_record *record)
 {
     int64_t due_ms = record->kind == RIALTO_OFFER_NONE ? 0 : record->until_ms;
+    due_ms = earlier_ms(due_ms, offer_time_ends_ms(worker, record));
     due_ms = earlier_ms(due_ms, record->locked == 0 ? 0 : record->lock_until_ms);
     due_ms = earlier_ms(due_ms, (int64_t)record->events_until_s * 1000);
     return earlier_ms(due_ms, (int64_t)record->cooldown_until_s * 1000);
@@ -331,7 +340,7 @@ static void consent_ends(struct worker *worker, struct partition *partition, uin
 }
 
 /* Did what is known happen after this? A time that is still to come was said by a clock that is ahead, by signal_future_max_s at most. */
-static bool is_newer(const struct worker *worker, int64_t known_ms, int64_t time_ms)
+bool is_newer(const struct worker *worker, int64_t known_ms, int64_t time_ms)
 {
     if (known_ms > worker->tick_ms)
         known_ms -= (int64_t)worker->config->signal_future_max_s * 1000;
@@ -418,6 +427,7 @@ static void erasure_fill(const struct partition *partition, uint32_t customer, s
         note->offers += offer->kind != RIALTO_OFFER_NONE;
         note->locks += offer->locked != 0;
         note->offer_events += offer->events_until_s != 0 || offer->cooldown_until_s != 0;
+        note->offer_times += offer->time_kinds != 0;
     }
 }
 

@@ -20,6 +20,7 @@ static inline struct customer_record *customer_touch(struct partition *partition
 
 /* customer_permits - any of these kinds. customer_permits_all - each of them. */
 bool customer_permits(const struct partition *partition, uint32_t customer, unsigned kinds);
+bool is_newer(const struct worker *worker, int64_t known_ms, int64_t time_ms); /* for what takes away: see there */
 bool customer_permits_all(const struct partition *partition, uint32_t customer, unsigned kinds);
 uint32_t customer_insert(struct worker *worker, struct partition *partition, const char *id); /* STATE_NONE: full */
 void customer_drop_if_empty(struct worker *worker, struct partition *partition, uint32_t customer);
@@ -32,6 +33,8 @@ void affinity_revoke(struct customer_record *record, unsigned kinds);
 int64_t affinity_due_ms(const struct worker *worker, const struct customer_record *record);
 void affinity_tick(const struct worker *worker, struct customer_record *record);
 
+#define OFFER_TIMES_LOOKED_AT 256u /* places, where there is no room */
+
 /* offers_prune - takes away a customer's offers that are over or rest on any of `kinds`; locks are owed and stay. offers_delete - all,
  * locks too; the customer's record is the caller's to delete. */
 void offers_prune(struct worker *worker, struct partition *partition, uint32_t customer, unsigned kinds);
@@ -43,6 +46,9 @@ uint32_t offer_upsert(struct worker *worker, struct partition *partition, uint32
  * deadline, is deleted when it holds nothing, and the customer's terms say whether there are offers. `was_shown`: before the change. */
 void offer_clear(struct offer_record *record);
 void offer_settle(struct worker *worker, struct partition *partition, uint32_t offer, bool was_shown);
+/* offer_gives_way - one record that holds nothing but a time, of another customer than `owner`, is deleted for another that needs the room, and counted;
+ * false: none was found in OFFER_TIMES_LOOKED_AT places. */
+bool offer_gives_way(struct worker *worker, struct partition *partition, struct rialto_key owner, uint64_t from);
 void due_at_latest(struct partition *partition, enum state_pool pool, uint32_t index, int64_t due_ms);
 
 /* lock_has_room - may this record (or a new one: STATE_NONE) hold a lock? Counted where not. */

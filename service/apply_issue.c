@@ -149,8 +149,9 @@ static bool make_room(const struct hearing *h)
 {
     struct state *state = h->partition->state;
     const struct customer_record *customer = state_at(state, POOL_CUSTOMERS, h->customer);
-    if (customer->offer_count > LOOKED_AT_MAX ||
-        state_used(state, POOL_OFFERS) >= state_capacity(state, POOL_OFFERS) / 2)
+    uint32_t used = state_used(state, POOL_OFFERS), half = state_capacity(state, POOL_OFFERS) / 2;
+    if (customer->offer_count > LOOKED_AT_MAX || used > half ||
+        (used == half && !offer_gives_way(h->worker, h->partition, customer->head.key, customer->head.key.lo)))
         return false;
     uint32_t count, least = least_of(h, &count);
     if (count < OFFER_PRODUCTS_MAX)

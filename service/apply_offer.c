@@ -95,24 +95,77 @@ void offer_clear(struct offer_record *record)
         record->currency = 0;
 }
 
+/* No offer, no lock, and nothing that leads to one: at most the time of the shop's last word. */
 static bool holds_nothing(const struct offer_record *record)
 {
     return record->kind == RIALTO_OFFER_NONE && record->locked == 0 && record->events_until_s == 0 &&
            record->cooldown_until_s == 0;
 }
 
+/* A time by itself is kept while no more than half is in use, and so many more; as what models remember. */
+static bool times_have_room(const struct partition *partition, uint32_t more)
+{
+    bool room = state_used(partition->state, POOL_OFFERS) + more <= state_capacity(partition->state, POOL_OFFERS) / 2;
+    metric_add(METRIC_offer_times_dropped_total, room ? 0 : 1);
+    return room;
+}
+
+static bool time_is_kept(const struct worker *worker, const struct partition *partition,
+                         const struct offer_record *record)
+{
+    if (offer_time_ends_ms(worker, record) <= worker->tick_ms)
+        return false;
+    return times_have_room(partition, 0);
+}
+
 void offer_settle(struct worker *worker, struct partition *partition, uint32_t offer, bool was_shown)
 {
     const struct offer_record *record = state_at(partition->state, POOL_OFFERS, offer);
-    if (holds_nothing(record)) {
+    if (holds_nothing(record) && !time_is_kept(worker, partition, record)) {
         offer_delete(worker, partition, offer);
         return;
     }
-    due_at_latest(partition, POOL_OFFERS, offer, offer_due_ms(record));
+    due_at_latest(partition, POOL_OFFERS, offer, offer_due_ms(worker, record));
     uint32_t customer = offer_is_shown(record) == was_shown ? STATE_NONE
                                                             : state_find(partition->state, POOL_CUSTOMERS, record->customer);
     if (customer != STATE_NONE)
         (void)customer_touch(partition, customer);
+}
+
+static uint64_t common_divisor(uint64_t a, uint64_t b)
+{
+    while (b != 0) {
+        uint64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* Steps by the golden section reach every place, and any few of them in a row lie evenly among all: records lie in the order in which they came,
+ * and so do those that are of no more use. */
+static uint64_t step_among(uint64_t places)
+{
+    uint64_t step = (uint64_t)((double)places * 0.6180339887) + 1;
+    while (common_divisor(step, places) != 1)
+        step++;
+    return step;
+}
+
+bool offer_gives_way(struct worker *worker, struct partition *partition, struct rialto_key owner, uint64_t from)
+{
+    struct state *state = partition->state;
+    uint64_t end = state_end(state, POOL_OFFERS), step = end > 0 ? step_among(end) : 0;
+    for (uint64_t i = 0; i < OFFER_TIMES_LOOKED_AT && i < end; i++) {
+        uint32_t at = (uint32_t)((from % end + i * step) % end);
+        const struct offer_record *record = state_at(state, POOL_OFFERS, at);
+        if (key_is_none(record->head.key) || !holds_nothing(record) || key_equal(record->customer, owner))
+            continue;
+        metric_add(METRIC_offer_times_dropped_total, 1);
+        offer_delete(worker, partition, at);
+        return true;
+    }
+    return false;
 }
 
 /* Takes away what is over, or all offers that rest on any of `kinds`; locks are owed and stay. */
@@ -126,13 +179,16 @@ static void offer_prune(struct worker *worker, struct partition *partition, uint
     if (record->locked != 0 && record->lock_until_ms != 0 && record->lock_until_ms <= worker->tick_ms)
         lock_clear(partition, record);
     offer_forget(worker, record, kinds);
+    int64_t time_ends_ms = offer_time_ends_ms(worker, record);
+    if ((record->time_kinds & kinds) != 0 || (time_ends_ms != 0 && time_ends_ms <= worker->tick_ms))
+        record->time_kinds = 0;
     offer_settle(worker, partition, offer, was_shown);
 }
 
 void apply_offer_timer(struct worker *worker, struct partition *partition, uint32_t index)
 {
     const struct offer_record *record = state_at(partition->state, POOL_OFFERS, index);
-    int64_t due_ms = key_is_none(record->head.key) ? 0 : offer_due_ms(record);
+    int64_t due_ms = key_is_none(record->head.key) ? 0 : offer_due_ms(worker, record);
     if (due_ms != 0 && due_ms <= worker->tick_ms)
         offer_prune(worker, partition, index, 0);
     else
@@ -173,6 +229,13 @@ static void units_fill(struct offer_record *record, const struct signal *signal)
     record->units_time_ms = some ? signal->time_ms : 0;
 }
 
+/* One that takes the place of another which would have stood for longer: its time outlives it, lest the other come back. */
+static bool cuts_short(const struct offer_record *record, const struct signal *signal)
+{
+    return record->kind != RIALTO_OFFER_NONE && !record->is_issued && signal->until_ms != 0 &&
+           (record->until_ms == 0 || record->until_ms > signal->until_ms);
+}
+
 static void offer_fill(struct partition *partition, struct offer_record *record, const struct signal *signal, unsigned kinds)
 {
     if (is_money(signal))
@@ -185,6 +248,8 @@ static void offer_fill(struct partition *partition, struct offer_record *record,
         record->lock_until_ms = until_ms;
         return;
     }
+    if (record->time_kinds == 0 && cuts_short(record, signal))
+        record->time_kinds = (uint8_t)kinds;
     record->is_issued = 0;
     units_fill(record, signal);
     record->kind = (uint8_t)signal->offer_kind; /* CHOICES_OFFER stands in the order of RIALTO_OFFER_* */
@@ -202,6 +267,8 @@ uint32_t offer_upsert(struct worker *worker, struct partition *partition, uint32
     uint32_t offer = state_find(partition->state, POOL_OFFERS, key);
     if (offer != STATE_NONE)
         return offer;
+    if (state_used(partition->state, POOL_OFFERS) == state_capacity(partition->state, POOL_OFFERS))
+        (void)offer_gives_way(worker, partition, owner, key.lo);
     offer = room_insert(partition->state, POOL_OFFERS, key);
     if (offer == STATE_NONE)
         return STATE_NONE;
@@ -258,6 +325,38 @@ static unsigned kinds_of(const struct signal *signal)
     return basis | (signal_has(signal, SIGNAL_FIELD_units) ? RIALTO_KIND_PURCHASES : 0);
 }
 
+/* What is remembered of an offer that is taken back rests on what the offer rested on. One that has not come yet would rest on the basis that is
+ * said, or else on something that is permitted: 0 = on nothing, and it cannot come. */
+static unsigned withdrawn_kinds(const struct partition *partition, uint32_t customer, const struct offer_record *known,
+                                const struct signal *signal)
+{
+    if (known != NULL && known->kinds != 0)
+        return known->kinds;
+    if (customer == STATE_NONE)
+        return 0;
+    const struct customer_record *record = state_at(partition->state, POOL_CUSTOMERS, customer);
+    unsigned consent = record->consent & CUSTOMER_KINDS, kinds = kinds_of(signal) & consent;
+    return kinds != 0 ? kinds : consent;
+}
+
+/* What takes away need not wait for the time of a clock that was ahead. A lock is owed, whatever was taken back since. */
+static bool is_late(const struct worker *worker, const struct offer_record *record, const struct signal *signal)
+{
+    if (signal->offer_kind == WITHDRAW)
+        return is_newer(worker, record->time_ms, signal->time_ms);
+    bool alone = record->kind == RIALTO_OFFER_NONE && record->locked == 0;
+    return record->time_ms > signal->time_ms && !(signal->offer_kind == LOCK && alone);
+}
+
+/* A withdrawal comes behind what it takes away: of a clock that is ahead, the same offer again is the older one. */
+static void time_move(struct offer_record *record, const struct signal *signal)
+{
+    if (record->time_ms <= signal->time_ms)
+        record->time_ms = signal->time_ms;
+    else if (signal->offer_kind == WITHDRAW && record->kind != RIALTO_OFFER_NONE)
+        record->time_ms++;
+}
+
 enum signal_reason apply_offer(struct worker *worker, struct partition *partition, uint32_t customer,
                                const struct signal *signal)
 {
@@ -270,7 +369,8 @@ enum signal_reason apply_offer(struct worker *worker, struct partition *partitio
     struct rialto_key key = key_pair(id_key(worker, signal->customer), id_key(worker, signal->sku));
     uint32_t offer = state_find(partition->state, POOL_OFFERS, key);
     const struct offer_record *known = offer == STATE_NONE ? NULL : state_at(partition->state, POOL_OFFERS, offer);
-    if (withdraw && known == NULL)
+    unsigned withdrawn = withdraw ? withdrawn_kinds(partition, customer, known, signal) : 0;
+    if (withdraw && known == NULL && (withdrawn == 0 || !times_have_room(partition, 1)))
         return REASON_superseded;
     if (lock && !lock_has_room(worker, partition, offer))
         return REASON_locks_full;
@@ -288,14 +388,16 @@ enum signal_reason apply_offer(struct worker *worker, struct partition *partitio
         return REASON_table_full;
     }
     struct offer_record *record = state_touch(partition->state, POOL_OFFERS, offer);
-    if (record->time_ms > signal->time_ms)
+    if (is_late(worker, record, signal))
         return REASON_superseded;
     bool was_shown = offer_is_shown(record);
-    record->time_ms = signal->time_ms;
-    if (withdraw)
+    time_move(record, signal);
+    if (withdraw) {
+        record->time_kinds = record->time_kinds != 0 ? record->time_kinds : (uint8_t)withdrawn;
         offer_clear(record);
-    else
+    } else {
         offer_fill(partition, record, signal, kinds);
+    }
     offer_settle(worker, partition, offer, was_shown);
     return REASON_none;
 }

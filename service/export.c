@@ -227,6 +227,21 @@ static void add_issued(cJSON *data, const struct offer_record *offer)
     add_end(item, offer->cooldown_until_s);
 }
 
+/* When the shop spoke last: kept behind an offer that it took back, or that took another's place. */
+static void add_time(cJSON *data, const struct worker *worker, const struct offer_record *offer)
+{
+    cJSON *item =
+        datum(data, "offer_time",
+              "when the shop last gave you a personal offer for a product or took one back: an older one that arrives "
+              "late does not count",
+              "the shop: offer signals",
+              "signal_age_max_s after it where no offer stands, or until consent to what it rests on is revoked");
+    cJSON_AddStringToObject(item, "sku", offer->sku);
+    cJSON_AddItemToObject(item, "rests_on", ask_kinds(offer->time_kinds));
+    add_number(item, "value_ms", offer->time_ms);
+    add_number(item, "until_ms", offer_time_ends_ms(worker, offer));
+}
+
 /* What an offer is limited to, and what your orders used up of that. */
 static void add_units(cJSON *item, const struct offer_record *offer)
 {
@@ -235,7 +250,7 @@ static void add_units(cJSON *item, const struct offer_record *offer)
     cJSON_AddBoolToObject(item, "used_up", !offer_gives(offer));
 }
 
-static void add_offer(cJSON *data, const struct offer_record *offer)
+static void add_offer(cJSON *data, const struct worker *worker, const struct offer_record *offer)
 {
     static const char *const KIND_NAME[] = { "none", "fixed", "percent", "amount_off" };
     if (offer->kind != RIALTO_OFFER_NONE) {
@@ -256,6 +271,8 @@ static void add_offer(cJSON *data, const struct offer_record *offer)
         if (some)
             add_units(item, offer);
     }
+    if (offer->time_kinds != 0)
+        add_time(data, worker, offer);
     if (offer->events_until_s != 0)
         add_events(data, offer);
     if (offer->cooldown_until_s != 0)
@@ -270,11 +287,11 @@ static void add_offer(cJSON *data, const struct offer_record *offer)
     }
 }
 
-static void add_offers(cJSON *data, const struct partition *partition, uint32_t customer)
+static void add_offers(cJSON *data, const struct worker *worker, const struct partition *partition, uint32_t customer)
 {
     for (uint32_t i = state_first(partition->state, POOL_OFFERS, customer); i != STATE_NONE;
          i = state_next(partition->state, POOL_OFFERS, i))
-        add_offer(data, state_at(partition->state, POOL_OFFERS, i));
+        add_offer(data, worker, state_at(partition->state, POOL_OFFERS, i));
 }
 
 struct looks {
@@ -305,7 +322,7 @@ cJSON *ask_export(struct worker *worker, const cJSON *question)
     add_number(answer, "at_ms", worker->tick_ms);
     cJSON *data = cJSON_AddArrayToObject(answer, "data");
     add_record(data, worker, state_at(partition->state, POOL_CUSTOMERS, customer));
-    add_offers(data, partition, customer);
+    add_offers(data, worker, partition, customer);
     struct looks looks = { .data = data, .behind_ms = worker->tick_ms - mono_ms() };
     publisher_looks(worker->publisher, &key, add_look, &looks);
     return answer;
@@ -335,6 +352,7 @@ static void add_removed(cJSON *answer, const struct erasure *note)
     add_number(state, "offers", note->offers);
     add_number(state, "locks", note->locks);
     add_number(state, "offer_events", note->offer_events);
+    add_number(state, "offer_times", note->offer_times);
     cJSON_AddStringToObject(removed, "shared_memory", "lines of terms and offers, and their side copies");
 }
 

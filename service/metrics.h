@@ -143,7 +143,8 @@
     X(offers_used_up_total,        COUNTER, "offers", "the shop's offers of so many units whose last one was ordered") \
     X(quotes_made_good_total,      COUNTER, "keys",   "quotes in Redis of customers who were forgotten, or permit them no more, that a process before had not come to delete: this one did") \
     X(cells_unpublished_total,     COUNTER, "cells",  "baselines that stand no more, taken out of Redis") \
-    X(publisher_impatient_total,   COUNTER, "times",  "times that Redis was told of lines while many more were being written: one batch took longer than a second")
+    X(publisher_impatient_total,   COUNTER, "times",  "times that Redis was told of lines while many more were being written: one batch took longer than a second") \
+    X(offer_times_dropped_total,   COUNTER, "times",  "times of offers that the shop took back, or of those that took another's place, which are not remembered or no more, for want of room (of offers_max half): an older offer that arrives late may stand again")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

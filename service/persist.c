@@ -347,6 +347,7 @@ static void offer_heal(struct offer_record *offer)
                                    &offer->lock_until_ms, &offer->units_time_ms },
                6);
     units_heal(offer);
+    offer->time_kinds &= CUSTOMER_KINDS;
 }
 
 /* Every text of a record must end within its room, whatever Redis holds. */

@@ -65,7 +65,7 @@ static uint64_t fill_cells(struct state *state)
     return orphans;
 }
 
-static uint64_t fill_offers(struct state *state)
+static uint64_t fill_offers(const struct worker *worker, struct state *state)
 {
     uint32_t end = state_end(state, POOL_OFFERS);
     uint64_t orphans = 0;
@@ -78,7 +78,7 @@ static uint64_t fill_offers(struct state *state)
             continue;
         }
         state_join(state, POOL_OFFERS, i, customer);
-        state_set_due(state, POOL_OFFERS, i, offer_due_ms(record));
+        state_set_due(state, POOL_OFFERS, i, offer_due_ms(worker, record));
     }
     return orphans;
 }
@@ -96,7 +96,7 @@ static void fill_customers(const struct worker *worker, struct state *state)
 uint64_t restart_fill(const struct worker *worker, struct state *state, int64_t tick_ms)
 {
     state_set_clock(state, tick_ms);
-    uint64_t orphans = fill_cells(state) + fill_offers(state);
+    uint64_t orphans = fill_cells(state) + fill_offers(worker, state);
     fill_customers(worker, state);
     for (int pool = 0; pool < POOL_COUNT; pool++)
         metric_add(METRIC_restart_records, state_used(state, (enum state_pool)pool));

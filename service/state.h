@@ -144,7 +144,8 @@ struct offer_record {
     uint16_t currency;
     uint8_t  kind, flags, kinds;
     uint8_t  is_issued;           /* the offer is the one that a model made last */
-    uint8_t  reserved[2];
+    uint8_t  time_kinds;          /* RIALTO_KIND_* that time_ms rests on where it outlives what stood; 0 = it does not */
+    uint8_t  reserved;
     int64_t  lock_from_ms;
     uint64_t lock_request;        /* keyed hash of who asked for the lock how; 0 = the shop gave it by a signal */
     uint8_t  lock_nonce[16];      /* of its signed text */

@@ -167,6 +167,7 @@ struct worker {
         bool     record, tier, spend, zone, affinity;
         uint32_t segments, offers, locks, offer_events, consents; /* offer_events: products of which something was counted for models' offers, or
                                       of which one was made; consents: what was said of a kind: granted or refused */
+        uint32_t offer_times;      /* products of which the time of the shop's last word was kept */
     } erasure[ERASURES_KEPT];      /* ring */
     uint32_t erasures;             /* ever */
     uint64_t deletions;            /* publisher_deletions(), as last seen */
@@ -260,7 +261,10 @@ enum signal_reason apply_watch(struct worker *worker, const struct partition *pa
 /* attributes_take - what a signal says of a product's or zone's attributes, unless something newer is known. apply_common.c */
 void attributes_take(struct attributes_said *said, const struct signal *signal);
 int64_t customer_due_ms(const struct worker *worker, const struct customer_record *record); /* 0 = never */
-int64_t offer_due_ms(const struct offer_record *record);
+int64_t offer_due_ms(const struct worker *worker, const struct offer_record *record);
+/* offer_time_ends_ms - of a customer and product without an offer, since the shop took it back or another took its place: until then the time of the
+ * shop's last word is remembered, so that an older one that arrives late does not count. 0 = it is not. */
+int64_t offer_time_ends_ms(const struct worker *worker, const struct offer_record *record);
 /* offer_gives - is there an offer, and something left of it? What is used up is remembered to its end, so that the same signal does not give it
  * again. offer_is_shown - does it have a line? Else it only remembers that, or what may lead to an offer of a model, or that there was one. */
 static inline bool offer_gives(const struct offer_record *record)

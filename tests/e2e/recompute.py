@@ -539,6 +539,7 @@ class Offer:
         self.kind = self.basis = self.until = self.locked = self.lock_until = self.currency = self.units = None
         self.time = self.value = self.begin = self.given = self.ordered = 0
         self.stackable = False
+        self.rests = set()  # kinds that the time rests on where it outlives the offer: taken back, or in another's place
 
     # Readers compare whole seconds.
     def runs(self, now):
@@ -888,6 +889,8 @@ class World:
         for key, offer in self.offers.items():
             if key[0] == name and (offer.basis == kind or (kind == "purchases" and offer.units is not None)):
                 offer.end()
+            if key[0] == name and kind in offer.rests:
+                offer.rests = set()
         self.end_offers()
 
     def revoke_late(self, row, customer, said, time):
@@ -970,22 +973,32 @@ class World:
 
     def apply_offer(self, row, time):
         key, kind = (row["customer"], row["sku"]), row["kind"]
-        if kind == "withdraw" and key not in self.offers:
+        consent = self.customers.get(row["customer"], Customer()).consent
+        if kind == "withdraw" and key not in self.offers and not consent:
             return "superseded"
         basis = row.get("basis", "profile")
         needs = {basis, *(["purchases"] if "units" in row else [])}
-        if kind not in ("lock", "withdraw") and not needs <= self.customers.get(row["customer"], Customer()).consent:
+        if kind not in ("lock", "withdraw") and not needs <= consent:
             return "no_consent"
         known = self.offers.get(key, Offer())
-        if time < known.time or row.get("until", self.now + 1) <= self.now:
+        nothing = known.kind is None and known.locked is None
+        since = self.taken_back(known.time) if kind == "withdraw" else known.time
+        if (time < since and not (kind == "lock" and nothing)) or row.get("until", self.now + 1) <= self.now:
             return "superseded"
         if "currency" in row and known.currency != row["currency"] and (known.is_locked(self.now) or kind == "lock" and known.kind in ("fixed", "amount_off")):
             return "other_currency"
         offer = self.offers[key] = known
-        offer.time = time
+        ahead = kind == "withdraw" and offer.kind and time < offer.time
+        offer.time = max(offer.time + 1 if ahead else offer.time, time)  # behind what it takes back
         if kind == "lock":
             offer.locked, offer.lock_until, offer.currency = row["amount"], row.get("until"), row["currency"]
             return None
+        longer = offer.kind and "until" in row and (offer.until is None or offer.until > row["until"])
+        if kind == "withdraw":
+            rested = offer.kind and {offer.basis, *(["purchases"] if offer.units is not None else [])}
+            offer.rests = offer.rests or rested or needs & consent or set(consent)
+        elif longer:
+            offer.rests = offer.rests or needs
         offer.kind, offer.basis, offer.stackable = None if kind == "withdraw" else kind, basis, row.get("stackable", False)
         offer.begin, offer.until = row.get("from", time), row.get("until")
         again = offer.units is not None and offer.given == time and "units" in row
@@ -1002,7 +1015,11 @@ class World:
         for key, offer in list(self.offers.items()):
             if offer.kind and offer.until is not None and offer.until <= self.now:
                 offer.end()
-            if not offer.kind and not offer.is_locked(self.now):
+            if offer.lock_until is not None and offer.lock_until <= self.now:
+                offer.locked = offer.lock_until = None
+            if not offer.kind and offer.time + self.age_max_ms <= self.now:
+                offer.rests = set()
+            if not offer.kind and not offer.is_locked(self.now) and not offer.rests:
                 del self.offers[key]
 
     def apply_forget(self, row, _time):

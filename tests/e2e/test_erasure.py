@@ -122,7 +122,7 @@ with Service(models={"shop.json": MODEL}, erase_rewrite_s=1) as service:
         equal(status, 0, err)
         answer = receipts["one"] = json.loads(out)
         receipt = answer["receipt"]
-        equal(receipt["removed"]["state"], {"records": 1, "consent": KINDS, "consent_notes": 5, "tiers": 1, "segments": 1, "spends": 1, "affinities": 1, "zones": 1, "offers": 1, "locks": 1, "offer_events": 0})
+        equal(receipt["removed"]["state"], {"records": 1, "consent": KINDS, "consent_notes": 5, "tiers": 1, "segments": 1, "spends": 1, "affinities": 1, "zones": 1, "offers": 1, "locks": 1, "offer_events": 0, "offer_times": 0})
         equal((receipt["kind"], receipt["customer"], receipt["held_now"]), ("erasure", ID, False))
         equal((receipt["redis"]["state"], receipt["redis"]["quotes"]), ("deleted", "deleted"))
         equal(receipt["superseded_tables"], "there are none")

@@ -175,7 +175,7 @@ with Service(models=FILES) as service:
         carts("jo", "kill", 1)
         made = {d["name"]: d for d in told("jo")}["offer_made"]
         kill_workers()
-        service.accept(customer("nobody", BOTH))  # answered, so they are back
+        service.accept(customer("jo", BOTH))  # answered, so its worker is back
         wait_until(lambda: service.amount("kill", customer="jo") == 900, 10, "the offer")
         equal({d["name"]: d for d in told("jo")}["offer_made"], made)
         carts("jo", "kill", 4)
@@ -325,6 +325,47 @@ with Service(models=FILES) as service:
         equal(stored("abe-zq6"), ["abe-zq6"])
         receipt = json.loads(service.cli("forget", "--json", "abe-zq6")[1])["receipt"]
         equal((receipt["removed"]["state"]["offers"], receipt["held_now"], told("abe-zq6"), stored("abe-zq6")), (1, False, None, []))
+
+    def given(who, time, **more):
+        return {"type": "offer", "customer": who, "sku": "jam", "kind": "percent", "percent": 20, "time": time, **more}
+
+    def taken_back(who, time):
+        return {"type": "offer", "customer": who, "sku": "jam", "kind": "withdraw", "time": time}
+
+    @check("what the shop took back stays so: sent again, late or in the wrong order, over deaths of workers, out of state files and out of Redis; a newer one stands")
+    def _():
+        now = service.now_ms()
+        service.accept(customer("cid-zq5", ["profile"]), customer("deb", ["profile"]), customer("eva", ["profile"]), given("cid-zq5", now - 2000), given("eva", now + 20000))
+        equal((service.amount("jam", customer="cid-zq5"), service.amount("jam", customer="eva")), (800, 800))
+        answer = service.ask([taken_back("cid-zq5", now - 1000), taken_back("deb", now - 1000), taken_back("eva", now)])
+        equal((answer["accepted"], answer["findings"]), (3, []), "also the one whose offer has not come yet, and that of an offer by a clock that is ahead")
+        late = [given("cid-zq5", now - 2000), given("cid-zq5", now - 1001), given("deb", now - 2000), given("eva", now + 20000)]
+        at = told("cid-zq5")
+        equal([(d["sku"], d["rests_on"], d["value_ms"], d["until_ms"] - d["value_ms"]) for d in at if d["name"] == "offer_time"], [("jam", ["profile"], now - 1000, 7 * DAY_MS)])
+        for turn in range(4):
+            equal([f["reason"] for f in service.ask(late)["findings"]], ["superseded"] * 4)
+            equal(([service.amount("jam", customer=who) for who in ("cid-zq5", "deb", "eva")], told("cid-zq5")), ([1000] * 3, at))
+            if turn == 0:
+                for name, pid in service.children().items():
+                    if name.startswith("worker"):
+                        os.kill(pid, signal.SIGKILL)
+            elif turn < 3:
+                service.wait_durable()
+                equal(service.stop(), 0)
+                if turn == 2:
+                    shutil.rmtree(service.data / "state")
+                service.start()
+        service.accept(given("deb", now - 500))
+        equal((service.amount("jam", customer="deb"), service.amount("jam", customer="cid-zq5")), (800, 1000))
+        receipt = json.loads(service.cli("forget", "--json", "cid-zq5")[1])["receipt"]
+        equal((receipt["removed"]["state"]["offer_times"], receipt["held_now"], told("cid-zq5"), stored("cid-zq5")), (1, False, None, []))
+        service.accept({"type": "customer", "customer": "eva", "consent": {"profile": False}})
+        equal([d["name"] for d in told("eva")], ["consent"])
+
+    @check("of who permits nothing it is not remembered that an offer was taken back")
+    def _():
+        equal([f["reason"] for f in service.ask([taken_back("flo-zq4", service.now_ms())])["findings"]], ["superseded"])
+        equal((told("flo-zq4"), stored("flo-zq4")), (None, []))
 
     @check("what makes no sense is refused, with the field and the reason")
     def _():

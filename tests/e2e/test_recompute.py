@@ -29,7 +29,7 @@ class Twice:
 
     def __init__(self, service, walk=True):
         self.service = service
-        config = {k: v for k, v in service.settings.items() if k in ("open_min", "geohash_lengths", "path_depths", "month_zone", "attribute_age_max_s")}
+        config = {k: v for k, v in service.settings.items() if k in ("open_min", "geohash_lengths", "path_depths", "month_zone", "attribute_age_max_s", "signal_age_max_s")}
         self.world = World(load_models(service.models), walk=walk, **config)
         self.library = Library(service.cache)
         self.lines, self.rows = [], []
@@ -701,6 +701,7 @@ class MadeUp:
         self.skus = {f"{kind}-{i}": kind for kind in kinds for i in range(4)}
         self.lists = {sku: dice.choice((99, 100, 1000, 1234, 54321)) for sku in self.skus}
         self.number = 0
+        self.pairs = []    # customers and products of the last offers
         self.counted = {}  # id -> when it counted, signal
 
     def when(self):
@@ -719,8 +720,8 @@ class MadeUp:
         kind = dice.choices(("demand", "product", "supply", "weather", "competitor", "zone", "customer", "location", "receipt",
                              "offer"), (30, 8, 10, 4, 8, 1, 4, 3, 2, 3))[0]
         row = {"type": kind, **getattr(self, "a_" + kind)()}
-        if kind == "offer":
-            row["time"] = now
+        if kind == "offer":  # some come late
+            row["time"] = now - dice.choice((0, 0, 0, 1, 20 * MINUTE_MS, 5 * HOUR_MS))
         elif kind == "demand" or dice.random() < 0.9:  # else the time of arrival, some milliseconds after the tick
             row["time"] = self.when()
         if dice.random() < 0.5:
@@ -816,8 +817,11 @@ class MadeUp:
         return {"customer": self.customer(), "amount": self.dice.randrange(50000), "currency": self.dice.choice(("EUR", "EUR", "JPY"))}
 
     def a_offer(self):
-        dice, sku = self.dice, self.sku()
-        row = {"customer": self.customer(), "sku": sku, "kind": dice.choice(("fixed", "percent", "amount_off", "lock", "withdraw"))}
+        dice = self.dice
+        if len(self.pairs) < 6 or dice.random() < 0.3:
+            self.pairs.append((self.customer(), self.sku()))
+        who, sku = dice.choice(self.pairs[-6:])  # offers of few, so that they meet one another
+        row = {"customer": who, "sku": sku, "kind": dice.choice(("fixed", "percent", "amount_off", "lock", "withdraw"))}
         if row["kind"] == "withdraw":
             return row
         if row["kind"] == "percent":

@@ -1,4 +1,5 @@
-/* test_issue.c - offers that models make: what leads to one, what stands against it, what is kept and for how long. */
+/* test_issue.c - offers that models make: what leads to one, what stands against it, what is kept and for how long. Those of the shop for so many units;
+ * those that it takes back. */
 #include "cache/keys.h"
 #include "cli/replica.h"
 #include "service/apply_customer.h"
@@ -780,4 +781,189 @@ Test(issue, another_model_a_forbidden_kind_or_another_currency_lead_to_nothing)
         cr_assert_eq(send(&signal), REASON_none);
     }
     cr_assert_eq(held(POOL_OFFERS), 0);
+}
+
+/* ---- what the shop takes back --------------------------------------------------------------------------------------------- */
+
+#define AGE_MS ((int64_t)replica.config.signal_age_max_s * 1000)
+
+enum { TAKE_BACK = 0, FIFTH_OFF = 2, PROMISE = 4 }; /* of CHOICES_OFFER */
+
+/* until_ms 0: no end. */
+static enum signal_reason shop_says(const char *customer, const char *sku, int64_t kind, int64_t time_ms, int64_t until_ms)
+{
+    struct signal signal = { .type = SIGNAL_offer, .time_ms = time_ms, .offer_kind = kind, .until_ms = until_ms };
+    signal.present = UINT64_C(1) << SIGNAL_FIELD_sku | UINT64_C(1) << SIGNAL_FIELD_offer_kind |
+                     (until_ms != 0 ? UINT64_C(1) << SIGNAL_FIELD_until_ms : 0);
+    if (kind == FIFTH_OFF) {
+        signal.percent = 20 * MICRO;
+        signal.present |= UINT64_C(1) << SIGNAL_FIELD_percent;
+    }
+    if (kind == PROMISE) {
+        signal.amount = 700;
+        (void)snprintf(signal.currency, sizeof signal.currency, "EUR");
+        signal.present |= UINT64_C(1) << SIGNAL_FIELD_amount | UINT64_C(1) << SIGNAL_FIELD_currency;
+    }
+    (void)snprintf(signal.customer, sizeof signal.customer, "%s", customer);
+    (void)snprintf(signal.sku, sizeof signal.sku, "%s", sku);
+    return send(&signal);
+}
+
+/* Goal: what was taken back stays so, whichever comes first; what is newer stands. */
+Test(issue, an_older_offer_that_comes_late_does_not_stand_again)
+{
+    permit("ada", PROFILE, PROFILE);
+    cr_assert_eq(shop_says("ada", "tea", FIFTH_OFF, START_MS, 0), REASON_none);
+    pass(MINUTE);
+    cr_assert_eq(shop_says("ada", "tea", TAKE_BACK, now_ms, 0), REASON_none);
+    cr_assert(!gives("ada") && held(POOL_OFFERS) == 1);
+    cr_assert_eq(shop_says("ada", "tea", FIFTH_OFF, START_MS, 0), REASON_superseded, "the same again");
+    cr_assert_eq(shop_says("ada", "tea", FIFTH_OFF, now_ms - 1, 0), REASON_superseded, "an older one");
+    cr_assert(!gives("ada"));
+    cr_assert_eq(shop_says("ada", "milk", TAKE_BACK, now_ms, 0), REASON_none, "the offer has not come yet");
+    cr_assert_eq(shop_says("ada", "milk", FIFTH_OFF, now_ms - 1, 0), REASON_superseded);
+    cr_assert(!offered("ada", "milk") && !terms_say_offers("ada"));
+    pass(MINUTE);
+    cr_assert_eq(shop_says("ada", "tea", FIFTH_OFF, now_ms, 0), REASON_none);
+    cr_assert(gives("ada"), "a newer one stands");
+    cr_assert_eq(shop_says("ada", "milk", FIFTH_OFF, now_ms - MINUTE, 0), REASON_none);
+    cr_assert(offered("ada", "milk"), "as new as the withdrawal, and behind it");
+}
+
+/* Goal: it is known for as long as older signals are taken, and then nothing is left; also in state that came back. */
+Test(issue, the_time_of_what_was_taken_back_leaves_with_the_age_of_signals)
+{
+    permit("bea", PROFILE, PROFILE);
+    cr_assert_eq(shop_says("bea", "tea", FIFTH_OFF, START_MS, 0), REASON_none);
+    cr_assert_eq(shop_says("bea", "tea", TAKE_BACK, START_MS + 5, 0), REASON_none);
+    pass(AGE_MS - HOUR);
+    struct state *state = home_of("bea")->state;
+    cr_assert_eq(offer_due_ms(replica.worker, kept("bea", "tea")), START_MS + 5 + AGE_MS, "as a start sets it");
+    cr_assert_eq(shop_says("bea", "tea", FIFTH_OFF, START_MS, 0), REASON_superseded);
+    cr_assert_eq(state_used(state, POOL_OFFERS), 1);
+    pass(HOUR + 1000);
+    cr_assert_eq(held(POOL_OFFERS), 0);
+    cr_assert_eq(held(POOL_CUSTOMERS), 1);
+    cr_assert_eq(metric(METRIC_offer_times_dropped_total), 0);
+}
+
+/* Goal: with the consent that the offer rested on all that is known of it goes; of who permits nothing nothing is kept; forget counts it. */
+Test(issue, what_was_taken_back_goes_with_its_consent)
+{
+    permit("cal", PROFILE | BEHAVIOUR, PROFILE | BEHAVIOUR);
+    cr_assert_eq(shop_says("cal", "tea", FIFTH_OFF, START_MS, 0), REASON_none);
+    cr_assert_eq(shop_says("cal", "tea", TAKE_BACK, START_MS, 0), REASON_none);
+    permit("cal", BEHAVIOUR, 0);
+    cr_assert_eq(held(POOL_OFFERS), 1, "it rested on profile");
+    permit("cal", PROFILE, 0);
+    cr_assert_eq(held(POOL_OFFERS), 0);
+    cr_assert_eq(shop_says("cal", "tea", TAKE_BACK, now_ms, 0), REASON_superseded);
+    cr_assert_eq(shop_says("nobody", "tea", TAKE_BACK, now_ms, 0), REASON_superseded);
+    cr_assert_eq(held(POOL_OFFERS), 0);
+    permit("dan", BEHAVIOUR, BEHAVIOUR);
+    cr_assert_eq(shop_says("dan", "tea", TAKE_BACK, now_ms, 0), REASON_none);
+    cr_assert_eq(kept("dan", "tea")->time_kinds, BEHAVIOUR, "on something that is permitted");
+    forget("dan");
+    cr_assert_eq(held(POOL_OFFERS), 0);
+    cr_assert_eq(replica.worker->erasure[(replica.worker->erasures - 1) % ERASURES_KEPT].offer_times, 1);
+}
+
+/* Goal: a sender's clock that is ahead cannot keep an offer from being taken back, and sent again the offer does not come back. */
+Test(issue, an_offer_of_a_clock_that_is_ahead_can_be_taken_back)
+{
+    int64_t ahead_ms = START_MS + 30000;
+    permit("eli", PROFILE, PROFILE);
+    cr_assert_eq(shop_says("eli", "tea", FIFTH_OFF, ahead_ms, 0), REASON_none);
+    cr_assert_eq(shop_says("eli", "tea", TAKE_BACK, START_MS - 40000, 0), REASON_superseded, "of before, however far ahead the clock was");
+    cr_assert(gives("eli"));
+    cr_assert_eq(shop_says("eli", "tea", TAKE_BACK, START_MS, 0), REASON_none);
+    cr_assert(!gives("eli"));
+    cr_assert_eq(shop_says("eli", "tea", FIFTH_OFF, ahead_ms, 0), REASON_superseded, "sent again");
+    pass(2 * MINUTE);
+    cr_assert_eq(shop_says("eli", "tea", FIFTH_OFF, ahead_ms, 0), REASON_superseded, "and later");
+    cr_assert_eq(shop_says("eli", "tea", FIFTH_OFF, ahead_ms + MINUTE, 0), REASON_none);
+    cr_assert_eq(shop_says("eli", "tea", TAKE_BACK, ahead_ms, 0), REASON_superseded, "an older withdrawal, of a time that has come");
+    cr_assert(gives("eli"));
+}
+
+/* Goal: an offer whose place a shorter one took does not come back when that one is over. */
+Test(issue, what_was_replaced_does_not_stand_again)
+{
+    permit("fin", PROFILE, PROFILE);
+    cr_assert_eq(shop_says("fin", "tea", FIFTH_OFF, START_MS, 0), REASON_none);
+    cr_assert_eq(shop_says("fin", "tea", FIFTH_OFF, START_MS + 5, START_MS + HOUR), REASON_none);
+    cr_assert_eq(shop_says("fin", "milk", FIFTH_OFF, START_MS + 5, START_MS + HOUR), REASON_none);
+    pass(HOUR + 1000);
+    cr_assert(!gives("fin") && held(POOL_OFFERS) == 1, "of what took nothing's place nothing is left");
+    cr_assert_eq(shop_says("fin", "tea", FIFTH_OFF, START_MS, 0), REASON_superseded);
+    pass(AGE_MS);
+    cr_assert_eq(held(POOL_OFFERS), 0);
+}
+
+/* Goal: a lock is owed, whatever was taken back since; and an offer taken back under a lock stays so when the lock is over. */
+Test(issue, taking_back_an_offer_takes_no_lock)
+{
+    permit("gus", PROFILE, PROFILE);
+    cr_assert_eq(shop_says("gus", "tea", TAKE_BACK, START_MS, 0), REASON_none);
+    cr_assert_eq(shop_says("gus", "tea", PROMISE, START_MS - 1, START_MS + HOUR), REASON_none);
+    cr_assert(kept("gus", "tea")->locked == 700 && has_line("gus", "tea"));
+    cr_assert_eq(shop_says("gus", "tea", FIFTH_OFF, START_MS - 1, 0), REASON_superseded, "the withdrawal's time stands");
+    pass(HOUR + 1000);
+    cr_assert(!has_line("gus", "tea"));
+    cr_assert_eq(shop_says("gus", "tea", FIFTH_OFF, START_MS - 1, 0), REASON_superseded);
+}
+
+/* A customer of the same partition as `other`. */
+static void name_near(const char *other, uint32_t *at, char name[RIALTO_ID_MAX])
+{
+    do
+        (void)snprintf(name, RIALTO_ID_MAX, "near-%u", (*at)++);
+    while (home_of(name) != home_of(other));
+}
+
+/* Goal: what is remembered of offers that were taken back takes half of the room at most, and none that an offer needs; both are counted. */
+Test(issue, what_was_taken_back_makes_room_for_offers)
+{
+    char sku[RIALTO_ID_MAX], other[RIALTO_ID_MAX];
+    uint32_t at = 0;
+    permit("hal", PROFILE, PROFILE);
+    name_near("hal", &at, other);
+    permit(other, PROFILE, PROFILE);
+    const struct state *state = home_of("hal")->state;
+    uint32_t room = state_capacity(state, POOL_OFFERS), most = room / 2;
+    for (uint32_t i = 0; i < most + 3; i++) {
+        (void)snprintf(sku, sizeof sku, "p%u", i);
+        cr_assert_eq(shop_says("hal", sku, TAKE_BACK, now_ms, 0), i < most ? REASON_none : REASON_superseded);
+    }
+    cr_assert_eq(state_used(state, POOL_OFFERS), most);
+    cr_assert_eq(metric(METRIC_offer_times_dropped_total), 3);
+    for (uint32_t i = 0; i < room; i++) {
+        (void)snprintf(sku, sizeof sku, "q%u", i);
+        cr_assert_eq(shop_says(other, sku, FIFTH_OFF, now_ms, 0), REASON_none, "%u of %u", i, room);
+    }
+    cr_assert_eq(state_used(state, POOL_OFFERS), room);
+    cr_assert_eq(metric(METRIC_offer_times_dropped_total), 3 + most);
+    cr_assert_eq(metric(METRIC_table_full_total), 0);
+    cr_assert_eq(shop_says(other, "one-more", FIFTH_OFF, now_ms, 0), REASON_table_full);
+    cr_assert_eq(shop_says(other, "q0", TAKE_BACK, now_ms, 0), REASON_none);
+    cr_assert(kept(other, "q0") == NULL && metric(METRIC_offer_times_dropped_total) == 4 + most, "more than half is used");
+}
+
+/* Goal: nor do they keep models from counting. */
+Test(issue, what_was_taken_back_makes_room_for_what_leads_to_an_offer)
+{
+    char sku[RIALTO_ID_MAX], other[RIALTO_ID_MAX];
+    uint32_t at = 0;
+    permit("ian", PROFILE, PROFILE);
+    name_near("ian", &at, other);
+    permit(other, BEHAVIOUR | PURCHASES, BEHAVIOUR | PURCHASES);
+    const struct state *state = home_of("ian")->state;
+    uint32_t most = state_capacity(state, POOL_OFFERS) / 2;
+    for (uint32_t i = 0; i < most; i++) {
+        (void)snprintf(sku, sizeof sku, "p%u", i);
+        cr_assert_eq(shop_says("ian", sku, TAKE_BACK, now_ms, 0), REASON_none);
+    }
+    carts(other, "tea");
+    cr_assert(offered(other, "tea") && state_used(state, POOL_OFFERS) == most);
+    cr_assert(metric(METRIC_offer_times_dropped_total) == 1 && metric(METRIC_offer_events_dropped_total) == 0);
 }
