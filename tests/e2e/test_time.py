@@ -132,6 +132,20 @@ with Service(models={f"{name}.json": m for name, m in MODELS.items()}, clock_rep
         service.pass_time(2 * hour + 1)
         equal(amount("stock"), 1000)
 
+    @check("what a clock that is ahead said stands against the truth until its time has come, and that is signal_future_max_s away at most")
+    def _():
+        supply = lambda available, ahead_s: {"type": "supply", "sku": "stock", "available": available, "capacity": 10, "time": service.now_ms() + ahead_s * 1000}
+        answer = service.ask(supply(3, 60 + 30 * SLOW))
+        equal(([f["reason"] for f in answer["findings"]], amount("stock")), (["from_future"], 1000))
+        service.accept(supply(3, 58))
+        equal(amount("stock"), 1300)
+        for at_s in (0, 20, 40):
+            answer = service.ask(supply(8, 0))
+            equal(([f["reason"] for f in answer["findings"]], amount("stock")), (["superseded"], 1300), f"after {at_s} s")
+            service.pass_time(20)
+        service.accept(supply(8, 0))
+        equal(amount("stock"), 1000)
+
     @check("a promotion ends when it was said to end")
     def _():
         service.accept(product("promo", 1000, category="promo", promotion=0.6, until=service.now_ms() + 10 * minute * 1000))
