@@ -184,8 +184,10 @@ static void html_curve(FILE *out, const struct simulation *s)
     char begin[32] = "", end[32] = "";
     cli_clock_text(s->begin_ms, begin);
     cli_clock_text(s->end_ms, end);
-    fprintf(out, "<h2>Mean move of all prices over time</h2><svg viewBox='-60 -10 %d %d' role='img'>", CHART_WIDTH + 70,
-            CHART_HEIGHT + 40);
+    fprintf(out,
+            "<h2>Mean move of all prices over time</h2><div class='wide' tabindex='0'><svg class='chart' viewBox='-60 "
+            "-10 %d %d' role='img'>",
+            CHART_WIDTH + 70, CHART_HEIGHT + 40);
     double zero = CHART_HEIGHT * high / span;
     fprintf(out, "<line x1='0' x2='%d' y1='%.1f' y2='%.1f' class='axis'/>", CHART_WIDTH, zero, zero);
     fprintf(out, "<polyline class='curve' points='");
@@ -194,8 +196,8 @@ static void html_curve(FILE *out, const struct simulation *s)
                 CHART_HEIGHT * (high - s->point[i].pct) / span);
     fprintf(out, "'/><text x='-6' y='8' class='end'>%+.2f %%</text><text x='-6' y='%d' class='end'>%+.2f %%</text>",
             high, CHART_HEIGHT, low);
-    fprintf(out, "<text x='0' y='%d'>%s</text><text x='%d' y='%d' class='end'>%s UTC</text></svg>\n", CHART_HEIGHT + 22,
-            begin, CHART_WIDTH, CHART_HEIGHT + 22, end);
+    fprintf(out, "<text x='0' y='%d'>%s</text><text x='%d' y='%d' class='end'>%s UTC</text></svg></div>\n",
+            CHART_HEIGHT + 22, begin, CHART_WIDTH, CHART_HEIGHT + 22, end);
 }
 
 static void html_bar(FILE *out, double value, double largest)
@@ -221,7 +223,8 @@ static void html_row(FILE *out, const struct tally *tally, double shown, double 
 static void html_head_row(FILE *out, const char *title, const char *first, const char *bar)
 {
     fprintf(out,
-            "<h2>%s</h2><table><tr><th>%s</th><th>%s</th><th>mean</th><th>least</th><th>most</th><th>turnover</th>"
+            "<h2>%s</h2><div class='wide' "
+            "tabindex='0'><table><tr><th>%s</th><th>%s</th><th>mean</th><th>least</th><th>most</th><th>turnover</th>"
             "<th>would be</th><th></th></tr>\n",
             title, first, bar);
 }
@@ -235,7 +238,7 @@ static void html_tallies(FILE *out, const char *title, const struct tally tally[
     for (uint32_t i = 0; i <= count && i <= SIMULATE_TALLIES_MAX; i++)
         if (tally[i].looks > 0 || tally[i].units > 0)
             html_row(out, &tally[i], mean_of(tally[i].sum_pct, tally[i].looks), largest);
-    fprintf(out, "</table>\n");
+    fprintf(out, "</table></div>\n");
 }
 
 static void html_products(FILE *out, const struct simulation *s, bool winners)
@@ -245,7 +248,7 @@ static void html_products(FILE *out, const struct simulation *s, bool winners)
                   "turnover");
     for (uint32_t i = 0; listed(s, winners, i) != NULL; i++)
         html_row(out, listed(s, winners, i), gain_of(listed(s, winners, i)), largest);
-    fprintf(out, "</table>\n");
+    fprintf(out, "</table></div>\n");
 }
 
 static void html_summary(FILE *out, const struct simulation *s)
@@ -268,6 +271,26 @@ static void html_summary(FILE *out, const struct simulation *s)
     fprintf(out, "</table>\n");
 }
 
+/* What is wider than the window scrolls by itself, so that the page is read on a telephone, too. */
+static const char HTML_HEAD[] =
+    "<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width, "
+    "initial-scale=1'><title>Simulation</title><style>"
+    ":root{color-scheme:light "
+    "dark;--ink:#1b2430;--soft:#5a6675;--line:#e3e7ec;--axis:#aab4c0;--paper:#fff;--curve:#1f6feb;"
+    "--up:#c2570c;--down:#0b7285;--bad:#b00020}"
+    "@media(prefers-color-scheme:dark){:root{--ink:#e7eaf0;--soft:#a3adbb;--line:#343c48;--axis:#5a6675;--paper:#"
+    "14181f;"
+    "--curve:#79b0ff;--up:#f0975a;--down:#4fc3d6;--bad:#ff8a95}}"
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:960px;margin:2em auto;padding:0 1em;color:var(--ink);"
+    "background:var(--paper)}h1{overflow-wrap:anywhere}.wide{overflow-x:auto}"
+    "table{border-collapse:collapse;width:100%}th{text-align:right;font-weight:600;color:var(--soft)}"
+    "td,th{padding:3px 8px;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}"
+    "td:first-child,th:first-child{text-align:left}svg.chart{width:100%;min-width:620px}svg.bar{width:184px;height:"
+    "14px}"
+    "text{font-size:12px;fill:var(--soft)}.end{text-anchor:end}.axis{stroke:var(--axis)}"
+    ".curve{fill:none;stroke:var(--curve);stroke-width:2}.up{fill:var(--up)}.down{fill:var(--down)}"
+    ".bad{color:var(--bad);font-weight:600}</style>\n<h1>";
+
 bool simulate_html(const struct simulation *s, const char *path)
 {
     FILE *out = fopen(path, "we");
@@ -275,14 +298,7 @@ bool simulate_html(const struct simulation *s, const char *path)
         cli_say("%s cannot be written", path);
         return false;
     }
-    fprintf(out, "<!doctype html><html lang='en'><meta charset='utf-8'><title>Simulation</title><style>"
-                 "body{font:15px/1.5 system-ui,sans-serif;max-width:960px;margin:2em auto;padding:0 1em;color:#1b2430}"
-                 "table{border-collapse:collapse;width:100%%}th{text-align:right;font-weight:600;color:#5a6675}"
-                 "td,th{padding:3px 8px;border-bottom:1px solid #e3e7ec;text-align:right}"
-                 "td:first-child,th:first-child{text-align:left}svg{width:100%%}svg.bar{width:184px;height:14px}"
-                 "text{font-size:12px;fill:#5a6675}.end{text-anchor:end}.axis{stroke:#aab4c0}"
-                 ".curve{fill:none;stroke:#1f6feb;stroke-width:2}.up{fill:#c2570c}.down{fill:#0b7285}"
-                 ".bad{color:#b00020;font-weight:600}</style>\n<h1>");
+    (void)fputs(HTML_HEAD, out);
     html_escape(out, s->models);
     fprintf(out, " against ");
     html_escape(out, s->against);

@@ -2,8 +2,10 @@
 """rialto simulate: two sets of models over recorded signals. Its numbers are worked out here once more, from the documents' words
 alone; and what it computes are the prices that a running service gives for the same recording."""
 import random
+import re
 from fractions import Fraction
 
+import browser
 from rialto_test import *
 
 T0 = 1767603600000  # Monday, 5 January 2026, 9:00 UTC
@@ -139,6 +141,26 @@ def _():
     for part in ("<svg", "polyline", "food/a", "Guardrails", "left out"):
         contains(text, part)
     require("http" not in text and "src=" not in text, "the page wants something from elsewhere")
+
+
+name = "the page fits a telephone and a wide window, light and dark: what is wider scrolls by itself"
+if browser.is_there():
+    @check(name)
+    def _():
+        window = browser.Browser()
+        try:
+            for width, is_phone, scheme in ((390, True, "light"), (1280, False, "dark")):
+                window.screen(width, 900, is_phone, scheme)
+                window.open(f"file://{folder / 'page.html'}")
+                inner, wide, paper, ink = window.run("const style = getComputedStyle(document.body);"
+                                                     "return [innerWidth, document.documentElement.scrollWidth, style.backgroundColor, style.color]")
+                require(inner == width and wide <= width, f"{wide} of {inner} pixels at {width}")
+                dark = [sum(int(n) for n in re.findall(r"\d+", colour)[:3]) < 384 for colour in (paper, ink)]
+                equal(dark, [scheme == "dark", scheme != "dark"], f"{paper} and {ink}, {scheme}")
+        finally:
+            window.close()
+else:
+    skipped(name, "no chromium and chromedriver")
 
 
 @check("a recording replays to the prices that a running service gave for it; --against live takes its models")
