@@ -286,6 +286,18 @@ static int answer_sku(struct look *look, struct journal_found *found)
     return status;
 }
 
+/* What stands now need not stand then: no price is known of a time that has not come. */
+static bool has_come(const struct look *look)
+{
+    int64_t now_ms = rialto_now_ms(look->prices);
+    if (look->at_ms <= now_ms)
+        return true;
+    char now[32];
+    cli_clock_text(now_ms, now);
+    cli_say("that time is still to come: service time is %s UTC", now);
+    return false;
+}
+
 int explain_at(const struct cli *cli, const char *zone, int64_t at_ms, size_t count, char *skus[])
 {
     struct look look = {
@@ -296,7 +308,10 @@ int explain_at(const struct cli *cli, const char *zone, int64_t at_ms, size_t co
     if (found.entry == NULL) {
         cli_say("out of memory");
     } else if (cli_open_cache(cli, &look.prices) == RIALTO_OK) {
-        if (redis_link_open(&look.link)) {
+        if (!has_come(&look)) {
+            result = CLI_NO;
+            count = 0;
+        } else if (redis_link_open(&look.link)) {
             char why[REQUEST_WHY_MAX];
             look.requester = requester_open(&(struct requester_settings){ cli->urls, cli->timeout_ms, 0 }, why);
             result = CLI_OK;

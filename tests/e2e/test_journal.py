@@ -202,6 +202,12 @@ with Service(models={"shop.json": MODEL}, journal_interval_s=0, clock_replay=1, 
         equal(status, 2)
         contains(err, "2026-11-26T14:00:00Z")
 
+    @check("explain --at of a time that is still to come names no price: what stands now need not stand then")
+    def _():
+        status, out, err = explain(service, service.now_ms() + DAY, "p0", json_=False)
+        equal((status, out), (1, ""))
+        contains(err, "still to come: service time is")
+
     @check("keys of the journal end by themselves; nothing in it names a customer")
     def _():
         redis = service.redis()
