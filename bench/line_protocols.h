@@ -54,12 +54,6 @@ LINE_INLINE void line_plain_write_(const struct line_place *at, const uint64_t *
     atomic_store_explicit(&at->word[0], line_word_(image[0], even + 2), memory_order_release);
 }
 
-LINE_INLINE bool line_plain_look_(const _Atomic uint64_t *word, uint64_t *ret)
-{
-    uint64_t before = atomic_load_explicit(&word[0], memory_order_acquire);
-    return (before & 1u) == 0 && line_copy_(word, LINE_WORDS, before, ret);
-}
-
 /* ---- two copies ------------------------------------------------------------------------------------------- */
 
 /* Word 0 holds seq and the first 4 bytes of copy 0; word 8 the first bytes of copy 1. Copy seq & 1 is the one to read. */
@@ -107,7 +101,7 @@ LINE_INLINE bool line_kind_read(enum line_kind kind, const struct line_place *at
     if (kind == LINE_SIDE)
         return line_read(at->segment, at->word, at->slot, LINE_WORDS, ret);
     for (int attempt = 0; attempt < LINE_ATTEMPTS_MAX; attempt++) {
-        if (kind == LINE_TWO ? line_two_look_(at->word, ret) : line_plain_look_(at->word, ret))
+        if (kind == LINE_TWO ? line_two_look_(at->word, ret) : line_read_once(at->word, LINE_WORDS, ret))
             return true;
         line_relax_();
     }

@@ -176,16 +176,16 @@ static inline bool line_key_is(const _Atomic uint64_t *word, struct rialto_key k
     return lo == key.lo && hi == key.hi;
 }
 
-LINE_INLINE bool line_copy_(const _Atomic uint64_t *word, uint32_t words, uint64_t before, uint64_t *ret)
+/* The rest of the version whose word 0 is in ret[0]. */
+LINE_INLINE bool line_copy_(const _Atomic uint64_t *word, uint32_t words, uint64_t *ret)
 {
-    ret[0] = before;
     /* Acquire pairs with (B): had we caught one word of a newer version, its odd mark (A) would be visible to the
      * second load of word 0, and we would discard this copy. */
     ret[1] = atomic_load_explicit(&word[1], memory_order_acquire);
     LINE_UNROLL
     for (uint32_t i = 2; i < words; i += LINE_UNIT)
         line_unit_put_(&ret[i], line_unit_load_(&word[i], memory_order_acquire));
-    return atomic_load_explicit(&word[0], memory_order_relaxed) == before;
+    return atomic_load_explicit(&word[0], memory_order_relaxed) == ret[0];
 }
 
 LINE_INLINE bool line_copy_side_(const struct rialto_segment *segment, uint64_t slot, uint32_t words, uint32_t odd,
@@ -205,12 +205,12 @@ LINE_INLINE bool line_copy_side_(const struct rialto_segment *segment, uint64_t 
 }
 
 /* line_read_once - one look at a line that nobody writes just now, as hardly anybody ever does: true, and its whole version is in
- * ret. False: ask line_read(). */
+ * ret. False: ask line_read(). word[0] as it was seen is in ret[0] either way. */
 LINE_INLINE bool line_read_once(const _Atomic uint64_t *word, uint32_t words, uint64_t *ret)
 {
     /* Acquire pairs with (C): an even seq means that version's words are already visible. */
-    uint64_t before = atomic_load_explicit(&word[0], memory_order_acquire);
-    return (before & 1u) == 0 && line_copy_(word, words, before, ret);
+    ret[0] = atomic_load_explicit(&word[0], memory_order_acquire);
+    return (ret[0] & 1u) == 0 && line_copy_(word, words, ret);
 }
 
 /* line_read - one whole version of a line. False: busy, and ret is undefined. Bounded, whatever the writer does. */
@@ -218,14 +218,11 @@ LINE_INLINE bool line_read(const struct rialto_segment *segment, const _Atomic u
                            uint32_t words, uint64_t *ret)
 {
     for (int attempt = 0; attempt < LINE_ATTEMPTS_MAX; attempt++) {
-        /* Acquire pairs with (C): an even seq means that version's words are already visible. */
-        uint64_t before = atomic_load_explicit(&word[0], memory_order_acquire);
-        if ((before & 1u) == 0) {
-            if (line_copy_(word, words, before, ret))
-                return true;
-        } else if (attempt >= LINE_SPINS && line_copy_side_(segment, slot, words, (uint32_t)before, ret)) {
+        if (line_read_once(word, words, ret))
             return true;
-        }
+        uint32_t seq = (uint32_t)ret[0];
+        if ((seq & 1u) != 0 && attempt >= LINE_SPINS && line_copy_side_(segment, slot, words, seq, ret))
+            return true;
         line_relax_();
     }
     return false;

@@ -27,7 +27,7 @@ MUTANTS = [
     ("race/line", 6, "cache/line.h", False, "the odd mark (A) left out",
      [("atomic_store_explicit(&at->word[0], line_word_(now, even + 1), memory_order_release);", ";")]),
     ("race/line", 6, "cache/line.h", False, "the reader's second look left out",
-     [("return atomic_load_explicit(&word[0], memory_order_relaxed) == before;", "return true;")]),
+     [("return atomic_load_explicit(&word[0], memory_order_relaxed) == ret[0];", "return true;")]),
     ("race/line", 6, "cache/line.h", False, "a reader that never tries the side line",
      [("attempt >= LINE_SPINS &&", "attempt >= LINE_ATTEMPTS_MAX &&")]),
     ("race/line", 6, "cache/line.h", False, "repair: the line left open",
