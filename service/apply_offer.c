@@ -195,6 +195,16 @@ void apply_offer_timer(struct worker *worker, struct partition *partition, uint3
         due_at_latest(partition, POOL_OFFERS, index, due_ms);
 }
 
+void offers_end(struct worker *worker, struct partition *partition, const struct signal *signal)
+{
+    uint32_t customer = state_find(partition->state, POOL_CUSTOMERS, id_key(worker, signal->customer)), next;
+    uint32_t offer = customer == STATE_NONE ? STATE_NONE : state_first(partition->state, POOL_OFFERS, customer);
+    for (; offer != STATE_NONE; offer = next) {
+        next = state_next(partition->state, POOL_OFFERS, offer);
+        apply_offer_timer(worker, partition, offer);
+    }
+}
+
 void offers_prune(struct worker *worker, struct partition *partition, uint32_t customer, unsigned kinds)
 {
     uint32_t next;

@@ -56,25 +56,33 @@ static void note_due(void *user, enum state_pool pool, uint32_t index, int64_t d
     }
 }
 
+static void find_due_in(struct worker *worker, struct partition *partition, enum state_pool pool, uint32_t most)
+{
+    struct finding_due finding = { worker, partition->number };
+    state_advance(partition->state, pool, worker->tick_ms, most, &finding, note_due);
+}
+
+/* Behind a tick's deadlines: are there offers and locks at their end that wait for a later tick? */
+static bool offers_wait(const struct worker *worker, struct partition *partition)
+{
+    return state_wake_ms(partition->state, POOL_OFFERS) <= worker->tick_ms;
+}
+
 static void find_due(struct worker *worker)
 {
     for (uint32_t p = worker->index; p < RIALTO_PARTITIONS; p += worker->config->workers) {
         struct partition *partition = &worker->partition[p];
         for (int pool = 0; pool < POOL_COUNT; pool++)
             if (state_wake_ms(partition->state, (enum state_pool)pool) <= worker->tick_ms && partition_begin(worker, partition))
-                state_advance(partition->state, (enum state_pool)pool, worker->tick_ms,
-                              &(struct finding_due){ worker, p }, note_due);
+                find_due_in(worker, partition, (enum state_pool)pool, pool == POOL_OFFERS ? OFFERS_A_TICK : UINT32_MAX);
+        if (offers_wait(worker, partition))
+            metric_add(METRIC_offers_waited_total, 1);
     }
-    timers_sort(&worker->due);
 }
 
-/* Once a tick: nothing becomes due at a tick that has come already. */
-static void fire_timers(struct worker *worker)
+static void fire_due(struct worker *worker)
 {
-    if (worker->fired_ms == worker->tick_ms)
-        return;
-    worker->fired_ms = worker->tick_ms;
-    find_due(worker);
+    timers_sort(&worker->due);
     for (size_t i = 0; i < worker->due.count; i++) {
         const struct timer *timer = &worker->due.timer[i];
         struct partition *partition = &worker->partition[timer->partition];
@@ -86,6 +94,26 @@ static void fire_timers(struct worker *worker)
             apply_offer_timer(worker, partition, timer->index);
     }
     worker->due.count = 0;
+}
+
+/* Once a tick: nothing becomes due at a tick that has come already. */
+static void fire_timers(struct worker *worker)
+{
+    if (worker->fired_ms == worker->tick_ms)
+        return;
+    worker->fired_ms = worker->tick_ms;
+    find_due(worker);
+    fire_due(worker);
+}
+
+/* What its customer has is as if none had to wait. A few others go, too: so there is room again for what comes in. */
+static void offers_hurry(struct worker *worker, struct partition *partition, const struct signal *signal)
+{
+    if (!offers_wait(worker, partition))
+        return;
+    find_due_in(worker, partition, POOL_OFFERS, OFFERS_A_PART);
+    fire_due(worker);
+    offers_end(worker, partition, signal);
 }
 
 /* `signal`: NULL of demand's product part, which the plan has read. */
@@ -104,9 +132,12 @@ static enum signal_reason apply_owned(struct worker *worker, const struct wire_r
     worker->id_hash = head->id_hash;
     if (signal == NULL)
         reason = apply_demand_part(worker, partition, head, planned);
-    else
-        reason = head->part == PART_PRODUCT ? apply_product_part(worker, partition, signal)
-                                            : apply_customer_part(worker, partition, signal);
+    else if (head->part == PART_PRODUCT)
+        reason = apply_product_part(worker, partition, signal);
+    else {
+        offers_hurry(worker, partition, signal);
+        reason = apply_customer_part(worker, partition, signal);
+    }
     if (!signal_reason_rejects(reason))
         once_remember(worker, partition->state, head, source);
     return reason;

@@ -144,7 +144,8 @@
     X(quotes_made_good_total,      COUNTER, "keys",   "quotes in Redis of customers who were forgotten, or permit them no more, that a process before had not come to delete: this one did") \
     X(cells_unpublished_total,     COUNTER, "cells",  "baselines that stand no more, taken out of Redis") \
     X(publisher_impatient_total,   COUNTER, "times",  "times that Redis was told of lines while many more were being written: one batch took longer than a second") \
-    X(offer_times_dropped_total,   COUNTER, "times",  "times of offers that the shop took back, or of those that took another's place, which are not remembered or no more, for want of room (of offers_max half): an older offer that arrives late may stand again")
+    X(offer_times_dropped_total,   COUNTER, "times",  "times of offers that the shop took back, or of those that took another's place, which are not remembered or no more, for want of room (of offers_max half): an older offer that arrives late may stand again") \
+    X(offers_waited_total,         COUNTER, "times",  "times that a partition had more offers and locks at their end than are taken away in one tick: the rest follow in the next ones, quotes are without them at once")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

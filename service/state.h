@@ -269,10 +269,11 @@ int64_t  state_due(const struct state *state, enum state_pool pool, uint32_t ind
 void     state_set_due(struct state *state, enum state_pool pool, uint32_t index, int64_t due_ms); /* moves it; 0 = none */
 /* state_wake_ms - before this service time state_advance() has nothing to do; INT64_MAX = never. */
 int64_t  state_wake_ms(struct state *state, enum state_pool pool);
-/* state_advance - in a batch: takes away the deadlines at or before now, and tells each, in no particular order. The hook may not
- * change deadlines. */
+/* state_advance - in a batch: takes away the deadlines at or before now, and tells each, in no particular order, `most` of them at most: while
+ * state_wake_ms() is not behind now there may be more. The hook may not change deadlines. */
 typedef void (*state_due_hook)(void *user, enum state_pool pool, uint32_t index, int64_t due_ms);
-void     state_advance(struct state *state, enum state_pool pool, int64_t now_ms, void *user, state_due_hook hook);
+void state_advance(struct state *state, enum state_pool pool, int64_t now_ms, uint32_t most, void *user,
+                   state_due_hook hook);
 
 /* A function that does nothing but fetch has no effect that gcc knows of: it leaves out a call of one that it does not take into the
  * caller early. */

@@ -4,7 +4,8 @@
  *   them do, ... level 3; beyond that one list of what is further off. A slot is a doubly linked list through the links of its records.
  *
  * Source     Varghese and Lauck, Hashed and Hierarchical Timing Wheels, SOSP 1987, scheme 7.
- * Cost       to set or move: constant. To advance: the slots that time has passed; each record is moved down at most three times.
+ * Cost       to set or move: constant. To advance: the slots that time has passed; each record is moved down at most three times. Where more
+ *            is due than the caller will hear, the cursor waits in the slot, and what is left of it is not looked at.
  *            Partitions come to their coarse slots at different moments, so that not all move their records at once.
  * Invariant  a record in a slot of level n > 0 is due in a later slot of that level than the cursor is in.
  * Crash      everything is journalled: after an undo the wheel is what it was at the commit. wake_ms is private and found anew. */
@@ -56,13 +57,18 @@ static uint32_t slot_for(uint64_t unit, uint64_t cursor)
 }
 
 /* When the cursor comes to a slot. */
-static int64_t slot_begins_ms(const struct state *state, uint32_t slot, uint64_t cursor)
+static uint64_t slot_begins(uint32_t slot, uint64_t cursor)
 {
     uint32_t level = slot / LEVEL_SLOTS;
     uint64_t above = cursor >> (LEVEL_BITS * (level + 1));
     if (slot == FAR_SLOT)
-        return unit_begins_ms(state, ((cursor >> (LEVEL_BITS * LEVELS)) + 1) << (LEVEL_BITS * LEVELS));
-    return unit_begins_ms(state, (above << LEVEL_BITS | slot % LEVEL_SLOTS) << (LEVEL_BITS * level));
+        return ((cursor >> (LEVEL_BITS * LEVELS)) + 1) << (LEVEL_BITS * LEVELS);
+    return (above << LEVEL_BITS | slot % LEVEL_SLOTS) << (LEVEL_BITS * level);
+}
+
+static int64_t slot_begins_ms(const struct state *state, uint32_t slot, uint64_t cursor)
+{
+    return unit_begins_ms(state, slot_begins(slot, cursor));
 }
 
 static void slot_enter(struct state *state, enum state_pool pool, uint32_t index, uint32_t slot)
@@ -132,16 +138,24 @@ static int64_t slot_earliest_ms(const struct state *state, enum state_pool pool,
     return earliest;
 }
 
-/* The first slot that holds anything, in the order of time, decides. */
-static int64_t find_wake(const struct state *state, enum state_pool pool)
+/* The first slot that holds anything, in the order of time, from the cursor's or from the one behind it on; DUE_SLOTS when there is none. */
+static uint32_t first_slot(const struct state *state, enum state_pool pool, uint32_t behind)
 {
     uint64_t wheel = state->file->pool[pool].wheel, cursor = state->file->meta[pool].cursor;
     for (uint32_t level = 0; level < LEVELS; level++)
-        for (uint32_t at = digit(cursor, level); at < LEVEL_SLOTS; at++)
+        for (uint32_t at = digit(cursor, level) + behind; at < LEVEL_SLOTS; at++)
             if (head_at(state, wheel, level * LEVEL_SLOTS + at) != 0)
-                return level == 0 ? slot_earliest_ms(state, pool, at)
-                                  : slot_begins_ms(state, level * LEVEL_SLOTS + at, cursor);
-    return head_at(state, wheel, FAR_SLOT) != 0 ? slot_begins_ms(state, FAR_SLOT, cursor) : INT64_MAX;
+                return level * LEVEL_SLOTS + at;
+    return head_at(state, wheel, FAR_SLOT) != 0 ? FAR_SLOT : DUE_SLOTS;
+}
+
+static int64_t find_wake(const struct state *state, enum state_pool pool)
+{
+    uint32_t slot = first_slot(state, pool, 0);
+    if (slot == DUE_SLOTS)
+        return INT64_MAX;
+    return slot < LEVEL_SLOTS ? slot_earliest_ms(state, pool, slot)
+                              : slot_begins_ms(state, slot, state->file->meta[pool].cursor);
 }
 
 int64_t state_wake_ms(struct state *state, enum state_pool pool)
@@ -153,40 +167,62 @@ int64_t state_wake_ms(struct state *state, enum state_pool pool)
     return state->wake_ms[pool];
 }
 
-/* Everything in a slot is looked at: due, or entered again where it belongs now. */
-static void slot_drain(struct state *state, enum state_pool pool, uint32_t slot, int64_t now_ms, void *user,
-                       state_due_hook hook)
+struct listener {
+    int64_t now_ms;
+    uint32_t most, told;
+    void *user;
+    state_due_hook hook;
+};
+
+/* What is in a slot is told when it is due, or entered again where it belongs now. Of the cursor's own slot, to the last that may be told. */
+static void slot_drain(struct state *state, enum state_pool pool, uint32_t slot, struct listener *listener)
 {
+    uint64_t cursor = state->file->meta[pool].cursor;
+    bool own = slot == digit(cursor, 0);
     uint32_t at = head_at(state, state->file->pool[pool].wheel, slot);
-    while (at != 0) {
+    while (at != 0 && !(own && listener->told == listener->most)) {
         uint32_t index = at - 1;
         at = link_at(state, pool, index)->due_next;
         int64_t due_ms = state_due(state, pool, index);
-        if (due_ms > now_ms && slot_for(unit_of(state, due_ms), state->file->meta[pool].cursor) == slot)
+        bool tell = due_ms <= listener->now_ms && listener->told < listener->most;
+        if (!tell && slot_for(unit_of(state, due_ms), cursor) == slot)
             continue;
         due_unlink(state, pool, index);
-        if (due_ms <= now_ms)
-            hook(user, pool, index, due_ms);
-        else
+        if (tell) {
+            listener->told++;
+            listener->hook(listener->user, pool, index, due_ms);
+        } else {
             state_set_due(state, pool, index, due_ms);
+        }
     }
 }
 
-void state_advance(struct state *state, enum state_pool pool, int64_t now_ms, void *user, state_due_hook hook)
+/* On to the next slot that holds anything, or to the end; what was in coarser slots that begin there comes nearer. */
+static void cursor_move(struct state *state, enum state_pool pool, uint64_t to, struct listener *listener)
 {
-    assert(state->batch != 0);
-    uint64_t from = state->file->meta[pool].cursor, to = unit_of(state, now_ms);
-    if (to < from)
-        to = from;
+    uint64_t from = state->file->meta[pool].cursor;
+    uint32_t slot = first_slot(state, pool, 1);
+    if (slot != DUE_SLOTS && slot_begins(slot, from) < to)
+        to = slot_begins(slot, from);
+    meta_touch(state, pool)->cursor = to;
     uint32_t top = level_of(from, to);
-    if (to != from)
-        meta_touch(state, pool)->cursor = to;
-    for (uint32_t level = 0; level < LEVELS && level <= top; level++) {
-        uint32_t end = level < top ? LEVEL_SLOTS - 1 : digit(to, level);
-        for (uint32_t at = digit(from, level); at <= end; at++)
-            slot_drain(state, pool, level * LEVEL_SLOTS + at, now_ms, user, hook);
-    }
     if (top == LEVELS)
-        slot_drain(state, pool, FAR_SLOT, now_ms, user, hook);
-    state->wake_ms[pool] = find_wake(state, pool);
+        slot_drain(state, pool, FAR_SLOT, listener);
+    for (uint32_t level = top < LEVELS ? top : LEVELS - 1; level > 0; level--)
+        slot_drain(state, pool, level * LEVEL_SLOTS + digit(to, level), listener);
+}
+
+void state_advance(struct state *state, enum state_pool pool, int64_t now_ms, uint32_t most, void *user,
+                   state_due_hook hook)
+{
+    assert(state->batch != 0 && most > 0);
+    struct listener listener = { .now_ms = now_ms, .most = most, .user = user, .hook = hook };
+    uint64_t to = unit_of(state, now_ms);
+    slot_drain(state, pool, digit(state->file->meta[pool].cursor, 0), &listener);
+    while (state->file->meta[pool].cursor < to && listener.told < most) {
+        cursor_move(state, pool, to, &listener);
+        slot_drain(state, pool, digit(state->file->meta[pool].cursor, 0), &listener);
+    }
+    /* Where it was cut short, what is next was due at once: whoever looks for its time would go through all the rest. */
+    state->wake_ms[pool] = listener.told < most ? find_wake(state, pool) : now_ms;
 }

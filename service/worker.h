@@ -231,6 +231,11 @@ static inline bool change_holds(const struct worker *worker) /* is any price hel
     return worker->change.freeze_count > 0 || worker->change.mode == RIALTO_MODE_FROZEN;
 }
 
+/* Offers and locks may end by the million in one millisecond, at midnight say. Readers see an end by themselves; what is left to do, records and
+ * lines to take away, is done for so many of a partition at each tick, and for a few more with each customer part that it takes. */
+#define OFFERS_A_TICK 16u
+#define OFFERS_A_PART 4u
+
 /* batch.c: apply one message of records. Returns false if the message is malformed (nothing is applied). */
 bool batch_apply(struct worker *worker, const uint8_t *bytes, size_t size);
 
@@ -277,6 +282,8 @@ static inline bool offer_is_shown(const struct offer_record *record)
 }
 void apply_customer_timer(struct worker *worker, struct partition *partition, uint32_t index);
 void apply_offer_timer(struct worker *worker, struct partition *partition, uint32_t index);
+void offers_end(struct worker *worker, struct partition *partition,
+                const struct signal *signal);      /* those of its customer whose end has come */
 uint32_t locks_count(struct partition *partition); /* looks through the offers once, when it is asked first */
 
 /* once.c: was this part counted before, and it counts now; the state is open. once_check: REASON_none, duplicate, or table_full.

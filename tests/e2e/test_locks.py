@@ -274,6 +274,31 @@ with Service(models={"shop.json": simple_model()}, lock_grace_s=2, lock_max_s=86
         wait_until(lambda: service.amount("salt", customer="short") == 120, 6, "the end of the lock")
         equal(service.cli("export", *OWN, "short")[0], 1)
 
+    @check("of thousands that end in one moment none is quoted any longer, with a worker that does nothing at all; they leave in many ticks, and signals go on")
+    def _():
+        service.accept(product("oats", 900))
+        until = (now_ms() // 1000 + 4 + 2 * SLOW) * 1000
+        for at in range(0, 4000, 2000):
+            service.accept(*[{"type": "offer", "customer": f"m{i}", "sku": "oats", "kind": "lock", "amount": 500, "currency": "EUR", "until": until} for i in range(at, at + 2000)])
+        some = [f"m{i}" for i in range(0, 4000, 400)]
+        equal({service.amount("oats", customer=who) for who in some}, {500})
+        workers = [pid for name, pid in service.children().items() if name.startswith("worker")]
+        time.sleep(max(0, (until - now_ms() - 500) / 1000))
+        require(now_ms() < until, "giving them took too long")
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            wait_until(lambda: now_ms() > until, 5, "their end")
+            equal({service.amount("oats", customer=who) for who in some}, {900})
+            require(metric(service, "locks") >= 4000, "they are not over by themselves here")
+        finally:
+            for pid in workers:
+                os.kill(pid, signal.SIGCONT)
+        service.accept(product("oats", 910))
+        equal({service.amount("oats", customer=who) for who in some}, {910})
+        wait_until(lambda: metric(service, "locks") < 100, 20, "all of them gone")
+        require(metric(service, "offers_waited_total") > 0, "all in one tick")
+
 with Service(models={"shop.json": simple_model(scope={"categories": ["*"], "currencies": ["EUR", "USD"]})}, locks_max=64, offers_max=16384,
              customers_max=16384) as service:
     @check("what is owed in one currency is not relabelled by an offer or a lock in another; nor is an offer of money by a lock")

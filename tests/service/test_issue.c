@@ -967,3 +967,62 @@ Test(issue, what_was_taken_back_makes_room_for_what_leads_to_an_offer)
     cr_assert(offered(other, "tea") && state_used(state, POOL_OFFERS) == most);
     cr_assert(metric(METRIC_offer_times_dropped_total) == 1 && metric(METRIC_offer_events_dropped_total) == 0);
 }
+
+/* ---- many ends in one millisecond ----------------------------------------------------------------------------------- */
+
+/* Goal: they take turns, so many a tick; whom a signal meets before that is met as if it had had its turn; all leave by themselves. */
+Test(issue, of_many_that_end_at_once_a_tick_takes_away_so_many)
+{
+    enum { MANY = 3 * OFFERS_A_TICK / 2 };
+    static char name[MANY][RIALTO_ID_MAX];
+    uint32_t at = 0, near = 0, left = MANY;
+    for (uint32_t i = 0; i < MANY; i++) {
+        name_near("mia", &near, name[i]);
+        permit(name[i], PROFILE, PROFILE);
+        cr_assert_eq(shop_says(name[i], "tea", FIFTH_OFF, START_MS, START_MS + HOUR), REASON_none);
+    }
+    pass(HOUR - 1);
+    cr_assert_eq(held(POOL_OFFERS), MANY);
+    pass(1);
+    left -= OFFERS_A_TICK;
+    cr_assert_eq(held(POOL_OFFERS), left);
+    cr_assert_eq(metric(METRIC_offers_waited_total), 1);
+    cr_assert(replica_apply(&replica, now_ms) && held(POOL_OFFERS) == left, "the same tick again takes away none");
+    while (!offered(name[at], "tea"))
+        at++;
+    cr_assert_eq(shop_says(name[at], "tea", FIFTH_OFF, START_MS - 1, 0), REASON_none,
+                 "of what was over nothing is left");
+    cr_assert_eq(kept(name[at], "tea")->until_ms, 0);
+    left -= OFFERS_A_PART; /* one of them is new */
+    cr_assert_eq(held(POOL_OFFERS), left);
+    for (uint32_t tick = 0; left > 1; tick++) {
+        cr_assert_lt(tick, MANY / OFFERS_A_TICK);
+        pass(100);
+        left = left > OFFERS_A_TICK ? left - OFFERS_A_TICK : 1;
+        cr_assert_eq(held(POOL_OFFERS), left);
+    }
+    cr_assert(offered(name[at], "tea"), "the new one stands");
+}
+
+/* Goal: what is over and waits takes nobody's place. */
+Test(issue, what_waits_for_its_turn_makes_room)
+{
+    char sku[RIALTO_ID_MAX], other[RIALTO_ID_MAX];
+    uint32_t near = 0;
+    permit("ned", PROFILE, PROFILE);
+    name_near("ned", &near, other);
+    permit(other, PROFILE, PROFILE);
+    uint32_t room = state_capacity(home_of("ned")->state, POOL_OFFERS);
+    for (uint32_t i = 0; i < room; i++) {
+        (void)snprintf(sku, sizeof sku, "p%u", i);
+        cr_assert_eq(shop_says("ned", sku, FIFTH_OFF, START_MS, START_MS + HOUR), REASON_none);
+    }
+    pass(HOUR);
+    cr_assert_eq(held(POOL_OFFERS), room - OFFERS_A_TICK);
+    for (uint32_t i = 0; i < room; i++) {
+        (void)snprintf(sku, sizeof sku, "q%u", i);
+        cr_assert_eq(shop_says(other, sku, FIFTH_OFF, now_ms, 0), REASON_none, "%u of %u", i, room);
+    }
+    cr_assert_eq(held(POOL_OFFERS), room);
+    cr_assert_eq(metric(METRIC_table_full_total), 0);
+}

@@ -64,7 +64,20 @@ static void tell(void *user, enum state_pool pool, uint32_t index, int64_t due_m
 static struct told advance(struct state *state, int64_t now_ms)
 {
     struct told told = { 0 };
-    state_advance(state, POOL_OFFERS, now_ms, &told, tell);
+    state_advance(state, POOL_OFFERS, now_ms, UINT32_MAX, &told, tell);
+    return told;
+}
+
+/* The same in turns of `most`, until nothing is left. */
+static struct told advance_in_turns(struct state *state, int64_t now_ms, uint32_t most)
+{
+    struct told told = { 0 };
+    for (uint32_t before = 0; state_wake_ms(state, POOL_OFFERS) <= now_ms; before = told.count) {
+        state_advance(state, POOL_OFFERS, now_ms, most, &told, tell);
+        cr_assert_leq(told.count - before, most);
+        cr_assert(told.count - before == most || state_wake_ms(state, POOL_OFFERS) > now_ms,
+                  "all that it may, or all there are");
+    }
     return told;
 }
 
@@ -161,7 +174,8 @@ Test(state_due, random_sets_moves_deletions_and_deaths_agree_with_a_list)
             state_set_due(state, POOL_OFFERS, n, due[n]);
         }
         int64_t wake = state_wake_ms(state, POOL_OFFERS);
-        struct told told = advance(state, later);
+        struct told told =
+            rand() % 2 ? advance(state, later) : advance_in_turns(state, later, 1 + (uint32_t)rand() % 8);
         for (uint32_t n = 0; n < KEYS; n++) {
             bool over = due[n] != 0 && due[n] <= later;
             cr_assert_eq(told.due_ms[n], over ? due[n] : 0, "step %d, record %u", step, n);
@@ -179,6 +193,38 @@ Test(state_due, random_sets_moves_deletions_and_deaths_agree_with_a_list)
             now = later;
         }
     }
+    state_close(state);
+}
+
+/* Goal: what is due in one millisecond goes by turns, over batches and deaths; what is due behind it waits for it, and is not lost. */
+Test(state_due, of_many_in_one_millisecond_so_many_are_told_at_a_time)
+{
+    enum { MANY = 200, MOST = 16 };
+    struct state *state = open_partition(11);
+    struct told all = { 0 }, none = { 0 };
+    state_begin(state, ++batch);
+    state_set_clock(state, NOW);
+    for (uint64_t n = 0; n < MANY; n++)
+        state_set_due(state, POOL_OFFERS, add(state, n + 1), NOW + 70000);
+    uint32_t later = add(state, MANY + 1);
+    state_set_due(state, POOL_OFFERS, later, NOW + 70001);
+    state_advance(state, POOL_OFFERS, NOW + 69999, MOST, &none, tell);
+    cr_assert_eq(none.count, 0);
+    state_commit(state);
+    for (uint32_t turn = 1; turn <= (MANY + MOST) / MOST; turn++) {
+        state_begin(state, ++batch);
+        struct told lost = all;
+        state_advance(state, POOL_OFFERS, NOW + 70000 + turn, MOST, &lost, tell);
+        state_close(state); /* dies, and does the batch again */
+        state = open_partition(11);
+        state_begin(state, batch);
+        state_advance(state, POOL_OFFERS, NOW + 70000 + turn, MOST, &all, tell);
+        cr_assert_eq(memcmp(&lost, &all, sizeof all), 0, "turn %u: the same ones", turn);
+        cr_assert_eq(all.count, turn * MOST < MANY + 1 ? turn * MOST : MANY + 1);
+        cr_assert_eq(state_wake_ms(state, POOL_OFFERS) <= NOW + 70000 + turn, all.count < MANY + 1, "turn %u", turn);
+        state_commit(state);
+    }
+    cr_assert_eq(all.due_ms[later], NOW + 70001);
     state_close(state);
 }
 
