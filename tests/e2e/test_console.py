@@ -157,7 +157,8 @@ def look_at(service, page):
 
     @check("prices of a product are frozen, and let go")
     def _():
-        page.click("#do-freeze")
+        # The browser says that the first question is closed when the second one stands already, which is not answered by that.
+        page.run("const freeze = document.getElementById('do-freeze'); freeze.click(); document.getElementById('sure').close('no'); freeze.click()")
         value("freeze-what", "sku")
         value("freeze-which", "tea")
         answer_with("yes", "a look first")

@@ -691,16 +691,25 @@ function showDiff(diff) {
         numberCell(money(move.becomes, move.currency, move.decimals)), numberCell(`${move.pct.toFixed(2)} %`)]));
 }
 
+let answered = () => {}; // what the question that stands resolves by
+
 /* Asks whether one is sure; resolves to the note, or null. */
 function sure(what, text, freeze) {
+    answered(null);
     byId("sure-what").textContent = what;
     byId("sure-text").textContent = text;
     byId("sure-freeze").hidden = !freeze;
     byId("sure-note").value = "";
     byId("sure").returnValue = "no";
     byId("sure").showModal();
-    return new Promise((resolve) => byId("sure").addEventListener("close", () => resolve(byId("sure").returnValue === "yes" ? byId("sure-note").value.trim() : null), { once: true }));
+    return new Promise((resolve) => { answered = resolve; });
 }
+
+/* A browser may tell of it when the next question stands already. */
+byId("sure").addEventListener("close", () => {
+    if (!byId("sure").open)
+        answered(byId("sure").returnValue === "yes" ? byId("sure-note").value.trim() : null);
+});
 
 /* A key that is still down from the question's own button answers nothing, and Enter in a field goes to the button, not through it. */
 byId("sure").addEventListener("keydown", (event) => {
