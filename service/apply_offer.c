@@ -255,6 +255,7 @@ static void offer_fill(struct partition *partition, struct offer_record *record,
         lock_clear(partition, record);
         locks_add(partition, 1);
         record->locked = signal->amount;
+        record->lock_from_ms = signal->time_ms;
         record->lock_until_ms = until_ms;
         return;
     }
@@ -349,18 +350,22 @@ static unsigned withdrawn_kinds(const struct partition *partition, uint32_t cust
     return kinds != 0 ? kinds : consent;
 }
 
-/* What takes away need not wait for the time of a clock that was ahead. A lock is owed, whatever was taken back since. */
+/* What takes away need not wait for the time of a clock that was ahead. A lock is owed, whatever was offered or taken back since: it is late behind
+ * another of the shop's alone, and an offer is not late behind a lock. */
 static bool is_late(const struct worker *worker, const struct offer_record *record, const struct signal *signal)
 {
     if (signal->offer_kind == WITHDRAW)
         return is_newer(worker, record->time_ms, signal->time_ms);
-    bool alone = record->kind == RIALTO_OFFER_NONE && record->locked == 0;
-    return record->time_ms > signal->time_ms && !(signal->offer_kind == LOCK && alone);
+    if (signal->offer_kind == LOCK)
+        return record->locked != 0 && record->lock_request == 0 && record->lock_from_ms > signal->time_ms;
+    return record->time_ms > signal->time_ms;
 }
 
 /* A withdrawal comes behind what it takes away: of a clock that is ahead, the same offer again is the older one. */
 static void time_move(struct offer_record *record, const struct signal *signal)
 {
+    if (signal->offer_kind == LOCK)
+        return;
     if (record->time_ms <= signal->time_ms)
         record->time_ms = signal->time_ms;
     else if (signal->offer_kind == WITHDRAW && record->kind != RIALTO_OFFER_NONE)

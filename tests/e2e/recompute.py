@@ -537,7 +537,7 @@ class Offer:
 
     def __init__(self):
         self.kind = self.basis = self.until = self.locked = self.lock_until = self.currency = self.units = None
-        self.time = self.value = self.begin = self.given = self.ordered = 0
+        self.time = self.value = self.begin = self.given = self.ordered = self.lock_time = 0
         self.stackable = False
         self.rests = set()  # kinds that the time rests on where it outlives the offer: taken back, or in another's place
 
@@ -981,18 +981,17 @@ class World:
         if kind not in ("lock", "withdraw") and not needs <= consent:
             return "no_consent"
         known = self.offers.get(key, Offer())
-        nothing = known.kind is None and known.locked is None
-        since = self.taken_back(known.time) if kind == "withdraw" else known.time
-        if (time < since and not (kind == "lock" and nothing)) or row.get("until", self.now + 1) <= self.now:
+        since = {"withdraw": self.taken_back(known.time), "lock": known.lock_time if known.locked is not None else time}.get(kind, known.time)
+        if time < since or row.get("until", self.now + 1) <= self.now:
             return "superseded"
         if "currency" in row and known.currency != row["currency"] and (known.is_locked(self.now) or kind == "lock" and known.kind in ("fixed", "amount_off")):
             return "other_currency"
         offer = self.offers[key] = known
+        if kind == "lock":
+            offer.locked, offer.lock_until, offer.currency, offer.lock_time = row["amount"], row.get("until"), row["currency"], time
+            return None
         ahead = kind == "withdraw" and offer.kind and time < offer.time
         offer.time = max(offer.time + 1 if ahead else offer.time, time)  # behind what it takes back
-        if kind == "lock":
-            offer.locked, offer.lock_until, offer.currency = row["amount"], row.get("until"), row["currency"]
-            return None
         longer = offer.kind and "until" in row and (offer.until is None or offer.until > row["until"])
         if kind == "withdraw":
             rested = offer.kind and {offer.basis, *(["purchases"] if offer.units is not None else [])}

@@ -913,6 +913,31 @@ Test(issue, taking_back_an_offer_takes_no_lock)
     cr_assert_eq(shop_says("gus", "tea", FIFTH_OFF, START_MS - 1, 0), REASON_superseded);
 }
 
+/* Goal: locks and offers of the shop's come in any order: each is compared with its own kind alone. */
+Test(issue, the_times_of_locks_and_of_offers_are_two)
+{
+    permit("kim", PROFILE, PROFILE);
+    pass(MINUTE);
+    cr_assert_eq(shop_says("kim", "tea", FIFTH_OFF, START_MS, 0), REASON_none);
+    cr_assert_eq(shop_says("kim", "tea", PROMISE, START_MS + 10, START_MS + HOUR), REASON_none);
+    cr_assert_eq(shop_says("kim", "tea", TAKE_BACK, START_MS + 5, 0), REASON_none,
+                 "later than the offer, if not than the lock");
+    cr_assert(!offered("kim", "tea") && kept("kim", "tea")->locked == 700);
+    cr_assert_eq(shop_says("kim", "tea", FIFTH_OFF, START_MS + 7, 0), REASON_none, "later than the withdrawal");
+    cr_assert(offered("kim", "tea"));
+    cr_assert_eq(shop_says("kim", "milk", FIFTH_OFF, START_MS + 5, 0), REASON_none);
+    cr_assert_eq(shop_says("kim", "milk", PROMISE, START_MS, START_MS + HOUR), REASON_none, "what is owed is owed");
+    cr_assert(offered("kim", "milk") && kept("kim", "milk")->locked == 700);
+    cr_assert_eq(shop_says("kim", "milk", PROMISE, START_MS - 1, START_MS + 2 * HOUR), REASON_superseded,
+                 "an older lock");
+    cr_assert_eq(kept("kim", "milk")->lock_until_ms, START_MS + HOUR);
+    cr_assert_eq(shop_says("kim", "milk", PROMISE, START_MS + 1, START_MS + 2 * HOUR), REASON_none);
+    cr_assert_eq(kept("kim", "milk")->lock_until_ms, START_MS + 2 * HOUR);
+    pass(2 * HOUR);
+    cr_assert_eq(shop_says("kim", "milk", PROMISE, START_MS, now_ms + HOUR), REASON_none,
+                 "nothing is left of the one that is over");
+}
+
 /* A customer of the same partition as `other`. */
 static void name_near(const char *other, uint32_t *at, char name[RIALTO_ID_MAX])
 {
