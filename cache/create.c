@@ -459,10 +459,23 @@ static uint64_t bytes_free(const char *folder)
     return (uint64_t)fs.f_bavail * fs.f_frsize;
 }
 
+/* A folder that is there may be a mount, or somebody else's: its mode stays as it is, and its group where it is not ours to change. */
+static void group_of_folder(const struct cache_plan *plan)
+{
+    struct stat st;
+    if (plan->group_id >= 0 && stat(plan->folder, &st) == 0 && st.st_gid != (gid_t)plan->group_id &&
+        chown(plan->folder, (uid_t)-1, (gid_t)plan->group_id) == -1)
+        errno = 0;
+}
+
 static enum rialto_status make_folder(const struct cache_plan *plan)
 {
-    if (mkdir(plan->folder, 0750) == -1)
-        return errno == EEXIST ? RIALTO_OK : errno == ENOENT ? RIALTO_SYSTEM : folder_status_of_errno(errno);
+    if (mkdir(plan->folder, 0750) == -1) {
+        if (errno != EEXIST)
+            return errno == ENOENT ? RIALTO_SYSTEM : folder_status_of_errno(errno);
+        group_of_folder(plan);
+        return RIALTO_OK;
+    }
     if (chmod(plan->folder, 0750) == -1 ||
         (plan->group_id >= 0 && chown(plan->folder, (uid_t)-1, (gid_t)plan->group_id) == -1)) {
         int error = errno;

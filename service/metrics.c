@@ -173,8 +173,18 @@ static enum rialto_status file_fill(int fd)
     return RIALTO_OK;
 }
 
+/* Mode and group as the tables beside it have them, whatever the umask: -1 = the folder's group. */
+static void allow_readers(const char *cache_dir, int64_t group_id, const char *path)
+{
+    struct stat folder;
+    if (group_id < 0 && stat(cache_dir, &folder) == 0)
+        group_id = (int64_t)folder.st_gid;
+    if (chmod(path, 0640) == -1 || (group_id >= 0 && chown(path, (uid_t)-1, (gid_t)group_id) == -1))
+        errno = 0; /* not ours to give away: readers outside our group will hear NO_PERMISSION */
+}
+
 /* A reader must never see a half-made file: it gets its name when it is whole. */
-static enum rialto_status file_make(const char *cache_dir)
+static enum rialto_status file_make(const char *cache_dir, int64_t group_id)
 {
     char path[4096], fresh[4096];
     if (!path_of(cache_dir, "", sizeof path, path) || !path_of(cache_dir, ".new", sizeof fresh, fresh))
@@ -182,11 +192,10 @@ static enum rialto_status file_make(const char *cache_dir)
     int fd = open(fresh, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
     if (fd == -1)
         return status_of_errno();
-    struct stat folder;
-    if (stat(cache_dir, &folder) == 0 && fchown(fd, (uid_t)-1, folder.st_gid) == -1)
-        errno = 0; /* not ours to give away: readers outside our group will hear NO_PERMISSION */
     enum rialto_status status = file_fill(fd);
     (void)close(fd);
+    if (status == RIALTO_OK)
+        allow_readers(cache_dir, group_id, fresh);
     if (status == RIALTO_OK && rename(fresh, path) == -1)
         status = status_of_errno();
     if (status != RIALTO_OK)
@@ -194,14 +203,15 @@ static enum rialto_status file_make(const char *cache_dir)
     return status;
 }
 
-enum rialto_status metrics_create(const char *cache_dir)
+enum rialto_status metrics_create(const char *cache_dir, int64_t group_id)
 {
     char path[4096];
     if (!path_of(cache_dir, "", sizeof path, path))
         return RIALTO_BAD_INPUT;
     struct metrics_file *file = file_map(path, O_RDWR, PROT_READ | PROT_WRITE);
     if (file == NULL)
-        return file_make(cache_dir);
+        return file_make(cache_dir, group_id);
+    allow_readers(cache_dir, group_id, path);
     blocks_clear(file);
     (void)munmap(file, sizeof *file);
     return RIALTO_OK;

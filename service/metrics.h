@@ -192,8 +192,9 @@ struct metrics_file {
     struct metrics_block block[METRICS_BLOCKS_MAX];
 };
 
-/* metrics_create (prepare only), metrics_open: this process's block for writing; metrics_read: all for reading (NULL on failure). */
-enum rialto_status metrics_create(const char *cache_dir);
+/* metrics_create (prepare only; group_id -1: the folder's), metrics_open: this process's block for writing; metrics_read: all for reading (NULL
+ * on failure). */
+enum rialto_status metrics_create(const char *cache_dir, int64_t group_id);
 enum rialto_status metrics_open(const char *cache_dir, uint32_t block, const char *who);
 const struct metrics_file *metrics_read(const char *cache_dir);
 

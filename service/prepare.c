@@ -177,7 +177,7 @@ static struct cache *cache_make(const struct config *config)
         return NULL;
     enum rialto_status status = cache_create(&plan, &kept, &bytes_missing);
     if (status == RIALTO_OK)
-        status = metrics_create(config->cache_dir);
+        status = metrics_create(config->cache_dir, plan.group_id);
     if (status == RIALTO_OK)
         status = cache_open(config->cache_dir, &cache);
     if (status != RIALTO_OK) {

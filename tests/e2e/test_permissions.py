@@ -52,31 +52,37 @@ def errno_name(error):
     return errno.errorcode[error.errno]
 
 
-with Service(group=GROUP.gr_name) as service:
+os.umask(0o077)  # modes are as promised whatever it is
+with Service(group=GROUP.gr_name, cache_on_stop="keep") as service:
     service.shared.chmod(0o711)  # a folder of the test's own around the cache: its name may be known
     service.folder.chmod(0o711)
     service.accept(product("milk", 1000))
     equal(service.amount("milk"), 1000)
     library = Library(service.cache)
+    library_file = next(service.cache.iterdir()).name
 
     def opened():
         handle = ctypes.c_void_p()
         return library.lib.rialto_open(library.cache, ctypes.byref(handle))
 
-    @check("the folder is 0750, each file in it 0640, all of the configured group")
-    def _():
-        equal((stat.S_IMODE(service.cache.stat().st_mode), service.cache.stat().st_gid), (MODES["cache"], GROUP.gr_gid))
+    def asked():
+        library.open()
+        status, quote = library.quote("milk")
+        return [status, quote.amount]
+
+    def expect_modes(group):
+        equal((stat.S_IMODE(service.cache.stat().st_mode), service.cache.stat().st_gid), (MODES["cache"], group.gr_gid))
         found = {path.name: (oct(stat.S_IMODE(path.stat().st_mode)), path.stat().st_gid) for path in service.cache.iterdir()}
         require(len(found) >= 9, f"{sorted(found)}")
-        equal({name: seen for name, seen in found.items() if seen != (oct(MODES["file"]), GROUP.gr_gid)}, {})
+        equal({name: seen for name, seen in found.items() if seen != (oct(MODES["file"]), group.gr_gid)}, {})
+
+    @check("the folder is 0750, each file in it 0640, all of the configured group")
+    def _():
+        expect_modes(GROUP)
 
     @check("another user of the group reads prices")
     def _():
-        def work():
-            library.open()
-            status, quote = library.quote("milk")
-            return [status, quote.amount]
-        equal(as_other(GROUP.gr_gid, work), [Library.OK, 1000])
+        equal(as_other(GROUP.gr_gid, asked), [Library.OK, 1000])
 
     @check("another user of another group is told NO_PERMISSION, in words too")
     def _():
@@ -106,7 +112,6 @@ with Service(group=GROUP.gr_name) as service:
             except OSError as error:
                 refused["unlink"] = errno_name(error)
             return refused
-        library_file = next(service.cache.iterdir()).name
         refused = as_other(GROUP.gr_gid, work)
         require(len(refused) >= 11 and set(refused.values()) == {"EACCES"}, f"{refused}")
 
@@ -119,6 +124,17 @@ with Service(group=GROUP.gr_name) as service:
             equal(stat.S_IMODE(path.stat().st_mode) & 0o077, 0, str(path))
         equal({oct(stat.S_IMODE(path.stat().st_mode)) for path in files}, {"0o600"})
         equal(set(as_other(GROUP.gr_gid, lambda: [open_error(path, os.O_RDONLY) for path in [state, *files]])), {"EACCES"})
+
+    @check("a restart with another group: folder and files, kept as they are, are that group's from then on, and nobody's else")
+    def _():
+        made = (service.cache / library_file).stat().st_ino
+        equal(service.stop(), 0, "exit status")
+        service.settings["group"] = OTHER.gr_name
+        service.start()
+        equal((service.cache / library_file).stat().st_ino, made, "the file that was there")
+        expect_modes(OTHER)
+        equal(as_other(OTHER.gr_gid, asked), [Library.OK, 1000])
+        equal(as_other(GROUP.gr_gid, opened), NO_PERMISSION)
 
 @check("a group that is not on the machine is an error at start, by its name")
 def _():

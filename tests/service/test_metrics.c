@@ -33,7 +33,7 @@ static uint64_t value(const struct metrics_file *file, uint32_t block, enum metr
 
 Test(metrics, a_restarted_process_goes_on_counting_and_its_gauges_start_anew)
 {
-    cr_assert_eq(metrics_create(folder), RIALTO_OK);
+    cr_assert_eq(metrics_create(folder, -1), RIALTO_OK);
     const struct metrics_file *file = metrics_read(folder);
     cr_assert_not_null(file);
     cr_assert_eq(metrics_open(folder, 2, "worker.0"), RIALTO_OK);
@@ -51,11 +51,11 @@ Test(metrics, a_restarted_process_goes_on_counting_and_its_gauges_start_anew)
 
 Test(metrics, a_new_start_of_the_service_empties_the_file_that_readers_hold)
 {
-    cr_assert_eq(metrics_create(folder), RIALTO_OK);
+    cr_assert_eq(metrics_create(folder, -1), RIALTO_OK);
     const struct metrics_file *file = metrics_read(folder);
     cr_assert_eq(metrics_open(folder, 1, "gateway"), RIALTO_OK);
     metric_add(METRIC_signals_received_total, 9);
-    cr_assert_eq(metrics_create(folder), RIALTO_OK);
+    cr_assert_eq(metrics_create(folder, -1), RIALTO_OK);
     cr_assert_eq(value(file, 1, METRIC_signals_received_total), 0);
     cr_assert_eq(file->block[1].who[0], '\0');
 }
@@ -63,7 +63,7 @@ Test(metrics, a_new_start_of_the_service_empties_the_file_that_readers_hold)
 Test(metrics, what_was_counted_before_opening_is_kept)
 {
     metric_add(METRIC_messages_received_total, 3);
-    cr_assert_eq(metrics_create(folder), RIALTO_OK);
+    cr_assert_eq(metrics_create(folder, -1), RIALTO_OK);
     cr_assert_eq(metrics_open(folder, 1, "gateway"), RIALTO_OK);
     cr_assert_eq(value(metrics_read(folder), 1, METRIC_messages_received_total), 3);
 }
@@ -79,7 +79,7 @@ Test(metrics, a_file_of_another_build_is_replaced_and_not_read)
     (void)fclose(file);
     cr_assert_null(metrics_read(folder));
     cr_assert_eq(metrics_open(folder, 1, "gateway"), RIALTO_OTHER_LAYOUT);
-    cr_assert_eq(metrics_create(folder), RIALTO_OK);
+    cr_assert_eq(metrics_create(folder, -1), RIALTO_OK);
     cr_assert_not_null(metrics_read(folder));
     struct stat info;
     cr_assert_eq(stat(path, &info), 0);
@@ -88,7 +88,7 @@ Test(metrics, a_file_of_another_build_is_replaced_and_not_read)
 
 Test(metrics, a_time_is_counted_in_the_first_bucket_whose_bound_it_does_not_exceed_and_survives_a_restart)
 {
-    cr_assert_eq(metrics_create(folder), RIALTO_OK);
+    cr_assert_eq(metrics_create(folder, -1), RIALTO_OK);
     cr_assert_eq(metrics_open(folder, 2, "worker.0"), RIALTO_OK);
     static const int64_t times[] = { -1, 0, 100, 101, 250, 10000000, 10000001, INT64_MAX / 2 };
     for (size_t i = 0; i < sizeof times / sizeof times[0] - 1; i++)
@@ -104,7 +104,7 @@ Test(metrics, a_time_is_counted_in_the_first_bucket_whose_bound_it_does_not_exce
     cr_assert_eq(histogram_bound_us(HISTOGRAM_BUCKETS - 1), UINT64_MAX);
     histogram_add(HISTOGRAM_batch, times[7]);
     cr_assert_eq(atomic_load(&h->bucket[HISTOGRAM_BUCKETS - 1]), 2u);
-    cr_assert_eq(metrics_create(folder), RIALTO_OK);
+    cr_assert_eq(metrics_create(folder, -1), RIALTO_OK);
     cr_assert_eq(atomic_load(&h->bucket[0]), 0u, "a new start of the service empties it");
 }
 
@@ -124,5 +124,5 @@ Test(metrics, every_metric_has_a_name_a_unit_and_a_text)
         cr_assert_not_null(strstr(text, row), "%s", name);
     }
     free(text);
-    cr_assert_eq(metrics_create(folder), RIALTO_OK); /* for the teardown */
+    cr_assert_eq(metrics_create(folder, -1), RIALTO_OK); /* for the teardown */
 }
