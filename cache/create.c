@@ -434,9 +434,21 @@ uint64_t cache_bytes_max(const struct cache_plan *plan)
     return all_bytes(plan, true);
 }
 
-static uint64_t bytes_needed(const struct cache_plan *plan)
+uint64_t cache_bytes_needed(const struct cache_plan *plan)
 {
-    return FOLDER_OWN_BYTES + cache_bytes_max(plan);
+    return FOLDER_OWN_BYTES + cache_bytes_max(plan) + plan->beside_bytes;
+}
+
+/* Of the file beside ours: it may be there already, and is not made anew then. */
+static uint64_t bytes_beside(const struct cache_plan *plan)
+{
+    char path[FOLDER_PATH_MAX];
+    struct stat st;
+    int length = snprintf(path, sizeof path, "%s/%s", plan->folder, plan->beside == NULL ? "" : plan->beside);
+    if (plan->beside == NULL || length >= FOLDER_PATH_MAX || stat(path, &st) == -1)
+        return 0;
+    uint64_t bytes = (uint64_t)st.st_blocks * 512;
+    return bytes < plan->beside_bytes ? bytes : plan->beside_bytes;
 }
 
 static uint64_t bytes_of_old(const char *folder, const char *suffix)
@@ -502,7 +514,7 @@ static bool plan_valid(const struct cache_plan *plan)
 static enum rialto_status replace_files(const struct cache_plan *plan, uint64_t *ret_bytes_missing)
 {
     unlink_all(plan->folder, SUFFIX_NEW);
-    uint64_t needed = bytes_needed(plan), available = bytes_free(plan->folder);
+    uint64_t needed = cache_bytes_needed(plan) - bytes_beside(plan), available = bytes_free(plan->folder);
     uint64_t old = bytes_of_old(plan->folder, "");
     if (available + old < needed) {
         *ret_bytes_missing = needed - available - old;

@@ -28,6 +28,8 @@ struct cache_plan {     /* what to create */
     /* Of that, how much there is room for at once, in percent; 0 = all of it. Tables grow in their files up to the whole. */
     uint32_t start_percent;
     uint32_t workers; /* rings; 1..RIALTO_WORKERS_MAX */
+    const char *beside;    /* name of a file that somebody makes in the folder afterwards; NULL = none */
+    uint64_t beside_bytes; /* room that is to be left for it */
     uint8_t secret[RIALTO_SECRET_BYTES];
     uint8_t geohash_lengths[2];
     uint8_t path_depths[3];
@@ -50,8 +52,8 @@ uint64_t cache_lines_max(const struct cache_plan *plan, enum rialto_table table)
  * Files already there with the same layout, secret, maxima and workers, made since this boot, are kept as they are, grown or
  * not (their readers go on), and *ret_kept is true; the settings in control are refreshed. Anything else: new files are made,
  * the old ones marked replaced and unlinked. One process at a time. What tables start with is reserved for real
- * (posix_fallocate), and there must be room for all that they may grow to: on NO_SPACE *ret_bytes_missing says how much more
- * the folder needs; where that is known beforehand the old files stay.
+ * (posix_fallocate), and there must be room for all that they may grow to, and for the file beside them: on NO_SPACE
+ * *ret_bytes_missing says how much more the folder needs; where that is known beforehand the old files stay.
  * Returns RIALTO_OK, NO_SPACE, NO_PERMISSION, NO_MEMORY, SYSTEM; BAD_INPUT for a number of workers out of range, a table larger
  * than RIALTO_TABLE_BYTES_MAX, or more zones or products than a cell can name (RIALTO_ZONE_SLOTS_MAX,
  * RIALTO_PRODUCT_SLOTS_MAX lines a partition, slack included). */
@@ -60,6 +62,8 @@ enum rialto_status cache_create(const struct cache_plan *plan, bool *ret_kept, u
 /* cache_bytes_max - shared memory of the plan when every table has grown to the whole; cache_bytes_start - at creation. */
 uint64_t cache_bytes_max(const struct cache_plan *plan);
 uint64_t cache_bytes_start(const struct cache_plan *plan);
+/* cache_bytes_needed - that a file system must have free for the folder, so that all of it fits: tables, the file beside them, the rest. */
+uint64_t cache_bytes_needed(const struct cache_plan *plan);
 /* cache_table_bytes - of one table's file: when it is made, and grown to the whole. */
 uint64_t cache_table_bytes(const struct cache_plan *plan, enum rialto_table table, bool grown);
 

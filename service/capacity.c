@@ -5,6 +5,8 @@
  * never are there more than zones_max: so each partition may grow to the smaller of the two. */
 #include "service/capacity.h"
 
+#include "service/metrics.h"
+
 #include <string.h>
 
 #define GROUP_MIN               16u /* cells of one product, offers of one customer: they all fall into one partition */
@@ -74,6 +76,8 @@ void capacity_plan(const struct config *config, struct cache_plan *ret)
         },
         .start_percent = config->cache_start_percent,
         .workers = config->workers,
+        .beside = METRICS_FILE,
+        .beside_bytes = sizeof(struct metrics_file),
         .stale_after_ms = config->stale_after_ms,
         .personal_stale_ms = config->personal_stale_ms,
         .demo = config->demo != 0,

@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #define METRICS_MAGIC UINT64_C(0x5254454D4C544952) /* "RITLMETR" */
-#define METRICS_FILE  "metrics" RIALTO_FILE_SUFFIX
 
 enum metric_kind { COUNTER, GAUGE };
 

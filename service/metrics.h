@@ -185,6 +185,7 @@ struct metrics_block {
     _Atomic uint64_t word[METRICS_WORDS - 8];
     struct metrics_histogram histogram[HISTOGRAM_COUNT];
 };
+#define METRICS_FILE "metrics" RIALTO_FILE_SUFFIX
 struct metrics_file {
     _Atomic uint64_t magic;
     uint32_t layout, metric_count, block_count, histogram_count;

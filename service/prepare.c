@@ -176,8 +176,8 @@ static struct cache *cache_make(const struct config *config)
     if (!plan_make(config, &plan))
         return NULL;
     enum rialto_status status = cache_create(&plan, &kept, &bytes_missing);
-    if (status == RIALTO_OK)
-        status = metrics_create(config->cache_dir, plan.group_id);
+    if (status == RIALTO_OK && (status = metrics_create(config->cache_dir, plan.group_id)) == RIALTO_NO_SPACE)
+        bytes_missing = sizeof(struct metrics_file); /* at most: somebody else was faster */
     if (status == RIALTO_OK)
         status = cache_open(config->cache_dir, &cache);
     if (status != RIALTO_OK) {

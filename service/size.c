@@ -76,8 +76,8 @@ void size_of(const struct config *config, struct size *ret)
     struct cache_plan plan;
     capacity_plan(config, &plan);
     *ret = (struct size){
-        .shared_start = cache_bytes_start(&plan),
-        .shared = cache_bytes_max(&plan),
+        .shared_start = cache_bytes_start(&plan) + plan.beside_bytes,
+        .shared = cache_bytes_needed(&plan),
         .state = RIALTO_PARTITIONS * state_file_bytes(config, 0) +
                  config->workers * state_file_bytes(config, RIALTO_PARTITIONS) +
                  publisher_files_bytes(config->workers, cache_lines_max(&plan, RIALTO_TABLE_CELLS)),
@@ -85,13 +85,18 @@ void size_of(const struct config *config, struct size *ret)
     };
 }
 
+/* Up: what is given so much has room. */
+static uint64_t mib_of(uint64_t bytes)
+{
+    return (bytes + MIB - 1) / MIB;
+}
+
 static void row(const struct config *config, FILE *to)
 {
     struct size size;
     size_of(config, &size);
-    (void)fprintf(to, "| %u | %" PRIu64 " | %" PRIu64 " | %" PRIu64 " | %" PRIu64 " |\n",
-                  config->customers_max, size.shared_start / MIB, size.shared / MIB, size.state / MIB,
-                  size.redis / MIB);
+    (void)fprintf(to, "| %u | %" PRIu64 " | %" PRIu64 " | %" PRIu64 " | %" PRIu64 " |\n", config->customers_max,
+                  mib_of(size.shared_start), mib_of(size.shared), mib_of(size.state), mib_of(size.redis));
 }
 
 static void row_of_one(const char *what, enum rialto_table table, enum state_pool pool, FILE *to)

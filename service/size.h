@@ -9,7 +9,7 @@
 
 struct size {              /* bytes when everything is as full as the configuration allows */
     uint64_t shared_start; /* files in cache_dir when they are made */
-    uint64_t shared;       /* when all tables have grown to the whole */
+    uint64_t shared;       /* when all tables have grown to the whole: what a start asks for */
     uint64_t state;        /* files in data_dir/state; mapped by the workers, so memory as far as they are used */
     uint64_t
         redis; /* used_memory of Redis: the records and the ids of ten minutes, without copies of quotes and prices */
