@@ -18,6 +18,7 @@
 #include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #define FILL_PERCENT      75u /* of an extent: above it a probe soon costs more than it should */
@@ -365,6 +366,17 @@ static void grow_ahead(struct cache *cache, enum rialto_table table, uint32_t pa
     uint64_t used = table_used(cache, table, partition), capacity = table_capacity(cache, table, partition);
     if (cache->claims_to_slice == 0 && used * 100 >= capacity * GROW_PERCENT && may_grow(cache, table, partition))
         (void)grow(cache, table, partition, false);
+}
+
+bool table_room_again(struct cache *cache)
+{
+    struct statvfs fs;
+    if (fstatvfs(cache->folder.table[0].fd, &fs) == -1)
+        return false;
+    if (fs.f_blocks != 0 && (uint64_t)fs.f_bavail * fs.f_frsize < GROW_SLICE_BYTES) /* a tmpfs without a limit says 0 */
+        return false;
+    memset(cache->claims_to_retry, 0, sizeof cache->claims_to_retry);
+    return true;
 }
 
 /* Tags that are not those of their lines were not written by an owner: the file was damaged. A tag of somebody's line is put right. */

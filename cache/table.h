@@ -131,6 +131,9 @@ struct table_growth {           /* what this process has seen */
 };
 struct table_growth table_growth(const struct cache *cache, enum rialto_table table);
 
+/* table_room_again - has the file system room for a slice of growth? Then claims ask it again at once, whatever it said before. */
+bool table_room_again(struct cache *cache);
+
 /* rule_append - number of the row that says the same as this one, appended if there is none. Only prepare calls this.
  * RIALTO_OK or FULL. */
 enum rialto_status rule_append(struct cache *cache, const struct rialto_rule_row *row, uint16_t *ret_rule);

@@ -324,6 +324,7 @@ bool batch_apply(struct worker *worker, const uint8_t *bytes, size_t size)
         reprice_later(worker);
     finish_all(worker, !later);
     restart_step(worker);
+    lines_retry_refused(worker);
     metric_add(METRIC_batches_applied_total, 1);
     observe(header, began_us);
     metric_set(METRIC_tick_ms, (uint64_t)worker->tick_ms);

@@ -12,6 +12,7 @@
 
 #define RECORDS_AHEAD 16u
 #define LINES_AHEAD   8u
+#define REFUSED_RETRY_MS 1000 /* service time */
 
 static const char *const TABLE_NAME[RIALTO_TABLE_COUNT] = {
     [RIALTO_TABLE_CELLS] = "cells", [RIALTO_TABLE_TERMS] = "terms",       [RIALTO_TABLE_OFFERS] = "offers",
@@ -48,6 +49,16 @@ static void tell_growth(const struct worker *worker, enum rialto_table table, ui
     metric_set(METRIC_table_regions_lost, lost);
 }
 
+/* Room in the file system would have helped: what found no line is tried again when there is some, by this process or the next. */
+static void remember_refused(struct worker *worker, enum rialto_table table, uint32_t partition)
+{
+    if (table_capacity(worker->cache, table, partition) >= table_capacity_max(worker->cache, table))
+        return;
+    worker->refused |= UINT64_C(1) << partition;
+    worker->zones_refused = worker->zones_refused || table == RIALTO_TABLE_ZONES;
+    state_set_lines_refused(worker->partition[partition].state, true);
+}
+
 static bool claim(struct worker *worker, enum rialto_table table, uint32_t partition, struct rialto_key key,
                   uint64_t *ret_slot)
 {
@@ -65,6 +76,7 @@ static bool claim(struct worker *worker, enum rialto_table table, uint32_t parti
         log_line(LOG_WARNING, "TABLE-FULL", "table=%s partition=%u capacity=%llu", TABLE_NAME[table], partition,
                  (unsigned long long)table_capacity(worker->cache, table, partition));
     said[table] = true;
+    remember_refused(worker, table, partition);
     return false;
 }
 
@@ -717,18 +729,50 @@ static void drop_orphans(struct worker *worker, const struct partition *partitio
             table_delete(worker->cache, table, partition->number, slot);
 }
 
+static const enum state_pool POOLS[] = { POOL_PRODUCTS, POOL_CELLS, POOL_OFFERS, POOL_CUSTOMERS };
+#define POOLS_COUNT (sizeof POOLS / sizeof POOLS[0])
+
+/* `again`: it was published before, as far as there was room, and followers hear of what changes. */
+static void publish_pool(struct worker *worker, struct partition *partition, enum state_pool pool, bool again)
+{
+    for (uint32_t index = 0; index < state_end(partition->state, pool); index++) {
+        const struct state_head *head = state_at(partition->state, pool, index);
+        if (!key_is_none(head->key))
+            publish_record(worker, partition, pool, index, head, again ? head : NULL);
+    }
+}
+
 void lines_publish_all(struct worker *worker, struct partition *partition)
 {
-    static const enum state_pool ORDER[] = { POOL_PRODUCTS, POOL_CELLS, POOL_OFFERS, POOL_CUSTOMERS };
     state_set_lines_owed(partition->state, false);
-    for (unsigned i = 0; i < sizeof ORDER / sizeof ORDER[0]; i++) {
-        drop_orphans(worker, partition, ORDER[i]);
-        for (uint32_t index = 0; index < state_end(partition->state, ORDER[i]); index++) {
-            const struct state_head *head = state_at(partition->state, ORDER[i], index);
-            if (!key_is_none(head->key))
-                publish_record(worker, partition, ORDER[i], index, head, NULL);
-        }
+    for (unsigned i = 0; i < POOLS_COUNT; i++) {
+        drop_orphans(worker, partition, POOLS[i]);
+        publish_pool(worker, partition, POOLS[i], false);
     }
+}
+
+/* A partition in each batch, so that signals do not wait for all of them. */
+void lines_retry_refused(struct worker *worker)
+{
+    if (worker->refused == 0 || worker->tick_ms < worker->refused_retry_ms)
+        return;
+    worker->refused_retry_ms = worker->tick_ms + REFUSED_RETRY_MS;
+    if (!table_room_again(worker->cache))
+        return;
+    struct partition *partition = &worker->partition[__builtin_ctzll(worker->refused)];
+    worker->refused &= worker->refused - 1;
+    state_set_lines_refused(partition->state, false);
+    if (worker->zones_refused) {
+        worker->zones_refused = false;
+        lines_publish_zones(worker);
+    }
+    for (unsigned i = 0; i < POOLS_COUNT; i++)
+        publish_pool(worker, partition, POOLS[i], true);
+    if (!state_lines_refused(partition->state))
+        worker->refused_retry_ms = worker->tick_ms;
+    if (worker->refused == 0)
+        log_line(LOG_INFO, "TABLE-ROOM-AGAIN", "cache_dir=%s: what had found no line has one",
+                 worker->config->cache_dir);
 }
 
 void lines_publish_customer(struct worker *worker, struct partition *partition, uint32_t customer)

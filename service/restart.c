@@ -127,12 +127,17 @@ bool restart_attach(struct worker *worker, struct partition *partition)
         lines_publish_changed(worker, partition);
         state_wipe_journal(partition->state); /* its batch may have erased something */
         worker->restart.warming = true;
+        if (state_lines_refused(partition->state)) {
+            worker->refused |= UINT64_C(1) << partition->number;
+            worker->zones_refused = true; /* it may be */
+        }
         return false;
     }
     publisher_void(worker->config, worker->index);
     state_set_lines_of(partition->state, LINES_MODELS, 0);
     for (int pool = 0; pool < POOL_COUNT; pool++)
         metric_add(METRIC_restart_records, state_used(partition->state, (enum state_pool)pool));
+    state_set_lines_refused(partition->state, false);
     lines_publish_all(worker, partition);
     state_set_lines_of(partition->state, LINES_CACHE, cache);
     return true;

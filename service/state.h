@@ -316,6 +316,9 @@ void     state_set_line_stale(struct state *state, uint32_t cell, bool stale);
 /* state_lines_owed - is there any such line for want of room: are cells to be looked at of which nothing changed that is published? */
 bool state_lines_owed(const struct state *state);
 void state_set_lines_owed(struct state *state, bool owed);
+/* state_lines_refused - is there a record of any kind without its line, because a table could not grow? */
+bool state_lines_refused(const struct state *state);
+void state_set_lines_refused(struct state *state, bool refused);
 
 /* a batch: begin, any of the next three, commit. state_begin is idempotent within a batch. */
 void     state_begin(struct state *state, uint64_t batch);

@@ -280,6 +280,16 @@ void state_set_lines_owed(struct state *state, bool owed)
     atomic_store_explicit(&state->file->lines_owed, owed, memory_order_relaxed);
 }
 
+bool state_lines_refused(const struct state *state)
+{
+    return atomic_load_explicit(&state->file->lines_refused, memory_order_relaxed) != 0;
+}
+
+void state_set_lines_refused(struct state *state, bool refused)
+{
+    atomic_store_explicit(&state->file->lines_refused, refused, memory_order_relaxed);
+}
+
 void state_set_lines_of(struct state *state, enum state_lines which, uint64_t what)
 {
     atomic_store_explicit(&state->file->lines_of[which], what, memory_order_release);

@@ -84,6 +84,7 @@ struct state_file { /* the first page */
     uint64_t ids_count;
     _Atomic uint64_t ids_epoch[STATE_ID_GENERATIONS]; /* + 1, of the newest word in each; 0 = none */
     uint64_t journal_offset, journal_bytes;
+    _Atomic uint64_t lines_refused; /* 1: some record has no line, because the file system of the tables was full */
 };
 _Static_assert(sizeof(struct state_file) <= STATE_PAGE, "one page");
 

@@ -145,6 +145,9 @@ struct worker {
     struct state *common;
     struct partition partition[RIALTO_PARTITIONS]; /* only the owned ones are open */
     uint64_t busy;                 /* bit of each that may have something to commit or to price: most batches touch one or two of 64 */
+    uint64_t refused;              /* bit of each with records that found no line: a table could not grow */
+    int64_t refused_retry_ms;      /* not tried again before */
+    bool zones_refused;            /* lines of zones among them */
     struct commons *commons;       /* gather.h */
     uint32_t picture;              /* of zones and models; moves on when what follows from them is to be found anew */
     struct timers due;             /* deadlines that this batch comes to */
@@ -368,6 +371,9 @@ void lines_publish_changed(struct worker *worker, struct partition *partition);
 /* lines_tell_revoked - behind that, for a batch in which somebody took a consent back: their quotes in Redis rest on it no more. */
 void lines_tell_revoked(const struct worker *worker, const struct partition *partition);
 void lines_publish_all(struct worker *worker, struct partition *partition);
+/* lines_retry_refused - behind a batch: where the file system of the tables was full and has room again, the lines of a partition that found
+ * none are written. */
+void lines_retry_refused(struct worker *worker);
 void lines_publish_terms(struct worker *worker);
 /* lines_publish_located - of customers who are in a zone alone. */
 void lines_publish_located(struct worker *worker);
