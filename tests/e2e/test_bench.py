@@ -5,7 +5,10 @@ from rialto_test import *
 
 FIGURES = ("quote_p50_ns", "quote_p99_ns", "quote_p999_ns", "page50_p50_ns", "page50_p99_ns")
 
-status, out, err = run(BIN / "rialto-bench", "quote", "--customers", "20000", "--cells", "20000", "--offers", "2000", "--seconds", "0.1", "--rounds", "1", "--json")
+SMALL_SHOP = ("--customers", "20000", "--cells", "20000", "--offers", "2000", "--seconds", "0.1", "--rounds", "1", "--json")
+HISTORY = temporary_folder() / "bench"
+
+status, out, err = run(BIN / "rialto-bench", "quote", *SMALL_SHOP, "--history", HISTORY)
 
 @check("rialto-bench quote --json ends well and prints one object")
 def _():
@@ -28,6 +31,28 @@ def _():
     require(result["rates"]["memory_chain_ns"] > 0 and result["rates"]["memory_chain_small_pages_ns"] > 0, str(result["rates"]))
     require((result["machine"]["processors"] == 1) == (result["readers"]["memory_two_per_s"] == 0), str(result["readers"]))
     equal(result["offers"]["wrong"], 0)
+
+@check("what was measured is kept, run after run; without peers theirs are null")
+def _():
+    def kept():
+        return {path.name: json.loads(path.read_text()) for path in HISTORY.iterdir()}
+
+    def without_time(result):
+        return {name: value for name, value in result.items() if name != "when"}
+    first = kept()
+    require(len(first) == 1 and all(re.fullmatch(r"quote-\d{8}T\d{6}Z\.json", name) for name in first), f"{list(first)}")
+    equal(without_time(*first.values()), without_time(json.loads(out)))
+    second = json.loads(run(BIN / "rialto-bench", "quote", *SMALL_SHOP, "--no-peers", "--history", HISTORY)[1])
+    equal([second[store][name] for store in ("lmdb", "redis", "memcached") for name in FIGURES], [None] * 15)
+    require(all(second[store][name] > 0 for store in ("ours", "memory") for name in FIGURES), f"{second}")
+    equal((len(kept()), {name: result for name, result in kept().items() if name in first}), (2, first))
+
+@check("make bench keeps its results, and hands options on")
+def _():
+    clean = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "VARIANT")}
+    status, said, why = run("make", "-n", "bench", "ARGS=--zipf 0.99", env=clean, cwd=ROOT)
+    equal(status, 0, why)
+    contains(said.splitlines()[-1], "rialto-bench quote --history run/bench --zipf 0.99")
 
 @check("rialto-bench clients: every way in has its figures, and none of its amounts was wrong")
 def _():

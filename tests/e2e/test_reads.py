@@ -41,6 +41,19 @@ with Service(models={"shop.json": model}) as service:
     service.accept(customer("anna", {"profile": True}, tier="gold"))
     wait_until(lambda: service.quote("p0", customer="anna")["amount"] == 900, 10, "gold's price")
 
+    def thread_local(library):
+        """Its segments and symbols that every thread has its own of."""
+        shown = subprocess.run(["readelf", "--wide", "--program-headers", "--symbols", library], check=True, capture_output=True, text=True).stdout
+        return [line for line in shown.splitlines() if re.search(r"\bTLS\b", line)]
+
+    @check("the library has nothing that is a thread's own; one that has is found out")
+    def _():
+        equal(thread_local(LIB / "librialto.so"), [])
+        source, other = WORK / "other.c", WORK / "other.so"
+        source.write_text("_Thread_local int seen; int look(void) { return seen++; }\n")
+        subprocess.run(["gcc", "-shared", "-fPIC", "-o", other, source], check=True, timeout=60)
+        require(len(thread_local(other)) >= 2, "not found out")
+
     @check("all of the cache is mapped to be read only")
     def _():
         found = reads(service, 1)
