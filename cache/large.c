@@ -7,12 +7,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #ifndef MADV_COLLAPSE
@@ -95,10 +97,18 @@ static int collapse_error(void)
     return error;
 }
 
-static const char *why_not(const struct large_pages *pages, uint64_t whole)
+static bool is_shared_memory(const char *folder)
+{
+    struct statfs fs;
+    return statfs(folder, &fs) == -1 || fs.f_type == TMPFS_MAGIC;
+}
+
+static const char *why_not(const char *folder, const struct large_pages *pages, uint64_t whole)
 {
     if (pages->large_bytes >= whole)
         return pages->table_bytes == whole ? "" : "the rest is smaller than a large page";
+    if (!is_shared_memory(folder))
+        return "their folder is on a disk's file system, which has none: cache_dir should be on a tmpfs";
     switch (collapse_error()) {
     case 0: return "none were to be had when these tables were made or grew; new tables may get more";
     case EINVAL: return "this kernel gives none to shared memory: Linux before 6.1, or they are switched off";
@@ -116,5 +126,5 @@ void large_pages_of(const char *folder, struct large_pages *ret)
         if (folder_file_path(folder, table, "", path))
             add_table(path, ret, &whole);
     }
-    ret->why = why_not(ret, whole);
+    ret->why = why_not(folder, ret, whole);
 }

@@ -66,6 +66,19 @@ with Service(customers_max=400000, cache_start_percent=100, http_listen=f"127.0.
         service.status()
         equal(sum((service.cache / name).stat().st_blocks for name in TABLES), before)
 
+on_disk = Service(customers_max=400000, cache_start_percent=100)
+on_disk.cache = on_disk.settings["cache_dir"] = on_disk.folder / "cache"
+kind = run("stat", "-f", "-c", "%T", on_disk.folder)[1].strip()
+if kind == "tmpfs":
+    skipped("a cache that is on a disk", f"{on_disk.folder} is on a {kind}")
+else:
+    with on_disk as service:
+        @check("a cache on a disk's file system has none, and that is the reason said")
+        def _():
+            pages = seen(service)
+            equal(pages["bytes"], 0)
+            contains(pages["why_not"], "disk's file system")
+
 LIBC.prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)  # what is started from here on inherits it
 with Service(customers_max=400000, cache_start_percent=100) as service:
     @check("where large pages are switched off none are claimed, and that is the reason said")
