@@ -41,7 +41,8 @@ struct cli_command {
 
 extern const struct cli_command cli_quote, cli_explain, cli_signal, cli_watch, cli_replay, cli_check, cli_status,
     cli_rejects, cli_apply, cli_rollback, cli_pin, cli_freeze, cli_diff, cli_changes, cli_audit, cli_simulate, cli_try,
-    cli_forget, cli_export, cli_inventory, cli_keys, cli_lock, cli_import, cli_notice, cli_top, cli_catalogue;
+    cli_forget, cli_export, cli_inventory, cli_keys, cli_lock, cli_import, cli_notice, cli_top, cli_catalogue,
+    cli_budgets;
 
 /* cli_parse - take options off a command's line; operands stay in order from argv[optind] on.
  *   own   the command's own long options (a zeroed entry at the end); their `val` must be >= CLI_OWN

@@ -11,7 +11,7 @@ static const struct cli_command *const commands[] = {
     &cli_quote,   &cli_explain,  &cli_signal, &cli_watch,    &cli_replay,   &cli_check,     &cli_status,
     &cli_rejects, &cli_diff,     &cli_apply,  &cli_rollback, &cli_pin,      &cli_freeze,    &cli_changes,
     &cli_audit,   &cli_simulate, &cli_try,    &cli_forget,   &cli_export,   &cli_inventory, &cli_keys,
-    &cli_lock,    &cli_import,   &cli_notice, &cli_top,      &cli_catalogue
+    &cli_lock,    &cli_import,   &cli_notice, &cli_top,      &cli_catalogue, &cli_budgets
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 

@@ -67,6 +67,16 @@ bool currency_is_taken(const struct worker *worker, const struct offer_record *r
 void offers_heed(struct worker *worker, struct partition *partition, uint32_t customer, const struct signal *signal);
 void offer_forget(const struct worker *worker, struct offer_record *record, unsigned kinds);
 
+/* budget_look - adds up what is given away and left of a rule's budget in the window of the present tick, over this worker's partitions. `used_up`: of
+ * so many of them nothing is left. */
+struct budget_look {
+    int64_t offers_given, offers_left, amount_given, amount_left; /* amounts 0 where the budget has none */
+    int64_t from_ms, until_ms;
+    uint32_t partitions, used_up;
+};
+void budget_look(const struct worker *worker, const struct model *model, const struct model_offer *rule,
+                 struct budget_look *ret);
+
 /* offer_meets - demand that is permitted meets an offer that stands for the product: orders use up so many units of the shop's, and what speaks
  * against an offer of a model ends it, whatever the price was. */
 void offer_meets(struct worker *worker, struct partition *partition, uint32_t customer, const struct signal *signal);

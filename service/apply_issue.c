@@ -227,27 +227,64 @@ static void budget_refused(const struct hearing *h, const struct model_offer *ru
              rule->name, h->partition->number);
 }
 
+struct share { /* of a partition, in the window that runs */
+    int64_t window_ms, offers_most, amount_most, offers, amount;
+};
+
+/* `at`: the record of what was given, or STATE_NONE. */
+static struct share share_now(const struct worker *worker, const struct partition *partition,
+                              const struct model_offer *rule, uint32_t at)
+{
+    int64_t per_ms = (int64_t)rule->budget_per_s * 1000, window = worker->tick_ms / per_ms;
+    const struct budget_record *known = at == STATE_NONE ? NULL : state_at(partition->state, POOL_BUDGETS, at);
+    bool same = known != NULL && known->window_ms == window * per_ms;
+    return (struct share){
+        .window_ms = window * per_ms,
+        .offers_most = model_offer_share(rule->budget_offers, partition->number, RIALTO_PARTITIONS, window),
+        .amount_most = model_offer_share(rule->budget_amount, partition->number, RIALTO_PARTITIONS, window),
+        .offers = same ? known->offers : 0,
+        .amount = same ? known->amount : 0,
+    };
+}
+
 /* False: nothing is left of this partition's share. */
 static bool budget_take(const struct hearing *h, const struct model_offer *rule, struct rialto_key key, int64_t worth)
 {
-    int64_t per_ms = (int64_t)rule->budget_per_s * 1000, window_ms = h->worker->tick_ms / per_ms * per_ms;
-    uint32_t at = budget_get(h->worker, h->partition->state, key), number = h->partition->number;
+    uint32_t at = budget_get(h->worker, h->partition->state, key);
     if (at == STATE_NONE)
         return false;
-    int64_t offers_most = model_offer_share(rule->budget_offers, number, RIALTO_PARTITIONS, window_ms / per_ms);
-    int64_t amount_most = model_offer_share(rule->budget_amount, number, RIALTO_PARTITIONS, window_ms / per_ms);
-    const struct budget_record *known = state_at(h->partition->state, POOL_BUDGETS, at);
-    bool same = known->window_ms == window_ms;
-    int64_t offers = same ? known->offers : 0, amount = same ? known->amount : 0;
-    if (offers >= offers_most || (rule->budget_amount != 0 && amount + worth > amount_most)) {
-        budget_refused(h, rule, key.lo, window_ms);
+    struct share share = share_now(h->worker, h->partition, rule, at);
+    if (share.offers >= share.offers_most || (rule->budget_amount != 0 && share.amount + worth > share.amount_most)) {
+        budget_refused(h, rule, key.lo, share.window_ms);
         return false;
     }
     struct budget_record *record = state_touch(h->partition->state, POOL_BUDGETS, at);
-    record->window_ms = window_ms;
-    record->offers = (uint32_t)offers + 1;
-    record->amount = clamp_i64(amount + worth, 0, RIALTO_BOUND_MAX); /* both at most 2^48 */
+    record->window_ms = share.window_ms;
+    record->offers = (uint32_t)share.offers + 1;
+    record->amount = clamp_i64(share.amount + worth, 0, RIALTO_BOUND_MAX); /* both at most 2^48 */
     return true;
+}
+
+/* Other numbers of a budget hold from the next offer on: more may be given away than they allow. */
+void budget_look(const struct worker *worker, const struct model *model, const struct model_offer *rule,
+                 struct budget_look *ret)
+{
+    struct rialto_key key = rule_key(worker, model->name, rule->name);
+    *ret = (struct budget_look){ 0 };
+    for (uint32_t p = worker->index; p < RIALTO_PARTITIONS; p += worker->config->workers) {
+        const struct partition *partition = &worker->partition[p];
+        struct share share = share_now(worker, partition, rule, state_find(partition->state, POOL_BUDGETS, key));
+        int64_t offers_left = share.offers < share.offers_most ? share.offers_most - share.offers : 0;
+        int64_t amount_left = share.amount < share.amount_most ? share.amount_most - share.amount : 0;
+        ret->offers_given += share.offers;
+        ret->offers_left += offers_left;
+        ret->amount_given += rule->budget_amount != 0 ? share.amount : 0;
+        ret->amount_left += amount_left;
+        ret->partitions++;
+        ret->used_up += offers_left == 0 || (rule->budget_amount != 0 && amount_left == 0);
+        ret->from_ms = share.window_ms;
+    }
+    ret->until_ms = ret->from_ms + (int64_t)rule->budget_per_s * 1000;
 }
 
 /* ---- rules -------------------------------------------------------------------------------------------------------- */

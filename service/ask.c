@@ -5,6 +5,7 @@
  *   {"ask":"explain","sku":"milk-1l","zone":"c1/s25"}      the owner of the product: service/explain.c
  *   {"ask":"prepare","models":7}                           all: load them, and say whether they would do; change_over.c
  *   {"ask":"diff","stage":"stage.x"}                       all: what would they change now? diff.c
+ *   {"ask":"budgets"}                                      all: what is left for models' offers? ask_budgets.c
  *   {"ask":"terms","customer":"C1","group":0,"sku":"..."}  the owner of the customer, for who may see personal data
  *   and what a lock needs: ask_lock.c */
 #include "service/ask.h"
@@ -24,6 +25,7 @@ static const struct {
     { "lock", ask_lock },
     { "prepare", ask_prepare },
     { "diff", ask_diff },
+    { "budgets", ask_budgets },
 };
 
 cJSON *ask_refusal(const char *reason, const char *text)

@@ -30,6 +30,9 @@ cJSON *ask_lock(struct worker *worker, const cJSON *question);
 /* change_over.c */
 cJSON *ask_prepare(struct worker *worker, const cJSON *question);
 
+/* ask_budgets.c */
+cJSON *ask_budgets(struct worker *worker, const cJSON *question);
+
 /* diff.c */
 cJSON *ask_diff(struct worker *worker, const cJSON *question);
 #endif

@@ -7,6 +7,7 @@
  *   {"control":"change","key":"...","who":"...","what":"...", and any of "stage", "models", "rollback", "allow_uncovered",
  *    "pin", "mode", "freeze", "thaw_all"}                 bring models or frozen prices into force: gateway_change.c
  *   {"control":"diff","key":"...","stage":"stage.x"}      what those models would change now
+ *   {"control":"budgets","key":"..."}                     what is left for the offers that models make
  *   {"control":"terms","customer":"C1","sku":"A","group":0,"key":"..."}
  *                                                         what the customer's data do to it; the key is DATA_DIR/key,
  *                                                         which only the service's own user can read
@@ -27,7 +28,7 @@
 
 #define CONTROL_BYTES_MAX (256u << 10)
 #define PING_BYTES_MAX    (16384u + RIALTO_WORKERS_MAX * 160u)
-#define CONTROLS          "ping|tick|watch|explain|terms|export|forget|lock|record|keys|change|diff"
+#define CONTROLS          "ping|tick|watch|explain|terms|export|forget|lock|record|keys|change|diff|budgets"
 
 static void refuse(struct gateway *gateway, uint32_t slot, enum signal_reason reason, const char *pointer,
                    const char *text)
@@ -255,7 +256,7 @@ static void keys(struct gateway *gateway, const struct received *received, const
         signer_keys(gateway, (uint32_t)received->slot, rotate);
 }
 
-/* ---- change, diff --------------------------------------------------------------------------------------------------- */
+/* ---- change, diff, budgets --------------------------------------------------------------------------------------------------- */
 
 /* What staged models, or kept ones, would change now. */
 static void diff(struct gateway *gateway, const struct received *received, const cJSON *object)
@@ -273,12 +274,24 @@ static void diff(struct gateway *gateway, const struct received *received, const
     ask_workers(gateway, slot, UINT64_MAX >> (64 - gateway->link_count), question, (size_t)bytes, ask_gather);
 }
 
-static void for_key_holders(struct gateway *gateway, const struct received *received, const cJSON *object, bool is_diff)
+static void budgets(struct gateway *gateway, const struct received *received)
+{
+    static const char QUESTION[] = "{\"ask\":\"budgets\"}";
+    request_begin(gateway, (uint32_t)received->slot, received->arrived_us, REQUEST_ASK);
+    batch_seal(gateway, false);
+    ask_workers(gateway, (uint32_t)received->slot, UINT64_MAX >> (64 - gateway->link_count), QUESTION,
+                sizeof QUESTION - 1, ask_gather);
+}
+
+static void for_key_holders(struct gateway *gateway, const struct received *received, const cJSON *object,
+                            const char *name)
 {
     if (!key_fits(gateway->config, cJSON_GetObjectItemCaseSensitive(object, "key")))
         refuse(gateway, (uint32_t)received->slot, REASON_not_allowed, "/key", signal_reason_text(REASON_not_allowed));
-    else if (is_diff)
+    else if (strcmp(name, "diff") == 0)
         diff(gateway, received, object);
+    else if (strcmp(name, "budgets") == 0)
+        budgets(gateway, received);
     else
         change_control(gateway, received, object);
 }
@@ -328,8 +341,8 @@ static void act(struct gateway *gateway, const struct received *received, const 
         record_begin(gateway, received, object);
     else if (strcmp(name, "keys") == 0)
         keys(gateway, received, object);
-    else if (strcmp(name, "change") == 0 || strcmp(name, "diff") == 0)
-        for_key_holders(gateway, received, object, strcmp(name, "diff") == 0);
+    else if (strcmp(name, "change") == 0 || strcmp(name, "diff") == 0 || strcmp(name, "budgets") == 0)
+        for_key_holders(gateway, received, object, name);
     else
         refuse(gateway, slot, REASON_out_of_range, "/control", "must be one of " CONTROLS);
 }

@@ -4,7 +4,7 @@ import unicodedata
 
 from rialto_test import *
 
-COMMANDS = ("quote", "explain", "signal", "watch", "replay", "check", "status", "diff", "apply", "rollback", "pin", "freeze", "changes", "audit", "simulate", "try", "top")
+COMMANDS = ("quote", "explain", "signal", "watch", "replay", "check", "status", "diff", "apply", "rollback", "pin", "freeze", "changes", "audit", "simulate", "try", "top", "budgets")
 NOWHERE = ("--cache", "/nonexistent/rialto", "--url", "ipc:///nonexistent/rialto.ipc")
 rialto = lambda *words, **more: run(BIN / "rialto", *words, **more)
 

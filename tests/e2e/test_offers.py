@@ -394,7 +394,12 @@ with Service(models=FILES) as service:
         equal([d["name"] for d in told("bo") if d["name"] != "offer_events"], ["consent", "lock"])
         equal(service.amount("cake", customer="bo"), 850)
 
-    @check("a budget that is used up: as many as it says and no more, a metric and one line in the log for each worker; the next window gives again")
+    def budgets():
+        status, out, err = service.cli("budgets", "--json", "--set", f"data_dir={service.data}")
+        equal(status, 0, err)
+        return [json.loads(line) for line in out.splitlines()]
+
+    @check("a budget that is used up: as many as it says and no more, what is left can be seen, a metric and one line in the log for each worker; the next window gives again")
     def _():
         who, before = [f"budget-{i}" for i in range(200)], metric("offers_over_budget_total")
         service.accept(*(customer(c, ["behaviour"]) for c in who))
@@ -403,9 +408,15 @@ with Service(models=FILES) as service:
         given = amounts.count(900)
         require(40 <= given <= 64, f"{given} of 64")  # 200 customers leave about 3 of 64 partitions without any: e^(-200/64) of them
         equal((given + amounts.count(1000), metric("offers_over_budget_total") - before), (200, 200 - given))
+        few = next(row for row in budgets() if row["offer"] == "few")
+        equal((few["offers_given"], few["offers_left"], few["offers"], few["partitions"], few["partitions_used_up"]), (given, 64 - given, 64, 64, given))
+        shown = next(line.split() for line in service.cli("budgets", "--set", f"data_dir={service.data}")[1].splitlines() if line.split()[1] == "few")
+        equal(shown[:5], ["small", "few", str(64 - given), "of", "64"])
         lines = [line for line in service.log().splitlines() if " OFFER-BUDGET " in line]
         require(1 <= len(lines) <= 2 and "model=small offer=few" in lines[0], lines)
         service.pass_time(DAY)
+        equal([(row["offers_given"], row["offers_left"]) for row in budgets() if row["offer"] == "few"], [(0, 64)])
+        equal(service.ask({"control": "budgets", "key": "nobody's"})["reason"], "not_allowed")
         service.accept(*(demand("drop", "view", customer=c) for c, amount in zip(who, amounts) if amount == 1000))
         require(sum(service.amount("drop", customer=c) == 900 for c, amount in zip(who, amounts) if amount == 1000) >= 30, "no more in the next window")
 

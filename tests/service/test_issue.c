@@ -418,6 +418,46 @@ Test(issue, each_partition_gives_away_its_share_of_the_budget)
     }
 }
 
+static const struct model *shop(void)
+{
+    const struct model_set *set = replica.worker->models;
+    cr_assert(set->count == 1 && set->model[0].offer_count == 2);
+    return &set->model[0];
+}
+
+/* Goal: what is left is what may still be given: of each partition, of what the model says now, in the window that runs. */
+Test(issue, what_is_left_of_budgets_can_be_seen)
+{
+    char who[5][RIALTO_ID_MAX];
+    struct budget_look carts_left, again_left;
+    struct model_offer changed = shop()->offer[0];
+    pass(0);
+    budget_look(replica.worker, shop(), &shop()->offer[0], &carts_left);
+    cr_assert(carts_left.offers_given == 0 && carts_left.offers_left == 130 && carts_left.amount_left == 1000000);
+    cr_assert(carts_left.partitions == 64 && carts_left.used_up == 0);
+    cr_assert_eq(carts_left.from_ms, now_ms / (30 * DAY_MS) * 30 * DAY_MS);
+    cr_assert_eq(carts_left.until_ms, carts_left.from_ms + 30 * DAY_MS);
+    uint32_t first = (uint32_t)(64 - now_ms / (30 * DAY_MS) * 2 % 64) % 64;
+    name_customers((first + 2) % 64, 3, who);
+    for (int c = 0; c < 3; c++) {
+        permit(who[c], BEHAVIOUR | PURCHASES, BEHAVIOUR | PURCHASES);
+        carts(who[c], "tea");
+    }
+    budget_look(replica.worker, shop(), &shop()->offer[0], &carts_left);
+    cr_assert(carts_left.offers_given == 2 && carts_left.offers_left == 128 && carts_left.used_up == 1);
+    cr_assert(carts_left.amount_given == 2 * BASELINE / 10 && carts_left.amount_left == 1000000 - 2 * BASELINE / 10);
+    budget_look(replica.worker, shop(), &shop()->offer[1], &again_left);
+    cr_assert(again_left.offers_given == 0 && again_left.offers_left == 64000 && again_left.amount_left == 6400);
+    changed.budget_offers = 64; /* one for each */
+    changed.budget_amount = 0;
+    budget_look(replica.worker, shop(), &changed, &carts_left);
+    cr_assert(carts_left.offers_given == 2 && carts_left.offers_left == 63 && carts_left.used_up == 1);
+    cr_assert(carts_left.amount_given == 0 && carts_left.amount_left == 0);
+    pass(30 * DAY_MS);
+    budget_look(replica.worker, shop(), &shop()->offer[0], &carts_left);
+    cr_assert(carts_left.offers_given == 0 && carts_left.offers_left == 130 && carts_left.used_up == 0);
+}
+
 /* Goal: 6400 in all are 100 for each partition: two offers of 50 in a window of an hour, and two more in the next. */
 Test(issue, a_budget_of_money_ends_and_begins_again_with_its_window)
 {
