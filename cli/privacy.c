@@ -152,10 +152,12 @@ static const struct {
     { "which model made the last offer for a product, when, by which of its rules", "state, Redis: state", "explains the offer; the next one waits", "the offer's cooldown (365 days at most), or until consent to what it rests on is revoked", "offer_made" },
     { "price locks", "state, Redis: state; shared memory: offers", "a price that is owed", "until it ends; survives a revocation", "lock" },
     { "terms and offers of the last moments", "memory of the worker", "whether an amount that is to be locked was the customer's quote", "lock_grace_s, or until a consent is revoked", "no: they are copies of the above" },
-    { "products that a customer looks at", "Redis: quotes; memory of the publisher", "keeps their quotes fresh", "watch_ttl_s; until consent to behaviour or purchases is revoked", "looked_at" },
+    { "products that a customer looks at, and the customer's quotes for them", "Redis: quotes; memory of the publisher", "pages that read Redis; keeps the quotes fresh", "watch_ttl_s; until consent to behaviour or purchases is revoked", "looked_at" },
     { "visits (keyed hashes under a key that changes)", "memory of the gateway", "what one visit repeats counts once", "at most twice repeat_window_s", "no: nobody can tell whose they are" },
-    { "ids of signals (keyed hashes)", "state", "what is sent twice counts once", "ten to twenty minutes", "no: nobody can tell whose they are" },
+    { "ids of signals (keyed hashes)", "state, Redis: ids", "what is sent twice counts once", "counts for ten to twenty minutes; then until its place, in Redis its ten minutes', is written over", "no: nobody can tell whose they are" },
+    { "names of zones in which customers are or were", "shared memory: zones", "the zone of a quote, by name", "as long as the tables", "no: nobody can tell who was there" },
     { "keyed hash of the id of a customer whose data somebody read", "data folder: audit.names", "says whose name in the audit log that is (rialto audit --customer)", "until forgotten, or 400 days after the last look", "no: it is made of the id" },
+    { "who looked at a customer's data, when and from where, under a number drawn by chance", "data folder: access.ndjson", "staff answer for it", "until audit_bytes_max pushes it out; nobody's as soon as the customer is forgotten", "no: `rialto audit --customer` tells it" },
     { "history of all of the above", "append-only file of the own Redis", "survives a power cut", "until it is rewritten: erase_rewrite_s after an erasure", "no: what it holds last is above" },
 };
 

@@ -184,6 +184,16 @@ with Service(models={"shop.json": MODEL}, erase_rewrite_s=1) as service:
         equal(verifier.signed(keys, text.replace("rialto1", "rialto2"))[0], "OTHER_VERSION")
         equal(verifier.signed("no keys", text)[0], "BAD_KEYS")
 
+    @check("the inventory names every place in which something of customers is: keys in Redis, tables, files of the audit log")
+    def _():
+        told = " ".join(json.loads(line)["where"] for line in service.cli("inventory", "--json")[1].split("\n") if line)
+        kinds = {key.split(":")[1] for key in redis.keys()} - {"cell", "here", "journal", "mark", "rejects"}  # these know nothing of customers
+        equal(kinds, {"ids", "quote", "state"})
+        for place in ("Redis: ids", "Redis: quotes", "Redis: state", "shared memory: terms", "shared memory: zones", "data folder: access.ndjson", "data folder: audit.names"):
+            contains(told, place)
+        name = b"de/south"  # where the forgotten customer was, and nobody else
+        equal([file.name for file in sorted(service.cache.iterdir()) if name in file.read_bytes()], ["zones.v3"])
+
     @check("after a rotation a new key signs, and what the old one signed is still believed; over a restart too")
     def _():
         old = service.cli("keys")[1].split()[0]
