@@ -65,19 +65,19 @@ with Service(models={"shop.json": MODEL}, erase_rewrite_s=1) as service:
              **{f"hash {i} in digits": f"{b:016x}{a:016x}".encode() for i, (a, b) in enumerate(halves)},
              **{f"hash {i} in digits, turned": f"{a:016x}{b:016x}".encode() for i, (a, b) in enumerate(halves)}}
 
-    def look():
+    def look(words):
         found = []
         for folder in (service.data, service.cache):
             for file in sorted(f for f in folder.rglob("*") if f.is_file()):
                 data = file.read_bytes()
-                found += [f"{name} in {file.name}" for name, word in WORDS.items() if word in data]
+                found += [f"{name} in {file.name}" for name, word in words.items() if word in data]
         log = service.log().encode()
-        return found + [f"{name} in the log" for name, word in WORDS.items() if word in log]
+        return found + [f"{name} in the log" for name, word in words.items() if word in log]
 
-    def traces():
+    def traces(words=WORDS):
         for _ in range(100):
             with contextlib.suppress(FileNotFoundError):  # Redis renames its files while it rewrites them: then all are looked at again
-                return look()
+                return look(words)
         raise Failed("the files never hold still")
 
     def dumped():
@@ -113,6 +113,31 @@ with Service(models={"shop.json": MODEL}, erase_rewrite_s=1) as service:
         equal((data["lock"]["sku"], data["lock"]["value"], sorted(data["consent"]["value"])), ("tea", 123, sorted(KINDS)))
         for key in ({}, {"key": "0" * 32}, {"key": ""}):
             equal(service.ask({"control": "export", "customer": ID, **key}).get("reason"), "not_allowed")
+
+    @check("what rested on consents that are taken back is as gone as after an erasure: from memory, state, Redis, its dump and its rewritten file; what is left is that no was said")
+    def _():
+        who, spent, price = "takes-back-5528", 0x7123456789AB, 0x3CBA98765432  # six bytes of which none is zero: a search for zeros in empty files takes minutes
+        words = {"id": who.encode(), "tier": b"tier-xq7", "segment": b"segment-xq7", "zone": b"xq7/town", "spend": struct.pack("<q", spent)[:6], "offer": struct.pack("<q", price)[:6]}
+
+        def where():
+            found = traces(words)
+            return {word: sorted(t.split(" in ")[1] for t in found if t.startswith(f"{word} in ")) for word in words}
+        service.accept(customer(who, KINDS, tier="tier-xq7", segments=["segment-xq7"], spend=spent, currency="EUR"), {"type": "location", "customer": who, "zone": "xq7/town", "lease_s": 86400},
+                       {"type": "offer", "customer": who, "sku": "milk", "kind": "fixed", "amount": price, "currency": "EUR"})
+        service.wait_durable()
+        before = wait_until(lambda: (found := where()) and all(any("aof" in file for file in files) for files in found.values()) and found, 5, "all of it in the append-only file")
+        equal((any(file.startswith("offers") for file in before["offer"]), "zones.v3" in before["zone"]), (True, True))
+        service.accept({"type": "customer", "customer": who, "consent": {kind: False for kind in KINDS}})
+        redis("SAVE")
+        # the name of a zone stays beside others', and says nothing of who was there
+        left = {"tier": [], "segment": [], "zone": ["zones.v3"], "spend": [], "offer": []}
+        with contextlib.suppress(Failed):
+            wait_until(lambda: where().items() >= left.items(), 20)
+        found = where()
+        equal({word: found[word] for word in left}, left)
+        require(found["id"], "who refused is known for a while, so that an older yes does not count")
+        held = json.loads(service.cli("export", *OWN, who)[1])["data"]
+        equal([(d["name"], d.get("value")) for d in held], [("consent", []), ("zone_time", None)])
 
     verifier, receipts = Verifier(), {}
 
