@@ -428,11 +428,17 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
         equal(http_ask("PUT", "/v1/customers/bert/consent", {"profile": said}, token(SHOP))[2]["accepted"], 1)
         data = {item["name"]: item for item in http_ask("GET", "/v1/customers/bert", headers=token(SHOP))[2]["data"]}["consent"]["said"]
         equal([{key: each[key] for key in said} for each in data if each["kind"] == "profile"], [said])
-        for body, more in (({"opt_out": True}, {}), ({"profile": True}, {"Sec-GPC": "1"})):
+        for body, more in (({"opt_out": True}, {}), ({"profile": True}, {"Sec-GPC": "1"}), ({}, {"Sec-GPC": "1"}), ({"profile": True, "opt_out": False}, {"Sec-GPC": "1"})):
+            for value in ("0", "true", "11", ""):  # W3C: 1 and nothing else
+                equal(http_ask("PUT", "/v1/customers/gustav/consent", {"profile": True}, {**token(SHOP), "Sec-GPC": value})[2]["findings"], [])
             equal(http_ask("PUT", "/v1/customers/gustav/consent", body, {**token(SHOP), **more})[2]["accepted"], 1)
             equal(http_ask("PUT", "/v1/customers/gustav/consent", {"profile": True}, token(SHOP))[2]["findings"][0]["reason"], "opted_out")
             equal(http_ask("PUT", "/v1/customers/gustav/consent", {"opt_out": False}, token(SHOP))[2]["accepted"], 1)
         equal((quoted()["amount"], quoted()["flags"]), (before["baseline"], ["ANONYMOUS"]))
+        service.accept(customer("gerd", ["profile"], tier="gold"))  # elsewhere the header is not read: a page that shows a price changes nothing, a message may be about many
+        for method, path, body in (("GET", "/v1/quotes/milk?customer=gerd", None), ("POST", "/v1/quotes", {"customer": "gerd", "skus": ["milk"]}), ("POST", "/v1/signals", customer("gerd"))):
+            equal(http_ask(method, path, body, {**token(SHOP), "Content-Type": "application/json", "Sec-GPC": "1"})[0], 200)
+        require("PERSONAL" in http_ask("GET", "/v1/quotes/milk?customer=gerd")[2]["quote"]["flags"], "a header opted a customer out in passing")
         for wrong in ({"colour": True}, {"profile": 1}, {"profile": {"granted": True, "source": "x" * 14}}, [], "x"):
             require(http_ask("PUT", "/v1/customers/bert/consent", wrong, token(SHOP))[0] in (400, 422), wrong)
         receipt = http_ask("DELETE", "/v1/customers/bert", headers=token(SHOP))
