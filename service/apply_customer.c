@@ -4,6 +4,7 @@
  * rested on a kind that is switched off is gone in the same batch. */
 #include "service/apply_customer.h"
 #include "pricing/money.h"
+#include "pricing/policy.h"
 #include "service/metrics.h"
 
 #include <string.h>
@@ -218,6 +219,13 @@ static bool is_over(const struct worker *worker, uint32_t until_s)
     return (int64_t)until_s * 1000 <= worker->tick_ms;
 }
 
+/* What no model may name without a policy in force that permits it is of use to nobody. */
+static bool may_be_named(const struct worker *worker, const char *word)
+{
+    int attribute = policy_sensitive(word);
+    return attribute < 0 || policies_permit(&worker->models->policies, attribute);
+}
+
 /* The list is the word of the signal's party: without consent to that it replaces nothing. Each in it may be somebody else's. */
 static enum signal_reason segments_set(const struct worker *worker, struct customer_record *record,
                                        const struct signal *signal, unsigned party)
@@ -232,6 +240,8 @@ static enum signal_reason segments_set(const struct worker *worker, struct custo
         uint32_t until_s = attribute_until_s(worker, signal, signal->segments.until_ms[i]);
         if (!may_keep(record, RIALTO_KIND_PROFILE, own)) {
             reason = REASON_no_consent;
+        } else if (!may_be_named(worker, signal->segments.word[i])) {
+            reason = REASON_sensitive_attribute;
         } else if (!is_over(worker, until_s)) {
             uint32_t at = record->segment_count++;
             memcpy(record->segment[at], signal->segments.word[i], strlen(signal->segments.word[i]) + 1);
@@ -247,6 +257,8 @@ static enum signal_reason tier_set(const struct worker *worker, struct customer_
 {
     if (!may_keep(record, RIALTO_KIND_PROFILE, party))
         return REASON_no_consent;
+    if (!may_be_named(worker, signal->tier))
+        return REASON_sensitive_attribute;
     uint32_t until_s = attribute_until_s(worker, signal, signal->tier_until_ms);
     tier_forget(record);
     if (signal->tier[0] == '\0' || is_over(worker, until_s))

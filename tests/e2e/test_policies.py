@@ -136,9 +136,18 @@ with Service(models=files(), clock_replay=1, stale_after_ms=60000) as service:
     def _():
         young = files(version="2", personal=[{"name": "young", "segment": {"age:18-25": 0.8}}])
         contains(apply("young", young, status=4), "moves no price unless a policy permits it")
+        kid = customer("kid", ["profile"], tier="income-xq7", segments=["regular", "age:18-25", {"name": "Gender_f-xq7", "party": "zero"}])
+        answer = service.ask(kid)  # nor are they kept before a policy permits them: the rest of the signal counts
+        equal((answer["accepted"], [(f["pointer"], f["reason"]) for f in answer["findings"]]), (1, [("", "sensitive_attribute")]))
+        service.wait_durable()
+        kept = {d["name"]: d.get("value") for d in json.loads(service.cli("export", *DATA, "kid")[1])["data"]}
+        equal(kept, {"consent": ["profile"], "segments": ["regular"]})
+        state = b"".join(file.read_bytes() for file in (service.data / "state").iterdir()) + repr([service.redis().hash(key) for key in service.redis().keys("*:state:*")]).encode()
+        equal([word for word in (b"regular", b"18-25", b"xq7") if word in state], [b"regular"])
         young["policies/age.json"] = policy("age", ["DE", "FR"], permitted_attributes={"attributes": ["age"], "citation": "of the house"})
         apply("young", young)
-        service.accept(customer("kid", ["profile"], segments=["age:18-25"]))
+        equal([f["reason"] for f in service.ask(kid)["findings"]], ["sensitive_attribute"])  # it permits age alone
+        service.accept(customer("kid", segments=["age:18-25"]))
         equal([seen("milk", zone=zone, customer="kid")[0] for zone in ("fr", "de", "ny")], [800, 800, 1000])
 
     @check("a policy that is turned off, or a region that a zone loses, is seen at once")
