@@ -163,7 +163,8 @@ static const char *const sensitive[] = { "sex",        "gender",  "age",        
                                          "ethnicity",  "ethnic",  "nationality", "religion",  "belief",
                                          "disability", "health",  "pregnant",    "pregnancy", "orientation",
                                          "marital",    "genetic", "political",   "union",     "language",
-                                         "veteran" };
+                                         "veteran",    "female",  "male",        "sexual",   "disabled",
+                                         "citizenship" };
 enum { SENSITIVE_COUNT = sizeof sensitive / sizeof sensitive[0] };
 _Static_assert(SENSITIVE_COUNT <= 32, "sets of them are words of 32 bits");
 

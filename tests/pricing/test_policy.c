@@ -117,6 +117,8 @@ Test(policy, sensitive_attributes_are_known_by_their_words)
     cr_expect_str_eq(attribute_of("age:25-34"), "age");
     cr_expect_str_eq(attribute_of("Sex_F"), "sex");
     cr_expect_str_eq(attribute_of("high-income"), "income");
+    cr_expect_str_eq(attribute_of("Female"), "female");
+    cr_expect_str_eq(attribute_of("buyers/disabled"), "disabled");
     cr_expect_str_eq(attribute_of("teenage"), "none");
     cr_expect_str_eq(attribute_of("vintage-lover"), "none");
     cr_expect_str_eq(attribute_of(""), "none");
