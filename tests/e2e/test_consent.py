@@ -33,11 +33,15 @@ with Service(models={"shop.json": MODEL}) as service:
             equal(tell(signal_), ["no_consent"], signal_["type"])
             equal(amount("milk", customer="anna"), 1000, signal_["type"])
 
-    @check("nothing of it was stored: no line, no record, no key names the customer")
+    @check("nothing of it was stored: no line, no record, no key names the customer; no file and no log has a word of it")
     def _():
         equal(service.status()["tables"]["terms"]["used"], 0)
-        require(not any(b"anna" in f.read_bytes() for f in service.data.rglob("*") if f.is_file()), "the id is in the data folder")
+        tell(customer("anna", tier="tier-zz6", segments=["group-zz6"]), {"type": "location", "customer": "anna", "zone": "de/zz6"}, demand("tea", "search", customer="anna", category="zz6"))
+        service.wait_durable()
+        for file in (f for folder in (service.data, service.cache) for f in sorted(folder.rglob("*")) if f.is_file()):  # the append-only file of Redis among them
+            require(not [word for word in (b"anna", b"zz6") if word in file.read_bytes()], f"{file} tells of her")
         require(not any("anna" in key for key in service.redis().keys()), "the id is a key in Redis")
+        require("anna" not in service.log() and "zz6" not in service.log(), "it is in the log")
 
     @check("consent that comes later does not bring back what was said before")
     def _():
