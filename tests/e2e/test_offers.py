@@ -137,6 +137,8 @@ with Service(models=FILES) as service:
         equal((quote["amount"], quote["data_used"], [d["name"] for d in told("fay")]), (1000, [], ["consent"]))
         service.accept(customer("fay", BOTH))
         equal(service.amount("rare-zq9", customer="fay"), 1000, "it does not come back")
+        carts("fay", "rare-zq9")  # neither does its cooldown: nothing is kept of it over the revocation
+        equal((service.amount("rare-zq9", customer="fay"), [d["name"] for d in told("fay")]), (900, ["consent", "offer", "offer_made"]))
 
     @check("forget takes it all, and the receipt counts it; neither state nor Redis knows the customer's products any more")
     def _():
@@ -361,6 +363,9 @@ with Service(models=FILES) as service:
         equal((receipt["removed"]["state"]["offer_times"], receipt["held_now"], told("cid-zq5"), stored("cid-zq5")), (1, False, None, []))
         service.accept({"type": "customer", "customer": "eva", "consent": {"profile": False}})
         equal([d["name"] for d in told("eva")], ["consent"])
+        equal([f["reason"] for f in service.ask([late[-1]])["findings"]], ["no_consent"])
+        service.accept(customer("eva", ["profile"]), late[-1])  # told again once it is permitted again, it rests on the consent of then
+        equal(service.amount("jam", customer="eva"), 800)
 
     @check("of who permits nothing it is not remembered that an offer was taken back")
     def _():
