@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,14 +201,23 @@ bool data_key(const struct config *config, bool make, char ret[DATA_KEY_MAX])
     ssize_t n = fd == -1 ? -1 : read(fd, ret, DATA_KEY_MAX - 1);
     if (fd != -1)
         (void)close(fd);
-    if (n < 32) {
+    if (n >= 0)
+        ret[n] = '\0';
+    if (n < 32 || strcspn(ret, "\n") < 32) { /* an empty line is no key that anybody could show */
         if (make)
             log_line(LOG_ERROR, "KEY", "path=%s error=\"%s\"", path, n == -1 ? strerror(errno) : "too short");
         return false;
     }
-    ret[n] = '\0';
     ret[strcspn(ret, "\n")] = '\0';
     return true;
+}
+
+bool data_key_fits(const struct config *config, const char *given)
+{
+    char key[DATA_KEY_MAX];
+    /* Equally long for every wrong key: nothing is learnt from how long a refusal takes. */
+    return given != NULL && data_key(config, false, key) && strlen(given) == strlen(key) &&
+           sodium_memcmp(given, key, strlen(key)) == 0;
 }
 
 /* ---- price groups ----------------------------------------------------------------------------------------------- */

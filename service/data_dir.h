@@ -42,6 +42,7 @@ bool secret_load(const struct config *config, uint8_t ret[RIALTO_SECRET_BYTES]);
  * read; with `make` after a log line. */
 #define DATA_KEY_MAX 40u
 bool data_key(const struct config *config, bool make, char ret[DATA_KEY_MAX]);
+bool data_key_fits(const struct config *config, const char *given); /* is it the key? */
 
 /* groups_load, groups_save - no file means no names. False after a log line. */
 bool groups_load(const struct config *config, char ret[RIALTO_GROUPS_MAX][RIALTO_NAME_MAX], uint8_t *ret_count);

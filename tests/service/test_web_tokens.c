@@ -1,9 +1,15 @@
 /* test_web_tokens.c - a file of tokens is taken whole or not at all, and only the one whose hash stands there opens. */
 #include "service/web_tokens.h"
 
+#include "service/data_dir.h"
+
 #include <criterion/criterion.h>
+#include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* SHA-256 of "abcdefghijklmnopqrstuvwxyz012345" and of the same without its last letter, by sha256sum(1). */
 #define TOKEN      "abcdefghijklmnopqrstuvwxyz012345"
@@ -12,6 +18,17 @@
 
 static struct tokens tokens;
 static struct fault fault;
+
+/* In place of libsodium's, in this program: it compares the same, and counts. */
+static unsigned compared;
+int sodium_memcmp(const void *const a, const void *const b, size_t bytes)
+{
+    volatile unsigned char differ = 0;
+    for (size_t i = 0; i < bytes; i++)
+        differ |= (unsigned char)(((const unsigned char *)a)[i] ^ ((const unsigned char *)b)[i]);
+    compared++;
+    return differ == 0 ? 0 : -1;
+}
 
 Test(web_tokens, the_token_of_a_line_is_found_with_its_role_and_name)
 {
@@ -80,4 +97,41 @@ Test(web_tokens, there_are_at_most_64)
     (void)snprintf(text + used, sizeof text - used, "shop more %s\n", TOKEN_HASH);
     cr_expect_eq(tokens_parse(text, &tokens, &fault), RIALTO_REFUSED);
     cr_expect_eq(fault.line, TOKENS_MAX + 1);
+}
+
+/* Goal: how long an answer takes says nothing of what is in the file: all hashes are compared, each in constant time, whichever fits. */
+Test(web_tokens, every_token_is_compared_in_constant_time)
+{
+    cr_assert_eq(tokens_parse("admin alice " TOKEN_HASH "\nshop till " SHORT_HASH "\nproducer erp " SHORT_HASH "\n",
+                              &tokens, &fault),
+                 RIALTO_OK);
+    const char *const shown[] = { TOKEN, TOKEN "6", "Abcdefghijklmnopqrstuvwxyz012345" };
+    for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++) {
+        compared = 0;
+        (void)tokens_find(&tokens, shown[i]);
+        cr_expect_eq(compared, 3, "%s: %u", shown[i], compared);
+    }
+}
+
+/* Goal: so is the key of the data folder; a file without a key opens for nobody. */
+Test(web_tokens, the_key_of_the_data_folder_is_compared_in_constant_time)
+{
+    struct config config = { .data_dir = "/tmp/rialto-key.XXXXXX" };
+    char path[CONFIG_TEXT_MAX + 8], key[DATA_KEY_MAX];
+    cr_assert_not_null(mkdtemp(config.data_dir));
+    cr_assert(!data_key_fits(&config, ""), "there is none");
+    cr_assert(data_key(&config, true, key));
+    (void)snprintf(path, sizeof path, "%s/key", config.data_dir);
+    struct stat info;
+    cr_assert(stat(path, &info) == 0 && (info.st_mode & 0777) == 0600);
+    compared = 0;
+    cr_expect(data_key_fits(&config, key));
+    key[0] = key[0] == '0' ? '1' : '0';
+    cr_expect(!data_key_fits(&config, key));
+    cr_expect_eq(compared, 2);
+    cr_expect(!data_key_fits(&config, NULL) && !data_key_fits(&config, ""));
+    FILE *file = fopen(path, "we");
+    cr_assert(file != NULL && fprintf(file, "\n%s", key) > 32 && fclose(file) == 0);
+    cr_expect(!data_key_fits(&config, ""), "an empty line");
+    cr_assert(unlink(path) == 0 && rmdir(config.data_dir) == 0);
 }
