@@ -202,6 +202,15 @@ static enum rialto_status file_make(const char *cache_dir, int64_t group_id)
     return status;
 }
 
+/* Beside the one of another version that may be there; in its place where there is no room for two. */
+static enum rialto_status file_replace(const char *cache_dir, int64_t group_id, const char *path)
+{
+    enum rialto_status status = file_make(cache_dir, group_id);
+    if (status != RIALTO_NO_SPACE || unlink(path) == -1)
+        return status;
+    return file_make(cache_dir, group_id);
+}
+
 enum rialto_status metrics_create(const char *cache_dir, int64_t group_id)
 {
     char path[4096];
@@ -209,7 +218,7 @@ enum rialto_status metrics_create(const char *cache_dir, int64_t group_id)
         return RIALTO_BAD_INPUT;
     struct metrics_file *file = file_map(path, O_RDWR, PROT_READ | PROT_WRITE);
     if (file == NULL)
-        return file_make(cache_dir, group_id);
+        return file_replace(cache_dir, group_id, path);
     allow_readers(cache_dir, group_id, path);
     blocks_clear(file);
     (void)munmap(file, sizeof *file);
