@@ -178,6 +178,13 @@ with Service(models={"shop.json": MODEL}, http_listen=f"127.0.0.1:{PORT}", http_
                 own.accept(product("rights", 1000))
                 own.wait_durable()
                 wait_until(lambda: redis("HEXISTS", "rialto:cell:{world}", "rights") == 1, 5, "the price in Redis")
+                own.accept(customer("rita", ["behaviour", "profile"]), {"type": "demand", "event": "view", "sku": "rights", "customer": "rita"})
+                wait_until(lambda: redis("HEXISTS", "rialto:quote:{rita}", "rights") == 1, 5, "her quote in Redis")
+                require(own.ask({"control": "lock", "customer": "rita", "sku": "rights", "amount": 1000, "until": own.now_ms() + 60000})["ok"], "no lock")
+                own.ask({"type": "no such type"})
+                wait_until(lambda: redis("EXISTS", "rialto:rejects") == 1, 5, "a dead letter in Redis")
+                equal(own.cli("forget", "rita")[0], 0)
+                wait_until(lambda: redis("EXISTS", "rialto:quote:{rita}") == 0, 5, "her quote gone")
                 own.kill()
                 shutil.rmtree(own.cache, ignore_errors=True)
                 shutil.rmtree(own.data / "state")
@@ -187,6 +194,17 @@ with Service(models={"shop.json": MODEL}, http_listen=f"127.0.0.1:{PORT}", http_
                 equal(own.cli_quote("rights")[1][0]["status"], "OK")
                 require(less or "NOPERM" not in own.log(), [line for line in own.log().splitlines() if "NOPERM" in line])
             redis.kill()
+
+    @check("docs/redis.md: the rights are the commands that the programs send, and no others")
+    def _():
+        page = (ROOT / "docs/redis.md").read_text()
+        there = set(run("redis-cli", "-s", service.data / "redis.sock", "COMMAND", "LIST")[1].split())
+        sources = "".join(p.read_text() for folder in ("service", "cli", "demo", "web/shop") for p in (ROOT / folder).glob("*.c"))
+        sent = {word.lower() for word in re.findall(r'"([A-Z]{3,})[" ]', sources)} & there
+        allowed = {word[1:].split("|")[0] for word in block("docs/redis.md", "ACL SETUSER rialto").split() if word.startswith("+")}
+        also = set(re.findall(r"\+(\w+)", re.search(r"^`rialto rejects` needs.*", page, re.M)[0]))
+        # What only its own Redis is sent, and how an answer begins.
+        equal((sent - allowed - also, allowed - sent, also - sent), ({"bgrewriteaof", "readonly"}, set(), set()))
 
     @check("docs/http.md: quotes and prices as printed; a token that is made as printed lets in")
     def _():
