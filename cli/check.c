@@ -77,8 +77,8 @@ static void report_faults(const struct cli *cli, const struct fault_list *faults
 {
     for (uint32_t i = 0; i < faults->count; i++)
         report_fault(cli, &faults->fault[i]);
-    if (faults->dropped > 0 && !cli->json)
-        printf("... and %u more\n", faults->dropped);
+    if (faults->dropped > 0)
+        printf(cli->json ? "{\"ok\":false,\"more_faults\":%u}\n" : "... and %u more\n", faults->dropped);
 }
 
 #define ALL_KINDS 0xFFu
@@ -123,7 +123,7 @@ static bool check_file(const struct cli *cli, const char *path, bool alone)
         cli_say("out of memory");
     } else if (file_read(path, &text, &bytes, &fault) != RIALTO_OK) {
         if (fault.file[0] == 0)
-            snprintf(fault.file, sizeof fault.file, "%s", path);
+            fault_path(fault.file, path);
         report_fault(cli, &fault);
     } else {
         good = model_parse_all(text, bytes, path, &set->model[0], faults) == RIALTO_OK;
@@ -241,32 +241,25 @@ static void report_policy(const struct cli *cli, const struct policy *policy)
     print_asks(policy);
 }
 
-struct files { /* of a folder */
+struct files {
+    const char *folder;
     struct dirent **entry;
     bool *bad; /* by itself: its faults were said */
     int count;
 };
 
-/* What was said of a file is not said again. Where the path is too long for a fault, rather twice than not at all. */
-static bool is_known(const struct files *files, const char *path, const struct fault *fault)
+/* What was said of a file is not said again, nor does it take the place of what was not. */
+static bool was_said(const void *context, const struct fault *fault)
 {
-    char file[4096];
+    const struct files *files = context;
+    char file[4096], shown[FAULT_FILE_MAX];
     for (int i = 0; i < files->count; i++) {
-        snprintf(file, sizeof file, "%s/%s", path, files->entry[i]->d_name);
-        if (files->bad[i] && strcmp(file, fault->file) == 0)
+        snprintf(file, sizeof file, "%s/%s", files->folder, files->entry[i]->d_name);
+        fault_path(shown, file);
+        if (files->bad[i] && strcmp(shown, fault->file) == 0)
             return true;
     }
     return false;
-}
-
-static void report_unknown(const struct cli *cli, const struct files *files, const char *path, struct fault_list *faults)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < faults->count; i++)
-        if (!is_known(files, path, &faults->fault[i]))
-            faults->fault[count++] = faults->fault[i];
-    faults->count = count;
-    report_faults(cli, faults);
 }
 
 static bool check_set(const struct cli *cli, const struct files *files, const char *path)
@@ -277,9 +270,11 @@ static bool check_set(const struct cli *cli, const struct files *files, const ch
         cli_say("out of memory");
         return false;
     }
+    faults->is_known = was_said;
+    faults->context = files;
     bool good = model_set_load_all(path, &set, faults) == RIALTO_OK;
     if (!good) {
-        report_unknown(cli, files, path, faults);
+        report_faults(cli, faults);
     } else {
         if (!cli->json)
             printf("%s: ok: %u model%s, no contradictions between them\n", path, set->count,
@@ -300,7 +295,7 @@ static bool check_set(const struct cli *cli, const struct files *files, const ch
 /* Every file by itself, so that all faults are seen at once; then the set, for what only shows between them, be some of them bad or not. */
 static bool check_folder(const struct cli *cli, const char *path)
 {
-    struct files files = { 0 };
+    struct files files = { .folder = path };
     files.count = scandir(path, &files.entry, is_json, alphasort);
     files.bad = calloc(files.count > 0 ? (size_t)files.count : 1, sizeof *files.bad);
     for (int i = 0; i < files.count && files.bad != NULL; i++) {

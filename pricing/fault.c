@@ -29,6 +29,16 @@ static void copy_line(char *to, size_t size, const char *from)
     to[length] = '\0';
 }
 
+void fault_path(char ret[FAULT_FILE_MAX], const char *path)
+{
+    size_t bytes = strlen(path), lead = bytes < FAULT_FILE_MAX ? 0 : strlen("...");
+    const char *from = lead == 0 ? path : path + bytes - (FAULT_FILE_MAX - 1 - lead);
+    while (((unsigned char)*from & 0xC0) == 0x80)
+        from++;
+    memcpy(ret, "...", lead);
+    copy_line(ret + lead, FAULT_FILE_MAX - lead, from);
+}
+
 /* The place of the value, or of the nearest one around it: a pointer with an endless key in it may have been cut. */
 static void find_place(struct fault *fault, const char *text, size_t bytes, const char *pointer)
 {
@@ -64,6 +74,8 @@ enum rialto_status fault_set(struct fault *fault, const char *text, size_t bytes
 
 enum rialto_status fault_add(struct fault_list *list, const struct fault *fault)
 {
+    if (list->is_known != NULL && list->is_known(list->context, fault))
+        return RIALTO_REFUSED;
     if (list->count < FAULTS_MAX)
         list->fault[list->count++] = *fault;
     else
@@ -137,7 +149,7 @@ static enum rialto_status read_open_file(int fd, char **ret_text, size_t *ret_by
 enum rialto_status file_read(const char *path, char **ret_text, size_t *ret_bytes, struct fault *fault)
 {
     if (fault != NULL)
-        copy_line(fault->file, sizeof fault->file, path);
+        fault_path(fault->file, path);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe in the folder must not hold up the service */
     if (fd == -1)
         return file_fault(fault, errno == EACCES ? RIALTO_NO_PERMISSION : RIALTO_SYSTEM, strerror(errno));

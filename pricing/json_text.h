@@ -17,7 +17,7 @@
 #define FAULT_REASON_MAX  192u
 
 struct fault {                       /* what is wrong with an input, and where */
-    char file[FAULT_FILE_MAX];       /* "" when the text did not come from a file */
+    char file[FAULT_FILE_MAX];       /* "" when the text did not come from a file; of a long path the end */
     uint32_t line;                   /* from 1; 0 = not known */
     uint32_t column;                 /* from 1, in bytes */
     char pointer[FAULT_POINTER_MAX]; /* RFC 6901, such as /factors/2/curve */
@@ -28,6 +28,9 @@ struct fault {                       /* what is wrong with an input, and where *
 struct fault_list {
     uint32_t count;   /* kept */
     uint32_t dropped; /* found beyond FAULTS_MAX */
+    /* NULL, or which faults are neither kept nor counted: those that were told already. */
+    bool (*is_known)(const void *context, const struct fault *fault);
+    const void *context;
     struct fault fault[FAULTS_MAX];
 };
 
@@ -52,6 +55,9 @@ bool json_place(const char *text, size_t bytes, const char *pointer, uint32_t *r
  * a parser can `return fault_set(...)`. text may be NULL: then no place. */
 __attribute__((format(printf, 5, 6))) enum rialto_status fault_set(struct fault *fault, const char *text, size_t bytes,
                                                                    const char *pointer, const char *reason, ...);
+
+/* fault_path - whose fault it is. Of a path that is too long "..." and its end are kept, for the end names the file. */
+void fault_path(char ret[FAULT_FILE_MAX], const char *path);
 
 /* fault_add - append a fault, in the order of finding. Returns RIALTO_REFUSED. */
 enum rialto_status fault_add(struct fault_list *list, const struct fault *fault);

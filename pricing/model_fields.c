@@ -48,7 +48,7 @@ __attribute__((format(printf, 3, 0))) static enum rialto_status refuse(struct re
     struct fault fault = { 0 };
     char line[FAULT_REASON_MAX];
     (void)vsnprintf(line, sizeof line, reason, arguments);
-    (void)snprintf(fault.file, sizeof fault.file, "%s", reader->file);
+    fault_path(fault.file, reader->file);
     (void)fault_set(&fault, reader->text, reader->bytes, reader->pointer, "%s", line);
     if (fault.column > 0)
         fault.column += (uint32_t)byte;

@@ -182,11 +182,6 @@ static uint64_t hash_text(const char *text, size_t bytes)
     return hash;
 }
 
-static void copy_file_name(char to[FAULT_FILE_MAX], const char *file)
-{
-    (void)snprintf(to, FAULT_FILE_MAX, "%s", file != NULL ? file : "");
-}
-
 /* Competitors move a price only where somebody decided that they may. */
 static enum rialto_status check_competitors(struct reader *reader, const struct model *model)
 {
@@ -229,7 +224,7 @@ enum rialto_status model_parse_all(const char *text, size_t bytes, const char *f
 {
     struct reader reader = { .text = text, .bytes = bytes, .file = file != NULL ? file : "", .faults = faults };
     struct fault broken = { 0 };
-    copy_file_name(broken.file, file);
+    fault_path(broken.file, reader.file);
     set_defaults(ret);
     cJSON *tree = json_parse(text, bytes, JSON_COMMENTS, &broken);
     if (tree == NULL)
@@ -254,7 +249,7 @@ enum rialto_status model_parse_all(const char *text, size_t bytes, const char *f
     zone_factors_find(ret);
     ret->moves = model_moves(ret);
     ret->reads_clock = model_reads_clock(ret);
-    copy_file_name(ret->file, file);
+    fault_path(ret->file, reader.file);
     ret->text_hash = hash_text(text, bytes);
     return RIALTO_OK;
 }
@@ -264,6 +259,7 @@ enum rialto_status model_parse(const char *text, size_t bytes, const char *file,
     struct fault_list faults;
     faults.count = faults.dropped = 0;
     enum rialto_status status = model_parse_all(text, bytes, file, ret, &faults);
+    faults.is_known = NULL;
     if (status != RIALTO_OK)
         *fault = faults.fault[0];
     return status;

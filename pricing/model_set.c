@@ -22,7 +22,7 @@ struct file_list {
 
 static enum rialto_status refuse(struct fault *fault, const char *file, const char *reason)
 {
-    (void)snprintf(fault->file, sizeof fault->file, "%s", file);
+    fault_path(fault->file, file);
     return fault_set(fault, NULL, 0, "", "%s", reason);
 }
 
@@ -107,7 +107,7 @@ static enum rialto_status check_pair(const struct model *a, const struct model *
                                      struct fault_list *faults)
 {
     struct fault fault = { 0 };
-    (void)snprintf(fault.file, sizeof fault.file, "%s", b->file);
+    fault_path(fault.file, b->file);
     if (strcmp(a->name, b->name) == 0) { /* perhaps a copy: what else they share would only repeat it */
         (void)fault_set(&fault, text, bytes, "/model", "%.100s has a model of the same name", a->file);
         return fault_add(faults, &fault);
@@ -163,7 +163,7 @@ static enum rialto_status check_attributes(const struct policy_book *policies, c
             struct fault fault = { 0 };
             char pointer[64];
             (void)snprintf(pointer, sizeof pointer, "/personal/%u", i);
-            (void)snprintf(fault.file, sizeof fault.file, "%s", model->file);
+            fault_path(fault.file, model->file);
             (void)fault_set(&fault, text, bytes, pointer, "\"%.31s\" is about %s, which moves no price unless a policy permits it",
                             personal->word[w], policy_sensitive_name(attribute));
             status = fault_add(faults, &fault);

@@ -382,7 +382,7 @@ enum rialto_status policy_parse(const char *text, size_t bytes, const char *file
     struct reader reader = { .text = text, .bytes = bytes, .file = file != NULL ? file : "", .faults = faults };
     struct policy_target target = { .policy = { .rise_micro = -1 }, .from_day = INT32_MIN, .until_day = INT32_MIN };
     struct fault broken = { 0 };
-    (void)snprintf(broken.file, sizeof broken.file, "%s", reader.file);
+    fault_path(broken.file, reader.file);
     cJSON *tree = json_parse(text, bytes, JSON_COMMENTS, &broken);
     if (tree == NULL)
         return fault_add(faults, &broken);
@@ -393,7 +393,7 @@ enum rialto_status policy_parse(const char *text, size_t bytes, const char *file
     if (status != RIALTO_OK)
         return status;
     *ret = target.policy;
-    (void)snprintf(ret->file, sizeof ret->file, "%s", reader.file);
+    fault_path(ret->file, reader.file);
     ret->text_hash = hash_text(text, bytes);
     return RIALTO_OK;
 }
@@ -403,7 +403,7 @@ enum rialto_status policy_parse(const char *text, size_t bytes, const char *file
 static enum rialto_status refuse(struct fault_list *faults, const char *file, const char *reason)
 {
     struct fault fault = { 0 };
-    (void)snprintf(fault.file, sizeof fault.file, "%s", file);
+    fault_path(fault.file, file);
     (void)fault_set(&fault, NULL, 0, "", "%s", reason);
     return fault_add(faults, &fault);
 }

@@ -60,6 +60,27 @@ with Service(models={"good.json": json.dumps(GOOD)}) as service:
             equal((part, said.count(part)), (part, 1))
         equal(status, 4)
 
+    @check("a file with more faults than are kept is told of as one with more; what only shows between others is not lost behind them")
+    def _():
+        flood = temporary_folder()
+        (flood / "a.json").write_text(written(model="a", factors=[{"name": f"f{i}", "input": "available", "curve": [[0, "x"]] * 24} for i in range(12)]))
+        (flood / "b.json").write_text(written(model="b"))
+        (flood / "c.json").write_text(written(model="c"))
+        status, said = checked(flood)
+        equal((status, said.count("a.json:1:"), said.count("and 224 more"), said.count("model b claims")), (4, 64, 1, 1))
+        rows = [json.loads(line) for line in run(BIN / "rialto", "check", "--json", flood)[1].splitlines()]
+        equal([row for row in rows if "more_faults" in row], [{"ok": False, "more_faults": 224}])
+
+    @check("a file in a folder whose path is long is named all the same, once; a name is one line, whatever is in it")
+    def _():
+        deep = temporary_folder() / ("d" * 120) / "ü\nx\x1b"
+        deep.mkdir(parents=True)
+        (deep / "gifts.json").write_text(factor(input="hours", curve=[[1, 1]]))
+        for command in (("check",), ("apply", "--set", f"data_dir={service.data}")):
+            status, out, err = run(BIN / "rialto", *command, deep)
+            lines = [line for line in (out + err).splitlines() if "/input: no such input" in line]
+            require(status == 4 and len(lines) == 1 and "/ü?x?/gifts.json:1:" in lines[0], f"{status}: {out}{err}")
+
     def claims(first, second, **keys):
         """What `rialto check` says of two models of these scopes and schedules."""
         pair = temporary_folder()
