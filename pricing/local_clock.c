@@ -1,5 +1,6 @@
 /* local_clock.c - TZif files and the rule in their footer ("CET-1CEST,M3.5.0,M10.5.0/3") as one list of changes. */
 #include "pricing/local_clock.h"
+#include "pricing/nearest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -251,10 +252,17 @@ static bool is_zone_name(const char *name)
     return strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-/") == bytes;
 }
 
-bool local_clock_load(const char *name, struct local_clock *ret, const char **ret_reason)
+static FILE *open_data(const char *name)
 {
     char path[512];
     const char *folder = getenv("TZDIR");
+    int length =
+        snprintf(path, sizeof path, "%s/%s", folder != NULL && folder[0] == '/' ? folder : "/usr/share/zoneinfo", name);
+    return length > 0 && length < (int)sizeof path ? fopen(path, "re") : NULL;
+}
+
+bool local_clock_load(const char *name, struct local_clock *ret, const char **ret_reason)
+{
     *ret_reason = "no such time zone; they are called Europe/Berlin, Asia/Shanghai, UTC";
     if (!is_zone_name(name))
         return false;
@@ -262,9 +270,7 @@ bool local_clock_load(const char *name, struct local_clock *ret, const char **re
         *ret = (struct local_clock){ .name = "UTC" };
         return true;
     }
-    int length =
-        snprintf(path, sizeof path, "%s/%s", folder != NULL && folder[0] == '/' ? folder : "/usr/share/zoneinfo", name);
-    FILE *file = length > 0 && length < (int)sizeof path ? fopen(path, "re") : NULL;
+    FILE *file = open_data(name);
     if (file == NULL)
         return false;
     unsigned char *bytes = malloc(FILE_BYTES_MAX);
@@ -275,6 +281,24 @@ bool local_clock_load(const char *name, struct local_clock *ret, const char **re
     if (good)
         (void)snprintf(ret->name, sizeof ret->name, "%s", name);
     return good;
+}
+
+bool local_clock_nearest(const char *name, char ret[LOCAL_CLOCK_NAME_MAX])
+{
+    FILE *file = open_data("tzdata.zi"); /* "Z Europe/Berlin ...", "L Europe/Berlin Arctic/Longyearbyen" */
+    char line[512], zone[LOCAL_CLOCK_NAME_MAX];
+    ret[0] = '\0';
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "Z %47s", zone) != 1 && sscanf(line, "L %*s %47s", zone) != 1)
+            continue;
+        const char *names[] = { ret, zone };
+        const char *near = nearest_name(name, 2, names);
+        if (near == zone)
+            memcpy(ret, zone, sizeof zone);
+    }
+    if (file != NULL)
+        (void)fclose(file);
+    return ret[0] != '\0';
 }
 
 /* ---- looking up --------------------------------------------------------------------------------------------------------- */

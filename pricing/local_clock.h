@@ -25,6 +25,10 @@ struct local_clock {
 /* local_clock_load - by name; "UTC" needs no file. False with *ret_reason (static text). Reads one file below /usr/share/zoneinfo (or $TZDIR). */
 bool local_clock_load(const char *name, struct local_clock *ret, const char **ret_reason);
 
+/* local_clock_nearest - the name of a time zone that was probably meant. False if there is none, or no list of them (tzdata.zi in the same
+ * folder). */
+bool local_clock_nearest(const char *name, char ret[LOCAL_CLOCK_NAME_MAX]);
+
 /* local_clock_parse - the same out of a file's bytes; ret->name stays as it is. */
 bool local_clock_parse(const unsigned char *bytes, size_t size, struct local_clock *ret, const char **ret_reason);
 

@@ -200,12 +200,12 @@ static enum rialto_status check_competitors(struct reader *reader, const struct 
     return status;
 }
 
-/* Factors are checked by what the model declares, wherever in the file it does. */
-static void attributes_first(cJSON *tree)
+/* Factors are checked by what the model declares, wherever in the file it does: by its attributes and calendars. */
+static void to_front(cJSON *tree, const char *key)
 {
-    cJSON *attributes = cJSON_DetachItemFromObjectCaseSensitive(tree, "attributes");
-    if (attributes != NULL && !cJSON_InsertItemInArray(tree, 0, attributes))
-        cJSON_Delete(attributes);
+    cJSON *member = cJSON_DetachItemFromObjectCaseSensitive(tree, key);
+    if (member != NULL && !cJSON_InsertItemInArray(tree, 0, member))
+        cJSON_Delete(member);
 }
 
 static void zone_factors_find(struct model *model)
@@ -229,7 +229,8 @@ enum rialto_status model_parse_all(const char *text, size_t bytes, const char *f
     cJSON *tree = json_parse(text, bytes, JSON_COMMENTS, &broken);
     if (tree == NULL)
         return fault_add(faults, &broken);
-    attributes_first(tree);
+    to_front(tree, "attributes");
+    to_front(tree, "schedule");
     enum rialto_status status = fields_read(&reader, &model_table_model_file, tree, ret);
     cJSON_Delete(tree);
     if (check_competitors(&reader, ret) != RIALTO_OK) /* beside other faults, too */
@@ -258,8 +259,8 @@ enum rialto_status model_parse(const char *text, size_t bytes, const char *file,
 {
     struct fault_list faults;
     faults.count = faults.dropped = 0;
-    enum rialto_status status = model_parse_all(text, bytes, file, ret, &faults);
     faults.is_known = NULL;
+    enum rialto_status status = model_parse_all(text, bytes, file, ret, &faults);
     if (status != RIALTO_OK)
         *fault = faults.fault[0];
     return status;

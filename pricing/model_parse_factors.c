@@ -465,7 +465,13 @@ static enum rialto_status name_calendar(struct reader *reader, const struct mode
         }
     if (target->calendar[0] == '\0')
         return RIALTO_OK;
-    return reader_refuse(reader, "the schedule has no calendar \"%s\"; it stands before \"factors\"", target->calendar);
+    const char *names[MODEL_CALENDARS_MAX];
+    for (uint32_t i = 0; i < model->calendar_count; i++)
+        names[i] = model->calendar[i].name;
+    const char *near = nearest_name(target->calendar, model->calendar_count, names);
+    if (near == NULL)
+        return reader_refuse(reader, "the schedule has no calendar \"%s\"", target->calendar);
+    return reader_refuse(reader, "the schedule has no calendar \"%s\"; did you mean \"%s\"?", target->calendar, near);
 }
 
 static enum rialto_status read_factor(struct reader *reader, const cJSON *value, void *to)

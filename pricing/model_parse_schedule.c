@@ -11,10 +11,13 @@ struct schedule_target { /* local days become moments when the time zone is know
 static enum rialto_status read_time_zone(struct reader *reader, const cJSON *value, void *target)
 {
     struct model *model = ((struct schedule_target *)target)->model;
-    const char *reason;
-    if (!local_clock_load(cJSON_IsString(value) ? value->valuestring : "", &model->clock, &reason))
-        return reader_refuse(reader, "%s", reason);
-    return RIALTO_OK;
+    const char *name = cJSON_IsString(value) ? value->valuestring : "", *reason;
+    char near[LOCAL_CLOCK_NAME_MAX];
+    if (local_clock_load(name, &model->clock, &reason))
+        return RIALTO_OK;
+    if (local_clock_nearest(name, near))
+        return reader_refuse(reader, "no such time zone; did you mean \"%s\"?", near);
+    return reader_refuse(reader, "%s", reason);
 }
 
 static enum rialto_status read_calendar_days(struct reader *reader, const cJSON *value, struct model_calendar *calendar)

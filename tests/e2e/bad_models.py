@@ -52,8 +52,10 @@ BAD = {
     "a multiplier of 0": (factor(input="available", curve=[[0, 0]]), "/factors/0/curve/0/1"),
     "an elasticity without an optimum": (factor(markup={"elasticity": -0.9}), "/factors/0/markup/elasticity"),
     "a competitor where none may be looked at": (factor(input="competitor_ratio", curve=[[1, 1]]), '"competitors": true'),
-    "a time zone that there is not": (written(schedule={"time_zone": "Europe/Bielefeld"}), "/schedule/time_zone: no such time zone"),
+    "a time zone that there is not": (written(schedule={"time_zone": "Elsewhere"}), "/schedule/time_zone: no such time zone; they are called"),
+    "a time zone, with the one that was meant": (written(schedule={"time_zone": "europe/Berln"}), '/schedule/time_zone: no such time zone; did you mean "Europe/Berlin"?'),
     "a 30 February": (written(schedule={"from": "2026-02-30"}), "/schedule/from: expected a date"),
+    "a calendar, with the one that was meant": (written(factors=[{"name": "f", "expression": "1", "when": {"calendar": "holiday"}}], schedule={"calendars": {"holidays": ["2026-12-25"]}}), 'no calendar "holiday"; did you mean "holidays"?'),
     "a calendar that there is not": (factor(expression="1.1", when={"calendar": "holidays"}), 'no calendar "holidays"'),
     "a formula of 600 bytes": (factor(expression="1" + " + 0.001" * 75), "/factors/0/expression"),
     "nested 40 deep": (factor(expression="(" * 40 + "1" + ")" * 40), "nested more than 32 deep"),
@@ -75,7 +77,7 @@ BAD = {
 BEYOND_SCHEMA = {
     "a curve that goes back", "a curve that stands still", "a currency that there is not", "an unknown name in a formula, at its column",
     "a key given twice", "impossible units", "a division by what may be zero", "a logarithm of what may be zero",
-    "a condition as a multiplier", "a competitor where none may be looked at", "a time zone that there is not", "a 30 February",
+    "a condition as a multiplier", "a competitor where none may be looked at", "a time zone that there is not", "a time zone, with the one that was meant", "a 30 February", "a calendar, with the one that was meant",
     "a calendar that there is not", "an attribute that means a person", "an attribute in stones", "an attribute that is not declared", "nested 40 deep", "an offer unless what leads to it", "the products of another model, as precisely", "the name of another model",
 }
 

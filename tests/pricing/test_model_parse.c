@@ -111,6 +111,17 @@ Test(model_parse, what_is_left_out_has_its_default)
     cr_assert(model.weather_age_s == 3 * 3600 && model.competitor_age_s == 86400 && model.supply_age_s == 7 * 86400);
 }
 
+Test(model_parse, keys_stand_in_any_order)
+{
+    static const char text[] =
+        "{\"factors\": [{\"when\": {\"calendar\": \"feast\"}, \"expression\": \"1 + product.weight\", "
+        "\"name\": \"f\"}], \"attributes\": {\"product.weight\": {\"to\": 1, \"from\": 0}}, "
+        "\"schedule\": {\"calendars\": {\"feast\": [\"2026-12-24\"]}}, "
+        "\"scope\": {\"currencies\": [\"EUR\"], \"skus\": [\"a\"]}, \"version\": \"1\", \"model\": \"m\"}";
+    cr_assert_eq(parse(text), RIALTO_OK, "%s %s", fault.pointer, fault.reason);
+    cr_assert_eq(model.factor[0].when.calendar, 1);
+}
+
 Test(model_parse, a_changed_text_has_another_hash)
 {
     cr_assert_eq(parse(MINIMAL "}"), RIALTO_OK);
