@@ -484,17 +484,19 @@ const struct cli_command cli_freeze = {
     .name = "freeze",
     .usage = "freeze (--all | --sku SKU | --category CATEGORY | --zone ZONE) [OPTIONS]",
     .summary = "hold prices at list or at their last value, at once",
-    .help = "--all --to list switches every quote to its list price with one word in shared memory. The others hold the\n"
-            "baseline prices of a product, category or zone (and of what lies inside it); a name may end in a star, as in\n"
-            "\"fresh/*\". Floor and ceiling go on to hold, a held price that they forbid moves to the nearest they allow;\n"
-            "personal terms go on too. What was said last about a price counts; one product or zone goes before --all.\n" WHO_MAY
-            "  --all             every price\n"
-            "  --sku SKU         --category CATEGORY, --zone ZONE: only these\n"
-            "  --to WHERE        list, or last (default): where they stand now\n"
-            "  --off             let them move again; with --all, everything that is frozen\n" NOTE
-            "  rialto freeze --all --to list --note 'strange prices, looking into it'\n"
-            "  rialto freeze --category 'fresh/*'\n"
-            "  rialto freeze --all --off\n",
+    .help =
+        "--all --to list switches every quote to its list price with one word in shared memory. The others hold the\n"
+        "baseline prices of a product, or of a category or zone and all that lies inside it; of a sku or category\n"
+        "the beginning will do, with a star: 'milk-*'. Floor and ceiling go on to hold, a held price that they forbid\n"
+        "moves to the nearest they allow; personal terms go on too. What was said last about a price counts; one\n"
+        "product or zone goes before --all.\n" WHO_MAY "  --all             every price\n"
+        "  --sku SKU         --category CATEGORY, --zone ZONE: only these\n"
+        "  --to WHERE        list, or last (default): where they stand now\n"
+        "  --off             let them move again, by the words that froze them (`rialto status` shows these);\n"
+        "                    with --all, everything that is frozen\n" NOTE
+        "  rialto freeze --all --to list --note 'strange prices, looking into it'\n"
+        "  rialto freeze --category 'fresh/*'\n"
+        "  rialto freeze --all --off\n",
     .run = run_freeze,
 };
 const struct cli_command cli_diff = {

@@ -316,6 +316,12 @@ static void print_change(const cJSON *change)
            cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(change, "pinned")) ? ", pinned" : "",
            cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(change, "freeze")), json_string(change, "what"),
            json_string(change, "who"), clock);
+    const cJSON *freeze;
+    cJSON_ArrayForEach(freeze, cJSON_GetObjectItemCaseSensitive(change, "freeze"))
+    {
+        printf("frozen      %s %s to %s\n", json_string(freeze, "by"), json_string(freeze, "pattern"),
+               strcmp(json_string(freeze, "to"), "list") == 0 ? "list" : "last");
+    }
 }
 
 static void print_large_pages(const struct large_pages *large)

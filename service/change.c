@@ -2,6 +2,7 @@
 #include "service/change.h"
 
 #include "pricing/json_member.h"
+#include "pricing/model_parse.h"
 #include "service/log.h"
 
 #include <dirent.h>
@@ -34,14 +35,29 @@ const char *freeze_by_name(enum freeze_by by)
     return BY[by];
 }
 
-bool freeze_covers(const char *pattern, const char *name)
+const char *freeze_fault(const struct freeze *freeze)
 {
+    const char *pattern = freeze->pattern, *star = strchr(pattern, '*');
+    if (freeze->by == FREEZE_ZONE)
+        return star != NULL ? "a zone is named without a star: all that lies inside it is held, too"
+                            : zone_fault(pattern);
+    if (star != NULL && star[1] != '\0')
+        return "a star stands at the end";
+    if (freeze->by == FREEZE_CATEGORY &&
+        (pattern[0] == '/' || pattern[strlen(pattern) - 1] == '/' || strstr(pattern, "//") != NULL))
+        return "a category is names joined by single slashes";
+    return NULL;
+}
+
+bool freeze_covers(const struct freeze *freeze, const char *name)
+{
+    const char *pattern = freeze->pattern;
     size_t length = strlen(pattern);
-    if (length == 0 || pattern[length - 1] != '*')
-        return strcmp(pattern, name) == 0;
-    if (strncmp(pattern, name, length - 1) == 0)
-        return true;
-    return length > 2 && pattern[length - 2] == '/' && strlen(name) == length - 2 && strncmp(pattern, name, length - 2) == 0;
+    bool star = length > 0 && pattern[length - 1] == '*', category = freeze->by == FREEZE_CATEGORY;
+    if (star && !(category && length > 2 && pattern[length - 2] == '/'))
+        return strncmp(pattern, name, length - 1) == 0;
+    length -= star ? 2 : 0; /* fresh/(star) is fresh */
+    return strncmp(pattern, name, length) == 0 && (name[length] == '\0' || (category && name[length] == '/'));
 }
 
 /* ---- as JSON ------------------------------------------------------------------------------------------------------ */

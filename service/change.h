@@ -32,7 +32,7 @@
 enum freeze_by { FREEZE_SKU, FREEZE_CATEGORY, FREEZE_ZONE };
 struct freeze {
     enum freeze_by by;
-    char pattern[RIALTO_ID_MAX]; /* a name; a sku or category may end in a star, a zone covers what lies inside it */
+    char pattern[RIALTO_ID_MAX]; /* a name; of a sku or category also the beginning of one before a star */
     bool to_list;                /* else to its last value */
 };
 
@@ -87,6 +87,8 @@ uint64_t change_folder_hash(const char *folder);
 const char *change_mode_name(enum rialto_mode mode);
 const char *freeze_by_name(enum freeze_by by);
 
-/* freeze_covers - a pattern and a name: equal, or "*", or a prefix before a star; "fresh/(star)" covers "fresh" too. */
-bool freeze_covers(const char *pattern, const char *name);
+/* freeze_fault - NULL, or why no price can be meant by this. freeze_covers - a sku or a category: it is this one, lies inside this
+ * category ("fresh" and "fresh/(star)" mean the same), or begins with what stands before the star. Zones: change_hold(). */
+const char *freeze_fault(const struct freeze *freeze);
+bool freeze_covers(const struct freeze *freeze, const char *name);
 #endif

@@ -238,8 +238,8 @@ static bool covers_zone(const struct place *place, const char *zone)
 static bool covers(const struct freeze *freeze, const struct product_record *product, const struct place *place)
 {
     switch (freeze->by) {
-    case FREEZE_SKU: return freeze_covers(freeze->pattern, product->sku);
-    case FREEZE_CATEGORY: return freeze_covers(freeze->pattern, product->category);
+    case FREEZE_SKU: return freeze_covers(freeze, product->sku);
+    case FREEZE_CATEGORY: return freeze_covers(freeze, product->category);
     case FREEZE_ZONE: return covers_zone(place, freeze->pattern);
     }
     return false;

@@ -164,39 +164,44 @@ static bool is_same(const struct freeze *a, const struct freeze *b)
     return a->by == b->by && strcmp(a->pattern, b->pattern) == 0;
 }
 
-static void freeze_remove(struct change *next, const struct freeze *freeze)
+/* False: it was not there. */
+static bool freeze_remove(struct change *next, const struct freeze *freeze)
 {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < next->freeze_count; i++)
+    uint32_t kept = 0, before = next->freeze_count;
+    for (uint32_t i = 0; i < before; i++)
         if (!is_same(&next->freeze[i], freeze))
             next->freeze[kept++] = next->freeze[i];
     next->freeze_count = kept;
+    return kept < before;
 }
 
-/* {"by":"sku"|"category"|"zone","pattern":"...","to":"list"|"frozen"|"normal"}; normal = thawed. */
-static bool take_freeze(const cJSON *item, struct change *next)
+/* {"by":"sku"|"category"|"zone","pattern":"...","to":"list"|"frozen"|"normal"}; normal = thawed. NULL, or why not: who freezes prices is in
+ * a hurry, and must not believe that some are held which none of this means. */
+static const char *take_freeze(const cJSON *item, struct change *next)
 {
     const char *by = text_member(item, "by", 16), *to = text_member(item, "to", 16);
     const char *pattern = text_member(item, "pattern", RIALTO_ID_MAX);
     struct freeze freeze = { .by = FREEZE_SKU };
     if (by == NULL || to == NULL || pattern == NULL || pattern[0] == '\0')
-        return false;
+        return "not what it may be";
     while (freeze.by <= FREEZE_ZONE && strcmp(by, freeze_by_name(freeze.by)) != 0)
         if (++freeze.by > FREEZE_ZONE)
-            return false;
+            return "by is sku, category or zone";
     freeze.to_list = strcmp(to, "list") == 0;
     memcpy(freeze.pattern, pattern, strlen(pattern));
-    freeze_remove(next, &freeze);
+    bool was_there = freeze_remove(next, &freeze);
     if (strcmp(to, "normal") == 0)
-        return true;
-    if ((!freeze.to_list && strcmp(to, "frozen") != 0) || next->freeze_count == CHANGE_FREEZES_MAX)
-        return false;
+        return was_there ? NULL : "nothing is frozen by these words; rialto status says what is";
+    if (!freeze.to_list && strcmp(to, "frozen") != 0)
+        return "to is list, frozen or normal";
+    if (next->freeze_count == CHANGE_FREEZES_MAX)
+        return "64 such orders are in force: take back some, or freeze a category, a zone or all";
     next->freeze[next->freeze_count++] = freeze;
-    return true;
+    return freeze_fault(&freeze);
 }
 
-/* A member that is no good, as a JSON pointer; NULL: all are. */
-static const char *take_switches(const cJSON *object, struct change *next)
+/* A member that is no good, as a JSON pointer, and *ret_why; NULL: all are good. */
+static const char *take_switches(const cJSON *object, struct change *next, const char **ret_why)
 {
     const cJSON *pin = cJSON_GetObjectItemCaseSensitive(object, "pin");
     const cJSON *mode = cJSON_GetObjectItemCaseSensitive(object, "mode");
@@ -219,8 +224,11 @@ static const char *take_switches(const cJSON *object, struct change *next)
     }
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(object, "freeze"))
     {
-        if (!take_freeze(item, next))
+        const char *why = take_freeze(item, next);
+        if (why != NULL) {
+            *ret_why = why;
             return "/freeze";
+        }
     }
     return NULL;
 }
@@ -283,7 +291,8 @@ void change_control(struct gateway *gateway, const struct received *received, co
         return;
     }
     change_begin(gateway, slot, who != NULL ? who : "", what != NULL ? what : "");
-    const char *wrong = who == NULL ? "/who" : what == NULL ? "/what" : take_switches(object, &change.next);
+    const char *why = "not what it may be";
+    const char *wrong = who == NULL ? "/who" : what == NULL ? "/what" : take_switches(object, &change.next, &why);
     if (wrong == NULL && stage == NULL && cJSON_GetObjectItemCaseSensitive(object, "stage") != NULL)
         wrong = "/stage";
     if (wrong == NULL && stage != NULL && !change_stage_path(gateway->config, stage, folder))
@@ -296,7 +305,7 @@ void change_control(struct gateway *gateway, const struct received *received, co
         }
     }
     if (wrong != NULL)
-        refused(gateway, slot, REASON_out_of_range, wrong, "not what it may be");
+        refused(gateway, slot, REASON_out_of_range, wrong, why);
     else
         go(gateway, slot, stage, models, cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "allow_uncovered")));
 }

@@ -320,7 +320,8 @@ with Service(models={"shop.json": simple_model()}) as service:
     def _():
         scarce, plenty = [1200, 1200, 600, 600], [1000, 1000, 500, 500]
         for words, held in ((("--sku", "milk"), [True, True, False, False]), (("--sku", "m*"), [True, True, False, False]),
-                            (("--category", "dry/*"), [False, False, True, True]), (("--zone", "de"), [False, True, False, False]), (("--all",), [True] * 4)):
+                            (("--category", "dry/*"), [False, False, True, True]), (("--category", "dry"), [False, False, True, True]), (("--category", "dry/t*"), [False, False, True, True]),
+                            (("--category", "dry/te"), [False] * 4), (("--zone", "de"), [False, True, False, False]), (("--all",), [True] * 4)):
             all_scarce()
             equal(amounts(), scarce)
             change("freeze", *words, "--to", "last")
@@ -333,6 +334,24 @@ with Service(models={"shop.json": simple_model()}) as service:
             equal(amounts(), [p if h else s for s, p, h in zip(scarce, plenty, held)], words)
             change("freeze", *words, "--off")
             equal(amounts(), scarce, words)
+
+    @check("words that can mean no price are refused, and so is thawing what nobody froze: who is in a hurry is not left to believe that something is held")
+    def _():
+        before = service.ask({"control": "ping"})["change"]
+        for words, part in ((("--zone", "de/*"), "without a star"), (("--zone", "world"), "the world is around everybody"), (("--zone", "d e"), "a zone is made of"),
+                            (("--category", "dry/"), "joined by single slashes"), (("--category", "d*y"), "a star stands at the end"), (("--sku", "m*k"), "a star stands at the end"),
+                            (("--sku", "milk", "--off"), "nothing is frozen by these words")):
+            status, out, err = service.cli("freeze", *words, *DATA)
+            require(status == 1 and part in err, f"{words}: {status} {out}{err}")
+        equal(service.ask({"control": "ping"})["change"], before)
+        for i in range(64):
+            change("freeze", "--sku", f"x{i}")
+        status, out, err = service.cli("freeze", "--sku", "milk", *DATA)
+        require(status == 1 and "64 such orders" in err, f"{status} {out}{err}")
+        change("freeze", "--sku", "x63", "--to", "list")  # the same words once more are no order more
+        lines = [line for line in service.cli("status", *DATA)[1].splitlines() if line.startswith("frozen ")]
+        equal((len(lines), lines[0].split(), lines[-1].split()), (64, ["frozen", "sku", "x0", "to", "last"], ["frozen", "sku", "x63", "to", "list"]))
+        change("freeze", "--all", "--off")
 
     @check("what was said last holds; thawing everything takes all of it back; explain says that a price is frozen")
     def _():
