@@ -446,7 +446,7 @@ static const char *freeze_take(const cJSON *body, cJSON *question, size_t n, cha
         cJSON_AddItemToArray(list, item);
     }
     bool off = strcmp(word, "off") == 0;
-    (void)snprintf(what, n, "%s %s%s%.30s%s%s", off ? "thaw" : "freeze", by != NULL ? by : "all", by != NULL ? " " : "",
+    (void)snprintf(what, n, "%s %s%s%.64s%s%s", off ? "thaw" : "freeze", by != NULL ? by : "all", by != NULL ? " " : "",
                    by != NULL ? pattern->valuestring : "", off ? "" : " to ", off ? "" : word);
     return NULL;
 }
@@ -455,7 +455,7 @@ enum MHD_Result web_freeze(struct exchange *exchange)
 {
     static const char *const known[] = { "all", "sku", "category", "zone", "to", "note", NULL };
     enum MHD_Result refused;
-    char what[64] = "";
+    char what[128] = "";
     cJSON *body = body_json(exchange, known, &refused);
     if (body == NULL)
         return refused;

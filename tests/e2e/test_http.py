@@ -494,6 +494,9 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
     def _():
         frozen = http_ask("POST", "/v1/freeze", {"sku": "milk", "to": "last"}, token(ADMIN))[2]["change"]["freeze"]
         equal(frozen, [{"by": "sku", "pattern": "milk", "to": "frozen"}])
+        long = http_ask("POST", "/v1/freeze", {"category": "c" * 63, "note": "n" * 120}, token(ADMIN))[2]["change"]
+        equal((long["freeze"][-1]["pattern"], long["what"]), ("c" * 63, f"freeze category {'c' * 63} to last: {'n' * 120}"))
+        problem(http_ask("POST", "/v1/freeze", {"zone": "de/*"}, token(ADMIN)), 400, "bad-request")
         equal(http_ask("POST", "/v1/freeze", {"all": True, "to": "list"}, token(ADMIN))[2]["change"]["mode"], "list")
         equal(http_ask("POST", "/v1/freeze", {"all": True, "to": "off"}, token(ADMIN))[2]["change"], {**http_ask("GET", "/v1/status", headers=token(SHOP))[2]["change"], "mode": "normal", "freeze": []})
         for wrong in ({}, {"all": False}, {"all": True, "sku": "milk"}, {"sku": 1}, {"sku": "milk", "to": "up"}, {"zone": "de", "category": "x"}):
