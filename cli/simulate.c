@@ -97,6 +97,7 @@ static void look_at(struct run *run, const struct product_record *product, const
     found->up += pct > 0;
     found->down += pct < 0;
     found->sum_pct += pct;
+    tally_look(tally_of(found->total, &found->total_count, "", currency), pct);
     tally_look(tally_of(found->category, &found->category_count, product->category, currency), pct);
     tally_look(tally_of(found->zone, &found->zone_count, zone, currency), pct);
     struct tally *tally = product_tally(run, product, currency);
@@ -301,6 +302,9 @@ static void check_gates(const struct options *options, struct simulation *found)
         found->failed[found->failed_count++] = "max-mean-pct";
     if (options->max_loss_pct >= 0 && lost)
         found->failed[found->failed_count++] = "max-loss-pct";
+    if (found->looks ==
+        0) /* an empty file, or signals that were all refused: that must not look like models that move nothing */
+        found->failed[found->failed_count++] = "no price was compared";
     if (found->missing[1] > 0)
         found->failed[found->failed_count++] = "prices that the models do not make any more";
 }
@@ -496,7 +500,8 @@ const struct cli_command cli_simulate = {
         "  --max-mean-pct N       exit status 1 if all prices together differ by more on average\n"
         "  --max-loss-pct N       exit status 1 if turnover in any currency falls by more\n"
         "\n"
-        "Exit status 1 also if the models do not make a price that the others make.\n"
+        "Exit status 1 also if the models do not make a price that the others make, or if there was no price to "
+        "compare.\n"
         "\n"
         "  rialto simulate --models new/                        the bundled recordings, against what is in force\n"
         "  rialto replay --out day.ndjson\n"

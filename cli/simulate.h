@@ -34,7 +34,7 @@ struct simulation {
         double pct; /* mean of all prices */
     } point[SIMULATE_POINTS_MAX];
     uint32_t point_count;
-    const char *failed[4]; /* gates that were crossed */
+    const char *failed[5]; /* gates that were crossed */
     uint32_t failed_count;
 };
 

@@ -74,6 +74,9 @@ void simulate_text(const struct simulation *s)
     if (s->missing[0] + s->missing[1] > 0)
         printf("without a price: %" PRIu64 " times only with the new models, %" PRIu64 " times only with the others\n",
                s->missing[1], s->missing[0]);
+    for (uint32_t i = 0; i < s->total_count && s->total_count > 1; i++)
+        printf("prices in %s: mean %+.2f %%, from %+.2f %% to %+.2f %%\n", s->total[i].currency,
+               mean_of(s->total[i].sum_pct, s->total[i].looks), s->total[i].least_pct, s->total[i].most_pct);
     for (uint32_t i = 0; i < s->total_count; i++)
         printf("turnover of %.6g recorded units: %.2f -> %.2f %s (%+.2f %%), customers' reaction left out\n",
                s->total[i].units, s->total[i].turnover[0], s->total[i].turnover[1], s->total[i].currency,
@@ -257,6 +260,19 @@ static void html_summary(FILE *out, const struct simulation *s)
             "<p>%" PRIu64 " signals, %" PRIu64 " ticks, %" PRIu64 " comparisons of a price. Prices move by %+.2f %% on "
             "average, from %+.2f %% to %+.2f %%.</p>\n",
             s->signals, s->ticks, s->looks, mean_of(s->sum_pct, s->looks), s->least_pct, s->most_pct);
+    for (uint32_t i = 0; i < s->total_count && s->total_count > 1; i++)
+        fprintf(out, "<p>Those in %s move by %+.2f %% on average, from %+.2f %% to %+.2f %%.</p>\n",
+                s->total[i].currency, mean_of(s->total[i].sum_pct, s->total[i].looks), s->total[i].least_pct,
+                s->total[i].most_pct);
+    if (s->missing[0] + s->missing[1] > 0)
+        fprintf(out,
+                "<p>Without a price: %" PRIu64 " times only with the new models, %" PRIu64
+                " times only with the others.</p>\n",
+                s->missing[1], s->missing[0]);
+    fprintf(out,
+            "<p>Of %" PRIu64 " orders %" PRIu64 " were without a price. Prices changed %" PRIu64 " &rarr; %" PRIu64
+            " times; signals refused: %" PRIu64 " &rarr; %" PRIu64 ".</p>\n",
+            s->orders, s->unpriced, s->changes[0], s->changes[1], s->refused[0], s->refused[1]);
     for (uint32_t i = 0; i < s->total_count; i++)
         fprintf(out,
                 "<p>Turnover of the %.6g units that were ordered: %.2f &rarr; <b>%.2f %s</b>. How customers would have "

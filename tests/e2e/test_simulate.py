@@ -103,6 +103,8 @@ def _():
         for name in ("mean_pct", "least_pct", "most_pct"):
             require(abs(found[name] - wanted[name]) < 1e-6, (name, found[name], wanted[name]))
         (total,) = found["totals"]
+        equal([total[name] for name in ("compared", "up", "down", "mean_pct", "least_pct", "most_pct")],
+              [found[name] for name in ("compared", "up", "down", "mean_pct", "least_pct", "most_pct")], "of the one currency")
         equal((total["currency"], total["units"]), ("EUR", wanted["units"]))
         for side in (0, 1):
             require(abs(total["turnover"][side] - wanted["turnover"][side]) < 0.005, (total, wanted))
@@ -128,6 +130,9 @@ def _():
     contains(simulate("--models", old, "--against", new, "--signals", tape, "--max-loss-pct", 1, status=1), "max-loss-pct")
     some = write(folder / "some", flat(1.1, scope={"skus": ["p1"], "currencies": ["EUR"]}))
     contains(simulate("--models", some, "--against", old, "--signals", tape, status=1), "do not make")
+    for nothing in ("", '{"control":"tick","time":1711900800000}\n', "no signal at all\n"):
+        (folder / "nothing.ndjson").write_text(nothing)
+        contains(simulate("--models", new, "--against", old, "--signals", folder / "nothing.ndjson", "--max-change-pct", 1, status=1), "NOT PASSED: no price was compared")
     simulate("--models", folder / "nothing", "--against", old, "--signals", tape, status=4)
     simulate("--models", new, "--against", old, "--signals", folder / "none", status=4)
     simulate("--against", old, status=2)
@@ -141,6 +146,11 @@ def _():
     for part in ("<svg", "polyline", "food/a", "Guardrails", "left out"):
         contains(text, part)
     require("http" not in text and "src=" not in text, "the page wants something from elsewhere")
+    some = folder / "some"
+    found = json.loads(simulate("--models", some, "--against", old, "--signals", folder / "1.ndjson", "--json", "--html", page, status=1))
+    require(found["missing"][1] > 0, found["missing"])
+    contains(page.read_text(), f"{found['missing'][1]} times only with the new models")
+    contains(page.read_text(), f"Of {found['orders']} orders {found['unpriced']} were without a price")
 
 
 name = "the page fits a telephone and a wide window, light and dark: what is wider scrolls by itself"
