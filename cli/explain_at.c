@@ -1,6 +1,8 @@
 /* explain_at.c - `rialto explain SKU --at TIME`: what a price was, and what made it, out of the price journal in Redis.
  *
  *   zone, those around it by name, the world --> entries of each, narrowest first --> the first that had a price then
+ *                                                                                 --> the lowest of the 30 days before: of its own price,
+ *                                                                                     and of those around it while it had none
  *
  * A cell without any entry has not moved for as long as the journal goes back: its price is the one that stands, which
  * its worker tells. */
@@ -31,7 +33,15 @@ struct look { /* one question */
     struct rialto *prices;
     struct redis_link link;
     struct requester *requester; /* NULL: nobody is there to say what stands */
+    struct zone_chain chain;     /* of `zone` */
+    struct journal_found around; /* entries of a zone around the one that answers */
 };
+
+/* The zones that may answer, from its own outwards; the last is the world. */
+static const char *zone_at(const struct look *look, uint32_t level)
+{
+    return level < look->chain.count ? look->chain.name[level] : "";
+}
 
 /* ---- entries ------------------------------------------------------------------------------------------------------- */
 
@@ -98,7 +108,16 @@ static void entry_of(const cJSON *answer, struct journal_entry *e)
     }
 }
 
-/* The price that stands, as the only entry. */
+/* Does a wider one of these zones have the price itself? */
+static bool has_level(const struct look *look, const char *zone)
+{
+    for (uint32_t level = 0; level <= look->chain.count; level++)
+        if (strcmp(zone_at(look, level), zone) == 0)
+            return true;
+    return false;
+}
+
+/* The price that stands, as the only entry. One of a wider zone is that one's: its own entries say more. */
 static void add_standing(struct look *look, const char *zone, struct journal_found *found)
 {
     char why[REQUEST_WHY_MAX];
@@ -112,7 +131,7 @@ static void add_standing(struct look *look, const char *zone, struct journal_fou
                         : NULL;
     if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(answer, "ok"))) {
         entry_of(answer, &found->entry[0]);
-        found->count = 1;
+        found->count = strcmp(found->entry[0].zone, zone) == 0 || !has_level(look, found->entry[0].zone);
     }
     free(text);
     cJSON_Delete(question);
@@ -124,7 +143,7 @@ static void add_standing(struct look *look, const char *zone, struct journal_fou
 struct answer {
     struct journal_price price;
     struct journal_lowest lowest;
-    const char *currency, *zone;
+    const char *currency, *zone, *lowest_zone;
     uint8_t decimals;
     bool explained;
     struct explain steps;
@@ -198,6 +217,7 @@ static void print_json(const struct look *look, const struct answer *a)
     cJSON *lowest = cJSON_AddObjectToObject(all, "lowest_30_days");
     cJSON_AddNumberToObject(lowest, "baseline", (double)a->lowest.amount);
     cJSON_AddNumberToObject(lowest, "since_ms", (double)a->lowest.when_ms);
+    cJSON_AddStringToObject(lowest, "zone", a->lowest_zone);
     cJSON_AddBoolToObject(lowest, "complete", a->lowest.complete);
     char *text = cJSON_PrintUnformatted(all);
     printf("%s\n", text != NULL ? text : "null");
@@ -229,16 +249,62 @@ static void print_text(const struct look *look, const struct answer *a)
     if (a->lowest.amount > 0) {
         cli_clock_text(a->lowest.when_ms, clock);
         rialto_money_text(a->lowest.amount, a->currency, a->decimals, sizeof money, money);
-        printf("\nlowest price of the 30 days before: %s, from %s UTC%s\n", money, clock,
+        const char *zone = a->lowest_zone[0] ? a->lowest_zone : "the world";
+        printf("\nlowest price of the 30 days before: %s, from %s UTC%s%s%s\n", money, clock,
+               a->lowest_zone != a->zone ? ", by the price of " : "", a->lowest_zone != a->zone ? zone : "",
                a->lowest.complete ? "" : " (of what is known: the journal has not all of that time)");
     } else {
         printf("\nno price is known of the 30 days before\n");
     }
 }
 
-/* CLI_OK, or CLI_NO: there was no price in this zone then. Other statuses after having said why. */
-static int answer_zone(struct look *look, const char *zone, struct journal_found *found)
+/* The lowest in a gap of the price, whose entries are `around`. */
+static void lowest_in(const struct look *look, struct journal_gap gap, const char *zone, struct answer *a)
 {
+    struct journal_lowest here =
+        journal_lowest(look->around.entry, look->around.count, gap.from_ms, gap.to_ms, a->currency);
+    a->lowest.complete &= here.complete;
+    if (here.amount == 0 || (a->lowest.amount != 0 && here.amount >= a->lowest.amount))
+        return;
+    a->lowest.amount = here.amount;
+    a->lowest.when_ms = here.when_ms;
+    a->lowest_zone = zone;
+}
+
+/* While the price that answers was not there, who asked in its zone was told that of the zone around it, and while that was not there ... */
+static void lowest_around(struct look *look, uint32_t level, const struct journal_found *found, struct answer *a)
+{
+    struct journal_gap gap[JOURNAL_GAPS_MAX], inner[JOURNAL_GAPS_MAX], before;
+    before = (struct journal_gap){ look->at_ms - LOWEST_DAYS * JOURNAL_DAY_MS, look->at_ms };
+    uint32_t gaps = journal_gaps(found->entry, found->count, before, gap);
+    while (gaps > 0 && level++ < look->chain.count) {
+        const char *zone = zone_at(look, level);
+        look->around.too_many = false;
+        if (!read_cell(look, zone, &look->around) || look->around.too_many) {
+            a->lowest.complete = false;
+            return;
+        }
+        if (look->around.count == 0)
+            add_standing(look, zone, &look->around);
+        uint32_t left = 0;
+        for (uint32_t i = 0; i < gaps && look->around.count > 0; i++) {
+            struct journal_gap some[JOURNAL_GAPS_MAX];
+            lowest_in(look, gap[i], zone, a);
+            uint32_t more = journal_gaps(look->around.entry, look->around.count, gap[i], some);
+            for (uint32_t j = 0; j < more && left < JOURNAL_GAPS_MAX; j++)
+                inner[left++] = some[j];
+        }
+        if (look->around.count == 0) /* never a price of its own */
+            continue;
+        memcpy(gap, inner, left * sizeof inner[0]);
+        gaps = left;
+    }
+}
+
+/* CLI_OK, or CLI_NO: there was no price in this zone then. Other statuses after having said why. */
+static int answer_zone(struct look *look, uint32_t level, struct journal_found *found)
+{
+    const char *zone = zone_at(look, level);
     if (!read_cell(look, zone, found)) {
         cli_say("the price journal in Redis cannot be read");
         return CLI_UNREACHABLE;
@@ -258,6 +324,8 @@ static int answer_zone(struct look *look, const char *zone, struct journal_found
     a.decimals = currency != NULL ? currency->decimals : 0;
     a.lowest =
         journal_lowest(found->entry, found->count, look->at_ms - LOWEST_DAYS * JOURNAL_DAY_MS, look->at_ms, a.currency);
+    a.lowest_zone = zone;
+    lowest_around(look, level, found, &a);
     explain_entry(&a);
     if (look->cli->json)
         print_json(look, &a);
@@ -269,18 +337,16 @@ static int answer_zone(struct look *look, const char *zone, struct journal_found
 static int answer_sku(struct look *look, struct journal_found *found)
 {
     struct zone_levels levels = { 0 };
-    struct zone_chain chain = { 0 };
+    look->chain.count = 0;
     memcpy(levels.geohash_lengths, look->cli->config.geohash_length, sizeof levels.geohash_lengths);
     memcpy(levels.path_depths, look->cli->config.path_depth, sizeof levels.path_depths);
-    if (look->zone != NULL && !zone_chain_of(&levels, look->zone, strlen(look->zone), &chain)) {
+    if (look->zone != NULL && !zone_chain_of(&levels, look->zone, strlen(look->zone), &look->chain)) {
         cli_say("\"%s\" is not the name of a zone", look->zone);
         return CLI_USAGE;
     }
     int status = CLI_NO;
-    for (uint32_t i = 0; status == CLI_NO && !found->too_many && i < chain.count; i++)
-        status = answer_zone(look, chain.name[i], found);
-    if (status == CLI_NO && !found->too_many)
-        status = answer_zone(look, "", found);
+    for (uint32_t level = 0; status == CLI_NO && !found->too_many && level <= look->chain.count; level++)
+        status = answer_zone(look, level, found);
     if (status == CLI_NO && !found->too_many)
         cli_say("%s: no price is known of that time", look->sku);
     return status;
@@ -305,7 +371,8 @@ int explain_at(const struct cli *cli, const char *zone, int64_t at_ms, size_t co
     };
     struct journal_found found = { .entry = calloc(ENTRIES_MAX, sizeof *found.entry), .room = ENTRIES_MAX };
     int result = CLI_UNREACHABLE;
-    if (found.entry == NULL) {
+    look.around = (struct journal_found){ .entry = calloc(ENTRIES_MAX, sizeof *found.entry), .room = ENTRIES_MAX };
+    if (found.entry == NULL || look.around.entry == NULL) {
         cli_say("out of memory");
     } else if (cli_open_cache(cli, &look.prices) == RIALTO_OK) {
         if (!has_come(&look)) {
@@ -328,6 +395,7 @@ int explain_at(const struct cli *cli, const char *zone, int64_t at_ms, size_t co
     requester_close(look.requester);
     redis_link_close(&look.link);
     rialto_close(look.prices);
+    free(look.around.entry);
     free(found.entry);
     return result;
 }

@@ -101,6 +101,15 @@ struct journal_lowest {
 struct journal_lowest journal_lowest(const struct journal_entry entry[], uint32_t count, int64_t from_ms, int64_t to_ms,
                                      const char *currency);
 
+struct journal_gap { /* from_ms up to, not including, to_ms */
+    int64_t from_ms, to_ms;
+};
+#define JOURNAL_GAPS_MAX 32u
+/* journal_gaps - when in a time there was no price, as far as the entries know: the zone around it answered then. Returns how many; of more
+ * than JOURNAL_GAPS_MAX the last reaches from its beginning to the end of all others. */
+uint32_t journal_gaps(const struct journal_entry entry[], uint32_t count, struct journal_gap of,
+                      struct journal_gap ret[JOURNAL_GAPS_MAX]);
+
 /* ---- the worker's side (journal.c) ----------------------------------------------------------------------------- */
 
 struct worker;

@@ -106,3 +106,29 @@ struct journal_lowest journal_lowest(const struct journal_entry entry[], uint32_
     }
     return span.found;
 }
+
+/* Returns the new count. */
+static uint32_t gap_add(struct journal_gap of, int64_t from_ms, int64_t to_ms, uint32_t count,
+                        struct journal_gap gap[JOURNAL_GAPS_MAX])
+{
+    from_ms = from_ms > of.from_ms ? from_ms : of.from_ms;
+    to_ms = to_ms < of.to_ms ? to_ms : of.to_ms;
+    if (from_ms >= to_ms)
+        return count;
+    if (count < JOURNAL_GAPS_MAX)
+        gap[count++].from_ms = from_ms;
+    gap[count - 1].to_ms = to_ms;
+    return count;
+}
+
+uint32_t journal_gaps(const struct journal_entry entry[], uint32_t count, struct journal_gap of,
+                      struct journal_gap ret[JOURNAL_GAPS_MAX])
+{
+    uint32_t gaps = 0;
+    if (count == 0 || entry[0].before == 0)
+        gaps = gap_add(of, INT64_MIN, count == 0 ? INT64_MAX : begins_ms(&entry[0]), gaps, ret);
+    for (uint32_t i = 0; i < count; i++)
+        if (entry[i].amount == 0)
+            gaps = gap_add(of, entry[i].when_ms, i + 1 < count ? begins_ms(&entry[i + 1]) : INT64_MAX, gaps, ret);
+    return gaps;
+}

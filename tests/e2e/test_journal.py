@@ -47,11 +47,16 @@ def stands(rows, at):
     return next((amount for when, amount in reversed(rows) if when <= at), None)
 
 
-def wanted_lowest(rows, at):
-    begin = at - 30 * DAY
-    inside = [amount for when, amount in rows if begin < when < at]
-    before = stands(rows, begin)
-    return min(inside + ([before] if before is not None else []), default=0)
+def wanted_lowest(prices, at):
+    """What was asked in a zone: its own price, and those around it, nearest first, for as long as nearer ones were not there."""
+    begin, amounts = at - 30 * DAY, []
+    for rows in prices:
+        amounts += [amount for when, amount in rows if begin < when < at]
+        before = stands(rows, begin)
+        if before is not None:
+            return min([*amounts, before])
+        at = min([at, *(when for when, _ in rows)])
+    return min(amounts, default=0)
 
 
 def explain(service, at, *skus, zone="", json_=True):
@@ -159,9 +164,10 @@ with Service(models={"shop.json": MODEL}, journal_interval_s=0, clock_replay=1, 
                 equal((row["zone"], row["known"], row["baseline"]), (priced[row["sku"]], "exactly", stands(rows_seen, at)), f"{row['sku']} in {zone!r} at {at}")
                 multiplies_out(row)
                 equal((row["model"], row["version"]), ("shop", "1"))
-                equal(row["lowest_30_days"]["baseline"], wanted_lowest(rows_seen, at), f"lowest of {row['sku']} before {at}")
-                low_at = row["lowest_30_days"]["since_ms"]
-                require(low_at == at - 30 * DAY or (low_at, row["lowest_30_days"]["baseline"]) in rows_seen or not row["lowest_30_days"]["baseline"], row)
+                lowest = row["lowest_30_days"]
+                equal(lowest["baseline"], wanted_lowest([seen.get((row["sku"], z), []) for z in around[around.index(row["zone"]):]], at), f"lowest of {row['sku']} before {at}")
+                low_at = lowest["since_ms"]
+                require(low_at == at - 30 * DAY or (low_at, lowest["baseline"]) in seen[row["sku"], lowest["zone"]] or not lowest["baseline"], row)
                 looked += 1
         note(f"{changes} changes, {looked} prices looked up")
         require(looked > 50, looked)
@@ -201,6 +207,23 @@ with Service(models={"shop.json": MODEL}, journal_interval_s=0, clock_replay=1, 
         status, _, err = service.cli("explain", "--at", "yesterday", "p0")
         equal(status, 2)
         contains(err, "2026-11-26T14:00:00Z")
+
+    @check("the lowest of 30 days in a zone whose price is young: until then people there paid the price of the zone around it, and not after")
+    def _():
+        for list_price, zone in ((500, ""), (400, "c1"), (300, ""), (900, "c1/s25"), (200, "c1")):
+            service.accept(product("lamp", list_price, **({"zone": zone} if zone else {})))
+            service.pass_time(3600)
+        lamps = lambda: [r for r in entries(service) if r[0] == "lamp"]
+        wait_until(lambda: len(lamps()) == 5, 10, "five entries")
+        since = {int(r[3]): int(r[2]) for r in lamps()}
+        for zone, wanted in (("c1/s25", (899, 399, "c1")), ("c1", (199, 199, "c1")), ("", (299, 299, ""))):
+            (row,) = explain(service, service.now_ms(), "lamp", zone=zone)[1]
+            lowest = row["lowest_30_days"]
+            equal((row["baseline"], lowest["baseline"], lowest["zone"], lowest["since_ms"], lowest["complete"]), (*wanted, since[wanted[1]], True), zone)
+        contains(explain(service, service.now_ms(), "lamp", zone="c1/s25", json_=False)[1], "lowest price of the 30 days before: 3.99 EUR, from ")
+        contains(explain(service, service.now_ms(), "lamp", zone="c1/s25", json_=False)[1], ", by the price of c1")
+        (row,) = explain(service, since[399] - 1000, "lamp", zone="c1/s25")[1]
+        equal((row["zone"], row["baseline"], row["lowest_30_days"]["baseline"]), ("", 499, 499))
 
     @check("explain --at of a time that is still to come names no price: what stands now need not stand then")
     def _():
