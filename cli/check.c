@@ -146,6 +146,42 @@ static int is_json(const struct dirent *entry)
     return entry->d_name[0] != '.' && bytes > 5 && strcmp(entry->d_name + bytes - 5, ".json") == 0;
 }
 
+static size_t add_words(size_t used, size_t n, char *ret, uint32_t count, const char *words, size_t word_bytes)
+{
+    for (uint32_t i = 0; i < count && used < n; i++)
+        used += (size_t)snprintf(ret + used, n - used, "%s%s", i > 0 ? ", " : "", words + i * word_bytes);
+    return used;
+}
+
+/* A day of the clock that the model goes by. */
+static size_t add_day(size_t used, size_t n, char *ret, const char *before, int64_t at_ms,
+                      const struct local_clock *clock)
+{
+    int year, month, day;
+    int64_t offset_ms = clock->name[0] != '\0' ? (int64_t)local_clock_offset(clock, at_ms) * 1000 : 0;
+    date_split((int32_t)((at_ms + offset_ms) / 86400000), &year, &month, &day); /* none lies before 1970 */
+    return used + (size_t)snprintf(ret + used, n - used, "%s%04d-%02d-%02d", before, year, month, day);
+}
+
+/* The zones, patterns or days by which a model wins. */
+static void claim_text(const struct model *model, const char *why, size_t n, char *ret)
+{
+    size_t used = 0;
+    ret[0] = '\0';
+    if (strcmp(why, "zone") == 0)
+        (void)add_words(0, n, ret, model->zone_count, model->zone[0], sizeof model->zone[0]);
+    else if (strcmp(why, "sku") == 0)
+        (void)add_words(0, n, ret, model->sku_count, model->sku[0], sizeof model->sku[0]);
+    else if (strcmp(why, "category") == 0)
+        (void)add_words(0, n, ret, model->category_count, model->category[0], sizeof model->category[0]);
+    else {
+        if (model->from_ms != INT64_MIN)
+            used = add_day(0, n, ret, "from ", model->from_ms, &model->clock);
+        if (model->until_ms != INT64_MAX)
+            (void)add_day(used, n, ret, used > 0 ? " until " : "until ", model->until_ms, &model->clock);
+    }
+}
+
 /* Where two models claim the same products, one of them wins: so that a pilot in one shop, or a successor with a date, can be seen
  * to speak where it should. */
 static void report_winner(const struct cli *cli, const struct model *a, const struct model *b)
@@ -155,13 +191,16 @@ static void report_winner(const struct cli *cli, const struct model *a, const st
     if (winner == 0)
         return;
     const struct model *first = winner == -1 ? b : a, *second = winner == -1 ? a : b;
+    char claim[32 * (RIALTO_ID_MAX + 2)] = "";
+    if (winner != 2)
+        claim_text(first, why, sizeof claim, claim);
     if (!cli->json) {
         if (winner == 2)
             printf("    %s and %s both claim some products: the narrower claim wins, product by product\n", a->name,
                    b->name);
         else
-            printf("    %s wins over %s where both claim a product: its %s %s\n", first->name, second->name, why,
-                   strcmp(why, "dates") == 0 ? "are narrower" : "is narrower");
+            printf("    %s wins over %s where both claim a product: its %s %s (%s)\n", first->name, second->name, why,
+                   strcmp(why, "dates") == 0 ? "are narrower" : "is narrower", claim);
         return;
     }
     printf("{\"winner\":");
@@ -172,6 +211,8 @@ static void report_winner(const struct cli *cli, const struct model *a, const st
     cli_json_text(second->name);
     printf("],\"by\":");
     cli_json_text(winner == 2 ? "product" : why);
+    printf(",\"where\":");
+    cli_json_text(claim);
     printf("}\n");
 }
 

@@ -102,10 +102,12 @@ with Service(models={"good.json": json.dumps(GOOD)}) as service:
 
     @check("a narrower zone, a dated successor and other zones or times are no contradiction; check says who wins, and where")
     def _():
-        for first, second, wanted in (((["c1/s25"], {}), (None, {}), "first wins over second where both claim a product: its zone"),
-                                      ((None, {}), (["c1"], {}), "second wins over first where both claim a product: its zone"),
+        for first, second, wanted in (((["c1/s25"], {}), (None, {}), "first wins over second where both claim a product: its zone is narrower (c1/s25)"),
+                                      ((None, {}), (["c1", "c2"], {}), "second wins over first where both claim a product: its zone is narrower (c1, c2)"),
                                       ((["c1/s25"], {}), (["c1"], {}), "first wins over second where both claim a product: its zone"),
-                                      ((None, SUMMER), (None, {}), "first wins over second where both claim a product: its dates are narrower"),
+                                      ((None, SUMMER), (None, {}), "first wins over second where both claim a product: its dates are narrower (from 2026-06-01 until 2026-09-01)"),
+                                      ((None, {}), (None, {"from": "2026-12-01", "time_zone": "Asia/Shanghai"}), "second wins over first where both claim a product: its dates are narrower (from 2026-12-01)"),
+                                      ((None, {"until": "2026-12-01", "time_zone": "America/New_York"}), (None, {}), "first wins over second where both claim a product: its dates are narrower (until 2026-12-01)"),
                                       ((["c1"], {}), (["c2"], {}), "no contradictions"), ((None, SUMMER), (None, AUTUMN), "no contradictions")):
             status, said = claims(first, second)
             require(status == 0 and wanted in said, f"{first} {second}: {status} {said}")
