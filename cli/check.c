@@ -333,6 +333,31 @@ static bool check_set(const struct cli *cli, const struct files *files, const ch
     return good;
 }
 
+static int is_nearly_json(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.' && strcasestr(entry->d_name, ".json") != NULL && !is_json(entry);
+}
+
+/* A model under a name that no loader looks at is no fault, but its author believes that it prices something. */
+static void remark_names(const struct cli *cli, const char *path)
+{
+    struct dirent **entry = NULL;
+    char file[4096];
+    int count = scandir(path, &entry, is_nearly_json, alphasort);
+    for (int i = 0; i < count; i++) {
+        snprintf(file, sizeof file, "%s/%s", path, entry[i]->d_name);
+        if (!cli->json) {
+            printf("    remark: %s is not looked at: the names of models end in .json\n", file);
+        } else {
+            printf("{\"remark\":\"not-looked-at\",\"file\":");
+            cli_json_text(file);
+            printf("}\n");
+        }
+        free(entry[i]);
+    }
+    free(entry);
+}
+
 /* Every file by itself, so that all faults are seen at once; then the set, for what only shows between them, be some of them bad or not. */
 static bool check_folder(const struct cli *cli, const char *path)
 {
@@ -345,6 +370,7 @@ static bool check_folder(const struct cli *cli, const char *path)
         files.bad[i] = !check_file(cli, file, false);
     }
     bool good = files.bad != NULL && check_set(cli, &files, path);
+    remark_names(cli, path);
     for (int i = 0; i < files.count; i++)
         free(files.entry[i]);
     free(files.entry);

@@ -28,6 +28,17 @@ with Service(models={"good.json": json.dumps(GOOD)}) as service:
             (folder / name).unlink()
             require(status == 4 and re.search(rf"{name}:\d+:\d+: ", said) and wanted in said, f"{status}: {said}")
 
+    @check("what is nearly called like a model is remarked: nobody believes that it prices something")
+    def _():
+        for name in ("pilot.jsonc", "PILOT.JSON", "old.json.bak"):
+            (folder / name).write_text(written())
+        status, said = checked(folder)
+        equal((status, sorted(re.findall(r"remark: \S*/(\S+) is not looked at", said))), (0, ["PILOT.JSON", "old.json.bak", "pilot.jsonc"]))
+        rows = [json.loads(line) for line in run(BIN / "rialto", "check", "--json", folder)[1].splitlines()]
+        equal([Path(row["file"]).name for row in rows if row.get("remark") == "not-looked-at"], ["PILOT.JSON", "old.json.bak", "pilot.jsonc"])
+        for name in ("pilot.jsonc", "PILOT.JSON", "old.json.bak"):
+            (folder / name).unlink()
+
     @check("a file of 10 MB is refused by its size")
     def _():
         (folder / "big.json").write_text(" " * (10 << 20))
