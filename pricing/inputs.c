@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define ROW(name, unit, low, high, age, text) { #name, unit, age, text, low, high },
+#define ROW(name, unit, low, high, age, gone, text) { #name, unit, age, gone, text, low, high },
 const struct model_input_row model_inputs[INPUT_COUNT] = { MODEL_INPUTS(ROW) };
 
 enum model_input model_input_find(const struct model_attributes *own, const char *name)
@@ -24,8 +24,8 @@ struct model_input_row model_input_row(const struct model_attributes *own, enum 
     const struct model_attribute *row = &own->row[input - INPUT_COUNT];
     const char *text =
         row->of_zone ? "attribute of the zone, or of the nearest around it that says it" : "attribute of the product";
-    return (struct model_input_row){ row->name, row->unit, row->age_s > 0 ? "attribute" : "none",
-                                     text,      row->low,  row->high };
+    return (struct model_input_row){ row->name, row->unit, row->age_s > 0 ? "attribute" : "none", "", text,
+                                     row->low,  row->high };
 }
 
 size_t model_input_names(const struct model_attributes *own, const char *ret[INPUT_SLOTS])

@@ -181,12 +181,15 @@ static void print_missing(FILE *out, const struct model_input_row *row)
         (void)fputs("no limit", out);
     else
         (void)fprintf(out, "`age_limits.%s`", row->age);
+    (void)fprintf(out, " | %s", row->gone[0] != '\0' ? row->gone : "`missing`");
 }
 
 void model_inputs_print(void *stream)
 {
     FILE *out = stream;
-    (void)fputs("| input | unit | from | to | age limit | what it is |\n|---|---|---|---|---|---|\n", out);
+    (void)fputs(
+        "| input | unit | from | to | age limit | missing or too old | what it is |\n|---|---|---|---|---|---|---|\n",
+        out);
     for (unsigned i = 0; i < INPUT_COUNT; i++) {
         const struct model_input_row *row = &model_inputs[i];
         (void)fprintf(out, "| `%s` | %s | %.10g | %.10g | ", row->name, row->unit, (double)row->low / 1e6,

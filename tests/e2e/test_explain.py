@@ -269,4 +269,20 @@ with Service(models={"shop.json": simple_model(guardrails={"floor": 0.1, "ceilin
         equal((status, json.loads(out)["floor"]), (0, 20350), err)
         service.accept(product("bike", 28000, cost=20000))
         equal(service.amount("bike", zone="de/a"), 22000)
+
+ROWS = {cells[1].strip("`"): cells[6] for line in run(BIN / "rialto", "check", "--inputs")[1].splitlines()[2:] for cells in [[c.strip() for c in line.split("|")]]}
+NAMES = sorted(ROWS)
+FORMULAS = [" or ".join(f"known({name})" for name in NAMES[at:at + 9]) for at in range(0, len(NAMES), 9)]
+ALL = simple_model(competitors=True, origin=[48, 11], factors=[{"name": f"f{i}", "expression": f"if({text}, 1, 1)"} for i, text in enumerate(FORMULAS)])
+with Service(models={"shop.json": ALL}) as service:
+    @check("of a product of which only the list price was heard, every input is what the table of inputs says of a missing one")
+    def _():
+        service.accept(product("bike", 28000))
+        status, out, err = service.cli("explain", "--json", "bike")
+        equal(status, 0, err)
+        seen = {row["name"]: row["value"] for step in json.loads(out)["steps"] for row in step.get("inputs", [])}
+        equal(sorted(seen), NAMES)
+        require(set(ROWS.values()) == {"`missing`", "always known", "0: nothing was heard"} and len(NAMES) > 20, ROWS)
+        for name, value in seen.items():
+            equal("`missing`" if value is None else "0: nothing was heard" if name.endswith("_per_day") and float(value) == 0 else "always known", ROWS[name], f"{name} {value}")
 finish()

@@ -95,7 +95,7 @@ Test(schema, has_the_same_objects_keys_and_bounds_as_the_parser)
 Test(schema, names_the_same_inputs)
 {
     static const char *const inputs[] = {
-#define NAME(name, unit, low, high, age, text) #name,
+#define NAME(name, unit, low, high, age, gone, text) #name,
         MODEL_INPUTS(NAME)
 #undef NAME
     };
