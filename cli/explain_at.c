@@ -14,6 +14,7 @@
 #include "pricing/guardrails.h"
 #include "pricing/json_member.h"
 #include "pricing/money.h"
+#include "service/clock.h"
 #include "service/journal.h"
 #include "service/redis_link.h"
 
@@ -352,10 +353,12 @@ static int answer_sku(struct look *look, struct journal_found *found)
     return status;
 }
 
-/* What stands now need not stand then: no price is known of a time that has not come. */
+/* What stands now need not stand then: no price is known of a time that has not come. Told by the clock that the gateway tells time by: that of
+ * readers goes in steps of some milliseconds, and the moment that was just told would still be to come. */
 static bool has_come(const struct look *look)
 {
-    int64_t now_ms = rialto_now_ms(look->prices);
+    int64_t now_ms =
+        mono_ms() + atomic_load_explicit(&look->prices->folder.control->clock_offset_ms, memory_order_acquire);
     if (look->at_ms <= now_ms)
         return true;
     char now[32];

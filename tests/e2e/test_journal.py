@@ -230,6 +230,8 @@ with Service(models={"shop.json": MODEL}, journal_interval_s=0, clock_replay=1, 
         status, out, err = explain(service, service.now_ms() + DAY, "p0", json_=False)
         equal((status, out), (1, ""))
         contains(err, "still to come: service time is")
+        for _ in range(20):
+            equal(explain(service, service.now_ms(), "p0")[0], 0, "the moment that was just told")
 
     @check("keys of the journal end by themselves; nothing in it names a customer")
     def _():
