@@ -486,6 +486,18 @@ static bool ends_differ(const struct event *a, const struct event *b)
     return (a->tier >= 0 || a->segments > 0) && a->ends_s != b->ends_s;
 }
 
+/* A customer signal that says nothing of consents, whoever's it is: its data alone. */
+static bool is_data_alone(const struct event *e)
+{
+    return e->given == 0 && e->opt_out < 0 && e->gpc < 0;
+}
+
+static unsigned kinds_told(const struct event *e)
+{
+    return (e->tier >= 0 || e->segments >= 0 ? RIALTO_KIND_PROFILE : 0u) | (e->spend >= 0 ? RIALTO_KIND_PURCHASES : 0u) |
+           (is_others(e) ? BESIDE_PARTNER : 0u);
+}
+
 static unsigned kind_of(const struct event *a, const struct event *b)
 {
     bool renamed = a->who != b->who;
@@ -495,6 +507,8 @@ static unsigned kind_of(const struct event *a, const struct event *b)
     case RECEIPT: return RIALTO_KIND_PURCHASES;
     case OFFER: return a->offer == LOCK || a->offer == WITHDRAW ? ALWAYS : 1u << a->basis | (has_units(a) && has_units(b) ? BESIDE_ORDERS : 0u);
     case CUSTOMER:
+        if (renamed && is_data_alone(a))
+            return kinds_told(a);
         if (renamed || a->opt_out != b->opt_out || a->gpc != b->gpc)
             return ALWAYS;
         return (a->tier != b->tier || a->segments != b->segments || ends_differ(a, b) ? RIALTO_KIND_PROFILE : 0u) |
