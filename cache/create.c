@@ -510,16 +510,21 @@ static bool plan_valid(const struct cache_plan *plan)
            geometry_of(plan, RIALTO_TABLE_ZONES).capacity_max <= RIALTO_ZONE_SLOTS_MAX;
 }
 
+/* So that all of it fits, what the folder's files hold already counted in. */
+static uint64_t bytes_missing(const struct cache_plan *plan, uint64_t needed)
+{
+    uint64_t there = bytes_free(plan->folder) + bytes_of_old(plan->folder, "");
+    return there < needed ? needed - there : 0;
+}
+
 /* Make a new set of files and let it take the place of the old one. */
 static enum rialto_status replace_files(const struct cache_plan *plan, uint64_t *ret_bytes_missing)
 {
     unlink_all(plan->folder, SUFFIX_NEW);
     uint64_t needed = cache_bytes_needed(plan) - bytes_beside(plan), available = bytes_free(plan->folder);
-    uint64_t old = bytes_of_old(plan->folder, "");
-    if (available + old < needed) {
-        *ret_bytes_missing = needed - available - old;
+    *ret_bytes_missing = bytes_missing(plan, needed);
+    if (*ret_bytes_missing > 0)
         return RIALTO_NO_SPACE;
-    }
     if (available < needed) /* not both at once: readers are without a cache for a moment */
         retire_all(plan->folder);
     enum rialto_status status = make_all(plan);
@@ -543,6 +548,7 @@ enum rialto_status cache_create(const struct cache_plan *plan, bool *ret_kept, u
     status = keep_files(plan);
     if (status == RIALTO_OK) {
         *ret_kept = true;
+        *ret_bytes_missing = bytes_missing(plan, cache_bytes_needed(plan) - bytes_beside(plan));
         return RIALTO_OK;
     }
     if (status != RIALTO_NOT_FOUND)

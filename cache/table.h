@@ -53,7 +53,8 @@ uint64_t cache_lines_max(const struct cache_plan *plan, enum rialto_table table)
  * not (their readers go on), and *ret_kept is true; the settings in control are refreshed. Anything else: new files are made,
  * the old ones marked replaced and unlinked. One process at a time. What tables start with is reserved for real
  * (posix_fallocate), and there must be room for all that they may grow to, and for the file beside them: on NO_SPACE
- * *ret_bytes_missing says how much more the folder needs; where that is known beforehand the old files stay.
+ * *ret_bytes_missing says how much more the folder needs; where that is known beforehand the old files stay. Files that are kept are
+ * so whatever the room: then it says how much they miss to grow to the whole.
  * Returns RIALTO_OK, NO_SPACE, NO_PERMISSION, NO_MEMORY, SYSTEM; BAD_INPUT for a number of workers out of range, a table larger
  * than RIALTO_TABLE_BYTES_MAX, or more zones or products than a cell can name (RIALTO_ZONE_SLOTS_MAX,
  * RIALTO_PRODUCT_SLOTS_MAX lines a partition, slack included). */

@@ -176,6 +176,10 @@ static struct cache *cache_make(const struct config *config)
     if (!plan_make(config, &plan))
         return NULL;
     enum rialto_status status = cache_create(&plan, &kept, &bytes_missing);
+    if (status == RIALTO_OK && bytes_missing > 0)
+        log_line(LOG_WARNING, "CACHE-TIGHT",
+                 "cache_dir=%s bytes_missing=%llu: tables are kept, and have no room to grow to the whole",
+                 config->cache_dir, (unsigned long long)bytes_missing);
     if (status == RIALTO_OK && (status = metrics_create(config->cache_dir, plan.group_id)) == RIALTO_NO_SPACE)
         bytes_missing = sizeof(struct metrics_file); /* at most: somebody else was faster */
     if (status == RIALTO_OK)

@@ -58,6 +58,14 @@ def expect_said_once():
         require(metrics()[metric] > 0, f"{metric} is 0")
 
 
+def said_missing():
+    return [int(n) for n in re.findall(r" CACHE-TIGHT .*bytes_missing=(\d+)", service.log())]
+
+
+def held_bytes():
+    return sum(path.stat().st_blocks * 512 for path in service.cache.iterdir() if path != OTHERS)
+
+
 def there(library):
     """How many products have their price, how many customers their terms, how many zones a price of their own; an amount that is neither fails."""
     amounts = [library.quote(sku) for sku in SKUS]
@@ -73,7 +81,7 @@ with service:
     library = Library(service.cache)
     service.accept(product("p0", 1000), customer("c0", ["profile"], tier="gold"))
     equal(service.amount("p0", customer="c0"), 900)
-    worker = service.children()["worker.0"]
+    first_worker = service.children()["worker.0"]
 
     @check("no room to grow: signals are taken, what finds no line is counted and said once a table, the worker lives, and what is there is served")
     def _():
@@ -84,7 +92,7 @@ with service:
         products, customers, zones = there(library)
         note(f"lines: {products} of {PRODUCTS} products, {customers} of {CUSTOMERS} customers, {zones} of {len(ZONES)} zones")
         require(0 < products < PRODUCTS and 0 < customers < CUSTOMERS, "some are there, and some not")
-        equal(service.children()["worker.0"], worker)
+        equal(service.children()["worker.0"], first_worker)
         equal(service.amount("p0", customer="c0"), 900)
 
     @check("a change of what is there is published meanwhile")
@@ -94,9 +102,20 @@ with service:
         service.accept(customer("c0", ["profile"], tier="gold", time=service.now_ms()))
         equal(service.amount("p0", customer="c0"), 900)
 
+    @check("a start with the tables that are there says how many bytes they miss to grow to the whole, and serves what there is")
+    def _():
+        equal(said_missing(), [])
+        before, held = there(library), held_bytes()
+        equal(service.stop(), 0)
+        service.start()
+        equal(there(library), before)
+        status, size, _ = run(BIN / "rialtod", "--size", *(w for k, v in service.settings.items() for w in ("--set", f"{k}={v}")))
+        wanted = (int(size.splitlines()[2].strip("| ").split("|")[2]) << 20) - held - shutil.disk_usage(service.cache).free
+        require(len(said_missing()) == 1 and 0 <= wanted - said_missing()[0] <= 1 << 20, f"{said_missing()}, and {wanted} by the table")
+
     @check("with room again all of it has lines within seconds, also when the worker that was refused has died: nothing is said again")
     def _():
-        before = there(library)
+        before, worker = there(library), service.children()["worker.0"]
         os.kill(worker, signal.SIGKILL)
         wait_until(lambda: service.children().get("worker.0", worker) != worker, 10, "another process")
         wait_until(lambda: service.status()["status"] == "healthy", 30, "healthy")

@@ -115,6 +115,7 @@ if WITHIN in os.environ:
                 with open(next(service.cache.glob("metrics.*")), "r+b") as metrics:  # of another version, and there is no room for two
                     metrics.write(bytes(16))
                 starts(service)
+                require(" CACHE-TIGHT " not in service.log(), "nothing is missing")
                 rows, _ = tables({k: v for k, v in service.settings.items() if k.endswith("_max") or k in ("worker_count", "cache_start_percent")})
                 mount(service, f"{rows[0][2]}m")
                 starts(service)
