@@ -52,13 +52,15 @@ enum own_option {
 
 /* ---- options ------------------------------------------------------------------------------------------------------ */
 
-static bool take_amount(const char *option, const char *text, int64_t *ret)
+static bool take_amount(const char *option, const char *text, double low, int64_t *ret)
 {
     double value;
-    if (!cli_number(option, text, 1, (double)RIALTO_BOUND_MAX, &value))
+    if (!cli_number(option, text, low, (double)RIALTO_BOUND_MAX, &value))
         return false;
+    if (value != floor(value))
+        cli_say("%s is a whole number of minor units, such as 999 for 9.99, not \"%s\"", option, text);
     *ret = (int64_t)value;
-    return true;
+    return value == floor(value);
 }
 
 static bool take_real(const char *option, const char *text, double *ret)
@@ -121,8 +123,8 @@ static bool take(void *user, int option, const char *text)
     struct attempt *a = user;
     double minutes;
     switch ((enum own_option)option) {
-    case OPTION_LIST: return take_amount("--list", text, &a->in.list);
-    case OPTION_COST: return take_amount("--cost", text, &a->in.cost);
+    case OPTION_LIST: return take_amount("--list", text, 1, &a->in.list);
+    case OPTION_COST: return take_amount("--cost", text, 0, &a->in.cost);
     case OPTION_AT: return take_time(text, &a->in.local_ms);
     case OPTION_ZONE: a->zone_name = text; return true;
     case OPTION_CATEGORY: a->in.category = text; return true;
@@ -131,7 +133,7 @@ static bool take(void *user, int option, const char *text)
     case OPTION_SPEND: return take_real("--spend", text, &a->spend);
     case OPTION_MONTH_SPEND: return take_real("--month-spend", text, &a->month_spend);
     case OPTION_AFFINITY: return take_share("--affinity", text, &a->affinity);
-    case OPTION_PUBLISHED: return take_amount("--published", text, &a->published);
+    case OPTION_PUBLISHED: return take_amount("--published", text, 1, &a->published);
     case OPTION_MINUTES:
         if (!cli_number("--minutes", text, 0, 1e6, &minutes))
             return false;

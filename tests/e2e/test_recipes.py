@@ -56,6 +56,22 @@ def _():
         require(status == 0, f"{model} {words}: {err}")
         equal(json.loads(out)["amount"], price, f"{model} {words}")
 
+@check("the optimal prices of the literature, tried by hand: what costs nothing is tried, too; amounts are whole minor units")
+def _():
+    def best(words, **factor):
+        (folder / "best.json").write_text(json.dumps({"model": "best", "version": "1", "scope": {"categories": ["*"], "currencies": ["EUR"]},
+                                                      "factors": [{"name": "best", **factor}], "guardrails": {"floor": 0.01, "ceiling": 10}}))
+        status, out, err = attempt("best", f"--json --list 1000000 {words}")
+        equal(status, 0, err)
+        return json.loads(out)["amount"]
+    equal(best("--cost 500000", markup={"elasticity": -2.62}), 808642)  # 0.5 x 2.62 / 1.62
+    equal(best("--cost 0", markup={"utility": 3, "sensitivity": 1}), 2557146)  # p = 1 + W(e^2)
+    for left, price in ((1, 3754627), (2, 3065521), (5, 2164413), (10, 1512868), (20, 1041664)):
+        equal(best(f"available={left} hours_to_expiry=24", clearing={"customers_per_day": 40, "sensitivity": 1, "until": "expiry"}), price)
+    for words in ("--list 9.99", "--cost 0.5", "--cost -1", "--published 0"):
+        status, out, err = attempt("kinds", words)
+        equal((status, out), (2, ""), words + err)
+
 @check("each picture is current")
 def _():
     for model, picture, words in pictures:
