@@ -194,6 +194,26 @@ with Service(models={"shop.json": MODEL}, erase_rewrite_s=1) as service:
         equal(redis("EXISTS", f"{service.instance}:quote:{{{LOOKER_TOO}}}"), 1)  # nobody else's go
         equal(service.cli("export", *OWN, ID)[0], 1)
 
+    @check("a worker that dies between a revocation and Redis: its successor writes the quotes anew, without what was taken back, and nobody else's lose it")
+    def _():
+        def in_redis(who):
+            text = redis("HGET", f"{service.instance}:quote:{{{who}}}", "milk")
+            return text and (json.loads(text)["amount"], json.loads(text)["data_used"])
+        both = ("takes-back-5529", "keeps-it-5530")
+        service.accept(*(customer(who, ["profile", "behaviour"], tier="gold") for who in both), *(demand("milk", "view", customer=who) for who in both))
+        wait_until(lambda: [in_redis(who) for who in both] == [(900, ["behaviour", "profile"])] * 2, 5, "personal quotes in Redis")
+        service.wait_durable()
+        redis("CLIENT", "PAUSE", "60000", "WRITE")
+        try:
+            equal(service.ask([{"type": "customer", "customer": both[0], "consent": {"profile": False}}])["durable"], "no")
+            for worker in (w for w in service.children() if w.startswith("worker")):
+                service.kill_child(worker)
+            equal(in_redis(both[0]), (900, ["behaviour", "profile"]))
+        finally:
+            redis("CLIENT", "UNPAUSE")
+        wait_until(lambda: in_redis(both[0]) == (1000, ["behaviour"]), 10, "the successor")
+        wait_until(lambda: in_redis(both[1]) == (900, ["behaviour", "profile"]), 10, "the other one's")
+
     @check("the receipt is checked offline with the public keys; one that was altered in any place is not believed")
     def _():
         keys, text = service.cli("keys")[1], receipts["one"]["signed"]
