@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define AHEAD 16u   /* lines that are on their way while one is written */
+#define AHEAD 32u   /* lines that are on their way while one is written: 16 cost a sixth where memory answers in 165 ns */
 #define BURST 1024u /* lines between two looks at the clock */
 
 struct publishers { /* shared with the children */

@@ -23,7 +23,7 @@
 #define SAMPLES_MAX  400000u /* of a round */
 #define CHECK_OFFERS 2000u
 #define READER_DRAWS (1u << 20)
-#define WRITE_AHEAD  16u
+#define WRITE_AHEAD  32u
 #define READ_AHEAD   16u
 #define RATE_SHARE   4 /* rates get this part of a measurement's seconds, in each round */
 
