@@ -18,6 +18,7 @@ struct bench_options {
     uint64_t writers; /* processes that publish beside the reader */
     double seconds;   /* of answers, for each measurement */
     uint64_t operations; /* of churn */
+    uint64_t start_percent; /* of its table, when it is made: it grows to the whole while it is filled */
     uint64_t rounds;  /* that these seconds are divided into; all are measured in turn */
     bool json;        /* one object on standard output instead of the table */
     bool peers;

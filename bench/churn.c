@@ -81,13 +81,14 @@ static bool delete (struct churn *c, uint64_t number)
 
 /* ---- setup ---------------------------------------------------------------------------------------------- */
 
-static bool make_table(struct churn *c, uint64_t customers)
+static bool make_table(struct churn *c, uint64_t customers, uint64_t start_percent)
 {
     struct cache_plan plan = {
         .folder = c->folder,
         .instance = "churn",
         .group_id = -1,
         .lines = { 64, customers, 64, 64, 64 },
+        .start_percent = (uint32_t)start_percent,
         .workers = 1,
         .path_depths = { 1 },
         .stale_after_ms = 1000,
@@ -104,10 +105,17 @@ static bool make_table(struct churn *c, uint64_t customers)
     return status == RIALTO_OK;
 }
 
+static uint64_t capacity_now(const struct churn *c)
+{
+    uint64_t lines = 0;
+    for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++)
+        lines += table_capacity(c->cache, RIALTO_TABLE_TERMS, p);
+    return lines;
+}
+
 static bool fill(struct churn *c)
 {
-    for (uint32_t p = 0; p < RIALTO_PARTITIONS; p++)
-        c->capacity += table_capacity(c->cache, RIALTO_TABLE_TERMS, p);
+    c->capacity = table_capacity_max(c->cache, RIALTO_TABLE_TERMS) * RIALTO_PARTITIONS;
     c->count = c->capacity * LOAD_PERCENT / 100;
     c->live = calloc(c->count, sizeof c->live[0]);
     if (c->live == NULL)
@@ -120,6 +128,7 @@ static bool fill(struct churn *c)
             return false;
         }
     }
+    c->capacity = capacity_now(c);
     return true;
 }
 
@@ -248,7 +257,7 @@ int bench_churn(const struct bench_options *options)
 {
     struct churn *c = calloc(1, sizeof *c);
     bool good = c != NULL && temporary_folder("/dev/shm", "rialto-bench-churn", c->folder);
-    good = good && make_table(c, options->customers) && fill(c);
+    good = good && make_table(c, options->customers, options->start_percent) && fill(c);
     if (good) {
         good = run(c, options->operations);
         double ratio = late_to_early(c);

@@ -50,6 +50,7 @@ static int usage(FILE *to, int status)
                 "  --zipf S       exponent of Zipf's law for customers and products; 0 = uniform (0)\n"
                 "  --writers W    workers that publish beside the reader (1)\n"
                 "  --operations N deletes and inserts of churn (100000000)\n"
+                "  --start-percent P  of churn's table, when it is made; it grows while it is filled (100)\n"
                 "  --seconds S    of answers for each measurement (3)\n"
                 "  --rounds R     that they are divided into (5)\n"
                 "  --json         one JSON object instead of the table\n"
@@ -99,6 +100,7 @@ static int parse_options(int argc, char *argv[], struct bench_options *ret)
         { "zipf", required_argument, NULL, 'z' },
         { "writers", required_argument, NULL, 'w' },
         { "operations", required_argument, NULL, 'n' },
+        { "start-percent", required_argument, NULL, 't' },
         { "seconds", required_argument, NULL, 's' },
         { "rounds", required_argument, NULL, 'r' },
         { "json", no_argument, NULL, 'j' },
@@ -117,6 +119,7 @@ static int parse_options(int argc, char *argv[], struct bench_options *ret)
         case 'z': good = parse_real(optarg, 0, 10, &ret->zipf); break;
         case 'w': good = parse_count(optarg, 0, PUBLISHERS_MAX, &ret->writers); break;
         case 'n': good = parse_count(optarg, 1000, OPERATIONS_MAX, &ret->operations); break;
+        case 't': good = parse_count(optarg, 1, 100, &ret->start_percent); break;
         case 's': good = parse_real(optarg, 0.001, SECONDS_MAX, &ret->seconds); break;
         case 'r': good = parse_count(optarg, 1, ROUNDS_MAX, &ret->rounds); break;
         case 'j': ret->json = true; break;
@@ -145,6 +148,7 @@ int main(int argc, char *argv[])
                                      .writers = 1,
                                      .seconds = 3,
                                      .operations = 100000000,
+                                     .start_percent = 100,
                                      .rounds = 5,
                                      .peers = true };
     int status = parse_options(argc, argv, &options);
