@@ -198,7 +198,7 @@ const struct cli_command cli_audit = {
         "  --count N         the last N, default 20\n"
         "  --action ACTION   only these: apply, rollback, pin, unpin, freeze, thaw, explain, export, forget, \"rotate "
         "keys\", rejects,\n"
-        "                    tokens, http\n"
+        "                    tokens, http, and diff and budgets where they were refused\n"
         "  --who WHO         only what these did\n"
         "  --customer ID     only who read what is kept of this customer\n\n"
         "  rialto audit\n"

@@ -280,6 +280,7 @@ struct request {
     void (*finished)(struct gateway *gateway, uint32_t slot, const char *durable); /* REQUEST_SIGNALS: instead of its answer, or NULL */
     struct audit_note { /* gateway_audit.c */
         char action[16];   /* "" = nothing that goes on record */
+        bool if_refused;   /* it goes on record only if the key was wrong: a look that tells of no customer */
         char who[64], from[SENDER_FROM_MAX], what[192], receipt[40];
         enum audit_of_customers kind;
         struct rialto_key customer; /* whose data are read; zeros: nobody's */

@@ -49,6 +49,7 @@ void audit_note(struct gateway *gateway, uint32_t slot, const char *action, cons
 {
     struct audit_note *note = &gateway->request[slot].audit;
     note->receipt[0] = '\0';
+    note->if_refused = false;
     note->kind = AUDIT_OF_NOBODY;
     note->customer = (struct rialto_key){ .lo = 0 };
     (void)snprintf(note->action, sizeof note->action, "%s", action);
@@ -76,7 +77,10 @@ void audit_note_control(struct gateway *gateway, const struct received *received
     const char *control = json_string(object, "control"), *action = NULL, *customer = json_string(object, "customer");
     enum audit_of_customers kind = of_customers(control);
     struct audit_note *note = &gateway->request[received->slot].audit;
-    if (strcmp(control, "change") == 0)
+    bool look = strcmp(control, "diff") == 0 || strcmp(control, "budgets") == 0;
+    if (look)
+        action = control;
+    else if (strcmp(control, "change") == 0)
         action = change_action(object);
     else if (kind != AUDIT_OF_NOBODY)
         action = OF_CUSTOMERS[kind];
@@ -87,6 +91,7 @@ void audit_note_control(struct gateway *gateway, const struct received *received
     /* "what" is a change's own; of a customer nothing is said */
     audit_note(gateway, (uint32_t)received->slot, action, json_string(object, "who"), received->sender.from,
                strcmp(control, "change") == 0 ? json_string(object, "what") : "");
+    note->if_refused = look;
     note->kind = kind;
     if (kind != AUDIT_OF_NOBODY && kind != AUDIT_FORGET && customer[0] != '\0' && strlen(customer) < RIALTO_ID_MAX)
         note->customer = key_of_customer(gateway, customer);
@@ -238,6 +243,8 @@ static void add_answered(struct gateway *gateway, const struct audit_note *note,
 {
     if (strcmp(entry->outcome, signal_reason_name(REASON_not_allowed)) == 0)
         (void)audit_add_intruder(gateway->config, entry);
+    else if (note->if_refused)
+        return;
     else if (note->kind != AUDIT_OF_NOBODY && note->receipt[0] == '\0')
         add_folded(gateway, note->kind, entry);
     else

@@ -197,6 +197,15 @@ with Service(http_listen=f"127.0.0.1:{PORT}", http_tokens_file=TOKENS) as servic
         require(sum(1 + line.get("more", 0) for line in audit("--action", "http")[before:]) >= 31, audit("--action", "http"))
         equal(service.ask({"control": "change", "key": "0" * 32, "who": "mallory", "what": "freeze", "mode": "frozen"})["reason"], "not_allowed")
         equal(last("freeze"), {"action": "freeze", "outcome": "not_allowed", "who": "mallory", "from": "127.0.0.1", "what": "freeze"})
+        for control in ("diff", "budgets"):  # no deeds, but a door to try keys at
+            def tried(control=control):
+                equal(service.ask({"control": control, "key": "0" * 32, "who": "mallory"})["reason"], "not_allowed")
+                return audit("--action", control)
+            wait_until(tried, 5, control)  # refusals of the same second are counted with the first
+            equal((last(control)["outcome"], last(control)["who"], last(control)["from"]), ("not_allowed", "mallory", "127.0.0.1"))
+        count = len(audit("--action", "budgets"))
+        equal(cli("budgets")[0], 0)
+        equal(len(audit("--action", "budgets")), count)
 
     @check("another file of tokens is on record when it is first seen: who has which role")
     def _():
