@@ -131,4 +131,5 @@ with service:
         wait_until(lambda: redis("HLEN", key) == PRODUCTS, 20, f"{PRODUCTS} prices in Redis")
 
     library.close()
+run("umount", service.cache)  # a folder that something is mounted on is not removed
 finish()
