@@ -9,9 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PAGE_ENTRIES 500u
+#define PAGE_MS                                                                                                        \
+    1000 /* the gateway keeps a thousand rejected signals a second: what is rejected again is to be among them */
 #define ATTEMPTS     3u
 #define ENTRY_ID_MAX 48u
 
@@ -257,18 +260,23 @@ static bool resend_add(struct resend *resend, const struct entry *entry)
     return true;
 }
 
+static bool finding_is(const cJSON *finding, enum signal_reason reason)
+{
+    const cJSON *said = cJSON_GetObjectItemCaseSensitive(finding, "reason");
+    return cJSON_IsString(said) && strcmp(said->valuestring, signal_reason_name(reason)) == 0;
+}
+
 /* What is rejected once more stands in the stream anew, with the new reason: the old entry goes all the same. Only what
- * was not answered for stays. */
+ * was not looked at stays. */
 static bool resend_delete(struct view *view, struct resend *resend, const cJSON *answer)
 {
     bool stays[PAGE_ENTRIES] = { false };
     const cJSON *finding;
     cJSON_ArrayForEach(finding, cJSON_GetObjectItemCaseSensitive(answer, "findings"))
     {
-        const cJSON *reason = cJSON_GetObjectItemCaseSensitive(finding, "reason");
         double index = json_number(finding, "index");
-        if (index >= 0 && index < resend->count && cJSON_IsString(reason) &&
-            strcmp(reason->valuestring, signal_reason_name(REASON_no_answer)) == 0)
+        if (index >= 0 && index < resend->count &&
+            (finding_is(finding, REASON_no_answer) || finding_is(finding, REASON_rate_limited)))
             stays[(uint32_t)index] = true;
     }
     /* Findings that were not listed may be such, too. */
@@ -285,21 +293,45 @@ static bool resend_delete(struct view *view, struct resend *resend, const cJSON 
     return true;
 }
 
+static void pause_ms(double ms)
+{
+    nanosleep(&(struct timespec){ (time_t)(ms / 1000), (long)ms % 1000 * 1000000L }, NULL);
+}
+
+/* The answer to the signals; NULL: there was none. A message of more than our share is not looked at before its turn. */
+static cJSON *resend_ask(struct resend *resend)
+{
+    char why[REQUEST_WHY_MAX] = "out of memory";
+    char *text = cJSON_PrintUnformatted(resend->signals);
+    cJSON *answer = NULL;
+    for (bool again = text != NULL; again;) {
+        answer = requester_ask(resend->requester, text, strlen(text), ATTEMPTS, NULL, why);
+        again = finding_is(answer, REASON_rate_limited);
+        if (!again)
+            break;
+        pause_ms(json_number(answer, "retry_after_ms") + 1);
+        cJSON_Delete(answer);
+    }
+    free(text);
+    if (answer != NULL && cJSON_HasObjectItem(answer, "accepted"))
+        return answer;
+    cli_say("%s", answer == NULL ? why : "the gateway did not take the signals");
+    cJSON_Delete(answer);
+    return NULL;
+}
+
 static int resend_flush(struct view *view, struct resend *resend)
 {
-    char why[REQUEST_WHY_MAX];
     if (resend->count == 0)
         return CLI_OK;
-    char *text = cJSON_PrintUnformatted(resend->signals);
-    cJSON *answer = text == NULL ? NULL : requester_ask(resend->requester, text, strlen(text), ATTEMPTS, NULL, why);
-    free(text);
     int status = CLI_UNREACHABLE;
-    if (answer == NULL) {
-        cli_say("%s", text == NULL ? "out of memory" : why);
-    } else {
+    cJSON *answer = resend_ask(resend);
+    if (answer != NULL) {
+        double rejected = json_number(answer, "rejected");
         resend->accepted += (uint64_t)json_number(answer, "accepted");
-        resend->rejected += (uint64_t)json_number(answer, "rejected");
+        resend->rejected += (uint64_t)rejected;
         status = resend_delete(view, resend, answer) ? CLI_OK : CLI_UNREACHABLE;
+        pause_ms(rejected * PAGE_MS / PAGE_ENTRIES);
     }
     cJSON_Delete(answer);
     cJSON_Delete(resend->signals);
@@ -308,17 +340,24 @@ static int resend_flush(struct view *view, struct resend *resend)
     return resend->signals == NULL ? CLI_UNREACHABLE : status;
 }
 
+/* As many as a message may hold. */
+static uint32_t page_entries(const struct view *view)
+{
+    uint32_t most = view->cli->config.message_signals_max;
+    return most < PAGE_ENTRIES ? most : PAGE_ENTRIES;
+}
+
 /* One page, oldest first. *from moves on; *more: there is another page. */
 static int resend_page(struct view *view, struct resend *resend, char from[ENTRY_ID_MAX + 1], const char *last,
                        bool *more)
 {
     char page[16];
-    (void)snprintf(page, sizeof page, "%u", PAGE_ENTRIES);
+    (void)snprintf(page, sizeof page, "%u", page_entries(view));
     redisReply *reply = ask(view, (const char *const[]){ "XRANGE", view->key, from, last, "COUNT", page, NULL });
     if (reply == NULL)
         return CLI_UNREACHABLE;
     size_t count = reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
-    *more = count == PAGE_ENTRIES;
+    *more = count == page_entries(view);
     for (size_t i = 0; i < count; i++) {
         struct entry entry;
         bool good = entry_read(reply->element[i], &entry);
@@ -445,6 +484,7 @@ const struct cli_command cli_rejects = {
         "                    of the stream; what is rejected once more stands there anew. Only whole signals are sent\n"
         "                    (\"whole\": nothing was left out). Exit status 1 if some were not, or were rejected "
         "again.\n"
+        "                    Those are at most 500 a second, because no more than 1000 a second are kept.\n"
         "\n"
         "  rialto rejects --count\n"
         "  rialto rejects --reason unknown_product --json | jq -r .signal.sku | sort | uniq -c\n"

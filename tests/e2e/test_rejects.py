@@ -153,4 +153,33 @@ with Service(worker_count=2, rejects_max=200, zones_max=64) as service:
         equal(run(BIN / "rialto", "rejects", "--set", f"data_dir={service.folder}/nowhere")[0], 3)
         equal(cli("--limit", "0")[0], 2)
         equal(cli("operand")[0], 2)
+
+with Service(worker_count=1, rejects_max=5000, producer_signals_per_s=500, message_signals_max=200) as service:
+    def resend(*arguments):
+        words = [w for k in ("instance", "data_dir", "message_signals_max") for w in ("--set", f"{k}={service.settings[k]}")]
+        return run(BIN / "rialto", "rejects", *words, "--url", service.request_ipc, "--json", "--resend", *arguments, cwd=service.folder)
+
+    def length():
+        return service.redis()("XLEN", f"{service.instance}:rejects")
+
+    def plant(count, sku, source):
+        """As many dead letters of one product's stock, each of which is whole."""
+        for n in range(count):
+            service.redis()("XADD", f"{service.instance}:rejects", "*", "at", n + 1, "reason", "unknown_product", "source", source, "type", "supply", "by", "worker.0",
+                            "whole", 1, "signal", json.dumps({"type": "supply", "sku": sku, "available": n + 1}))
+
+    service.accept(product("bread", 1000))
+
+    @check("more than a message holds, and than a producer's share, are sent again: each is taken in its turn, and none is deleted unsent")
+    def _():
+        plant(1200, "bread", "mended")
+        equal(json.loads(resend()[1]), {"accepted": 1200, "rejected": 0, "not_whole": 0, "deleted": 1200})
+        equal((length(), service.status()["metrics"]["supply_signals_total"]), (0, 1200))
+
+    @check("more are rejected again than are kept in a second: all of them stand there anew")
+    def _():
+        plant(1600, "none", "not-mended")
+        status, out, err = resend()
+        equal((status, json.loads(out)), (1, {"accepted": 0, "rejected": 1600, "not_whole": 0, "deleted": 1600}), err)
+        wait_until(lambda: length() == 1600, 10, f"1600 of them, {length()} are there")
 finish()
