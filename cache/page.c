@@ -291,7 +291,7 @@ static void add_world(struct ask *a)
     memset(level->name, 0, sizeof level->name);
 }
 
-static bool declared_zone(const struct rialto *r, struct rialto_key key, union zone_image *ret)
+bool reader_zone(const struct rialto *r, struct rialto_key key, union zone_image *ret)
 {
     struct probe p;
     const struct folder_table *zones = &r->folder.table[RIALTO_TABLE_ZONES];
@@ -305,7 +305,7 @@ static void resolve_named(struct ask *a)
     const struct rialto_zone_handle *zone = a->zone;
     for (uint32_t i = 0; i < zone->count && i < RIALTO_ZONE_LEVELS - 1; i++) {
         union zone_image declared;
-        if (declared_zone(a->r, zone->key[i], &declared)) {
+        if (reader_zone(a->r, zone->key[i], &declared)) {
             add_declared(a, &declared.line);
             return;
         }
@@ -360,7 +360,7 @@ static __attribute__((noinline)) void take_level(struct ask *a, uint32_t number)
     q->zone_level = (uint8_t)(a->level_count - 1 - number);
     memcpy(q->zone, level->name, sizeof q->zone);
     union zone_image zone;
-    if (!level->named && declared_zone(a->r, level->key, &zone)) /* a parent that is no prefix has a line of its own */
+    if (!level->named && reader_zone(a->r, level->key, &zone)) /* a parent that is no prefix has a line of its own */
         memcpy(q->zone, zone.line.name, sizeof q->zone - 1);
     level->flags = number > 0 ? RIALTO_FLAG_WIDER_ZONE : 0;
     level->rule = a->rule;

@@ -61,6 +61,9 @@ enum rialto_status reader_quote(const struct rialto *r, const struct rialto_requ
 /* reader_product - what is known of a product by name. OK; NOT_FOUND; BUSY. */
 enum rialto_status reader_product(const struct rialto *r, const char *sku, struct rialto_product_line *ret);
 
+/* reader_zone - what signals and names say about a zone; false: no line of it is to be had. */
+bool reader_zone(const struct rialto *r, struct rialto_key key, union zone_image *ret);
+
 /* reader_next_entry - rialto_next_change() without names: what changed, by its line. */
 bool reader_next_entry(const struct rialto *r, struct rialto_follower *f, struct rialto_ring_entry *ret);
 

@@ -14,6 +14,7 @@
 #include "pricing/guardrails.h"
 #include "pricing/json_member.h"
 #include "pricing/money.h"
+#include "service/change.h"
 #include "service/clock.h"
 #include "service/journal.h"
 #include "service/redis_link.h"
@@ -141,9 +142,22 @@ static void add_standing(struct look *look, const char *zone, struct journal_fou
 
 /* ---- answers ---------------------------------------------------------------------------------------------------------- */
 
+/* Why the lowest price may not be that of all 30 days: word for programs, words for people. */
+enum missing { MISSING_JOURNAL, MISSING_LIST_MODE, MISSING_CHANGES, MISSING_PARENTS, MISSING_COUNT };
+static const struct {
+    const char *word, *text;
+} missing_words[MISSING_COUNT] = {
+    [MISSING_JOURNAL] = { "journal", "the journal has not all of that time" },
+    [MISSING_LIST_MODE] = { "list_mode", "every quote stood at list price for a part of it, see rialto changes" },
+    [MISSING_CHANGES] = { "changes", "the data folder's record of changes does not tell for all of it whether quotes stood at list price" },
+    [MISSING_PARENTS] = { "parents", "a signal declared what is around a zone, and only names are looked up" },
+};
+
 struct answer {
     struct journal_price price;
     struct journal_lowest lowest;
+    int64_t since_ms; /* when the first of all prices that were looked at began to stand */
+    unsigned missing; /* 1 << MISSING_* */
     const char *currency, *zone, *lowest_zone;
     uint8_t decimals;
     bool explained;
@@ -219,7 +233,11 @@ static void print_json(const struct look *look, const struct answer *a)
     cJSON_AddNumberToObject(lowest, "baseline", (double)a->lowest.amount);
     cJSON_AddNumberToObject(lowest, "since_ms", (double)a->lowest.when_ms);
     cJSON_AddStringToObject(lowest, "zone", a->lowest_zone);
-    cJSON_AddBoolToObject(lowest, "complete", a->lowest.complete);
+    cJSON_AddBoolToObject(lowest, "complete", a->missing == 0);
+    cJSON *missing = cJSON_AddArrayToObject(lowest, "missing");
+    for (unsigned i = 0; i < MISSING_COUNT; i++)
+        if (a->missing >> i & 1u)
+            cJSON_AddItemToArray(missing, cJSON_CreateString(missing_words[i].word));
     char *text = cJSON_PrintUnformatted(all);
     printf("%s\n", text != NULL ? text : "null");
     free(text);
@@ -251,12 +269,20 @@ static void print_text(const struct look *look, const struct answer *a)
         cli_clock_text(a->lowest.when_ms, clock);
         rialto_money_text(a->lowest.amount, a->currency, a->decimals, sizeof money, money);
         const char *zone = a->lowest_zone[0] ? a->lowest_zone : "the world";
-        printf("\nlowest price of the 30 days before: %s, from %s UTC%s%s%s\n", money, clock,
-               a->lowest_zone != a->zone ? ", by the price of " : "", a->lowest_zone != a->zone ? zone : "",
-               a->lowest.complete ? "" : " (of what is known: the journal has not all of that time)");
+        printf("\nlowest price of the 30 days before: %s, from %s UTC%s%s\n", money, clock,
+               a->lowest_zone != a->zone ? ", by the price of " : "", a->lowest_zone != a->zone ? zone : "");
+        for (unsigned i = 0; i < MISSING_COUNT; i++)
+            if (a->missing >> i & 1u)
+                printf("  of what is known: %s\n", missing_words[i].text);
     } else {
         printf("\nno price is known of the 30 days before\n");
     }
+}
+
+/* When the first of these began to stand; INT64_MIN if something stood before it. */
+static int64_t first_since(const struct journal_found *found)
+{
+    return found->count > 0 && found->entry[0].before == 0 ? found->entry[0].first_ms : INT64_MIN;
 }
 
 /* The lowest in a gap of the price, whose entries are `around`. */
@@ -272,21 +298,26 @@ static void lowest_in(const struct look *look, struct journal_gap gap, const cha
     a->lowest_zone = zone;
 }
 
-/* While the price that answers was not there, who asked in its zone was told that of the zone around it, and while that was not there ... */
-static void lowest_around(struct look *look, uint32_t level, const struct journal_found *found, struct answer *a)
+/* While the price that answers was not there, who asked in its zone was told that of the zone around it, and while that was not there ...
+ * False: it was there all along. */
+static bool lowest_around(struct look *look, uint32_t level, const struct journal_found *found, struct answer *a)
 {
     struct journal_gap gap[JOURNAL_GAPS_MAX], inner[JOURNAL_GAPS_MAX], before;
     before = (struct journal_gap){ look->at_ms - LOWEST_DAYS * JOURNAL_DAY_MS, look->at_ms };
     uint32_t gaps = journal_gaps(found->entry, found->count, before, gap);
+    if (gaps == 0)
+        return false;
     while (gaps > 0 && level++ < look->chain.count) {
         const char *zone = zone_at(look, level);
         look->around.too_many = false;
         if (!read_cell(look, zone, &look->around) || look->around.too_many) {
             a->lowest.complete = false;
-            return;
+            break;
         }
         if (look->around.count == 0)
             add_standing(look, zone, &look->around);
+        if (look->around.count > 0 && first_since(&look->around) < a->since_ms)
+            a->since_ms = first_since(&look->around);
         uint32_t left = 0;
         for (uint32_t i = 0; i < gaps && look->around.count > 0; i++) {
             struct journal_gap some[JOURNAL_GAPS_MAX];
@@ -300,6 +331,38 @@ static void lowest_around(struct look *look, uint32_t level, const struct journa
         memcpy(gap, inner, left * sizeof inner[0]);
         gaps = left;
     }
+    return true;
+}
+
+/* Does a signal say what is around one of the zones asked about, other than their names do? As readers see it now. */
+static bool parents_declared(const struct look *look)
+{
+    for (uint32_t i = 0; i < look->chain.count; i++) {
+        union zone_image zone;
+        struct rialto_key key = key_of_id(look->prices->secret, look->chain.name[i], strlen(look->chain.name[i]));
+        if (!reader_zone(look->prices, key, &zone))
+            continue;
+        if (zone.line.ancestor_count != look->chain.count - i - 1)
+            return true;
+        for (uint32_t k = 0; k < zone.line.ancestor_count; k++)
+            if (zone.line.ancestor_name_bytes[k] != strlen(look->chain.name[i + 1 + k]))
+                return true;
+    }
+    return false;
+}
+
+/* What keeps the lowest price from being that of all 30 days. Where its own price stood all along, nothing around the zone answered. */
+static unsigned missing_of(const struct look *look, const struct answer *a, bool around)
+{
+    int64_t from_ms = look->at_ms - LOWEST_DAYS * JOURNAL_DAY_MS;
+    enum change_listed listed =
+        change_listed(&look->cli->config, a->since_ms > from_ms ? a->since_ms : from_ms, look->at_ms);
+    unsigned missing = a->lowest.complete ? 0 : 1u << MISSING_JOURNAL;
+    if (listed != CHANGE_LISTED_NOT)
+        missing |= 1u << (listed == CHANGE_LISTED ? MISSING_LIST_MODE : MISSING_CHANGES);
+    if (around && parents_declared(look))
+        missing |= 1u << MISSING_PARENTS;
+    return missing;
 }
 
 /* CLI_OK, or CLI_NO: there was no price in this zone then. Other statuses after having said why. */
@@ -326,7 +389,9 @@ static int answer_zone(struct look *look, uint32_t level, struct journal_found *
     a.lowest =
         journal_lowest(found->entry, found->count, look->at_ms - LOWEST_DAYS * JOURNAL_DAY_MS, look->at_ms, a.currency);
     a.lowest_zone = zone;
-    lowest_around(look, level, found, &a);
+    a.since_ms = first_since(found);
+    bool around = lowest_around(look, level, found, &a);
+    a.missing = missing_of(look, &a, around || level > 0);
     explain_entry(&a);
     if (look->cli->json)
         print_json(look, &a);

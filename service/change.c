@@ -253,6 +253,57 @@ uint64_t change_models_before(const struct config *config, const struct change *
     return current == change->models && change_has_models(config, before) ? before : 0;
 }
 
+struct listed_walk { /* through the record, the oldest change first */
+    int64_t from_ms, to_ms;
+    int64_t since_ms; /* the last change that was read */
+    uint64_t number;
+    enum change_listed is, found; /* since it; in all */
+};
+
+static void listed_until(struct listed_walk *walk, int64_t until_ms, bool gap)
+{
+    enum change_listed was = gap && walk->is == CHANGE_LISTED_NOT ? CHANGE_LISTED_UNKNOWN : walk->is;
+    if (walk->since_ms < walk->to_ms && until_ms > walk->from_ms && was > walk->found)
+        walk->found = was;
+}
+
+static void listed_step(struct listed_walk *walk, const cJSON *object)
+{
+    uint64_t number = (uint64_t)json_whole(object, "change");
+    if (number == 0) /* a line that was cut short: it is missed by its number */
+        return;
+    int64_t when_ms = json_whole(object, "when_ms");
+    listed_until(walk, when_ms, number != walk->number + 1);
+    walk->is = name_find(MODE, 3, object, "mode") == RIALTO_MODE_LIST ? CHANGE_LISTED : CHANGE_LISTED_NOT;
+    walk->since_ms = when_ms;
+    walk->number = number;
+}
+
+enum change_listed change_listed(const struct config *config, int64_t from_ms, int64_t to_ms)
+{
+    /* What was before the first line is not known: older ones are cut off, or a data folder was lost. */
+    struct listed_walk walk = { from_ms, to_ms, INT64_MIN, 0, CHANGE_LISTED_UNKNOWN, CHANGE_LISTED_NOT };
+    struct fault fault = { 0 };
+    struct change now;
+    size_t bytes = 0;
+    char *text = text_read(config, "changes.ndjson", &bytes, &fault);
+    if (text == NULL || change_load(config, &now) != RIALTO_OK) {
+        free(text);
+        return CHANGE_LISTED_UNKNOWN;
+    }
+    for (char *line = text, *end; line < text + bytes; line = end + 1) {
+        end = memchr(line, '\n', bytes - (size_t)(line - text));
+        if (end == NULL)
+            break;
+        cJSON *object = json_parse(line, (size_t)(end - line), 0, &fault);
+        listed_step(&walk, object);
+        cJSON_Delete(object);
+    }
+    free(text);
+    listed_until(&walk, INT64_MAX, now.number != walk.number);
+    return walk.found;
+}
+
 /* ---- folders of models --------------------------------------------------------------------------------------------- */
 
 bool change_is_model_name(const char *name)

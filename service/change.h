@@ -80,6 +80,11 @@ bool change_adopt(const struct config *config, const char *stage, uint64_t numbe
 bool change_has_models(const struct config *config, uint64_t models);
 uint64_t change_models_before(const struct config *config, const struct change *change);
 
+/* change_listed - did every quote stand at list price (mode list) at some moment from from_ms up to, not including, to_ms, as far as the record
+ * of changes tells? By the clock that when_ms is of. */
+enum change_listed { CHANGE_LISTED_NOT, CHANGE_LISTED_UNKNOWN, CHANGE_LISTED };
+enum change_listed change_listed(const struct config *config, int64_t from_ms, int64_t to_ms);
+
 /* change_folder_hash - says whether two folders hold the same model files. 0 = it cannot be read. */
 uint64_t change_folder_hash(const char *folder);
 

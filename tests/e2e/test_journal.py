@@ -265,6 +265,16 @@ with Service(models={"shop.json": MODEL}, journal_interval_s=0, clock_replay=1, 
         require(before <= {tuple(r[:4]) for r in entries(service)}, "an entry is gone")
         status, rows, err = explain(service, service.now_ms(), "p1")
         equal((status, rows[0]["baseline"]), (0, amount), err)
+
+    @check("a declared parent takes nothing from a price that stood in its own zone for all of the 30 days")
+    def _():
+        service.accept({"type": "zone", "zone": "c1/s26", "parent": "north"}, product("soap", 300, zone="c1/s26"))
+        wait_until(lambda: any(r[0] == "soap" for r in entries(service)), 10, "its entry")
+        found = []
+        for days in (1, 30):
+            service.pass_time(days * 86400)
+            found.append(explain(service, service.now_ms(), "soap", zone="c1/s26")[1][0]["lowest_30_days"]["missing"])
+        equal(found, [["parents"], []])
     watcher.close()
 
 with Service(models={"shop.json": MODEL}, journal_interval_s=60, journal_day_entries_max=192, clock_replay=1) as service:
@@ -296,4 +306,69 @@ with Service(models={"shop.json": MODEL}, journal_interval_s=60, journal_day_ent
         wait_until(lambda: metric(service, "journal_refused_total") > 0, 10, "refused entries")
         for key in service.redis().keys(f"{service.instance}:journal:*"):
             require(service.redis()("ZCARD", key) <= 4, key)
+
+with Service(models={"shop.json": MODEL}, journal_interval_s=0, open_min=1) as service:  # times of changes are by the clock on the wall
+    DATA = ("--set", f"data_dir={service.data}")
+
+    def complete(sku, at=None, zone=""):
+        status, rows, err = explain(service, at or service.now_ms(), sku, zone=zone)
+        equal(status, 0, err)
+        lowest = rows[0]["lowest_30_days"]
+        equal(lowest["complete"], lowest["missing"] == [], lowest)
+        return lowest["missing"]
+
+    def lasting():
+        """A moment, with others before and after it."""
+        time.sleep(0.3)
+        now = service.now_ms()
+        time.sleep(0.3)
+        return now
+
+    def freeze(*words):
+        status, out, err = service.cli("freeze", *words, *DATA, timeout=60 * SLOW)
+        equal(status, 0, out + err)
+
+    @check("the lowest of 30 days does not pass for all of it when every quote stood at list price for a while, which is no change of the price")
+    def _():
+        service.accept(product("oil", 500), product("rum", 500))
+        settled(service, 2)
+        before = lasting()
+        freeze("--all", "--to", "list")
+        during = lasting()
+        freeze("--all", "--off")
+        freeze("--all")  # to their last values: what stands is in the journal
+        freeze("--all", "--off")
+        lasting()  # ticks are on a grid, times of changes are not
+        service.accept(product("gin", 500))
+        settled(service, 3)
+        after = lasting()
+        equal([complete("oil", at) for at in (before, during, after)], [[], ["list_mode"], ["list_mode"]])
+        equal(complete("gin", after), [], "a price that is younger than that")
+        contains(explain(service, after, "oil", json_=False)[1], "of what is known: every quote stood at list price for a part of it")
+
+    @check("nor when the record of changes is away, or lacks one: nobody knows how quotes stood then")
+    def _():
+        record = service.data / "changes.ndjson"
+        lines = record.read_text().splitlines(keepends=True)
+        try:
+            equal([json.loads(line)["mode"] for line in lines], ["normal", "list", "normal", "frozen", "normal"])
+            for left in (lines[:1] + lines[2:], lines[3:], lines[:1], []):
+                record.write_text("".join(left))
+                equal(complete("oil"), ["changes"], f"{len(left)} lines")
+            record.write_text("".join(lines[:2] + ["{\"change\":3,\n"] + lines[3:]))
+            equal(complete("oil"), ["list_mode"])
+            record.unlink()
+            equal(complete("gin"), ["changes"])
+        finally:
+            record.write_text("".join(lines))
+
+    @check("nor when a signal declared what is around the zone, while its price was not there: names say something else")
+    def _():
+        service.accept({"type": "zone", "zone": "c1/s25", "parent": "north"}, product("gin", 400, zone="north"), product("ale", 500), product("ale", 300, zone="north"))
+        settled(service, 6)
+        equal(service.quote("ale", zone="c1/s25")["zone"], "north")
+        equal([complete("ale", zone=z) for z in ("c1/s25", "c1", "north", "")], [["parents"], [], [], []])
+        service.accept(product("ale", 200, zone="c1/s25"))
+        settled(service, 7)
+        equal(complete("ale", zone="c1/s25"), ["parents"], "it was not there all along")
 finish()
