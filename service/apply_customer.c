@@ -387,6 +387,13 @@ static enum signal_reason revoke_late(struct worker *worker, struct partition *p
     return more ? REASON_superseded : REASON_none;
 }
 
+/* What only takes away finds nothing to take from somebody who is not known. That it is not remembered, so that a consent would count, its
+ * sender cannot guess from a word that a consent is refused with, too. */
+static enum signal_reason no_room_reason(const struct signal *signal)
+{
+    return opts_out(signal) || signal->consent.granted == 0 ? REASON_refusal_not_kept : REASON_table_full;
+}
+
 static enum signal_reason apply_customer(struct worker *worker, struct partition *partition, uint32_t customer,
                                          const struct signal *signal)
 {
@@ -398,7 +405,7 @@ static enum signal_reason apply_customer(struct worker *worker, struct partition
             return data ? REASON_no_consent : REASON_none;
         customer = customer_insert(worker, partition, signal->customer);
         if (customer == STATE_NONE)
-            return REASON_table_full;
+            return no_room_reason(signal);
     }
     struct customer_record *record = customer_touch(partition, customer);
     if (record->consent_time_ms > signal->time_ms)

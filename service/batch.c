@@ -35,6 +35,8 @@ static void finding_add(struct worker *worker, const struct wire_record *head, e
         metric_add(METRIC_signals_rejected_total, 1);
     if (reason == REASON_table_full)
         metric_add(METRIC_table_full_total, 1);
+    else if (reason == REASON_refusal_not_kept)
+        metric_add(METRIC_refusals_not_kept_total, 1);
     if (worker->finding_count < FINDINGS_MAX)
         worker->finding[worker->finding_count++] = (struct wire_finding){
             .seq = worker->batch, .ref = head->ref, .reason = (uint16_t)reason, .part = head->part,

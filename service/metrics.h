@@ -145,7 +145,8 @@
     X(cells_unpublished_total,     COUNTER, "cells",  "baselines that stand no more, taken out of Redis") \
     X(publisher_impatient_total,   COUNTER, "times",  "times that Redis was told of lines while many more were being written: one batch took longer than a second") \
     X(offer_times_dropped_total,   COUNTER, "times",  "times of offers that the shop took back, or of those that took another's place, which are not remembered or no more, for want of room (of offers_max half): an older offer that arrives late may stand again") \
-    X(offers_waited_total,         COUNTER, "times",  "times that a partition had more offers and locks at their end than are taken away in one tick: the rest follow in the next ones, quotes are without them at once")
+    X(offers_waited_total,         COUNTER, "times",  "times that a partition had more offers and locks at their end than are taken away in one tick: the rest follow in the next ones, quotes are without them at once") \
+    X(refusals_not_kept_total,     COUNTER, "signals","refusals and opt-outs of customers who are not known that were refused because customers_max is reached: send them again when there is room")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

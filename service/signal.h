@@ -210,7 +210,8 @@ static inline bool signal_has(const struct signal *signal, enum signal_field fie
     X(no_token,           REJECT, "over HTTP, who speaks for a customer shows a token of the role shop") \
     X(zone_widened,       NOTE,   "the product's model keeps this for a wider zone (zone_levels): it holds in all of that, in place of what was said of it before") \
     X(bad_attribute,      REJECT, "no name of an attribute, or one that no price may rest on") \
-    X(sensitive_attribute, NOTE,  "a tier or segment is about a sensitive attribute (age, sex, income, ...) that no policy permits: it is not kept")
+    X(sensitive_attribute, NOTE,  "a tier or segment is about a sensitive attribute (age, sex, income, ...) that no policy permits: it is not kept") \
+    X(refusal_not_kept,   REJECT, "no room to remember that a customer who is not known refuses or opts out: nothing is permitted now, but a consent would be taken; send it again until it is accepted")
 
 #define SIGNAL_REASON_ENUM_(name, class, text) REASON_##name,
 enum signal_reason { SIGNAL_REASONS(SIGNAL_REASON_ENUM_) REASON_COUNT };

@@ -93,6 +93,31 @@ with Service(models={"shop.json": MODEL}, worker_count=2, products_max=64, cells
         equal([service.amount(known[1]["sku"], customer=who) for who in customers[:40]], [known[1]["list"]] * 40)
         service.accept(*(customer(who, ["profile"], tier="gold", time=service.now_ms()) for who in customers[:40]))
 
+    @check("an opt-out or a refusal of somebody unknown that cannot be kept says so by a reason of its own; sent again when there is room, it stands")
+    def _():
+        says = {"opt_out": True}, {"gpc": True}, {"consent": {"profile": False}}, {"gpc": True, "consent": {"profile": True}, "tier": "gold"}
+        before, refused = service.status()["metrics"]["refusals_not_kept_total"], {}
+        for block in range(30):
+            rows = [{"type": "customer", "customer": f"o{block}-{i}", **says[i % 4], "source": "web", "id": f"o{block}-{i}"} for i in range(100)]
+            bad = {f["index"]: f["reason"] for f in service.ask(rows)["findings"] if f["reason"] != "opted_out"}
+            equal(set(bad.values()) - {"refusal_not_kept"}, set())
+            refused.update((i % 4, rows[i]) for i in bad)
+            if len(bad) > 90:
+                break
+        equal(sorted(refused), [0, 1, 2, 3])
+        require(service.status()["metrics"]["refusals_not_kept_total"] - before > 90, "they were not counted")
+        opt_out, half = refused[0], {"type": "customer", "customer": refused[1]["customer"], "consent": {"profile": True, "location": False}, "tier": "gold"}
+        who = opt_out["customer"]
+        equal([f["reason"] for f in service.ask([half])["findings"]], ["table_full"])  # it grants: nothing of it counts
+        equal(service.quote(known[1]["sku"], customer=who)["flags"], service.quote(known[1]["sku"], customer="nobody")["flags"])
+        service.accept({"type": "customer", "customer": customers[-1], "opt_out": True})  # who is known needs no room
+        for gone in customers[40:-1]:
+            service.accept({"type": "forget", "customer": gone})
+            if not service.ask([opt_out])["findings"]:
+                break
+        equal([f["reason"] for f in service.ask([customer(who, ["profile"], tier="gold")])["findings"]], ["opted_out"])
+        equal(service.amount(known[1]["sku"], customer=who), known[1]["list"])
+
     @check("after all of that a restart finds the same")
     def _():
         skus = [row["sku"] for row in known[:500]]
