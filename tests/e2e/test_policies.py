@@ -27,9 +27,12 @@ POLICIES = {
     "de": policy("de", ["DE"], forbidden_data={"kinds": ["location"], "citation": "of the house"}),
     "draft": policy("draft", ["FR"], status="draft", forbidden_data={"kinds": ["profile"], "citation": "a bill"},
                     disclosure={"code": 9, "text": "not yet", "citation": "a bill"}),
+    "doubtful": policy("doubtful", ["IT"], status="uncertain", forbidden_data={"kinds": ["profile"], "citation": "disputed"},
+                       never_above_baseline={"categories": ["*"], "citation": "disputed"}, notice={"text": "perhaps", "citation": "disputed"},
+                       disclosure={"code": 8, "text": "perhaps", "citation": "disputed"}),
     "emergency": policy("emergency", ["US-CA"], **{"from": date(2), "until": date(4)}, largest_rise={"share": 0.1, "citation": "PC 396"}),
 }
-ZONES = {"ny": "US-NY", "ca": "US-CA", "de": "DE-BE", "fr": "FR"}
+ZONES = {"ny": "US-NY", "ca": "US-CA", "de": "DE-BE", "fr": "FR", "it": "IT"}
 
 
 def files(policies=POLICIES, **changes):
@@ -83,6 +86,18 @@ with Service(models=files(), clock_replay=1, stale_after_ms=60000) as service:
         equal(status, 0, err)
         contains(out, "draft, in FR: it does nothing")
         contains(out, "(GBL 349-a)")
+
+    @check("one whose meaning is uncertain does nothing either, whatever it asks; check marks it, for people and as JSON, and in force it would count")
+    def _():
+        equal([seen("lamp", zone="it", customer=who) for who in ("gold", "vip")], [(900, "lower", ["profile"], 0, ""), (1200, "higher", ["profile"], 0, "")])
+        contains(service.cli("check", str(service.models))[1], "doubtful 1, uncertain, in IT: it does nothing")
+        marked = [json.loads(line) for line in service.cli("check", "--json", str(service.models))[1].splitlines()]
+        equal({m["policy"]: m["policy_status"] for m in marked if "policy" in m},
+              {name: p["status"] for name, p in POLICIES.items()})
+        apply("settled", files({**POLICIES, "doubtful": {**POLICIES["doubtful"], "status": "in_force"}}))
+        equal(seen("lamp", zone="it", customer="vip"), (1000, "same", [], 0, "doubtful"))
+        apply("doubtful", files())
+        equal(seen("lamp", zone="it", customer="vip")[0], 1200)
 
     @check("never above the baseline where a policy says so, by category; a product that moves into the category is held at once")
     def _():
@@ -160,7 +175,7 @@ with Service(models=files(), clock_replay=1, stale_after_ms=60000) as service:
         service.accept({"type": "zone", "zone": "ny", "region": "US-NJ"})
         equal(seen("milk", zone="ny", customer="gold")[3:], (0, "us"))
 
-    @check("the notice for customers is of the models in force: its limits are reached by a quote, and drafts are not on it")
+    @check("the notice for customers is of the models in force: its limits are reached by a quote, and drafts and what is uncertain are not on it")
     def _():
         status, out, err = service.cli("notice", *DATA, "--json")
         equal(status, 0, err)
@@ -175,7 +190,7 @@ with Service(models=files(), clock_replay=1, stale_after_ms=60000) as service:
         equal(status, 0, err)
         for part in ("<title>Shop &amp; &lt;Co&gt;</title>", "at most 10 % lower, 20 % higher", "at most 14.5 % lower, 20 % higher", f"&quot;{WORDS}&quot; (GBL 349-a)"):
             contains(page, part)
-        require(not re.search("src=|href=|url\\(|@import|not yet|a bill", page), "the page needs another file, or shows a draft")
+        require(not re.search("src=|href=|url\\(|@import|not yet|a bill|perhaps|disputed", page), "the page needs another file, or shows a draft")
         contains(service.cli("notice", *DATA)[1], "at most 5 % lower, never higher; chooses the place")
         equal(service.cli("notice", "--set", f"data_dir={service.folder / 'none'}")[0], 3)
 

@@ -4,6 +4,7 @@
 #include "pricing/quote.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,6 +79,24 @@ Test(policy, that_is_no_more_than_a_draft_does_nothing)
     book.policy[0].status = POLICY_DRAFT;
     cr_assert(policies_masks(&book));
     cr_expect_eq(mask("US-NY", day(2026, 1, 1)), 0);
+}
+
+Test(policy, whose_meaning_is_uncertain_or_that_is_off_does_nothing)
+{
+    static const char in_force[] = NY, *const said[] = { "uncertain", "off" };
+    static const enum policy_status meant[] = { POLICY_UNCERTAIN, POLICY_OFF };
+    const char *status = strstr(in_force, "in_force");
+    cr_assert_not_null(status);
+    for (uint32_t i = 0; i < 2; i++) {
+        char text[1024];
+        (void)snprintf(text, sizeof text, "%.*s%s%s", (int)(status - in_force), in_force, said[i],
+                       status + strlen("in_force"));
+        setup();
+        take(text);
+        cr_expect_eq(book.policy[0].status, meant[i], "%s", said[i]);
+        cr_expect_str_eq(policy_status_text(book.policy[0].status), said[i]);
+        cr_expect_eq(mask("US-NY", day(2026, 1, 1)), 0, "%s", said[i]);
+    }
 }
 
 Test(policy, tells_readers_what_all_of_them_ask)
