@@ -25,6 +25,11 @@ static bool text_is_personal(const char *text)
     return customer_looks_personal(text) && strspn(text, "0123456789") != strlen(text);
 }
 
+bool source_tells(const char *source, const char *customer)
+{
+    return customer[0] != '\0' && strstr(source, customer) != NULL;
+}
+
 /* A name of ours, or a plain word that somebody misspelt. */
 static bool name_is_plain(const char *name, size_t bytes)
 {
@@ -183,11 +188,19 @@ static bool type_of(const cJSON *value, enum signal_type *ret)
     return cJSON_IsString(type) && signal_type_find(type->valuestring, ret);
 }
 
+static bool source_tells_member(const char *source, const cJSON *value, const char *name)
+{
+    const cJSON *member = cJSON_GetObjectItemCaseSensitive(value, name);
+    return cJSON_IsString(member) && source_tells(source, member->valuestring);
+}
+
 static void keep_source(const cJSON *value, struct reject *ret)
 {
     const cJSON *source = cJSON_GetObjectItemCaseSensitive(value, "source");
     if (cJSON_IsString(source) && strlen(source->valuestring) < sizeof ret->source &&
-        text_is_plain(source->valuestring) && !text_is_personal(source->valuestring))
+        text_is_plain(source->valuestring) && !text_is_personal(source->valuestring) &&
+        !source_tells_member(source->valuestring, value, "customer") &&
+        !source_tells_member(source->valuestring, value, "session"))
         (void)snprintf(ret->source, sizeof ret->source, "%s", source->valuestring);
 }
 

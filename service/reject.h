@@ -32,6 +32,9 @@ struct reject {
 void reject_of_value(const cJSON *value, const struct signal_rules *rules, enum signal_reason reason,
                      const struct fault *fault, struct reject *ret);
 
+/* source_tells - does the customer's id stand in what a sender calls himself (an app's, /customers/C123)? Then it is not kept. "" does not. */
+bool source_tells(const char *source, const char *customer);
+
 /* reject_of_part - of one part of a good signal that a worker refused. Source is the caller's to fill in. */
 void reject_of_part(const struct signal *signal, enum signal_part part, enum signal_reason reason, struct reject *ret);
 

@@ -93,6 +93,8 @@ with Service(worker_count=2, rejects_max=200, zones_max=64) as service:
             demand("unicorn", customer=ANNA, source=SECRETS[1], id=ANNA), product(SECRETS[1], 5, cost=-1), product("p", 5, title=SECRETS[2], cost=-1),
             {"type": "supply", "sku": "milk", "available": 1, ANNA: 1}, {"type": SECRETS[1]}, {"type": "demand", SECRETS[2]: "x"},
             {"type": "supply", "sku": "milk", "available": 1, "customer": ANNA, "id": ANNA},
+            {"type": "customer", "customer": ANNA, "tier": 5, "source": f"phone-of-{ANNA}"}, demand("unicorn", customer=ANNA, source=f"app/{ANNA}", id="1"),
+            demand("unicorn", customer=ANNA, source=f"till/{ANNA}", seq=1),
         ]
         def all_refused():
             before = len(rows("--limit", "1000"))
@@ -116,9 +118,9 @@ with Service(worker_count=2, rejects_max=200, zones_max=64) as service:
         service.accept(product("unicorn", 1000))
         equal(service.amount("unicorn"), 1000)
         whole = [r for r in rows("--reason", "unknown_product", "--limit", "1000") if r["whole"]]
-        equal(len(whole), 4)  # two pushed, two product parts of a customer's demand
+        equal(len(whole), 8)  # two pushed, and twice three product parts of a customer's demand
         status, out, err = cli("--json", "--reason", "unknown_product", "--resend")
-        equal((status, json.loads(out)), (0, {"accepted": 4, "rejected": 0, "not_whole": 0, "deleted": 4}), err)
+        equal((status, json.loads(out)), (0, {"accepted": 8, "rejected": 0, "not_whole": 0, "deleted": 8}), err)
         equal(service.amount("unicorn"), 1200, "the price while it is scarce")
         equal(json.loads(cli("--json", "--reason", "unknown_product", "--resend")[1])["accepted"], 0)
         status, out, _ = cli("--json", "--type", "weather", "--resend")

@@ -51,11 +51,17 @@ Test(reject, keeps_nothing_of_a_customer)
         "{\"type\":\"customer\",\"customer\":\"anna7\",\"consent\":{\"anna7\":true}}",
         "{\"type\":\"location\",\"customer\":\"anna7\",\"lat\":48.5,\"lon\":500}",
         "{\"type\":\"forget\",\"customer\":\"anna7\",\"source\":5}",
-        ("{\"type\":\"demand\",\"customer\":\"anna7\",\"sku\":\"m\",\"event\":\"view\",\"quantity\":-1,\"id\":\"anna7\","
+        ("{\"type\":\"demand\",\"customer\":\"anna7\",\"sku\":\"m\",\"event\":\"view\",\"quantity\":-1,\"id\":"
+         "\"anna7\","
          "\"source\":\"s\"}"),
         "{\"type\":\"supply\",\"customer\":\"anna7\",\"sku\":\"m\",\"available\":1,\"id\":\"anna7\"}",
         "{\"type\":\"supply\",\"sku\":\"m\",\"available\":\"anna7\",\"capacity\":5}",
         "{\"type\":\"anna7\"}",
+        "{\"type\":\"customer\",\"customer\":\"anna7\",\"tier\":5,\"source\":\"phone-of-anna7\"}",
+        ("{\"type\":\"demand\",\"session\":\"anna7\",\"sku\":\"m\",\"event\":\"view\",\"quantity\":-1,"
+         "\"source\":\"visit/anna7\"}"),
+        ("{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/customers/anna7\",\"type\":\"demand\","
+         "\"data\":{\"customer\":\"anna7\",\"sku\":\"m\",\"event\":\"view\",\"quantity\":-1}}"),
         "[\"anna7\"]",
     };
     for (size_t i = 0; i < sizeof TEXTS / sizeof TEXTS[0]; i++) {
