@@ -1,6 +1,8 @@
 /* check.c - `rialto check`: are these pricing models good? The same loader as the service's, so the same answer. */
 #include "cli/cli.h"
+#include "pricing/fixed.h"
 #include "pricing/model.h"
+#include "pricing/nano.h"
 #include "pricing/reach.h"
 #include "pricing/scope.h"
 #include "service/clock.h"
@@ -109,6 +111,31 @@ static void remark_offers(const struct cli *cli, const struct model_set *set, co
     }
 }
 
+/* A formula that can only come to what no multiplier may be says nothing: a sign is wrong, or a sum was meant. Not a fault: its value is
+ * cut, as one that is outside now and then is. */
+static void remark_factors(const struct cli *cli, const struct model *model)
+{
+    for (uint32_t i = 0; i < model->factor_count; i++) {
+        const struct model_factor *factor = &model->factor[i];
+        int64_t cut = model_factor_cut(factor);
+        if (cut == 0)
+            continue;
+        double low = (double)factor->program.low / NANO, high = (double)factor->program.high / NANO;
+        if (cli->json) {
+            printf("{\"remark\":\"factor-outside\",\"model\":");
+            cli_json_text(model->name);
+            printf(",\"factor\":");
+            cli_json_text(factor->name);
+            printf(",\"low\":%.4g,\"high\":%.4g}\n", low, high);
+            continue;
+        }
+        printf("    remark: %s: the factor %s comes to %.4g", model->name, factor->name, low);
+        if (high > low)
+            printf(" to %.4g", high);
+        printf(" whatever its inputs are, and is cut to %.4g: a multiplier is 0.1 to 10\n", (double)cut / MICRO);
+    }
+}
+
 /* Returns true if the file holds a good model; otherwise all its faults were said. `alone`: no folder comes with it, whose other models
  * might give its price group personal terms. */
 static bool check_file(const struct cli *cli, const char *path, bool alone)
@@ -130,6 +157,8 @@ static bool check_file(const struct cli *cli, const char *path, bool alone)
         set->count = 1;
         if (good)
             report_model(cli, path, &set->model[0]);
+        if (good)
+            remark_factors(cli, &set->model[0]);
         if (good && alone)
             remark_offers(cli, set, &set->model[0]);
         report_faults(cli, faults);
@@ -441,8 +470,8 @@ const struct cli_command cli_check = {
             "between its\n"
             "models, with the policies in its folder policies/, and who prices what where two of them claim the same "
             "products is said.\n"
-            "A remark is no fault: an offer of a model that replaces better personal terms. Needs no running service. "
-            "With --config, the configuration file is checked too.\n"
+            "A remark is no fault: an offer of a model that replaces better personal terms, a formula that is outside 0.1 to 10\n"
+            "whatever its inputs are. Needs no running service. With --config, the configuration file is checked too.\n"
             "\n"
             "  --schema            print the JSON Schema of model files, as in models/schema/\n"
             "  --policy-schema     print the JSON Schema of policy files\n"

@@ -168,6 +168,15 @@ int64_t model_factor_value(const struct model *model, const struct model_factor 
     return *ret_known ? value : factor->missing_micro;
 }
 
+int64_t model_factor_cut(const struct model_factor *factor)
+{
+    if (factor->form != FACTOR_EXPRESSION)
+        return 0;
+    if (micro_of_nano(factor->program.high) < FACTOR_LOW)
+        return FACTOR_LOW;
+    return micro_of_nano(factor->program.low) > FACTOR_TOP ? FACTOR_TOP : 0;
+}
+
 const char *model_form_key(enum factor_form form)
 {
 #define KEY(form, key, text) key,

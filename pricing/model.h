@@ -377,6 +377,10 @@ int64_t model_factor_value(const struct model *model, const struct model_factor 
  * (without one) the zone's offset from UTC. */
 int64_t model_local_ms(const struct model *model, int64_t now_ms, int32_t zone_offset_min);
 
+/* model_factor_cut - the multiplier (micro) that a formula is cut to whatever its inputs are, because no value of it is one that a multiplier may
+ * have; 0 = some may be, or it is no formula. As its compiler bounds it. Pure. */
+int64_t model_factor_cut(const struct model_factor *factor);
+
 /* model_form_key - the key of a kind of factor in model files. */
 const char *model_form_key(enum factor_form form);
 

@@ -162,6 +162,27 @@ def _():
         (place / "other.json").write_text(json.dumps({**simple_model(model="other", offers=percent_off(5), scope={"categories": ["other/*"], "currencies": ["EUR"]}), "personal": []}))
         equal(remarks(place), wanted, name)
 
+def outside(expression, **more):
+    """What `rialto check --json` remarks of a factor: [(its name, lowest, highest)]."""
+    lone = folder / "factor.json"
+    lone.write_text(json.dumps(simple_model(factors=[{"name": "f", "expression": expression, **more}])))
+    status, out, _ = rialto("check", "--json", lone)
+    equal(status, 0, out)
+    return [(row["factor"], row["low"], row["high"]) for row in map(json.loads, out.splitlines()) if row.get("remark") == "factor-outside"]
+
+@check("rialto check remarks a formula that is outside what a multiplier may be whatever its inputs are, as no fault; none that may be inside")
+def _():
+    for expression, wanted in (("-5", [("f", -5, -5)]), ("0", [("f", 0, 0)]), ("10.5", [("f", 10.5, 10.5)]), ("0 - clamp(demand_pressure, 1, 2)", [("f", -2, -1)]), ("20 + humidity", [("f", 20, 21)]),
+                               ("0.1", []), ("10", []), ("demand_pressure", []), ("clamp(humidity, 0, 0.1)", []), ("10 + humidity", []), ("if(humidity > 0.5, -5, 1)", [])):
+        equal(outside(expression), wanted, expression)
+    place = folder / "factors"
+    place.mkdir()
+    (place / "shop.json").write_text(json.dumps(simple_model(factors=[{"name": "heat", "expression": "-0.05 * clamp(temperature_c - 20, 1, 2)"}, {"name": "dear", "expression": "12"}])))
+    status, out, _ = rialto("check", place)
+    equal((status, out.count("remark:")), (0, 2), out)
+    contains(out, "remark: shop: the factor heat comes to -0.1 to -0.05 whatever its inputs are, and is cut to 0.1: a multiplier is 0.1 to 10")
+    contains(out, "remark: shop: the factor dear comes to 12 whatever its inputs are, and is cut to 10")
+
 with Service() as service:
     rialto = service.cli
 
