@@ -256,7 +256,9 @@ struct request_signal { /* an accepted one, in order of (seq, ref) */
     uint64_t workers; /* bit per worker that has a part of it */
     uint32_t ref;
     uint32_t index;
-    bool rejected; /* by a worker */
+    uint8_t enclosed; /* SIGNAL_IN_* */
+    bool numbered;    /* it has a number instead of an id */
+    bool rejected;    /* by a worker */
 };
 
 struct request {
@@ -325,7 +327,8 @@ void answers_teardown(struct gateway *gateway);
 void request_begin(struct gateway *gateway, uint32_t slot, int64_t arrived_us, enum request_kind kind);
 /* request_accept - one signal went into a batch. False when memory ran out: then it must not be routed. */
 bool request_reserve(struct request *request);
-void request_accept(struct request *request, uint64_t seq, uint32_t ref, uint32_t index, uint64_t workers);
+void request_accept(struct request *request, const struct signal *signal, uint64_t seq, uint32_t ref, uint32_t index,
+                    uint64_t workers);
 void request_reject(struct gateway *gateway, struct request *request, uint32_t index, enum signal_reason reason,
                     const struct fault *fault);
 void request_need(struct request *request, uint32_t worker, uint64_t seq);

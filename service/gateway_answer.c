@@ -227,10 +227,15 @@ void request_need(struct request *request, uint32_t worker, uint64_t seq)
     request->need[worker] = seq;
 }
 
-void request_accept(struct request *request, uint64_t seq, uint32_t ref, uint32_t index, uint64_t workers)
+void request_accept(struct request *request, const struct signal *signal, uint64_t seq, uint32_t ref, uint32_t index,
+                    uint64_t workers)
 {
-    request->signal[request->signal_count++] =
-        (struct request_signal){ .seq = seq, .workers = workers, .ref = ref, .index = index };
+    request->signal[request->signal_count++] = (struct request_signal){ .seq = seq,
+                                                                        .workers = workers,
+                                                                        .ref = ref,
+                                                                        .index = index,
+                                                                        .enclosed = signal->enclosed,
+                                                                        .numbered = signal->seq != 0 };
     request->accepted++;
     for (uint32_t i = 0; workers != 0; i++, workers >>= 1)
         if (workers & 1u)
@@ -287,6 +292,16 @@ const char *answer_pointer_of(enum signal_reason reason)
     }
 }
 
+/* Where that stands in what was sent: a signal in an event stands in its data, its id perhaps beside that. */
+static const char *place_of(const struct request_signal *signal, enum signal_reason reason, char ret[FAULT_POINTER_MAX])
+{
+    const char *field = reason == REASON_duplicate && signal->numbered ? "/seq" : answer_pointer_of(reason);
+    bool beside = reason == REASON_duplicate && (signal->enclosed & SIGNAL_IN_ENVELOPE) != 0;
+    bool inside = (signal->enclosed & SIGNAL_IN_DATA) != 0 && field[0] != '\0' && !beside;
+    (void)snprintf(ret, FAULT_POINTER_MAX, "%s%s", inside ? "/data" : "", field);
+    return ret;
+}
+
 static void reject_later(struct request *request, struct request_signal *signal)
 {
     if (signal->rejected)
@@ -326,7 +341,9 @@ static void take_finding(struct gateway *gateway, const struct wire_finding *fin
             continue;
         if (signal_reason_rejects(reason))
             reject_later(request, signal);
-        list_finding(gateway, request, signal->index, reason, answer_pointer_of(reason), signal_reason_text(reason));
+        char place[FAULT_POINTER_MAX];
+        list_finding(gateway, request, signal->index, reason, place_of(signal, reason, place),
+                     signal_reason_text(reason));
         return; /* a signal belongs to one request */
     }
 }

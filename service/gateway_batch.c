@@ -173,7 +173,7 @@ bool batch_route(struct gateway *gateway, struct signal *signal, struct request 
     batch->sources_known = batch->sources_known || source != 0;
     batch->answered = batch->answered || request != NULL;
     if (request != NULL)
-        request_accept(request, batch->seq, batch->signals, index, route.workers);
+        request_accept(request, signal, batch->seq, batch->signals, index, route.workers);
     batch->signals++;
     if (batch->full || batch->signals >= gateway->config->batch_signals_max)
         batch_seal(gateway, true);

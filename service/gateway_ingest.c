@@ -151,7 +151,8 @@ static enum signal_reason sender_check(const struct ingest *ingest, struct fault
 {
     if (!ingest->message.from_anybody || !signal_is_of_customer(&ingest->signal))
         return REASON_none;
-    fault_set(fault, NULL, 0, "/customer", "%s", signal_reason_text(REASON_no_token));
+    bool in_event = (ingest->signal.enclosed & SIGNAL_IN_DATA) != 0;
+    fault_set(fault, NULL, 0, in_event ? "/data/customer" : "/customer", "%s", signal_reason_text(REASON_no_token));
     return REASON_no_token;
 }
 

@@ -123,11 +123,14 @@ struct consent_note { /* of one kind */
     X("attributes",         attributes,       FIELD_ATTRIBUTES, T(product)|T(zone),                      0,                                 PART_PRODUCT|PART_COMMON, -INPUT_LARGE, INPUT_LARGE, "numbers",    "numbers by name that models may read, all there are; left out: as before", "")  \
     X("units",              units,            FIELD_NUMBER,   T(offer),                                  0,                                 PART_CUSTOMER, 1, INT64_C(1000000000000), "units", "the offer's budget: it is over when the customer has ordered so many of the product (needs consent to purchases, and until); left out: any number", "")
 
+enum { SIGNAL_IN_DATA = 1, SIGNAL_IN_ENVELOPE = 2 }; /* in the data of an event; with the event's own id */
+
 struct signal {
     enum signal_type type;
     bool     seldom;           /* not a field: something from SIGNAL_SELDOM on is more than zeros */
     bool     repeated;         /* nor this: found by the gateway (service/repeats.h), travels in the head of its parts */
     bool     barred;           /* nor this: the category that was said is a sensitive one, and was taken off */
+    uint8_t enclosed;          /* nor this: SIGNAL_IN_*, where it stood in a CloudEvent */
     uint64_t present;          /* bit per row of SIGNAL_FIELDS */
     int64_t  time_ms;          /* always set: event time, or arrival time */
     const void *lock;          /* nor a field: of a lock that is asked for, a struct wire_lock, as aligned as bytes are (service/wire.h) */

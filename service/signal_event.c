@@ -179,6 +179,8 @@ static enum signal_reason take_from_envelope(const struct event *event, const st
         enum signal_reason reason = signal_take(SHARED[i].field, value, rules, ATTRIBUTES[SHARED[i].which], ret, fault);
         if (reason != REASON_none)
             return reason;
+        if (SHARED[i].field == SIGNAL_FIELD_id)
+            ret->enclosed |= SIGNAL_IN_ENVELOPE;
     }
     return REASON_none;
 }
@@ -192,6 +194,7 @@ enum signal_reason signal_parse_event(const cJSON *object, const struct signal_r
         reason = check_event(&event, fault);
     if (reason != REASON_none)
         return reason;
+    ret->enclosed = SIGNAL_IN_DATA;
     const cJSON *data = event.attribute[EVENT_data];
     bool typed = cJSON_GetObjectItemCaseSensitive(data, "type") != NULL;
     if (typed)

@@ -39,4 +39,16 @@ with Service() as service:
         mixed = service.ask([event("m1", supply), event("m2", {**supply, "available": -1}), event("m3", supply, specversion="0.3")])
         equal((mixed["accepted"], [(f["index"], f["reason"], f["pointer"]) for f in mixed["findings"]]),
               (1, [(1, "out_of_range", "/data/available"), (2, "out_of_range", "/specversion")]))
+
+    @check("what a worker finds is told by its place in the event, too: in its data, or in the envelope")
+    def _():
+        service.accept(event("w1", supply))
+        inner = {**supply, "source": "wms", "id": "w2"}
+        numbered = {**supply, "source": "wms", "seq": 1}
+        service.accept(event("w2", inner), event("w3", numbered), supply)
+        findings = service.ask([event("w4", demand("unicorn")), event("w5", product("beer", 100, currency="USD")), event("w1", supply), event("w9", inner),
+                                event("w9", numbered), demand("unicorn"), numbered])["findings"]
+        equal({f["index"]: (f["reason"], f["pointer"]) for f in findings},
+              {0: ("unknown_product", "/data/sku"), 1: ("no_model", "/data/category"), 2: ("duplicate", "/id"), 3: ("duplicate", "/data/id"),
+               4: ("duplicate", "/data/seq"), 5: ("unknown_product", "/sku"), 6: ("duplicate", "/seq")})
 finish()

@@ -28,6 +28,7 @@ static void check_event(const cJSON *event)
     struct fault fault = { .reason = "" };
     enum signal_reason reason = signal_parse(event, &RULES, &taken, &fault);
     cJSON *flat = signal_event_flatten(event);
+    taken.enclosed = 0;
     require(reason == REASON_none || fault.reason[0] != '\0', "no reason");
     require(fault.pointer[0] == '\0' || fault.pointer[0] == '/', "a pointer that is none");
     require(reason != REASON_none || flat != NULL, "a good event that cannot be flattened");
@@ -54,6 +55,7 @@ static void check_signal(const cJSON *object)
     require(signal_parse(event, &RULES, &taken, &fault) == REASON_none, "refused in an envelope");
     require(bare.id[0] == '\0' || strcmp(bare.id, taken.id) == 0, "the envelope's id went before the signal's");
     taken.present = bare.present;
+    taken.enclosed = bare.enclosed;
     memcpy(taken.id, bare.id, sizeof taken.id);
     memcpy(taken.source, bare.source, sizeof taken.source);
     require(memcmp(&taken, &bare, sizeof taken) == 0, "another signal in an envelope");

@@ -27,6 +27,9 @@ static void same(const char *event, const char *bare)
     struct fault fault = { .reason = "" };
     cr_expect_eq(parse(event, &a, &fault), REASON_none, "%s: %s %s", event, fault.pointer, fault.reason);
     cr_expect_eq(parse(bare, &b, &fault), REASON_none, "%s: %s %s", bare, fault.pointer, fault.reason);
+    cr_expect_eq(a.enclosed & SIGNAL_IN_DATA, SIGNAL_IN_DATA, "%s", event);
+    cr_expect_eq(b.enclosed, 0, "%s", bare);
+    a.enclosed = 0;
     cr_expect_arr_eq(&a, &b, sizeof a, "%s", event);
 }
 
