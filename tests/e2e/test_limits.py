@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """Limits: a full table refuses and counts, and never what takes data away; a stalled worker makes senders wait, and costs
 nothing that was acknowledged."""
+import hashlib
+import http.client
+
 from rialto_test import *
 
 MODEL = simple_model(personal=[{"name": "loyalty", "tier": {"gold": 0.9}}, {"name": "spend", "spend": [[0, 1], [9000, 0.1]]}],
@@ -12,8 +15,23 @@ def half_even(n, d):
     return quotient + (2 * rest > d or (2 * rest == d and quotient % 2))
 
 
+PORT = free_port()
+TOKENS = temporary_folder() / "tokens"
+TOKENS.touch(0o600)
+TOKENS.write_text(f"shop till {hashlib.sha256(b'a-token-of-the-shop-for-a-till-7').hexdigest()}\n")
+
+
+def http_opts_out(who):
+    """Status and findings of an opt-out that a browser's flag asks for."""
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", PORT, timeout=20 * SLOW)) as connection:
+        connection.request("PUT", f"/v1/customers/{who}/consent", b"{}",
+                           {"Authorization": "Bearer a-token-of-the-shop-for-a-till-7", "Content-Type": "application/json", "Sec-GPC": "1"})
+        answer = connection.getresponse()
+        return answer.status, [f["reason"] for f in json.loads(answer.read())["findings"]]
+
+
 with Service(models={"shop.json": MODEL}, worker_count=2, products_max=64, cells_max=64, customers_max=64, offers_max=64, zones_max=64,
-             watch_customers_max=16) as service:
+             watch_customers_max=16, http_listen=f"127.0.0.1:{PORT}", http_tokens_file=TOKENS) as service:
     def fill(make):
         """Sends blocks of signals until many were refused; (those that were taken, reasons of the others)."""
         taken, reasons, refused = [], set(), 0
@@ -109,12 +127,14 @@ with Service(models={"shop.json": MODEL}, worker_count=2, products_max=64, cells
         opt_out, half = refused[0], {"type": "customer", "customer": refused[1]["customer"], "consent": {"profile": True, "location": False}, "tier": "gold"}
         who = opt_out["customer"]
         equal([f["reason"] for f in service.ask([half])["findings"]], ["table_full"])  # it grants: nothing of it counts
+        equal(http_opts_out(who), (422, ["refusal_not_kept"]))
         equal(service.quote(known[1]["sku"], customer=who)["flags"], service.quote(known[1]["sku"], customer="nobody")["flags"])
         service.accept({"type": "customer", "customer": customers[-1], "opt_out": True})  # who is known needs no room
         for gone in customers[40:-1]:
             service.accept({"type": "forget", "customer": gone})
             if not service.ask([opt_out])["findings"]:
                 break
+        equal(http_opts_out(who), (200, []))
         equal([f["reason"] for f in service.ask([customer(who, ["profile"], tier="gold")])["findings"]], ["opted_out"])
         equal(service.amount(known[1]["sku"], customer=who), known[1]["list"])
 
