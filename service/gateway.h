@@ -254,6 +254,7 @@ enum audit_of_customers { AUDIT_OF_NOBODY, AUDIT_EXPLAIN, AUDIT_EXPORT, AUDIT_FO
 struct request_signal { /* an accepted one, in order of (seq, ref) */
     uint64_t seq;
     uint64_t workers; /* bit per worker that has a part of it */
+    uint64_t told;    /* bit per reason that was found: each is told once */
     uint32_t ref;
     uint32_t index;
     uint8_t enclosed; /* SIGNAL_IN_* */

@@ -327,6 +327,8 @@ static struct request_signal *signal_find(const struct request *request, uint64_
     return NULL;
 }
 
+_Static_assert(REASON_COUNT <= 64, "told is 64 bits");
+
 static void take_finding(struct gateway *gateway, const struct wire_finding *finding)
 {
     enum signal_reason reason = (enum signal_reason)finding->reason;
@@ -339,6 +341,9 @@ static void take_finding(struct gateway *gateway, const struct wire_finding *fin
         struct request_signal *signal = signal_find(request, wire_batch_number(finding->seq), finding->ref);
         if (signal == NULL)
             continue;
+        if (signal->told >> reason & 1u)
+            return; /* all workers find what is wrong with the weather, and both parts of a signal are repeats */
+        signal->told |= UINT64_C(1) << reason;
         if (signal_reason_rejects(reason))
             reject_later(request, signal);
         char place[FAULT_POINTER_MAX];
