@@ -64,6 +64,17 @@ static bool is_ok(const cJSON *answer)
     return cJSON_IsTrue(json_member(answer, "ok"));
 }
 
+/* Who mistypes a name is told: an order that means no price is in force all the same, for prices that come. */
+static void report_held(const cJSON *held)
+{
+    if (!cJSON_IsNumber(held))
+        return;
+    if (held->valuedouble == 0)
+        cli_say("no price is held by these words: none that stands is meant by them");
+    else
+        printf("%.0f price%s held by these words\n", held->valuedouble, held->valuedouble == 1 ? " is" : "s are");
+}
+
 /* Prints the answer to a change, frees it, and says what became of it. */
 static int report(const struct cli *cli, cJSON *answer)
 {
@@ -84,6 +95,7 @@ static int report(const struct cli *cli, cJSON *answer)
                json_number(answer, "took_ms"), json_number(change, "models"), json_string(change, "mode"),
                cJSON_GetArraySize(json_member(change, "freeze")),
                cJSON_IsTrue(json_member(change, "pinned")) ? ", pinned" : "");
+        report_held(json_member(answer, "held"));
     }
     bool file = strcmp(json_string(answer, "reason"), "models_refused") == 0;
     cJSON_Delete(answer);
@@ -489,7 +501,7 @@ const struct cli_command cli_freeze = {
         "baseline prices of a product, or of a category or zone and all that lies inside it; of a sku or category\n"
         "the beginning will do, with a star: 'milk-*'. Floor and ceiling go on to hold, a held price that they forbid\n"
         "moves to the nearest they allow; personal terms go on too. What was said last about a price counts; one\n"
-        "product or zone goes before --all.\n" WHO_MAY "  --all             every price\n"
+        "product or zone goes before --all. The answer says how many prices are held, and warns of none.\n" WHO_MAY "  --all             every price\n"
         "  --sku SKU         --category CATEGORY, --zone ZONE: only these\n"
         "  --to WHERE        list, or last (default): where they stand now\n"
         "  --off             let them move again, by the words that froze them (`rialto status` shows these);\n"

@@ -181,6 +181,26 @@ static void open_all_zones(struct worker *worker, struct partition *partition)
     }
 }
 
+static bool covers(const struct freeze *freeze, const struct product_record *product, const struct place *place);
+
+/* Prices that stand and that the newest order means. */
+static uint64_t count_held(const struct worker *worker, struct partition *partition)
+{
+    const struct freeze *newest = &worker->change.freeze[worker->change.freeze_count - 1];
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < state_end(partition->state, POOL_PRODUCTS); i++) {
+        const struct product_record *product = state_at(partition->state, POOL_PRODUCTS, i);
+        if (key_is_none(product->head.key))
+            continue;
+        for (uint32_t cell = state_first(partition->state, POOL_CELLS, i); cell != STATE_NONE;
+             cell = state_next(partition->state, POOL_CELLS, cell)) {
+            const struct cell_record *record = state_at(partition->state, POOL_CELLS, cell);
+            count += record->published != 0 && covers(newest, product, &worker->place[partition->cell[cell].place]);
+        }
+    }
+    return count;
+}
+
 static void partition_over(struct worker *worker, struct partition *partition, bool models)
 {
     all_dirty(worker, partition);
@@ -216,8 +236,13 @@ bool change_over(struct worker *worker, uint64_t number)
         worker->terms_stale = true; /* their lines are written at the end of this batch */
     }
     publisher_stand_back(worker->publisher, true); /* until the end of this batch */
-    for (uint32_t p = worker->index; p < RIALTO_PARTITIONS; p += worker->config->workers)
+    bool counts = !models && change.freeze_count > 0; /* who brings models does not wait for a look at every price */
+    uint64_t held = 0;
+    for (uint32_t p = worker->index; p < RIALTO_PARTITIONS; p += worker->config->workers) {
         partition_over(worker, &worker->partition[p], models);
+        held += counts ? count_held(worker, &worker->partition[p]) : 0;
+    }
+    worker->held = !counts ? 0 : held < UINT32_MAX ? (uint32_t)held + 1 : UINT32_MAX;
     metric_set(METRIC_change, change.number);
     metric_set(METRIC_change_us, (uint64_t)(mono_us() - began));
     log_line(LOG_INFO, "CHANGED", "change=%" PRIu64 " models=%" PRIu64 " us=%lld", change.number, change.models,

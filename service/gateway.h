@@ -204,6 +204,7 @@ struct link {
     } ask[REQUESTS_MAX]; /* questions to send, the oldest first: no request asks two at once */
     uint32_t ask_count;
     uint32_t flags;
+    uint32_t held; /* as its last message said; 0 = not counted */
     uint32_t life; /* of the process that said HELLO last, 0 = none yet */
     struct split split;
     uint64_t applied, durable;
@@ -370,6 +371,8 @@ void change_hangup(struct gateway *gateway);
 void change_given_up(struct gateway *gateway, uint32_t slot); /* nobody answered in time: it does not come */
 const struct change *change_in_force(void);
 cJSON *change_json(void); /* the caller's */
+/* change_held - prices that the change in force holds by name, once it is in force everywhere; -1: it names none, or a worker has not counted. */
+int64_t change_held(const struct gateway *gateway);
 /* ---- signing (gateway_sign.c) ------------------------------------------------------------------------------------- */
 
 struct signer;

@@ -165,9 +165,13 @@ static void answer_finished(struct gateway *gateway, uint32_t slot, const char *
     else if (request->kind == REQUEST_CHANGE) {
         cJSON *change = change_json();
         char *text = cJSON_PrintUnformatted(change);
+        bool everywhere = all_applied(gateway, request);
+        int64_t held = everywhere ? change_held(gateway) : -1;
         answer_begin((text != NULL ? strlen(text) : 0) + ANSWER_FRAME_BYTES);
-        say("{\"ok\":true,\"change\":%s,\"everywhere\":%s,\"took_ms\":%" PRId64 "}", text != NULL ? text : "null",
-            all_applied(gateway, request) ? "true" : "false", (mono_us() - request->arrived_us) / 1000);
+        say("{\"ok\":true,\"change\":%s,\"everywhere\":%s,", text != NULL ? text : "null", everywhere ? "true" : "false");
+        if (held >= 0)
+            say("\"held\":%" PRId64 ",", held);
+        say("\"took_ms\":%" PRId64 "}", (mono_us() - request->arrived_us) / 1000);
         cJSON_Delete(change);
         free(text);
     } else if (request->kind == REQUEST_WATCH)

@@ -23,6 +23,7 @@
 static struct { /* one main thread, one change at a time */
     struct change now, next;
     struct offering offering; /* of the next */
+    bool orders, next_orders; /* does it order to freeze by name? */
     bool busy;
     uint32_t slot;
     uint64_t seq; /* of the last change's batch */
@@ -60,6 +61,7 @@ static void commit(struct gateway *gateway, uint32_t slot)
         return;
     }
     change.now = change.next;
+    change.orders = change.next_orders;
     gateway->offering = change.offering;
     change.busy = false;
     atomic_store(&gateway->control->mode, (uint32_t)change.now.mode);
@@ -197,6 +199,7 @@ static const char *take_freeze(const cJSON *item, struct change *next)
     if (next->freeze_count == CHANGE_FREEZES_MAX)
         return "64 such orders are in force: take back some, or freeze a category, a zone or all";
     next->freeze[next->freeze_count++] = freeze;
+    change.next_orders = true;
     return freeze_fault(&freeze);
 }
 
@@ -236,6 +239,7 @@ static const char *take_switches(const cJSON *object, struct change *next, const
 static void change_begin(const struct gateway *gateway, uint32_t slot, const char *who, const char *what)
 {
     change.next = change.now;
+    change.next_orders = false;
     change.offering = gateway->offering; /* until other models are entered: most changes bring none */
     change.next.number = change.now.number + 1;
     change.next.when_ms = unix_ms();
@@ -355,6 +359,17 @@ void change_given_up(struct gateway *gateway, uint32_t slot)
     (void)gateway;
     if (change.busy && change.slot == slot)
         change.busy = false;
+}
+
+int64_t change_held(const struct gateway *gateway)
+{
+    int64_t held = 0;
+    for (uint32_t i = 0; i < gateway->link_count && change.orders; i++) {
+        if (gateway->link[i].held == 0)
+            return -1;
+        held += gateway->link[i].held - 1;
+    }
+    return change.orders ? held : -1;
 }
 
 cJSON *change_json(void)

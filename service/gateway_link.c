@@ -237,6 +237,7 @@ static void take_message(struct link *link, nng_msg *message)
     link->applied = header->seq;
     link->durable = header->prev;
     link->flags = header->flags;
+    link->held = header->kind == WIRE_ACK ? header->held : 0; /* a new process has not counted */
     forget_applied(link, header->seq);
     poison_step(link, header->seq);
     if (header->kind == WIRE_HELLO)

@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC   UINT32_C(0x52494C57)
-#define WIRE_VERSION 8u
+#define WIRE_VERSION 9u
 #define WIRE_SEQ_STRIDE UINT64_C(32768) /* more than there are signals in a batch */
 
 enum wire_kind { WIRE_BATCH = 1, WIRE_HELLO = 2, WIRE_ACK = 3, WIRE_ASK = 4, WIRE_REPLY = 5 };
@@ -37,7 +37,8 @@ struct wire_header {         /* offset */
     uint32_t worker;         /* 36  index */
     uint32_t flags;          /* 40  ACK, HELLO: WIRE_REDIS_UP, _DISK; BATCH: WIRE_ANSWERED, WIRE_MORE */
     union {                  /* 44 */
-        uint32_t life;       /*     HELLO: tells one process of this worker from the next; else 0 */
+        uint32_t life;       /*     HELLO: tells one process of this worker from the next */
+        uint32_t held;       /*     ACK: prices that the newest order of the change in force holds, plus 1; 0 = not counted */
         uint32_t ask;        /*     ASK, REPLY: number of the question */
         uint32_t arrived_us; /*     BATCH: low bits of CLOCK_MONOTONIC when its first signal arrived, for metrics; 0: none did */
     };

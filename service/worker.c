@@ -86,6 +86,8 @@ static bool send_message(struct worker *worker, struct link *link, enum wire_kin
         .flags = (up ? WIRE_REDIS_UP : 0) | (atomic_load(&link->disk) ? WIRE_REDIS_DISK : 0),
         .life = kind == WIRE_HELLO ? link->life : 0,
     };
+    if (kind == WIRE_ACK)
+        header.held = worker->held;
     nng_msg *message;
     if (nng_msg_alloc(&message, 0) != 0)
         return false;

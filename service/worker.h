@@ -141,6 +141,7 @@ struct worker {
     struct change change;          /* in force */
     struct ready_models next;      /* of a change that may come */
     struct diff *diff;             /* a comparison that is being made, or NULL */
+    uint32_t held;                 /* prices that its newest order to freeze holds, counted as it came into force, plus 1; 0 = not counted */
     uint64_t change_due;           /* a record of this batch says so; 0 = none */
     struct state *common;
     struct partition partition[RIALTO_PARTITIONS]; /* only the owned ones are open */

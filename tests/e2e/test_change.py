@@ -335,6 +335,33 @@ with Service(models={"shop.json": simple_model()}) as service:
             change("freeze", *words, "--off")
             equal(amounts(), scarce, words)
 
+    @check("who freezes is told how many prices that holds, and warned when it is none: a name was mistyped, or nothing of it is known yet")
+    def _():
+        def held(*words):
+            status, out, err = service.cli("freeze", *words, *DATA, "--json")
+            equal(status, 0, out + err)
+            return json.loads(out).get("held", "not said")
+
+        change("freeze", "--sku", "tea", "--to", "list")  # others that are in force do not count
+        for words, wanted in ((("--sku", "milk"), 2), (("--sku", "m*"), 2), (("--category", "dry"), 2), (("--category", "*"), 4), (("--zone", "de"), 1), (("--zone", "fr"), 1),
+                              (("--sku", "mlik"), 0), (("--category", "dry/te"), 0), (("--zone", "es"), 0), (("--sku", "milk", "--to", "list"), 2), (("--sku", "milk", "--to", "list"), 2),
+                              (("--sku", "milk", "--off"), "not said"), (("--all",), "not said"), (("--all", "--off"), "not said")):
+            equal(held(*words), wanted, words)
+        equal(service.cli("pin", *DATA, "--json")[1].count('"held"'), 0, "a change that freezes nothing")
+        service.cli("pin", "--off", *DATA)
+        status, out, err = service.cli("freeze", "--sku", "mlik", *DATA)
+        equal((status, "no price is held" in err, "held by these words" in out), (0, True, False), out + err)
+        status, out, err = service.cli("freeze", "--sku", "milk", *DATA)
+        equal((status, out.splitlines()[-1], err), (0, "2 prices are held by these words", ""))
+        os.kill(service.children()["worker.0"], signal.SIGKILL)
+
+        def counted():  # refused while the worker is away, not said of the change that it began with
+            status, out, _ = service.cli("freeze", "--zone", "de", *DATA, "--json")
+            return status == 0 and "held" in json.loads(out)
+        wait_until(counted, 10, "the worker")
+        equal((held("--zone", "de"), held("--zone", "es"), held("--sku", "*")), (1, 0, 4), "after a death")
+        change("freeze", "--all", "--off")
+
     @check("words that can mean no price are refused, and so is thawing what nobody froze: who is in a hurry is not left to believe that something is held")
     def _():
         before = service.ask({"control": "ping"})["change"]

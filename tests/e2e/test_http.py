@@ -493,8 +493,11 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
 
     @check("prices are frozen and move again")
     def _():
-        frozen = http_ask("POST", "/v1/freeze", {"sku": "milk", "to": "last"}, token(ADMIN))[2]["change"]["freeze"]
-        equal(frozen, [{"by": "sku", "pattern": "milk", "to": "frozen"}])
+        answer = http_ask("POST", "/v1/freeze", {"sku": "milk", "to": "last"}, token(ADMIN))[2]
+        require(answer["held"] >= 1, answer)
+        equal(http_ask("POST", "/v1/freeze", {"sku": "mlik", "to": "last"}, token(ADMIN))[2]["held"], 0)
+        require("held" not in http_ask("POST", "/v1/freeze", {"sku": "mlik", "to": "off"}, token(ADMIN))[2], "thawing holds nothing")
+        equal(answer["change"]["freeze"], [{"by": "sku", "pattern": "milk", "to": "frozen"}])
         long = http_ask("POST", "/v1/freeze", {"category": "c" * 63, "note": "n" * 120}, token(ADMIN))[2]["change"]
         equal((long["freeze"][-1]["pattern"], long["what"]), ("c" * 63, f"freeze category {'c' * 63} to last: {'n' * 120}"))
         problem(http_ask("POST", "/v1/freeze", {"zone": "de/*"}, token(ADMIN)), 400, "bad-request")

@@ -726,7 +726,8 @@ async function change(what, text, path, body, freeze = false) {
         return;
     await attempt("models-why", async () => {
         const done = await askJson(path, { ...body(), ...(note ? { note } : {}) });
-        byId("models-said").textContent = `Change ${done.change.number} is in force.`;
+        const held = done.held === undefined ? "" : done.held === 0 ? " No price that stands is meant by these words." : ` Prices held by it: ${done.held}.`;
+        byId("models-said").textContent = `Change ${done.change.number} is in force.${held}`;
     });
     await loadModels();
 }
