@@ -23,8 +23,11 @@ static bool partition_begin(struct worker *worker, struct partition *partition)
     return true;
 }
 
-static void finding_add(struct worker *worker, const struct wire_record *head, enum signal_reason reason)
+/* What all workers find in the same part is counted by the first of them. */
+static void finding_count(const struct worker *worker, const struct wire_record *head, enum signal_reason reason)
 {
+    if (head->part == PART_COMMON && worker->index != 0)
+        return;
     if (reason == REASON_no_consent)
         metric_add(METRIC_signals_no_consent_total, 1);
     else if (reason == REASON_duplicate)
@@ -37,6 +40,11 @@ static void finding_add(struct worker *worker, const struct wire_record *head, e
         metric_add(METRIC_table_full_total, 1);
     else if (reason == REASON_refusal_not_kept)
         metric_add(METRIC_refusals_not_kept_total, 1);
+}
+
+static void finding_add(struct worker *worker, const struct wire_record *head, enum signal_reason reason)
+{
+    finding_count(worker, head, reason);
     if (worker->finding_count < FINDINGS_MAX)
         worker->finding[worker->finding_count++] = (struct wire_finding){
             .seq = worker->batch, .ref = head->ref, .reason = (uint16_t)reason, .part = head->part,

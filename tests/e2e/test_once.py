@@ -158,8 +158,10 @@ with Service(models={"spend.json": SPEND, "shop.json": SHOP}, cache_on_stop="kee
                 {"type": "weather", "zone": "de", "temperature_c": 35, "time": now - 60000},
                 {"type": "location", "customer": "eve", "zone": "de", "time": now - 60000},
                 customer("eve", tier="silver", time=now - 60000)]
+        superseded = service.status()["metrics"]["signals_superseded_total"]
         answer = service.ask(late)
         equal((answer["accepted"], set(reasons(answer)), sorted(f["index"] for f in answer["findings"])), (4, {"superseded"}, [0, 1, 2, 3]), "each once, whoever knows it")
+        equal(service.status()["metrics"]["signals_superseded_total"] - superseded, 4, "counted once as well")
         equal(seen(), before)
         for signal_ in late:
             signal_["time"] = now + 2
