@@ -147,7 +147,7 @@ void inbox_wake(struct inbox *inbox); /* any thread */
 
 struct batch_note { /* who sent the signals of a batch; shared by the windows that hold a part of it */
     uint32_t uses, count;
-    uint16_t source[]; /* rejects_source() per signal */
+    uint32_t source[]; /* rejects_source() per signal */
 };
 
 struct window_entry {
@@ -228,7 +228,7 @@ bool link_has_room(const struct link *link);
  * next batch carries a newer one. */
 void link_put(struct link *link, nng_msg *message, uint64_t seq, bool is_tick, struct batch_note *note);
 /* link_note_source - who sent signal `ref` of a batch in the window; 0: not known. */
-uint16_t link_note_source(const struct window_entry *entry, uint32_t ref);
+uint32_t link_note_source(const struct window_entry *entry, uint32_t ref);
 /* link_ask - a question for this worker; the message becomes the link's. False: it is not there, and the message is
  * freed. */
 bool link_ask(struct link *link, nng_msg *message);
@@ -463,7 +463,7 @@ struct batch { /* the open one */
     bool full;
     bool answered;      /* somebody waits for at least one */
     bool sources_known; /* at least one */
-    uint16_t source[BATCH_SIGNALS_MAX];
+    uint32_t source[BATCH_SIGNALS_MAX];
     nng_msg *message[RIALTO_WORKERS_MAX]; /* NULL: nothing for this worker yet */
     uint32_t records[RIALTO_WORKERS_MAX];
     size_t bytes_before[RIALTO_WORKERS_MAX]; /* of the last message */
@@ -500,13 +500,13 @@ bool control_take(struct gateway *gateway, const struct received *received, enum
 bool rejects_setup(struct gateway *gateway);
 void rejects_teardown(struct gateway *gateway);
 /* rejects_source - a number for a source, for struct batch_note; 0: none. `who`: its keyed hash, where that is known; else 0. */
-uint16_t rejects_source(struct gateway *gateway, const char *source, uint64_t who);
+uint32_t rejects_source(struct gateway *gateway, const char *source, uint64_t who);
 /* rejects_add_value - of a value that was refused here (NULL: it was not even JSON). rejects_add_record - of a part that a
  * worker refused. */
 void rejects_add_value(struct gateway *gateway, const cJSON *value, uint32_t index, enum signal_reason reason,
                        const struct fault *fault);
 void rejects_add_record(struct gateway *gateway, uint32_t worker, const struct wire_record *head,
-                        const struct signal *signal, uint16_t source, enum signal_reason reason);
+                        const struct signal *signal, uint32_t source, enum signal_reason reason);
 
 /* ---- recordings (gateway_recorder.c) -------------------------------------------------------------------------- */
 

@@ -168,7 +168,7 @@ bool batch_route(struct gateway *gateway, struct signal *signal, struct request 
         category_fill(gateway, signal);
     put_parts(gateway, signal, &route);
     bool told = source_tells(signal->source, signal->customer) || source_tells(signal->source, signal->session);
-    uint16_t source = told ? 0 : rejects_source(gateway, signal->source, signal->seq != 0 ? route.id_hash : 0);
+    uint32_t source = told ? 0 : rejects_source(gateway, signal->source, signal->seq != 0 ? route.id_hash : 0);
     batch->source[batch->signals] = source;
     batch->sources_known = batch->sources_known || source != 0;
     batch->answered = batch->answered || request != NULL;

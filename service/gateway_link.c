@@ -82,7 +82,7 @@ static void entry_free(struct window_entry *entry)
         free(entry->note);
 }
 
-uint16_t link_note_source(const struct window_entry *entry, uint32_t ref)
+uint32_t link_note_source(const struct window_entry *entry, uint32_t ref)
 {
     return entry->note != NULL && ref < entry->note->count ? entry->note->source[ref] : 0;
 }

@@ -23,8 +23,11 @@
 #define REJECTS_QUEUED_MAX 2048u
 #define REJECTS_A_SECOND   1000u
 #define REJECTS_A_FLUSH    64u
-#define SOURCES_MAX        4096u /* told apart; further ones are no source */
-#define SOURCES_KNOWN      256u  /* found without looking at their names */
+#define SOURCES_MAX                                                                                                    \
+    4096u /* the last ones that were new; of a signal on its way behind so many others the source is not known */
+#define SOURCE_SLOTS       (2 * SOURCES_MAX)
+#define SOURCE_PROBES      8u
+#define SOURCES_KNOWN      256u /* found without looking at their names */
 #define RETRY_MS           100
 #define RETRY_MAX_MS       2000
 
@@ -41,13 +44,15 @@ struct rejects {
     /* main thread */
     int64_t second;
     uint32_t in_second;
-    char (*source)[RIALTO_ID_MAX]; /* [SOURCES_MAX], the first one is "" */
-    uint32_t source_count;
-    uint16_t *source_slot; /* hash: number, 0 = free */
-    uint16_t source_last;
-    struct source_known { /* by their hashes, the last ones */
-        uint64_t who;     /* 0 = none */
-        uint16_t number;
+    struct source {
+        uint32_t number; /* 0 = none */
+        char name[RIALTO_ID_MAX];
+    } * source; /* ring [SOURCES_MAX] by number */
+    uint32_t source_newest, source_last;
+    uint32_t *source_slot; /* [SOURCE_SLOTS] by hash: a number, which the ring may not have any more */
+    struct source_known {  /* by their hashes, the last ones */
+        uint64_t who;      /* 0 = none */
+        uint32_t number;
     } known[SOURCES_KNOWN];
 };
 
@@ -61,34 +66,49 @@ static uint32_t text_hash(const char *text)
     return hash;
 }
 
-static uint16_t find_source(struct rejects *rejects, const char *source)
+/* "" = none, or it had to make room. */
+static const char *source_name(const struct rejects *rejects, uint32_t number)
 {
-    if (strcmp(rejects->source[rejects->source_last], source) == 0)
-        return rejects->source_last;
-    uint32_t at = text_hash(source) % (2 * SOURCES_MAX);
-    while (rejects->source_slot[at] != 0 && strcmp(rejects->source[rejects->source_slot[at]], source) != 0)
-        at = (at + 1) % (2 * SOURCES_MAX);
-    if (rejects->source_slot[at] == 0) {
-        if (rejects->source_count == SOURCES_MAX)
-            return 0;
-        (void)snprintf(rejects->source[rejects->source_count], RIALTO_ID_MAX, "%s", source);
-        rejects->source_slot[at] = (uint16_t)rejects->source_count++;
-    }
-    rejects->source_last = rejects->source_slot[at];
-    return rejects->source_last;
+    const struct source *source = &rejects->source[number % SOURCES_MAX];
+    return number != 0 && source->number == number ? source->name : "";
 }
 
-uint16_t rejects_source(struct gateway *gateway, const char *source, uint64_t who)
+static uint32_t add_source(struct rejects *rejects, const char *name)
+{
+    rejects->source_newest += rejects->source_newest == UINT32_MAX ? 2 : 1; /* 0 is none */
+    struct source *source = &rejects->source[rejects->source_newest % SOURCES_MAX];
+    source->number = rejects->source_newest;
+    (void)snprintf(source->name, sizeof source->name, "%s", name);
+    return source->number;
+}
+
+static uint32_t find_source(struct rejects *rejects, const char *name)
+{
+    uint32_t oldest = text_hash(name) % SOURCE_SLOTS, at = oldest;
+    for (uint32_t i = 0; i < SOURCE_PROBES; i++, at = (at + 1) % SOURCE_SLOTS) {
+        uint32_t number = rejects->source_slot[at];
+        if (strcmp(source_name(rejects, number), name) == 0)
+            return number;
+        if (rejects->source_newest - number > rejects->source_newest - rejects->source_slot[oldest])
+            oldest = at;
+    }
+    rejects->source_slot[oldest] = add_source(rejects, name);
+    return rejects->source_slot[oldest];
+}
+
+uint32_t rejects_source(struct gateway *gateway, const char *source, uint64_t who)
 {
     struct rejects *rejects = gateway->rejects;
     if (source[0] == '\0' || rejects == NULL)
         return 0;
-    if (who == 0)
-        return find_source(rejects, source);
     struct source_known *known = &rejects->known[who % SOURCES_KNOWN];
-    if (known->who != who)
-        *known = (struct source_known){ .who = who, .number = find_source(rejects, source) };
-    return known->number;
+    if (who != 0 && known->who == who && source_name(rejects, known->number)[0] != '\0')
+        return known->number;
+    if (strcmp(source_name(rejects, rejects->source_last), source) != 0)
+        rejects->source_last = find_source(rejects, source);
+    if (who != 0)
+        *known = (struct source_known){ .who = who, .number = rejects->source_last };
+    return rejects->source_last;
 }
 
 /* ---- what the main thread adds ------------------------------------------------------------------------------------- */
@@ -136,15 +156,16 @@ void rejects_add_value(struct gateway *gateway, const cJSON *value, uint32_t ind
 }
 
 void rejects_add_record(struct gateway *gateway, uint32_t worker, const struct wire_record *head,
-                        const struct signal *signal, uint16_t source, enum signal_reason reason)
+                        const struct signal *signal, uint32_t source, enum signal_reason reason)
 {
     struct reject reject;
     if ((unsigned)signal->type >= SIGNAL_TYPE_COUNT || !wanted(gateway->rejects))
         return;
     reject_of_part(signal, (enum signal_part)head->part, reason, &reject);
     (void)snprintf(reject.pointer, sizeof reject.pointer, "%s", answer_pointer_of(reason));
-    if (source < gateway->rejects->source_count && !customer_looks_personal(gateway->rejects->source[source]))
-        (void)snprintf(reject.source, sizeof reject.source, "%s", gateway->rejects->source[source]);
+    const char *name = source_name(gateway->rejects, source);
+    if (!customer_looks_personal(name))
+        (void)snprintf(reject.source, sizeof reject.source, "%s", name);
     (void)snprintf(reject.by, sizeof reject.by, "worker.%u", worker);
     add(gateway, &reject);
 }
@@ -283,8 +304,7 @@ bool rejects_setup(struct gateway *gateway)
     (void)pthread_condattr_destroy(&attributes);
     rejects->queue = calloc(REJECTS_QUEUED_MAX, sizeof *rejects->queue);
     rejects->source = calloc(SOURCES_MAX, sizeof *rejects->source);
-    rejects->source_slot = calloc(2 * (size_t)SOURCES_MAX, sizeof *rejects->source_slot);
-    rejects->source_count = 1;
+    rejects->source_slot = calloc(SOURCE_SLOTS, sizeof *rejects->source_slot);
     if (rejects->queue == NULL || rejects->source == NULL || rejects->source_slot == NULL)
         return false;
     if (gateway->config->rejects_max == 0)

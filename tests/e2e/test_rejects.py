@@ -50,6 +50,17 @@ with Service(worker_count=2, rejects_max=200, zones_max=64) as service:
         equal(view["signal"], {"type": "demand", "time": at, "sku": "unicorn", "zone": "de/south", "event": "order", "quantity": 2.5})
         equal((supply["source"], supply["signal"]["available"], supply["signal"]["time"]), ("wms", 5, at + 1))
 
+    @check("a worker's dead letter names its source however many others there were, by number or by id")
+    def _():
+        for part in range(2):
+            service.ask([{"type": "supply", "sku": "milk", "available": 40, "source": f"others-{part}-{n}"} for n in range(4000)])
+        service.ask([demand("unicorn", source="seldom", id="1"), demand("unicorn", source="counts", seq=1), demand("unicorn", source="seldom", id="2")])
+        found = wait_until(lambda: (lambda r: r if len(r) == 5 else None)(rows("--reason", "unknown_product")), 10, "three more of them")
+        equal(sorted(r["source"] for r in found), ["counts", "seldom", "seldom", "till-9", "wms"])
+        for row in found:
+            if row["source"] in ("seldom", "counts"):
+                service.redis()("XDEL", f"{service.instance}:rejects", row["entry"])
+
     @check("an entry that somebody else wrote steers no terminal and forges no line")
     def _():
         steering = "\x1b]0;owned\x07\x1b[2J\r\n2026-01-01 forged\x7f\xc2\x9b31m \xc3\xa9".encode("latin-1")  # C1 as UTF-8, and an e with acute
