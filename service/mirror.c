@@ -507,6 +507,12 @@ static bool setting_is(struct mirror *mirror, const char *name, const char *valu
     return is;
 }
 
+/* Whether Redis has each write on its disk before it answers, which somebody may change while it runs. */
+static void disk_look(struct mirror *mirror)
+{
+    mirror->disk = setting_is(mirror, "appendonly", "yes") && setting_is(mirror, "appendfsync", "always");
+}
+
 static void name_connection(struct mirror *mirror)
 {
     char name[RIALTO_NAME_MAX + 32];
@@ -523,7 +529,7 @@ static bool connect_link(struct mirror *mirror)
     if (mirror->connects++ > 0)
         metric_add(METRIC_redis_reconnects_total, 1);
     name_connection(mirror);
-    mirror->disk = setting_is(mirror, "appendonly", "yes") && setting_is(mirror, "appendfsync", "always");
+    disk_look(mirror);
     return mirror_keys_mend(&mirror->link, mirror->own) && marks_read(mirror);
 }
 
@@ -712,8 +718,10 @@ static bool work(struct mirror *mirror, bool empty)
 {
     if (mirror->under_way)
         return receive(mirror);
-    if (marks_due(mirror))
+    if (marks_due(mirror)) {
+        disk_look(mirror);
         return marks_read(mirror);
+    }
     if (!empty)
         return send_next(mirror);
     if (rewrite_due(mirror))

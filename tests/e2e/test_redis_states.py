@@ -191,6 +191,12 @@ with service:
         equal(new_prices()[0], {"redis"})
         equal((states(), [metric("redis_state", w) for w in (0, 1)]), ({"up": 2}, [1, 1]))
 
+    @check("each write onto the disk, told to Redis while the service runs: answers say disk from then on, and no more when that is taken back")
+    def _():
+        for setting, word in (("always", "disk"), ("everysec", "redis")):
+            ask_redis("CONFIG", "SET", "appendfsync", setting)
+            wait_until(lambda: service.accept(product("fsynced", 1000))["durable"] == word, 10, f"an answer that says {word}")
+
     @check("away: nobody answers")
     def _():
         redis.kill()
