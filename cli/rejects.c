@@ -13,9 +13,10 @@
 #include <unistd.h>
 
 #define PAGE_ENTRIES 500u
-#define PAGE_MS                                                                                                        \
-    1000 /* the gateway keeps a thousand rejected signals a second: what is rejected again is to be among them */
+/* The gateway keeps a thousand rejected signals a second: what is rejected again is to be among them. */
+#define PAGE_MS      1000
 #define ATTEMPTS     3u
+#define TURNS_MAX    60u /* that a page waits for, where signals are more than our share */
 #define ENTRY_ID_MAX 48u
 
 enum { OWN_REASON = CLI_OWN, OWN_SOURCE, OWN_TYPE, OWN_LIMIT, OWN_COUNT, OWN_RESEND };
@@ -304,10 +305,9 @@ static cJSON *resend_ask(struct resend *resend)
     char why[REQUEST_WHY_MAX] = "out of memory";
     char *text = cJSON_PrintUnformatted(resend->signals);
     cJSON *answer = NULL;
-    for (bool again = text != NULL; again;) {
+    for (unsigned turns = 0; text != NULL; turns++) {
         answer = requester_ask(resend->requester, text, strlen(text), ATTEMPTS, NULL, why);
-        again = finding_is(answer, REASON_rate_limited);
-        if (!again)
+        if (!finding_is(answer, REASON_rate_limited) || turns == TURNS_MAX)
             break;
         pause_ms(json_number(answer, "retry_after_ms") + 1);
         cJSON_Delete(answer);

@@ -23,8 +23,7 @@
 #define REJECTS_QUEUED_MAX 2048u
 #define REJECTS_A_SECOND   1000u
 #define REJECTS_A_FLUSH    64u
-#define SOURCES_MAX                                                                                                    \
-    4096u /* the last ones that were new; of a signal on its way behind so many others the source is not known */
+#define SOURCES_MAX        4096u
 #define SOURCE_SLOTS       (2 * SOURCES_MAX)
 #define SOURCE_PROBES      8u
 #define SOURCES_KNOWN      256u /* found without looking at their names */
@@ -44,10 +43,10 @@ struct rejects {
     /* main thread */
     int64_t second;
     uint32_t in_second;
-    struct source {
+    struct source { /* the last ones that were new; of a signal on its way behind so many others it is not known */
         uint32_t number; /* 0 = none */
         char name[RIALTO_ID_MAX];
-    } * source; /* ring [SOURCES_MAX] by number */
+    } *source; /* ring [SOURCES_MAX] by number */
     uint32_t source_newest, source_last;
     uint32_t *source_slot; /* [SOURCE_SLOTS] by hash: a number, which the ring may not have any more */
     struct source_known {  /* by their hashes, the last ones */

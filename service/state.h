@@ -140,14 +140,13 @@ struct offer_record {
     int64_t  value, locked;       /* as in rialto_offer_line */
     int64_t  time_ms, from_ms, until_ms, lock_until_ms;
     int64_t  units_micro, ordered_micro; /* of the shop's: the offer is over with so many ordered, and so many were; 0 = any number */
-    int64_t units_time_ms;               /* of the signal that said so */
+    int64_t  units_time_ms;       /* of the signal that said so */
     uint16_t currency;
     uint8_t  kind, flags, kinds;
     uint8_t  is_issued;           /* the offer is the one that a model made last */
     uint8_t  time_kinds;          /* RIALTO_KIND_* that time_ms rests on where it outlives what stood; 0 = it does not */
     uint8_t  reserved;
-    int64_t
-        lock_from_ms; /* when it was asked for; of the shop's: the time of its signal, as time_ms is that of its last offer or withdrawal */
+    int64_t  lock_from_ms;        /* when it was asked for; of the shop's: the time of its signal */
     uint64_t lock_request;        /* keyed hash of who asked for the lock how; 0 = the shop gave it by a signal */
     uint8_t  lock_nonce[16];      /* of its signed text */
     /* what may lead to an offer of a model (apply_issue.c): only where a model in force counts it, and the customer permits it */
