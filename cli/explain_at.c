@@ -18,6 +18,7 @@
 #include "service/clock.h"
 #include "service/journal.h"
 #include "service/redis_link.h"
+#include "service/silence.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -37,6 +38,8 @@ struct look { /* one question */
     struct requester *requester; /* NULL: nobody is there to say what stands */
     struct zone_chain chain;     /* of `zone` */
     struct journal_found around; /* entries of a zone around the one that answers */
+    struct silence silence[SILENCES_MAX]; /* of the product's partition, in the 30 days */
+    uint32_t silences;
 };
 
 /* The zones that may answer, from its own outwards; the last is the world. */
@@ -143,20 +146,24 @@ static void add_standing(struct look *look, const char *zone, struct journal_fou
 /* ---- answers ---------------------------------------------------------------------------------------------------------- */
 
 /* Why the lowest price may not be that of all 30 days: word for programs, words for people. */
-enum missing { MISSING_JOURNAL, MISSING_LIST_MODE, MISSING_CHANGES, MISSING_PARENTS, MISSING_COUNT };
+enum missing { MISSING_JOURNAL, MISSING_LIST_MODE, MISSING_CHANGES, MISSING_PARENTS, MISSING_SILENCE, MISSING_COUNT };
 static const struct {
     const char *word, *text;
 } missing_words[MISSING_COUNT] = {
     [MISSING_JOURNAL] = { "journal", "the journal has not all of that time" },
     [MISSING_LIST_MODE] = { "list_mode", "every quote stood at list price for a part of it, see rialto changes" },
-    [MISSING_CHANGES] = { "changes", "the data folder's record of changes does not tell for all of it whether quotes stood at list price" },
+    [MISSING_CHANGES] = { "changes", "the data folder's record of changes does not tell for all of it whether quotes "
+                                     "stood at list price" },
     [MISSING_PARENTS] = { "parents", "a signal declared what is around a zone, and only names are looked up" },
+    [MISSING_SILENCE] = { "silence",
+                          "for a part of it nobody priced, and quotes may have stood at a list price that is lower" },
 };
 
 struct answer {
     struct journal_price price;
     struct journal_lowest lowest;
     int64_t since_ms; /* when the first of all prices that were looked at began to stand */
+    int64_t silent_list; /* the lowest list price in a silence; 0: not known, INT64_MAX: there was none */
     unsigned missing; /* 1 << MISSING_* */
     const char *currency, *zone, *lowest_zone;
     uint8_t decimals;
@@ -192,6 +199,15 @@ static void step_texts(const struct answer *a, uint32_t i, const char **ret_name
     (void)snprintf(amount, 48, "%" PRId64 ".%06d", step->minor, (int)step->micro);
 }
 
+/* Did nobody price at the time that is asked about? */
+static bool is_silent(const struct look *look)
+{
+    for (uint32_t i = 0; i < look->silences; i++)
+        if (look->silence[i].from_ms <= look->at_ms && look->at_ms < look->silence[i].to_ms)
+            return true;
+    return false;
+}
+
 static void print_json(const struct look *look, const struct answer *a)
 {
     const struct journal_entry *e = a->price.entry;
@@ -203,6 +219,7 @@ static void print_json(const struct look *look, const struct answer *a)
     cJSON_AddNumberToObject(all, a->price.known == JOURNAL_MOVED ? "at_least" : "baseline", (double)a->price.amount);
     cJSON_AddStringToObject(all, "currency", a->currency);
     cJSON_AddNumberToObject(all, "decimals", a->decimals);
+    cJSON_AddBoolToObject(all, "silent", is_silent(look));
     if (a->explained) {
         cJSON_AddNumberToObject(all, "list", (double)e->list);
         cJSON_AddNumberToObject(all, "floor", (double)e->floor);
@@ -258,6 +275,9 @@ static void print_text(const struct look *look, const struct answer *a)
     } else if (a->price.known == JOURNAL_KNOWN) {
         printf("  what made it is older than the journal\n");
     }
+    if (is_silent(look))
+        printf("  nobody priced then: quotes were stale, at list price where that is lower, or past the model's "
+               "stale_limit\n");
     for (uint32_t i = 0; a->explained && i < a->steps.count; i++) {
         const char *name;
         char times[24], amount[48];
@@ -283,6 +303,20 @@ static void print_text(const struct look *look, const struct answer *a)
 static int64_t first_since(const struct journal_found *found)
 {
     return found->count > 0 && found->entry[0].before == 0 ? found->entry[0].first_ms : INT64_MIN;
+}
+
+/* While nobody prices quotes go on, stale: at list price where that is lower, or past the model's stale limit. */
+static void list_in_silences(const struct look *look, const struct journal_found *found, struct journal_gap of,
+                             struct answer *a)
+{
+    for (uint32_t i = 0; i < look->silences; i++) {
+        int64_t from_ms = look->silence[i].from_ms > of.from_ms ? look->silence[i].from_ms : of.from_ms;
+        int64_t to_ms = look->silence[i].to_ms < of.to_ms ? look->silence[i].to_ms : of.to_ms;
+        if (from_ms >= to_ms)
+            continue;
+        int64_t list = journal_list_lowest(found->entry, found->count, from_ms, to_ms, a->currency);
+        a->silent_list = list < a->silent_list ? list : a->silent_list;
+    }
 }
 
 /* The lowest in a gap of the price, whose entries are `around`. */
@@ -322,6 +356,7 @@ static bool lowest_around(struct look *look, uint32_t level, const struct journa
         for (uint32_t i = 0; i < gaps && look->around.count > 0; i++) {
             struct journal_gap some[JOURNAL_GAPS_MAX];
             lowest_in(look, gap[i], zone, a);
+            list_in_silences(look, &look->around, gap[i], a);
             uint32_t more = journal_gaps(look->around.entry, look->around.count, gap[i], some);
             for (uint32_t j = 0; j < more && left < JOURNAL_GAPS_MAX; j++)
                 inner[left++] = some[j];
@@ -362,7 +397,22 @@ static unsigned missing_of(const struct look *look, const struct answer *a, bool
         missing |= 1u << (listed == CHANGE_LISTED ? MISSING_LIST_MODE : MISSING_CHANGES);
     if (around && parents_declared(look))
         missing |= 1u << MISSING_PARENTS;
+    if (a->silent_list < a->lowest.amount)
+        missing |= 1u << MISSING_SILENCE;
     return missing;
+}
+
+/* When nobody priced this product, one that lasts until now among them. A record that cannot be read leaves all of the time open. */
+static void read_silences(struct look *look)
+{
+    struct rialto_key product = key_of_id(look->prices->secret, look->sku, strlen(look->sku));
+    uint32_t partition = key_partition(product);
+    struct silence of = { look->at_ms - LOWEST_DAYS * JOURNAL_DAY_MS, look->at_ms + 1 };
+    look->silences = 0;
+    if (silence_now(look->prices->folder.control, look->prices->folder.rules, partition, mono_ms(), &look->silence[0]))
+        look->silences = 1;
+    if (!silence_read(&look->cli->config, partition, of, &look->silences, look->silence))
+        look->silence[(look->silences = 1) - 1] = of;
 }
 
 /* CLI_OK, or CLI_NO: there was no price in this zone then. Other statuses after having said why. */
@@ -390,6 +440,8 @@ static int answer_zone(struct look *look, uint32_t level, struct journal_found *
         journal_lowest(found->entry, found->count, look->at_ms - LOWEST_DAYS * JOURNAL_DAY_MS, look->at_ms, a.currency);
     a.lowest_zone = zone;
     a.since_ms = first_since(found);
+    a.silent_list = INT64_MAX;
+    list_in_silences(look, found, (struct journal_gap){ look->at_ms - LOWEST_DAYS * JOURNAL_DAY_MS, look->at_ms }, &a);
     bool around = lowest_around(look, level, found, &a);
     a.missing = missing_of(look, &a, around || level > 0);
     explain_entry(&a);
@@ -411,6 +463,7 @@ static int answer_sku(struct look *look, struct journal_found *found)
         return CLI_USAGE;
     }
     int status = CLI_NO;
+    read_silences(look);
     for (uint32_t level = 0; status == CLI_NO && !found->too_many && level <= look->chain.count; level++)
         status = answer_zone(look, level, found);
     if (status == CLI_NO && !found->too_many)

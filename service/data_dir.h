@@ -7,6 +7,7 @@
  *   DATA_DIR/config.json  the settings that the running processes share
  *   DATA_DIR/audit.ndjson, access.ndjson, audit.1.ndjson, access.1.ndjson, audit.names   who did what: service/audit.h
  *   DATA_DIR/models/, change.json, changes.ndjson   what is in force: service/change.h
+ *   DATA_DIR/silence.N.ndjson   when worker N was silent: service/silence.h
  */
 #ifndef SERVICE_DATA_DIR_H
 #define SERVICE_DATA_DIR_H

@@ -101,6 +101,11 @@ struct journal_lowest {
 struct journal_lowest journal_lowest(const struct journal_entry entry[], uint32_t count, int64_t from_ms, int64_t to_ms,
                                      const char *currency);
 
+/* journal_list_lowest - the lowest list price, in `currency`, under what stood at some moment of a time. INT64_MAX: nothing did; 0: not known, for
+ * it was before all entries, or moved several times in between. */
+int64_t journal_list_lowest(const struct journal_entry entry[], uint32_t count, int64_t from_ms, int64_t to_ms,
+                            const char *currency);
+
 struct journal_gap { /* from_ms up to, not including, to_ms */
     int64_t from_ms, to_ms;
 };

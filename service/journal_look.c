@@ -107,6 +107,25 @@ struct journal_lowest journal_lowest(const struct journal_entry entry[], uint32_
     return span.found;
 }
 
+int64_t journal_list_lowest(const struct journal_entry entry[], uint32_t count, int64_t from_ms, int64_t to_ms,
+                            const char *currency)
+{
+    int64_t lowest = INT64_MAX;
+    if (count == 0 || (entry[0].before != 0 && begins_ms(&entry[0]) > from_ms))
+        return 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct journal_entry *e = &entry[i];
+        int64_t begins = begins_ms(e), end = i + 1 < count ? begins_ms(&entry[i + 1]) : INT64_MAX;
+        if (begins >= to_ms || end <= from_ms)
+            continue;
+        if (e->moves > 1 && e->when_ms > from_ms)
+            return 0;
+        if (e->amount > 0 && strcmp(e->currency, currency) == 0 && e->list < lowest)
+            lowest = e->list;
+    }
+    return lowest;
+}
+
 /* Returns the new count. */
 static uint32_t gap_add(struct journal_gap of, int64_t from_ms, int64_t to_ms, uint32_t count,
                         struct journal_gap gap[JOURNAL_GAPS_MAX])

@@ -116,6 +116,7 @@ static void answer(struct worker *worker, struct link *link)
 void worker_beat(struct worker *worker)
 {
     int64_t now = mono_ms();
+    silence_beat(worker, now);
     for (uint32_t p = worker->index; p < RIALTO_PARTITIONS; p += worker->config->workers) {
         struct rialto_heartbeat *heart = &worker->control->heartbeat[p];
         atomic_store_explicit(&heart->owner, worker->index, memory_order_relaxed);

@@ -17,6 +17,7 @@
 #include "service/mirror.h"
 #include "service/past.h"
 #include "service/publisher.h"
+#include "service/silence.h"
 #include "service/state.h"
 #include "service/timers.h"
 #include "service/wire.h"
@@ -193,6 +194,7 @@ struct worker {
     struct publisher *publisher;
     struct listing *listing;       /* a file of list prices that is being written, or NULL */
     struct journal journal;
+    struct silence_watch silence;
     struct past *past;             /* NULL until the lines stand as they were left */
     int64_t  moment_us;            /* of the batch that is applied: its tick, and behind it which batch of this tick it is; for `past` */
 

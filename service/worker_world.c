@@ -46,6 +46,8 @@ enum rialto_status worker_setup(const struct config *config, uint32_t index, str
     status = commons_setup(worker) ? change_over_setup(worker) : RIALTO_NO_MEMORY;
     if (status == RIALTO_OK)
         status = restore_all(worker, &took_over);
+    if (status == RIALTO_OK)
+        silence_setup(worker);
     if (status == RIALTO_OK && (!persist_setup(worker) || !journal_setup(worker)))
         status = RIALTO_NO_MEMORY;
     if (status == RIALTO_OK)

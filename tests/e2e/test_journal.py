@@ -371,4 +371,78 @@ with Service(models={"shop.json": MODEL}, journal_interval_s=0, open_min=1) as s
         service.accept(product("ale", 200, zone="c1/s25"))
         settled(service, 7)
         equal(complete("ale", zone="c1/s25"), ["parents"], "it was not there all along")
+
+KINDS = {"name": "kind", "categories": {"wine": 1.2, "milk": 0.9, "*": 1}}
+with Service(models={"shop.json": simple_model(factors=[KINDS], stale_limit="1s")}, journal_interval_s=0, stale_after_ms=500 * SLOW, cache_on_stop="keep") as service:
+    DATA = ("--set", f"data_dir={service.data}")
+    LIST, BASELINE = 500, {"wine": 600, "beer": 500, "milk": 450}
+    FILES = [service.data / f"silence.{n}.ndjson" for n in range(2)]
+
+    silent = []  # as each answer says of its moment
+
+    def missing():
+        """Of each product; the lowest baseline price is what it always was."""
+        found = {}
+        for row in explain(service, service.now_ms(), *BASELINE)[1]:
+            lowest = row["lowest_30_days"]
+            equal((lowest["baseline"], lowest["complete"]), (BASELINE[row["sku"]], lowest["missing"] == []), lowest)
+            found[row["sku"]] = lowest["missing"]
+            silent.append(row["silent"])
+        return found
+
+    def workers():
+        return [pid for name, pid in service.children().items() if name.startswith("worker")]
+
+    def stop(pids, look=missing):
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            wait_until(lambda: all(service.quote(sku)["amount"] == LIST for sku in BASELINE), 10, "quotes past the stale limit at list price")
+            return look()
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
+    def priced():
+        return all(service.quote(sku)["amount"] == BASELINE[sku] for sku in BASELINE)
+
+    KNOWN, SILENT = {sku: [] for sku in BASELINE}, {"wine": ["silence"], "beer": [], "milk": []}
+    for sku in BASELINE:
+        service.accept(product(sku, LIST, category=sku))
+    wait_until(lambda: len(entries(service)) == 3, 10, "their entries")
+    for path in FILES:  # of a test that was kept waiting
+        path.unlink(missing_ok=True)
+
+    @check("the lowest of 30 days is not complete where nobody priced for so long that quotes stood at a lower list price, and is where it is not lower")
+    def _():
+        equal(missing(), KNOWN)
+        equal(stop(workers()), SILENT, "while it lasts")
+        wait_until(priced, 10, "prices")
+        equal(missing(), SILENT, "afterwards")
+        equal(silent, [False] * 3 + [True] * 3 + [False] * 3)
+        contains(explain(service, service.now_ms(), "wine", json_=False)[1], "of what is known: for a part of it nobody priced")
+        for path in FILES:
+            require(json.loads(path.read_text().splitlines()[0])["workers"] == 2, path)
+
+    @check("nor where the gateway, from which all time comes, was silent, nor while the service was stopped, or dead")
+    def _():
+        for silence in (lambda: stop([service.children()["gateway"]], lambda: None), lambda: service.stop(), service.kill):
+            for path in FILES:
+                path.unlink(missing_ok=True)
+            equal(missing(), KNOWN)
+            silence()
+            if service.process is None:
+                time.sleep(0.7 * SLOW)
+                service.start()
+            wait_until(priced, 10, "prices")
+            equal(missing(), SILENT)
+
+    @check("a product that is younger than the silence knows nothing of it; a record that is damaged leaves all of the time open")
+    def _():
+        BASELINE["wine-new"] = 600
+        service.accept(product("wine-new", LIST, category="wine"))
+        wait_until(lambda: any(r[0] == "wine-new" for r in entries(service)), 10, "its entry")
+        equal(missing(), {**SILENT, "wine-new": []})
+        FILES[0].write_text("{\"worker\":0,")
+        equal(missing(), {**SILENT, "wine-new": ["silence"]})
 finish()

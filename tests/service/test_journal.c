@@ -216,3 +216,32 @@ Test(journal, a_hole_is_told)
     cr_expect_eq(journal_price_at(entry, 3, 99).known, JOURNAL_NOT_KNOWN);
     cr_expect(!journal_lowest(entry, 1, 50, 150, "EUR").complete);
 }
+
+/* Goal: the list prices that quotes may have stood at while nobody priced are those of what stood then; what is not known is told. */
+Test(journal, the_lowest_list_price_of_what_stood)
+{
+    struct journal_entry entry[] = {
+        { .when_ms = 100, .first_ms = 100, .moves = 1, .amount = 600, .list = 500, .currency = "EUR" },
+        { .when_ms = 200,
+          .moves = 0,
+          .before = 600,
+          .amount = 600,
+          .list = 450,
+          .currency = "EUR" },                                                                  /* another list price */
+        { .when_ms = 300, .first_ms = 300, .moves = 1, .before = 600, .amount = 0, .list = 0 }, /* taken away */
+        { .when_ms = 400, .first_ms = 400, .moves = 1, .before = 0, .amount = 700, .list = 800, .currency = "EUR" },
+        { .when_ms = 550, .first_ms = 500, .moves = 3, .before = 700, .amount = 900, .list = 900, .currency = "EUR" },
+    };
+    cr_expect_eq(journal_list_lowest(entry, 5, 120, 180, "EUR"), 500);
+    cr_expect_eq(journal_list_lowest(entry, 5, 120, 200, "EUR"), 500);
+    cr_expect_eq(journal_list_lowest(entry, 5, 120, 201, "EUR"), 450);
+    cr_expect_eq(journal_list_lowest(entry, 5, 310, 390, "EUR"), INT64_MAX, "no price stood");
+    cr_expect_eq(journal_list_lowest(entry, 5, 10, 90, "EUR"), INT64_MAX, "nor before the first");
+    cr_expect_eq(journal_list_lowest(entry, 5, 10, 101, "EUR"), 500);
+    cr_expect_eq(journal_list_lowest(entry, 5, 350, 450, "EUR"), 800);
+    cr_expect_eq(journal_list_lowest(entry, 5, 350, 450, "USD"), INT64_MAX, "in another currency");
+    cr_expect_eq(journal_list_lowest(entry, 5, 450, 520, "EUR"), 0, "it moved several times");
+    cr_expect_eq(journal_list_lowest(entry, 5, 550, 600, "EUR"), 900);
+    cr_expect_eq(journal_list_lowest(entry + 1, 4, 120, 250, "EUR"), 0, "older than all entries");
+    cr_expect_eq(journal_list_lowest(entry, 0, 120, 250, "EUR"), 0);
+}
