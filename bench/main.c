@@ -45,7 +45,8 @@ static int usage(FILE *to, int status)
         fprintf(to, "  %-14s %s\n", MEASUREMENTS[i].name, MEASUREMENTS[i].what);
     fprintf(to, "\nWithout a name all are made.\n\n"
                 "  --customers N  customers with terms (10000000)\n"
-                "  --cells N      prices: half in the world, half in one of two zones (3000000)\n"
+                "  --cells N      prices: half in the world, half in one of two zones (3000000); of price, in 50 shops "
+                "(1000000)\n"
                 "  --offers N     personal offers (1000000)\n"
                 "  --zipf S       exponent of Zipf's law for customers and products; 0 = uniform (0)\n"
                 "  --writers W    workers that publish beside the reader (1)\n"

@@ -148,6 +148,8 @@ static void print_table(const struct price_catalogue *catalogue, const struct pr
     printf("%-46s %12.1f ms        goal %.0f%s\n", "the same prices by other models", f->change_over_ms, CHANGE_GOAL_MS,
            met(f->change_over_ms <= CHANGE_GOAL_MS));
     printf("%-46s %12.1f ms\n", "  from the order to apply them", f->change_ms);
+    printf("%-46s %12.1f ms\n", "one product frozen by name", f->freeze_ms);
+    printf("%-46s %12.1f ms\n", "models pinned", f->pin_ms);
     printf("%-46s %12.1f us        goal %.1f%s\n", "one demand signal to its visible price, p50", f->signal_p50_us,
            SIGNAL_GOAL * pingpongs, met(f->signal_p50_us <= SIGNAL_GOAL * pingpongs));
     printf("%-46s %12.1f us\n", "  p99", f->signal_p99_us);
@@ -158,11 +160,13 @@ static void print_table(const struct price_catalogue *catalogue, const struct pr
 static void print_json(const struct price_catalogue *catalogue, const struct price_figures *f)
 {
     printf("{\"bench\":\"price\",\"zone_cells\":%" PRIu64 ",\"cells_per_s\":%.0f,\"cells_calm_per_s\":%.0f,"
-           "\"line_writes_per_s\":%.0f,\"zone_1m_ms\":%.1f,\"change_over_1m_ms\":%.1f,\"change_1m_ms\":%.1f,\"signal_to_price_p50_us\":%.1f,"
+           "\"line_writes_per_s\":%.0f,\"zone_1m_ms\":%.1f,\"change_over_1m_ms\":%.1f,\"change_1m_ms\":%.1f,\"freeze_"
+           "1m_ms\":%.1f,\"pin_1m_ms\":%.1f,\"signal_to_price_p50_us\":%.1f,"
            "\"signal_to_price_p99_us\":%.1f,\"unix_pingpong_p50_us\":%.1f,\"signals\":%" PRIu64 ",\"wrong\":%" PRIu64
            "}\n",
            (uint64_t)catalogue->products * catalogue->shops, f->cells_per_s, f->cells_calm_per_s, f->line_writes_per_s,
-           f->zone_ms, f->change_over_ms, f->change_ms, f->signal_p50_us, f->signal_p99_us, f->pingpong_p50_us, f->signals, f->wrong);
+           f->zone_ms, f->change_over_ms, f->change_ms, f->freeze_ms, f->pin_ms, f->signal_p50_us, f->signal_p99_us,
+           f->pingpong_p50_us, f->signals, f->wrong);
 }
 
 /* As many lines as the zone has cells, in large pages where the kernel gives them. */
@@ -181,7 +185,8 @@ static bool measure_memory(const struct price_catalogue *catalogue, const struct
 
 int bench_price(const struct bench_options *options)
 {
-    uint64_t cells = options->cells < PRICE_ZONE_CELLS ? options->cells : PRICE_ZONE_CELLS;
+    uint64_t most = options->cells_given ? PRICE_CELLS_MAX : PRICE_ZONE_CELLS;
+    uint64_t cells = options->cells < most ? options->cells : most;
     const struct price_catalogue catalogue = { .products = (uint32_t)((cells + PRICE_SHOPS - 1) / PRICE_SHOPS),
                                                .shops = PRICE_SHOPS };
     struct price_figures figures = { .wrong = 0 };

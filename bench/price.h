@@ -9,7 +9,8 @@
 #include "bench/bench.h"
 
 #define PRICE_LINE_MAX   192u
-#define PRICE_ZONE_CELLS 1000000u /* that a weather signal is about, at most */
+#define PRICE_ZONE_CELLS 1000000u /* that a weather signal is about, unless the command line says how many */
+#define PRICE_CELLS_MAX  8000000u
 #define PRICE_SHOPS      50u
 
 extern const char PRICE_MODEL[];         /* text of a model file */
@@ -26,6 +27,8 @@ struct price_figures {
     double zone_ms;
     double change_over_ms; /* other models for all prices, as the worker counts it; they are ready beforehand */
     double change_ms;      /* from SIGHUP until the last line is of the new ones: they are checked and made ready, too */
+    double freeze_ms;      /* one product is frozen, one that nobody knows, by name: as the worker counts it */
+    double pin_ms;
     double signal_p50_us, signal_p99_us, pingpong_p50_us;
     uint64_t signals;
     uint64_t wrong; /* prices that are not what they should be */

@@ -2,11 +2,13 @@
  *
  *   zone    weather in c1 --PUSH, ipc--> gateway --> worker --> a line for each product in each shop; until the last one is there
  *   change  SIGHUP with another model --> checked, made ready, in force: all prices are another model's, and other ones
+ *   freeze  one product, and a pin, while that product is frozen --REQ--> as long as the worker says that signals waited for it
  *   signal  an order --PUSH, ipc--> gateway --> worker --> a reader in this process sees the new price. One at a time, with pauses in
  *           which everybody falls asleep; in each pause a byte goes to another process over a Unix socket and comes back */
 #include "bench/instance.h"
 #include "bench/price.h"
 #include "service/clock.h"
+#include "service/data_dir.h"
 
 #include <fcntl.h>
 #include <nng/nng.h>
@@ -265,6 +267,50 @@ static bool measure_change(struct service *s, struct price_figures *ret)
     return mono_ms() < until && rest(s);
 }
 
+/* ---- what else is changed in force --------------------------------------------------------------------------------------- */
+
+static bool data_key_of(const struct service *s, char ret[DATA_KEY_MAX])
+{
+    char path[96];
+    (void)snprintf(path, sizeof path, "%s/data/key", s->instance.folder);
+    FILE *file = fopen(path, "re");
+    bool good = file != NULL && fgets(ret, DATA_KEY_MAX, file) != NULL;
+    if (file != NULL)
+        (void)fclose(file);
+    if (good)
+        ret[strcspn(ret, "\n")] = '\0';
+    return good;
+}
+
+/* `what`: members of the order to change something. */
+static bool change(struct service *s, const char *what, double *ret_ms)
+{
+    const _Atomic uint64_t *worker = s->instance.metrics->block[METRICS_FIRST_WORKER].word;
+    char key[DATA_KEY_MAX], text[256], why[REQUEST_WHY_MAX] = "";
+    if (!data_key_of(s, key))
+        return false;
+    int bytes = snprintf(text, sizeof text,
+                         "{\"control\":\"change\",\"key\":\"%s\",\"who\":\"bench\",\"what\":\"bench\",%s}", key, what);
+    cJSON *answer = bytes > 0 ? requester_ask(s->instance.requester, text, (size_t)bytes, 1, NULL, why) : NULL;
+    bool good = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(answer, "everywhere"));
+    if (!good)
+        fprintf(stderr, "rialto-bench: nothing was changed: %s\n", why);
+    cJSON_Delete(answer);
+    *ret_ms = (double)atomic_load_explicit(&worker[METRIC_change_us], memory_order_acquire) / 1e3;
+    return good;
+}
+
+static bool measure_freeze(struct service *s, struct price_figures *ret)
+{
+    static const char FREEZE[] = "\"freeze\":[{\"by\":\"sku\",\"pattern\":\"nobody-sells-this\",\"to\":\"%s\"}]";
+    char order[sizeof FREEZE + 8];
+    double thaw_ms;
+    (void)snprintf(order, sizeof order, FREEZE, "list");
+    bool good = change(s, order, &ret->freeze_ms) && change(s, "\"pin\":true", &ret->pin_ms);
+    (void)snprintf(order, sizeof order, FREEZE, "normal");
+    return good && change(s, order, &thaw_ms) && rest(s);
+}
+
 /* ---- one signal at a time ------------------------------------------------------------------------------------------------ */
 
 static bool order(struct service *s, uint32_t product, struct samples *ret)
@@ -309,7 +355,7 @@ bool price_service(const struct price_catalogue *catalogue, const struct bench_o
                    struct price_figures *ret)
 {
     struct service s = { .catalogue = catalogue, .pingpong = -1 };
-    bool good = start(&s) && measure_zone(&s, ret) && measure_change(&s, ret);
+    bool good = start(&s) && measure_zone(&s, ret) && measure_change(&s, ret) && measure_freeze(&s, ret);
     if (good)
         idle(&s);
     good = good && measure_signals(&s, options, ret);
