@@ -4,6 +4,8 @@
  *   batch with the number of the change --> the sets are exchanged --> partition after partition: prices, commit,
  *                                           lines, Redis; a heartbeat in between
  *
+ * Frozen     orders to freeze leave models alone: only products that one of them may mean, which came, went or moved, are priced.
+ *
  * Steps      a partition at a time, 1 of 64: no journal grows beyond one partition's records, and readers see a heart
  *            that beats. Signals wait until all is done, so that a recorded stream prices alike however long it takes.
  * Invariant  a line is wholly of the old models or of the new: its amount and its rule are written as one, from one
@@ -146,6 +148,32 @@ cJSON *ask_prepare(struct worker *worker, const cJSON *question)
     return answer;
 }
 
+/* ---- frozen prices -------------------------------------------------------------------------------------------------- */
+
+static bool covers_zone(const struct place *place, const char *zone)
+{
+    for (uint32_t level = 0; level < place->chain_count; level++)
+        if (strcmp(place->name[level], zone) == 0)
+            return true;
+    return false;
+}
+
+static bool covers(const struct freeze *freeze, const struct product_record *product, const struct place *place)
+{
+    switch (freeze->by) {
+    case FREEZE_SKU: return freeze_covers(freeze, product->sku);
+    case FREEZE_CATEGORY: return freeze_covers(freeze, product->category);
+    case FREEZE_ZONE: return covers_zone(place, freeze->pattern);
+    }
+    return false;
+}
+
+/* Of a zone that depends on where the price is. */
+static bool may_cover(const struct freeze *freeze, const struct product_record *product)
+{
+    return freeze->by == FREEZE_ZONE || covers(freeze, product, NULL);
+}
+
 /* ---- the change-over ------------------------------------------------------------------------------------------------ */
 
 static void all_dirty(struct worker *worker, struct partition *partition)
@@ -181,8 +209,6 @@ static void open_all_zones(struct worker *worker, struct partition *partition)
     }
 }
 
-static bool covers(const struct freeze *freeze, const struct product_record *product, const struct place *place);
-
 /* Prices that stand and that the newest order means. */
 static uint64_t count_held(const struct worker *worker, struct partition *partition)
 {
@@ -190,20 +216,65 @@ static uint64_t count_held(const struct worker *worker, struct partition *partit
     uint64_t count = 0;
     for (uint32_t i = 0; i < state_end(partition->state, POOL_PRODUCTS); i++) {
         const struct product_record *product = state_at(partition->state, POOL_PRODUCTS, i);
-        if (key_is_none(product->head.key))
+        if (key_is_none(product->head.key) || !may_cover(newest, product))
             continue;
         for (uint32_t cell = state_first(partition->state, POOL_CELLS, i); cell != STATE_NONE;
-             cell = state_next(partition->state, POOL_CELLS, cell)) {
-            const struct cell_record *record = state_at(partition->state, POOL_CELLS, cell);
-            count += record->published != 0 && covers(newest, product, &worker->place[partition->cell[cell].place]);
-        }
+             cell = state_next(partition->state, POOL_CELLS, cell))
+            count += covers(newest, product, &worker->place[partition->cell[cell].place]) &&
+                     ((const struct cell_record *)state_at(partition->state, POOL_CELLS, cell))->published != 0;
     }
     return count;
 }
 
-static void partition_over(struct worker *worker, struct partition *partition, bool models)
+/* Does an order that came, went or moved mean a price of this product? In a set that is before or after the change. */
+static bool is_meant(const struct worker *worker, const struct partition *partition, uint32_t index,
+                     const struct change *change, uint32_t from)
 {
-    all_dirty(worker, partition);
+    const struct product_record *product = state_at(partition->state, POOL_PRODUCTS, index);
+    for (uint32_t i = from; i < change->freeze_count; i++) {
+        const struct freeze *freeze = &change->freeze[i];
+        bool meant = freeze->by != FREEZE_ZONE && covers(freeze, product, NULL);
+        uint32_t cell = freeze->by == FREEZE_ZONE ? state_first(partition->state, POOL_CELLS, index) : STATE_NONE;
+        for (; cell != STATE_NONE && !meant; cell = state_next(partition->state, POOL_CELLS, cell))
+            meant = covers(freeze, product, &worker->place[partition->cell[cell].place]);
+        if (meant)
+            return true;
+    }
+    return false;
+}
+
+/* Orders that stand alike at the beginning of both: where a price is meant by two, the later one holds, so that what follows counts anew. */
+static uint32_t alike(const struct change *a, const struct change *b)
+{
+    uint32_t count = 0;
+    while (count < a->freeze_count && count < b->freeze_count && a->freeze[count].by == b->freeze[count].by &&
+           a->freeze[count].to_list == b->freeze[count].to_list &&
+           strcmp(a->freeze[count].pattern, b->freeze[count].pattern) == 0)
+        count++;
+    return count;
+}
+
+/* Those whose prices other orders may hold than before. */
+static void meant_dirty(struct worker *worker, struct partition *partition, const struct change *before)
+{
+    uint32_t from = alike(before, &worker->change);
+    for (uint32_t i = 0; i < state_end(partition->state, POOL_PRODUCTS); i++) {
+        const struct product_record *product = state_at(partition->state, POOL_PRODUCTS, i);
+        if (key_is_none(product->head.key))
+            continue;
+        cells_ready(worker, partition, i);
+        if (is_meant(worker, partition, i, before, from) || is_meant(worker, partition, i, &worker->change, from))
+            product_dirty(partition, i);
+    }
+}
+
+static void partition_over(struct worker *worker, struct partition *partition, const struct change *before, bool models)
+{
+    bool all = models || (before->mode == RIALTO_MODE_FROZEN) != (worker->change.mode == RIALTO_MODE_FROZEN);
+    if (all)
+        all_dirty(worker, partition);
+    else
+        meant_dirty(worker, partition, before);
     if (state_applied(partition->state) >= worker->batch)
         return; /* a death in the middle of this very batch: its prices are computed again with the next one */
     state_begin(partition->state, worker->batch);
@@ -221,7 +292,7 @@ static void partition_over(struct worker *worker, struct partition *partition, b
 bool change_over(struct worker *worker, uint64_t number)
 {
     int64_t began = mono_us();
-    struct change change;
+    struct change change, before = worker->change;
     bool begun = number == worker->change.number; /* set up with it: a death fell into this very batch, or just before */
     if (change_load(worker->config, &change) != RIALTO_OK)
         return false;
@@ -239,7 +310,7 @@ bool change_over(struct worker *worker, uint64_t number)
     bool counts = !models && change.freeze_count > 0; /* who brings models does not wait for a look at every price */
     uint64_t held = 0;
     for (uint32_t p = worker->index; p < RIALTO_PARTITIONS; p += worker->config->workers) {
-        partition_over(worker, &worker->partition[p], models);
+        partition_over(worker, &worker->partition[p], &before, models);
         held += counts ? count_held(worker, &worker->partition[p]) : 0;
     }
     worker->held = !counts ? 0 : held < UINT32_MAX ? (uint32_t)held + 1 : UINT32_MAX;
@@ -248,26 +319,6 @@ bool change_over(struct worker *worker, uint64_t number)
     log_line(LOG_INFO, "CHANGED", "change=%" PRIu64 " models=%" PRIu64 " us=%lld", change.number, change.models,
              (long long)(mono_us() - began));
     return true;
-}
-
-/* ---- frozen prices -------------------------------------------------------------------------------------------------- */
-
-static bool covers_zone(const struct place *place, const char *zone)
-{
-    for (uint32_t level = 0; level < place->chain_count; level++)
-        if (strcmp(place->name[level], zone) == 0)
-            return true;
-    return false;
-}
-
-static bool covers(const struct freeze *freeze, const struct product_record *product, const struct place *place)
-{
-    switch (freeze->by) {
-    case FREEZE_SKU: return freeze_covers(freeze, product->sku);
-    case FREEZE_CATEGORY: return freeze_covers(freeze, product->category);
-    case FREEZE_ZONE: return covers_zone(place, freeze->pattern);
-    }
-    return false;
 }
 
 /* Where a price is covered twice, what was said last holds. */

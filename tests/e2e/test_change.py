@@ -362,6 +362,19 @@ with Service(models={"shop.json": simple_model()}) as service:
         equal((held("--zone", "de"), held("--zone", "es"), held("--sku", "*")), (1, 0, 4), "after a death")
         change("freeze", "--all", "--off")
 
+    @check("who freezes some prices makes nobody else's wait: only products that the order means are priced, and none by a pin")
+    def _():
+        def priced(*words):
+            before = service.status()["metrics"]["cells_repriced_total"]
+            change(*words)
+            return service.status()["metrics"]["cells_repriced_total"] - before
+
+        for words, wanted in ((("freeze", "--sku", "milk"), 2), (("freeze", "--zone", "fr"), 2), (("freeze", "--category", "dry", "--to", "list"), 2), (("freeze", "--sku", "mlik"), 0),
+                              (("pin",), 0), (("pin", "--off"), 0), (("freeze", "--sku", "mlik", "--off"), 0), (("freeze", "--category", "dry", "--off"), 2),
+                              (("freeze", "--sku", "milk", "--to", "list"), 4),  # said anew, it goes behind the one of the zone, which is not the same any more
+                              (("freeze", "--all"), 4), (("freeze", "--all", "--off"), 4)):
+            equal(priced(*words), wanted, words)
+
     @check("words that can mean no price are refused, and so is thawing what nobody froze: who is in a hurry is not left to believe that something is held")
     def _():
         before = service.ask({"control": "ping"})["change"]
