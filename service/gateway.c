@@ -55,18 +55,6 @@ static bool round_once(struct gateway *gateway)
     return moved || more;
 }
 
-static bool links_have_news(struct gateway *gateway)
-{
-    bool news = false;
-    for (uint32_t i = 0; i < gateway->link_count && !news; i++) {
-        struct link *link = &gateway->link[i];
-        (void)pthread_mutex_lock(&link->lock);
-        news = link->received != NULL || link->send_done || link->changes != link->changes_seen;
-        (void)pthread_mutex_unlock(&link->lock);
-    }
-    return news;
-}
-
 static int wait_ms(const struct gateway *gateway)
 {
     int64_t next = answers_next_ms(gateway), tick = clock_next_tick_mono_ms(gateway);
@@ -88,16 +76,18 @@ static int until_next_message(struct inbox *inbox, int timeout_ms)
 static bool wait_for_work(struct gateway *gateway, int timeout_ms)
 {
     struct inbox *inbox = &gateway->inbox;
-    struct pollfd wait[2] = { { .fd = inbox->wake_fd, .events = POLLIN },
-                              { .fd = gateway->signal_fd, .events = POLLIN } };
+    struct pollfd wait[2 + RIALTO_WORKERS_MAX] = { { .fd = inbox->wake_fd, .events = POLLIN },
+                                                   { .fd = gateway->signal_fd, .events = POLLIN } };
+    for (uint32_t i = 0; i < gateway->link_count; i++)
+        link_poll(&gateway->link[i], &wait[2 + i]);
     /* First say that we sleep, then look: whoever brings work later sees it said, and wakes us (inbox_wake). */
     atomic_store(&inbox->asleep, true);
-    if (timeout_ms > 0 && links_have_news(gateway))
-        timeout_ms = 0;
-    else if (timeout_ms > 0 && !gateway->stalled)
+    if (timeout_ms > 0 && !gateway->stalled)
         timeout_ms = until_next_message(inbox, timeout_ms);
-    (void)poll(wait, 2, timeout_ms);
+    (void)poll(wait, 2 + gateway->link_count, timeout_ms);
     atomic_store(&inbox->asleep, false);
+    for (uint32_t i = 0; i < gateway->link_count; i++)
+        link_polled(&gateway->link[i], &wait[2 + i]);
     if (wait[0].revents & POLLIN) {
         uint64_t count;
         ssize_t got = read(inbox->wake_fd, &count, sizeof count);
@@ -165,16 +155,12 @@ static bool all_done(struct gateway *gateway)
            !inbox_replies_pending(&gateway->inbox);
 }
 
-/* NNG is stuck (service/nng_reaper.h). Workers that came back since get their batches on new sockets; then this process ends
- * at the first moment at which nothing would be lost, and the supervisor starts the next one. Without tearing NNG down, which
- * would hang. */
+/* NNG is stuck (service/nng_reaper.h). This process ends at the first moment at which nothing would be lost, and the supervisor starts
+ * the next one. Without tearing NNG down, which would hang. */
 static _Noreturn void end_stuck(struct gateway *gateway)
 {
     int64_t until = mono_ms() + STUCK_WAIT_MS;
     inbox_unlimited(&gateway->inbox);
-    for (uint32_t i = 0; i < gateway->link_count; i++)
-        if (link_is_silent(&gateway->link[i]) && !link_renew(&gateway->link[i]))
-            until = 0;
     do {
         bool more = round_once(gateway);
         if (wait_for_work(gateway, more ? 0 : 5) && until > mono_ms() + STOP_WAIT_MS)
@@ -292,14 +278,13 @@ static bool listen_all(struct gateway *gateway)
     if (tls && (gateway->listeners.tls = tls_open(config)) == NULL)
         return false;
     for (const char *at = config_url(config->push_urls, url); at != NULL; at = config_url(at, url))
-        if (!listeners_open(&gateway->listeners, gateway->inbox.endpoint[endpoint++].socket, url, NULL))
+        if (!listeners_open(&gateway->listeners, gateway->inbox.endpoint[endpoint++].socket, url))
             return false;
     for (const char *at = config_url(config->request_urls, url); at != NULL; at = config_url(at, url))
-        if (!listeners_open(&gateway->listeners, gateway->inbox.reply, url, NULL))
+        if (!listeners_open(&gateway->listeners, gateway->inbox.reply, url))
             return false;
     sender_web_url(config, url);
-    return strcmp(config->http_listen, "off") == 0 ||
-           listeners_open(&gateway->listeners, gateway->inbox.reply, url, NULL);
+    return strcmp(config->http_listen, "off") == 0 || listeners_open(&gateway->listeners, gateway->inbox.reply, url);
 }
 
 /* The clock may start, and producers may come. */

@@ -1,6 +1,6 @@
 /* gateway.h - the gateway's insides: what its files share. Private to service/gateway*.c.
  *
- *   producers --NNG--> inbox --> message --> signal_parse --> batch --> windows --NNG PAIR--> workers
+ *   producers --NNG--> inbox --> message --> signal_parse --> batch --> windows --stream--> workers
  *                       (NNG's threads)|(one main thread: it alone fixes the order)
  *
  *   gateway.c          the main loop, start and end
@@ -28,7 +28,7 @@
  *   gateway_category.c of which category it is, for models that read affinity
  *   gateway_forget.c   erasure with a receipt, and what is known of a customer
  *
- * Threads    everything is the main thread's, except struct inbox and the locked part of struct link.
+ * Threads    everything is the main thread's, except struct inbox.
  * Crash      what was not applied by a worker is lost with the gateway, and was never acknowledged. */
 #ifndef SERVICE_GATEWAY_H
 #define SERVICE_GATEWAY_H
@@ -42,10 +42,12 @@
 #include "service/reject.h"
 #include "service/repeats.h"
 #include "service/signing.h"
+#include "service/stream.h"
 #include "service/wire.h"
 
 #include <nng/nng.h>
 #include <nng/supplemental/tls/tls.h>
+#include <poll.h>
 #include <pthread.h>
 #include <rialto/quote.h>
 #include <stdatomic.h>
@@ -57,7 +59,7 @@
 #define BATCH_BYTES_MAX     (4u << 20) /* of one worker's part; a batch is closed when it has grown past this */
 #define SIGNALS_PER_STEP    256u       /* taken before the next look at links, clock and answers */
 #define BATCH_SIGNALS_MAX   16384u     /* largest batch_signals_max */
-#define LISTENERS_MAX       (RIALTO_WORKERS_MAX + 2u * CONFIG_URLS_MAX + 1u)
+#define LISTENERS_MAX       (2u * CONFIG_URLS_MAX + 1u)
 #define LINK_BYTES_MAX      (16u << 20) /* largest message from a worker */
 
 struct gateway;
@@ -175,29 +177,14 @@ struct split { /* the first batch of the window, on its way signal by signal */
 struct link {
     struct gateway *gateway;
     uint32_t index;
-    nng_socket socket;
-    nng_aio *receive_aio, *send_aio;
+    char path[CONFIG_TEXT_MAX + 32]; /* where it dials */
+    int listen_fd;
+    bool called; /* somebody dials */
+    struct stream stream;
+    int64_t accepted_ms;
 
-    pthread_mutex_t lock; /* down to `send_done` */
-    uint32_t pipe_live;   /* NNG's number of the pipe, 0 = none */
-    pid_t peer;           /* process at its other end, 0 = not known */
-    uint32_t dead_pipe;   /* the watching thread's: whose peer is gone, since when */
-    int64_t dead_ms;
-    uint32_t kept_pipe; /* NNG has not taken it away although its peer is gone: renew */
-    uint32_t changes;   /* pipes come and gone */
-    int64_t changed_ms;
-    int64_t heard_ms;  /* when a message came */
-    nng_msg *received; /* the next one is asked for when this one is taken */
-    bool send_done;
-
-    /* main thread */
-    uint32_t changes_seen;
-    uint32_t pipe;   /* whose HELLO made it ready */
-    bool ready;      /* HELLO seen on this pipe: batches may be sent */
+    bool ready;      /* HELLO seen on this stream: batches may be sent */
     bool hello_seen; /* ever */
-    bool sending;
-    bool sending_ask; /* and what is sent is a question, not the window's */
-    bool send_stale;  /* the window was rewound while a send was under way */
     struct {
         nng_msg *message;
         uint64_t after; /* newest batch when it was asked: the answer is of a state that has it */
@@ -217,11 +204,12 @@ struct link {
 };
 
 bool link_setup(struct link *link, struct gateway *gateway, uint32_t index);
-/* link_renew - go on with a new socket; the old one is left behind, since closing it would hang. False after a log line. */
-bool link_renew(struct link *link);
 void link_teardown(struct link *link);
 /* link_step - take what has happened, send what may be sent. Returns true when something moved. */
 bool link_step(struct link *link);
+/* link_poll - what to wait for; link_polled - what came of it. */
+void link_poll(const struct link *link, struct pollfd *ret);
+void link_polled(struct link *link, const struct pollfd *polled);
 /* link_has_room - may another record be put into the open batch for this worker? */
 bool link_has_room(const struct link *link);
 /* link_put - a sealed batch for this worker; the message becomes the link's. A tick that finds no room is dropped: the
@@ -553,11 +541,9 @@ struct listener {
     nng_socket socket;
     nng_listener id;
     nng_tls_config *tls; /* NULL: none */
-    struct link *link; /* a worker's: looked at only while no pipe is there */
     int permissions;
     int probe_fd; /* a greeting under way; -1: none */
     int64_t probe_until_ms, look_ms;
-    int patience_ms;
 };
 
 struct listeners {
@@ -565,24 +551,17 @@ struct listeners {
     pthread_mutex_t lock; /* of the next two */
     struct listener listener[LISTENERS_MAX];
     uint32_t count;
-    uint32_t link_count; /* the first ones are the links' */
     pthread_t thread;
     bool thread_started;
     int stop_fd;
-    int64_t silence_look_ms; /* of the thread */
     _Atomic uint32_t reopened;
     _Atomic bool stuck; /* NNG takes no closed pipe away any more */
 };
 
 void listeners_setup(struct listeners *listeners);
-bool listeners_open(struct listeners *listeners, nng_socket socket, const char *url, struct link *link);
-/* listeners_watch - starts the thread, when the links' listeners are open, and before all others are. */
+bool listeners_open(struct listeners *listeners, nng_socket socket, const char *url);
 bool listeners_watch(struct listeners *listeners);
 void listeners_stop(struct listeners *listeners);
-/* listeners_renew - listen for a worker on its link's new socket. */
-void listeners_renew(struct listeners *listeners, struct link *link);
-/* link_is_silent - its pipe seems to be there, and nothing has come for longer than any living worker is silent. */
-bool link_is_silent(struct link *link);
 
 /* ---- all of it -------------------------------------------------------------------------------------------------- */
 

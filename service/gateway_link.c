@@ -1,4 +1,4 @@
-/* gateway_link.c - one worker: the window of batches that it has not acknowledged, and the pipe to it.
+/* gateway_link.c - one worker: the window of batches that it has not acknowledged, and the stream to it.
  *
  *   link_put() --> [ acknowledged | sent | to send ]      first ... cursor ... first + count
  *                                 ^ cursor
@@ -7,7 +7,8 @@
  *
  * Invariant  the chain of `prev`: an entry's prev is the entry before it, or older. A worker that has applied at least
  *            prev may apply the batch; so an empty tick at the end of the window can be replaced by a newer one.
- * Threads    NNG's only fill the locked part and wake the main thread. */
+ * Peer       whoever came first, until he ends: a worker that is killed ends with the last byte that it sent, and the next one waits
+ *            no longer than that. Who does not greet in time is hung up on. */
 #include "service/gateway.h"
 
 #include "service/log.h"
@@ -15,57 +16,19 @@
 #include "service/roles.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
-#include <nng/protocol/pair0/pair.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define HELLO_REPEAT_MS 200 /* each batch of a row behind a gap calls HELLO: one rewind answers them all */
 #define TICKS_SLACK     4u  /* room for ticks beyond window_batches_max */
-
-/* ---- NNG's threads ----------------------------------------------------------------------------------------------- */
-
-static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *user)
-{
-    struct link *link = user;
-    bool added = event == NNG_PIPE_EV_ADD_POST;
-    uint32_t id = (uint32_t)nng_pipe_id(pipe);
-    uint64_t peer = 0;
-    if (added)
-        (void)nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_PID, &peer);
-    (void)pthread_mutex_lock(&link->lock);
-    /* An old pipe's end must not hide a new pipe, nor may a pipe of a socket that was left behind be taken for ours. */
-    bool ours = added ? nng_pipe_socket(pipe).id == link->socket.id : link->pipe_live == id;
-    if (ours) {
-        link->pipe_live = added ? id : 0;
-        link->peer = (pid_t)peer;
-        link->changes++;
-        link->changed_ms = mono_ms();
-    }
-    (void)pthread_mutex_unlock(&link->lock);
-    inbox_wake(&link->gateway->inbox);
-}
-
-static void on_received(void *user)
-{
-    struct link *link = user;
-    if (nng_aio_result(link->receive_aio) != 0)
-        return; /* only when the socket closes */
-    (void)pthread_mutex_lock(&link->lock);
-    link->received = nng_aio_get_msg(link->receive_aio);
-    link->heard_ms = mono_ms();
-    (void)pthread_mutex_unlock(&link->lock);
-    inbox_wake(&link->gateway->inbox);
-}
-
-static void on_sent(void *user)
-{
-    struct link *link = user;
-    (void)pthread_mutex_lock(&link->lock);
-    link->send_done = true;
-    (void)pthread_mutex_unlock(&link->lock);
-    inbox_wake(&link->gateway->inbox);
-}
+#define GREETING_MS       250 /* a worker greets before it says anything, and is ours */
+#define PEERS_PER_STEP    16u /* that end as soon as they have come */
+#define RECEIVED_PER_STEP 64u
+#define SENT_PER_STEP     64u
 
 /* ---- the window ----------------------------------------------------------------------------------------------------
  */
@@ -139,7 +102,6 @@ static void rewind_window(struct link *link)
 {
     link->cursor = 0;
     link->split.sent = false;
-    link->send_stale = link->sending;
 }
 
 /* The worker has less than what was acknowledged (its state was lost, or Redis was behind): it must still be able to go
@@ -160,14 +122,12 @@ static void bridge_gap(struct link *link, uint64_t applied)
 
 /* ---- what a worker says ------------------------------------------------------------------------------------------ */
 
-static void take_hello(struct link *link, const struct wire_header *header, uint32_t pipe)
+static void take_hello(struct link *link, const struct wire_header *header)
 {
     int64_t now = mono_ms();
-    bool repeated = link->ready && link->pipe == pipe && link->rewound_to == header->seq &&
-                    now - link->rewound_ms < HELLO_REPEAT_MS;
+    bool repeated = link->ready && link->rewound_to == header->seq && now - link->rewound_ms < HELLO_REPEAT_MS;
     if (header->life != link->life)
         poison_blame(link, header->life);
-    link->pipe = pipe;
     link->ready = true;
     link->hello_seen = true;
     link->hello_tick_ms = header->tick_ms;
@@ -216,11 +176,11 @@ static void keep_all_rejected(struct link *link, const struct wire_finding *find
     }
 }
 
-static void take_message(struct link *link, nng_msg *message)
+static void take_message(struct link *link, const uint8_t *body, size_t bytes)
 {
-    const struct wire_header *header = wire_header_check(nng_msg_body(message), nng_msg_len(message));
+    const struct wire_header *header = wire_header_check(body, bytes);
     if (header == NULL || header->kind == WIRE_BATCH || header->kind == WIRE_ASK || header->worker != link->index) {
-        log_line(LOG_ERROR, "MESSAGE-MALFORMED", "worker=%u bytes=%zu", link->index, nng_msg_len(message));
+        log_line(LOG_ERROR, "MESSAGE-MALFORMED", "worker=%u bytes=%zu", link->index, bytes);
         return;
     }
     clock_seen_seq(link->gateway, header->seq);
@@ -241,7 +201,7 @@ static void take_message(struct link *link, nng_msg *message)
     forget_applied(link, header->seq);
     poison_step(link, header->seq);
     if (header->kind == WIRE_HELLO)
-        take_hello(link, header, (uint32_t)nng_pipe_id(nng_msg_get_pipe(message)));
+        take_hello(link, header);
 }
 
 /* ---- the main thread's round ---------------------------------------------------------------------------------------
@@ -253,31 +213,15 @@ static void asks_drop(struct link *link)
         nng_msg_free(link->ask[--link->ask_count].message);
 }
 
-static void pipe_changed(struct link *link, uint32_t live)
+static void peer_ended(struct link *link)
 {
-    if (live == link->pipe && live != 0)
-        return; /* its HELLO was quicker than the news of it */
     if (link->ready)
         log_line(LOG_INFO, "WORKER-GONE", "worker=%u waiting=%u", link->index, link->count);
+    stream_close(&link->stream);
     link->ready = false;
-    link->pipe = live;
     asks_drop(link);
     ask_worker_gone(link->gateway, link->index);
     rewind_window(link);
-    if (link->sending)
-        nng_aio_cancel(link->send_aio); /* or a later pipe would carry it */
-}
-
-static void send_ended(struct link *link)
-{
-    link->sending = false;
-    if (nng_aio_result(link->send_aio) == 0)
-        return;
-    nng_msg_free(nng_aio_get_msg(link->send_aio)); /* a failed send leaves the copy with us */
-    if (link->send_stale || link->sending_ask)
-        return;
-    link->cursor -= link->cursor > 0;
-    link->split.sent = false;
 }
 
 static bool something_to_send(const struct link *link)
@@ -301,170 +245,140 @@ static bool ask_is_due(const struct link *link)
     return link->ask_count > 0 && !link->split.active && (link->cursor == link->count || entry_at(link, link->cursor)->seq > link->ask[0].after);
 }
 
-static void send_ask(struct link *link)
+static bool send_message(struct link *link, nng_msg *message)
 {
-    nng_aio_set_msg(link->send_aio, link->ask[0].message);
-    link->ask_count--;
-    memmove(&link->ask[0], &link->ask[1], link->ask_count * sizeof link->ask[0]);
-    link->sending = link->sending_ask = true;
-    nng_send_aio(link->socket, link->send_aio);
+    return stream_send(&link->stream, nng_msg_body(message), nng_msg_len(message), NULL, 0);
 }
 
-static void send_next(struct link *link)
+static bool send_ask(struct link *link)
+{
+    nng_msg *message = link->ask[0].message;
+    link->ask_count--;
+    memmove(&link->ask[0], &link->ask[1], link->ask_count * sizeof link->ask[0]);
+    bool good = send_message(link, message);
+    nng_msg_free(message);
+    return good;
+}
+
+static bool send_next(struct link *link)
 {
     struct window_entry *entry = entry_at(link, link->cursor);
-    nng_msg *copy = NULL;
-    if (link->split.active)
-        copy = poison_message(link);
-    else if (nng_msg_dup(&copy, entry->message) != 0)
-        copy = NULL;
-    if (copy == NULL)
-        return; /* again in the next round */
+    nng_msg *step = link->split.active ? poison_message(link) : NULL;
+    bool good = (step != NULL || !link->split.active) && send_message(link, step != NULL ? step : entry->message);
+    nng_msg_free(step);
+    if (!good) { /* out of memory: again in the next round; or its end is about to be seen */
+        link->split.sent = false;
+        return false;
+    }
     metric_add(METRIC_batches_sent_total, 1);
     if (entry->sent)
         metric_add(METRIC_batches_resent_total, 1);
     entry->sent = true;
     entry->sent_life = link->life;
     link->cursor += !link->split.active; /* a batch in steps keeps its place until the last one is applied */
-    link->sending = true;
-    link->sending_ask = link->send_stale = false;
-    nng_aio_set_msg(link->send_aio, copy);
-    nng_send_aio(link->socket, link->send_aio);
+    return true;
+}
+
+/* What a socket has not taken yet is enough to wait for. Returns true when something went out. */
+static bool send_step(struct link *link)
+{
+    unsigned sent = 0;
+    bool good = link->ready;
+    while (good && sent < SENT_PER_STEP && stream_idle(&link->stream)) {
+        if (ask_is_due(link))
+            good = send_ask(link);
+        else
+            good = something_to_send(link) && send_next(link);
+        sent += good;
+    }
+    return sent > 0;
+}
+
+static bool greets_in_time(const struct link *link)
+{
+    return link->stream.greeted || mono_ms() - link->accepted_ms < GREETING_MS;
+}
+
+/* Returns true when something came. */
+static bool receive_step(struct link *link)
+{
+    const uint8_t *body;
+    size_t bytes;
+    for (unsigned i = 0; i < RECEIVED_PER_STEP; i++) {
+        enum stream_got got = stream_receive(&link->stream, &body, &bytes);
+        if (got == STREAM_ENDED || (got == STREAM_NOTHING && !greets_in_time(link))) {
+            peer_ended(link);
+            return true;
+        }
+        if (got == STREAM_NOTHING)
+            return i > 0;
+        take_message(link, body, bytes);
+    }
+    return true;
 }
 
 bool link_step(struct link *link)
 {
-    (void)pthread_mutex_lock(&link->lock);
-    uint32_t live = link->pipe_live, changes = link->changes;
-    bool kept = live != 0 && link->kept_pipe == live;
-    nng_msg *received = link->received;
-    bool sent = link->send_done;
-    link->received = NULL;
-    link->send_done = false;
-    (void)pthread_mutex_unlock(&link->lock);
-
-    bool moved = received != NULL || sent || changes != link->changes_seen;
-    if (sent)
-        send_ended(link);
-    if (changes != link->changes_seen)
-        pipe_changed(link, live);
-    link->changes_seen = changes;
-    if (received != NULL) {
-        take_message(link, received);
-        nng_msg_free(received);
-        nng_recv_aio(link->socket, link->receive_aio);
-    } else if (kept) {
-        return link_renew(link) || moved;
+    bool moved = false;
+    for (unsigned i = 0; i < PEERS_PER_STEP; i++) {
+        if (link->stream.fd == -1) {
+            if (!link->called || !stream_accept(&link->stream, link->listen_fd))
+                break;
+            link->accepted_ms = mono_ms();
+        }
+        moved = receive_step(link) || moved;
+        if (link->stream.fd != -1)
+            break;
     }
-    if (link->ready && !link->sending && ask_is_due(link))
-        send_ask(link);
-    else if (link->ready && !link->sending && something_to_send(link))
-        send_next(link);
-    return moved;
+    link->called = false;
+    return send_step(link) || moved;
 }
 
-/* ---- life
- * -------------------------------------------------------------------------------------------------------------- */
-
-static int socket_open(struct link *link, nng_socket *ret)
+void link_poll(const struct link *link, struct pollfd *ret)
 {
-    int error = nng_pair0_open(ret);
-    if (error == 0)
-        error = nng_socket_set_size(*ret, NNG_OPT_RECVMAXSZ, LINK_BYTES_MAX);
-    if (error == 0)
-        error = nng_pipe_notify(*ret, NNG_PIPE_EV_ADD_POST, on_pipe, link);
-    if (error == 0)
-        error = nng_pipe_notify(*ret, NNG_PIPE_EV_REM_POST, on_pipe, link);
-    return error;
+    bool there = link->stream.fd != -1;
+    *ret = (struct pollfd){ .fd = there ? link->stream.fd : link->listen_fd,
+                            .events = there ? stream_events(&link->stream) : POLLIN };
 }
 
-static int aios_alloc(struct link *link)
+void link_polled(struct link *link, const struct pollfd *polled)
 {
-    int error = nng_aio_alloc(&link->receive_aio, on_received, link);
-    if (error == 0)
-        error = nng_aio_alloc(&link->send_aio, on_sent, link);
-    return error;
+    if (link->stream.fd != -1)
+        stream_polled(&link->stream, polled->revents);
+    else
+        link->called = polled->revents != 0;
 }
 
-/* The old socket can be the end of nothing any more, and its aios are ours again. */
-static nng_msg *leave_socket(struct link *link, nng_socket next)
-{
-    nng_aio_cancel(link->receive_aio);
-    nng_aio_cancel(link->send_aio);
-    nng_aio_wait(link->receive_aio); /* their callbacks are over now */
-    nng_aio_wait(link->send_aio);
-    (void)pthread_mutex_lock(&link->lock);
-    nng_msg *received = link->received;
-    link->socket = next;
-    link->received = NULL;
-    link->send_done = false;
-    link->pipe_live = 0;
-    link->changes_seen = ++link->changes;
-    link->changed_ms = mono_ms();
-    (void)pthread_mutex_unlock(&link->lock);
-    return received;
-}
-
-bool link_renew(struct link *link)
-{
-    nng_socket next;
-    int error = socket_open(link, &next);
-    if (error != 0) {
-        log_line(LOG_ERROR, "LINK-FAILED", "worker=%u reason=\"%s\"", link->index, nng_strerror(error));
-        return false;
-    }
-    nng_msg *received = leave_socket(link, next);
-    if (received != NULL) {
-        take_message(link, received); /* the last words of the dead */
-        nng_msg_free(received);
-    }
-    if (link->sending)
-        send_ended(link);
-    pipe_changed(link, 0);
-    nng_recv_aio(link->socket, link->receive_aio);
-    listeners_renew(&link->gateway->listeners, link);
-    return true;
-}
+/* ---- life ---------------------------------------------------------------------------------------------------------- */
 
 bool link_setup(struct link *link, struct gateway *gateway, uint32_t index)
 {
-    char url[CONFIG_TEXT_MAX + 32];
     link->gateway = gateway;
     link->index = index;
-    link->changed_ms = mono_ms();
-    (void)pthread_mutex_init(&link->lock, NULL);
+    link->listen_fd = -1;
+    stream_init(&link->stream, &(struct stream_settings){ STREAM_PAIR, STREAM_PAIR, LINK_BYTES_MAX, 0 });
     link->window_room = gateway->config->window_batches_max + TICKS_SLACK;
     link->window = calloc(link->window_room, sizeof *link->window);
-    int error = link->window == NULL ? NNG_ENOMEM : socket_open(link, &link->socket);
-    if (error == 0)
-        error = aios_alloc(link);
-    if (error != 0) {
-        log_line(LOG_ERROR, "LINK-FAILED", "worker=%u reason=\"%s\"", index, nng_strerror(error));
+    worker_path(gateway->config, index, link->path);
+    if (link->window != NULL)
+        link->listen_fd = stream_listen(link->path, 0600);
+    if (link->listen_fd == -1) {
+        log_line(LOG_ERROR, "LINK-FAILED", "worker=%u path=%s reason=\"%s\"", index, link->path, strerror(errno));
         return false;
     }
-    worker_url(gateway->config, index, url);
-    if (!listeners_open(&gateway->listeners, link->socket, url, link))
-        return false;
-    nng_recv_aio(link->socket, link->receive_aio);
+    log_line(LOG_DEBUG, "LISTENING", "path=%s", link->path);
     return true;
 }
 
 void link_teardown(struct link *link)
 {
-    (void)nng_close(link->socket);
-    if (link->receive_aio != NULL)
-        nng_aio_free(link->receive_aio);
-    if (link->send_aio != NULL) {
-        nng_aio_stop(link->send_aio);
-        if (link->sending && nng_aio_result(link->send_aio) != 0)
-            nng_msg_free(nng_aio_get_msg(link->send_aio));
-        nng_aio_free(link->send_aio);
+    stream_fini(&link->stream);
+    if (link->listen_fd != -1) {
+        (void)close(link->listen_fd);
+        (void)unlink(link->path);
     }
-    if (link->received != NULL)
-        nng_msg_free(link->received);
     for (uint32_t i = 0; i < link->count; i++)
         entry_free(entry_at(link, i));
     asks_drop(link);
     free(link->window);
-    (void)pthread_mutex_destroy(&link->lock);
 }

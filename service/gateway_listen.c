@@ -4,12 +4,8 @@
  * pipe of the greeting is taken for a closed listener. Connections are still greeted, but no pipe comes of them. So
  * each ipc listener is tried once a second (service/probe.h). A listener that hears hangs up;
  * one that is deaf leaves us waiting, and is closed and opened anew, which costs its pipes and is counted.
- * A worker's listener is left alone while its worker is heard: nobody else is to come. While it is not, it is tried ten
- * times a second: a worker that was killed while it was greeted must not keep its successor out for longer than a start
- * takes. All are tried at once: one that is deaf delays no other.
- * A pipe alone is no sign of life: when the peer dies at a wrong moment, NNG 1.5 keeps the broken pipe for good
- * (service/nng_reaper.h). When the process behind it is gone, the main thread gives that worker a new socket at once; in any
- * case of silence it is found out whether NNG is stuck, and if so the gateway starts again as soon as all is applied.
+ * All are tried at once: one that is deaf delays no other. A deaf one may also be a sign that NNG is stuck
+ * (service/nng_reaper.h): then the gateway starts again as soon as all is applied.
  *
  * Threads    the watching thread, and main where it opens, renews and stops: one at a time, by `lock`. Nobody waits for NNG
  *            while holding it. */
@@ -28,17 +24,12 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define LOOK_MS      1000 /* from one look at a listener to the next */
-#define LOOK_LINK_MS 100  /* at a worker's that has no pipe */
-#define PATIENCE_MS  1000 /* with one that does not hang up */
-#define PATIENCE_LINK_MS                                                                                               \
-    250 /* with a worker's; twice as long each time, up to PATIENCE_MS: on a busy machine slow is not deaf */
-#define SILENCE_MS      2000 /* a worker acknowledges ticks many times a second */
-#define SILENCE_LOOK_MS 1000
-#define DEAD_MS         200 /* for NNG to notice that the process behind a pipe is gone */
-#define REAPER_MS       2000
-#define REOPENS_MAX     100 /* NNG never gives back what hung in a deaf listener: memory, and some file descriptors */
-#define IPC_PREFIX      "ipc://"
+#define LOOK_MS     1000 /* from one look at a listener to the next */
+#define PATIENCE_MS 1000 /* with one that does not hang up */
+#define WAIT_MS     200
+#define REAPER_MS   2000
+#define REOPENS_MAX 100 /* NNG never gives back what hung in a deaf listener: memory, and some file descriptors */
+#define IPC_PREFIX  "ipc://"
 
 /* ---- opening ------------------------------------------------------------------------------------------------ */
 
@@ -64,7 +55,7 @@ static bool is_own(const char *url)
     return bytes > tail && strcmp(url + bytes - tail, "/" WEB_DOOR) == 0;
 }
 
-static bool listeners_add(struct listeners *listeners, nng_socket socket, const char *url, struct link *link)
+static bool listeners_add(struct listeners *listeners, nng_socket socket, const char *url)
 {
     if (listeners->count == LISTENERS_MAX || strlen(url) >= sizeof listeners->listener[0].url) {
         log_line(LOG_ERROR, "LISTEN-FAILED", "url=%s reason=\"too many, or too long\"", url);
@@ -77,10 +68,8 @@ static bool listeners_add(struct listeners *listeners, nng_socket socket, const 
     struct listener *listener = &listeners->listener[listeners->count];
     *listener = (struct listener){ .socket = socket,
                                    .tls = tls_is_url(url) ? listeners->tls : NULL,
-                                   .link = link,
                                    .probe_fd = -1,
-                                   .patience_ms = link != NULL ? PATIENCE_LINK_MS : PATIENCE_MS,
-                                   .permissions = link != NULL || is_own(url) ? 0600 : 0660 };
+                                   .permissions = is_own(url) ? 0600 : 0660 };
     (void)snprintf(listener->url, sizeof listener->url, "%s", url);
     int length = 0;
     if (strncmp(url, IPC_PREFIX, strlen(IPC_PREFIX)) == 0)
@@ -91,50 +80,29 @@ static bool listeners_add(struct listeners *listeners, nng_socket socket, const 
         return false;
     }
     listeners->count++;
-    log_line(link != NULL ? LOG_DEBUG : LOG_INFO, "LISTENING", "url=%s", url);
+    log_line(LOG_INFO, "LISTENING", "url=%s", url);
     return true;
 }
 
-bool listeners_open(struct listeners *listeners, nng_socket socket, const char *url, struct link *link)
+bool listeners_open(struct listeners *listeners, nng_socket socket, const char *url)
 {
     (void)pthread_mutex_lock(&listeners->lock);
-    bool good = listeners_add(listeners, socket, url, link);
+    bool good = listeners_add(listeners, socket, url);
     (void)pthread_mutex_unlock(&listeners->lock);
     return good;
 }
 
-static void reopen(struct listeners *listeners, struct listener *listener, const char *why)
+static void reopen(struct listeners *listeners, struct listener *listener)
 {
     (void)nng_listener_close(listener->id); /* takes the file away, too */
     int error = start(listener);            /* should it fail, a later look finds it deaf again */
     metric_add(METRIC_listener_reopened_total, 1);
     atomic_fetch_add(&listeners->reopened, 1);
     log_line(LOG_WARNING, "LISTENER-REOPENED", "url=%s reason=\"%s\"", listener->url,
-             error == 0 ? why : nng_strerror(error));
-}
-
-void listeners_renew(struct listeners *listeners, struct link *link)
-{
-    (void)pthread_mutex_lock(&listeners->lock);
-    for (uint32_t i = 0; i < listeners->count; i++) {
-        struct listener *listener = &listeners->listener[i];
-        if (listener->link != link)
-            continue;
-        listener->socket = link->socket;
-        reopen(listeners, listener, "a dead worker's pipe was kept");
-    }
-    (void)pthread_mutex_unlock(&listeners->lock);
+             error == 0 ? "it no longer answered" : nng_strerror(error));
 }
 
 /* ---- is it deaf? ------------------------------------------------------------------------------------------------ */
-
-static bool link_is_up(struct link *link)
-{
-    (void)pthread_mutex_lock(&link->lock);
-    bool up = link->pipe_live != 0;
-    (void)pthread_mutex_unlock(&link->lock);
-    return up;
-}
 
 static void probe_end(struct listener *listener)
 {
@@ -146,27 +114,29 @@ static void probe_end(struct listener *listener)
 static void hears(struct listener *listener, int64_t now)
 {
     probe_end(listener);
-    listener->patience_ms = listener->link != NULL ? PATIENCE_LINK_MS : PATIENCE_MS;
-    listener->look_ms = now + (listener->link != NULL ? LOOK_LINK_MS : LOOK_MS);
+    listener->look_ms = now + LOOK_MS;
 }
 
 static void is_deaf(struct listeners *listeners, struct listener *listener, int64_t now)
 {
     probe_end(listener);
-    reopen(listeners, listener, "it no longer answered");
-    listener->look_ms = now + listener->patience_ms;
-    listener->patience_ms = 2 * listener->patience_ms < PATIENCE_MS ? 2 * listener->patience_ms : PATIENCE_MS;
+    listener->look_ms = now + PATIENCE_MS;
+    if (atomic_load(&listeners->stuck) || !nng_reaper_stuck(REAPER_MS)) {
+        reopen(listeners, listener);
+        return;
+    }
+    log_line(LOG_ERROR, "NNG-STUCK", "url=%s what=\"closed pipes are not taken away any more: gateway starts again\"",
+             listener->url);
+    atomic_store(&listeners->stuck, true); /* the main thread's next round sees it */
 }
 
 static void look_at(struct listeners *listeners, struct listener *listener, int64_t now)
 {
     if (listener->path[0] == '\0' || (listener->probe_fd == -1 && now < listener->look_ms))
         return;
-    if (listener->link != NULL && link_is_up(listener->link)) {
-        hears(listener, now);
-    } else if (listener->probe_fd == -1) {
+    if (listener->probe_fd == -1) {
         listener->probe_fd = probe_begin(listener->path);
-        listener->probe_until_ms = now + listener->patience_ms;
+        listener->probe_until_ms = now + PATIENCE_MS;
         if (listener->probe_fd == PROBE_REFUSED)
             is_deaf(listeners, listener, now);
         else if (listener->probe_fd == PROBE_FAILED)
@@ -175,55 +145,6 @@ static void look_at(struct listeners *listeners, struct listener *listener, int6
         hears(listener, now);
     } else if (now >= listener->probe_until_ms) {
         is_deaf(listeners, listener, now);
-    }
-}
-
-/* ---- is its peer there? ------------------------------------------------------------------------------------------ */
-
-bool link_is_silent(struct link *link)
-{
-    (void)pthread_mutex_lock(&link->lock);
-    int64_t now = mono_ms();
-    bool silent = link->pipe_live != 0 && now - link->heard_ms > SILENCE_MS && now - link->changed_ms > SILENCE_MS;
-    (void)pthread_mutex_unlock(&link->lock);
-    return silent;
-}
-
-/* The process behind the pipe is gone, and NNG has had time to notice: whoever comes in its place will not be taken. */
-static bool keeps_the_dead(struct link *link, int64_t now)
-{
-    (void)pthread_mutex_lock(&link->lock);
-    bool dead = link->pipe_live != 0 && link->peer > 0 && kill(link->peer, 0) == -1 && errno == ESRCH;
-    if (!dead || link->dead_pipe != link->pipe_live)
-        link->dead_ms = now;
-    link->dead_pipe = dead ? link->pipe_live : 0;
-    bool kept = dead && now - link->dead_ms >= DEAD_MS;
-    if (kept)
-        link->kept_pipe = link->pipe_live;
-    (void)pthread_mutex_unlock(&link->lock);
-    return kept;
-}
-
-static void stuck(struct listeners *listeners, struct link *link)
-{
-    log_line(LOG_ERROR, "NNG-STUCK",
-             "worker=%u what=\"closed pipes are not taken away any more: gateway starts again\"", link->index);
-    atomic_store(&listeners->stuck, true);
-    inbox_wake(&link->gateway->inbox);
-}
-
-static void look_at_links(struct listeners *listeners, int64_t now)
-{
-    for (uint32_t i = 0; i < listeners->link_count; i++) {
-        struct link *link = listeners->listener[i].link;
-        bool kept = keeps_the_dead(link, now);
-        if (kept)
-            inbox_wake(&link->gateway->inbox); /* the worker need not wait until we know more */
-        if (atomic_load(&listeners->stuck) || now < listeners->silence_look_ms || !(kept || link_is_silent(link)))
-            continue;
-        listeners->silence_look_ms = now + SILENCE_LOOK_MS;
-        if (nng_reaper_stuck(REAPER_MS)) /* else the worker hangs, not we */
-            stuck(listeners, link);
     }
 }
 
@@ -238,7 +159,7 @@ static bool wait_for_news(struct listeners *listeners)
         if (listeners->listener[i].probe_fd >= 0)
             wait[count++] = (struct pollfd){ .fd = listeners->listener[i].probe_fd, .events = POLLIN };
     (void)pthread_mutex_unlock(&listeners->lock);
-    (void)poll(wait, count, LOOK_LINK_MS / 2);
+    (void)poll(wait, count, WAIT_MS);
     (void)pthread_mutex_lock(&listeners->lock);
     return wait[0].revents == 0;
 }
@@ -251,9 +172,6 @@ static void *watch(void *user)
         int64_t now = mono_ms();
         for (uint32_t i = 0; i < listeners->count; i++)
             look_at(listeners, &listeners->listener[i], now);
-        (void)pthread_mutex_unlock(&listeners->lock);
-        look_at_links(listeners, now);
-        (void)pthread_mutex_lock(&listeners->lock);
     }
     for (uint32_t i = 0; i < listeners->count; i++)
         probe_end(&listeners->listener[i]);
@@ -274,7 +192,6 @@ void listeners_setup(struct listeners *listeners)
 
 bool listeners_watch(struct listeners *listeners)
 {
-    listeners->link_count = listeners->count;
     listeners->stop_fd = eventfd(0, EFD_CLOEXEC);
     if (listeners->stop_fd == -1)
         return false;

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-void worker_url(const struct config *config, uint32_t index, char ret[CONFIG_TEXT_MAX + 32])
+void worker_path(const struct config *config, uint32_t index, char ret[CONFIG_TEXT_MAX + 32])
 {
-    (void)snprintf(ret, CONFIG_TEXT_MAX + 32, "ipc://%s/worker.%u.ipc", config->data_dir, index);
+    (void)snprintf(ret, CONFIG_TEXT_MAX + 32, "%s/worker.%u.ipc", config->data_dir, index);
 }

@@ -21,6 +21,6 @@ int gateway_main(const struct config *config);
 int worker_main(const struct config *config, uint32_t index);
 int web_main(const struct config *config);
 
-/* worker_url - where gateway (listens) and worker (dials) meet: ipc://DATA_DIR/worker.N.ipc */
-void worker_url(const struct config *config, uint32_t index, char ret[CONFIG_TEXT_MAX + 32]);
+/* worker_path - where gateway (listens) and worker (dials) meet: DATA_DIR/worker.N.ipc */
+void worker_path(const struct config *config, uint32_t index, char ret[CONFIG_TEXT_MAX + 32]);
 #endif

@@ -611,7 +611,7 @@ static bool size_possible(const struct wire_header *header, size_t body)
 const struct wire_header *wire_header_check(const void *bytes, size_t size)
 {
     const struct wire_header *header = bytes;
-    /* NNG hands out bodies aligned for any type; anything else did not come from a socket. */
+    /* A stream hands out bodies aligned for any type; anything else did not come from a socket. */
     if (size < sizeof *header || (uintptr_t)bytes % _Alignof(struct wire_header) != 0)
         return NULL;
     if (header->magic != WIRE_MAGIC || header->version != WIRE_VERSION || header->worker >= RIALTO_WORKERS_MAX)

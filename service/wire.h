@@ -1,6 +1,6 @@
 /* wire.h - messages between gateway and worker: a fixed binary format with a version. The decoder trusts nothing.
  *
- *   gateway --BATCH(seq, prev, tick, records)--> worker          over one NNG PAIR socket per worker
+ *   gateway --BATCH(seq, prev, tick, records)--> worker          over one Unix socket per worker (service/stream.h)
  *   gateway <--HELLO(applied)------------------- worker          at each (re)connect, and when a batch is missing
  *   gateway <--ACK(applied, durable, findings)-- worker
  *   gateway --ASK(number, JSON)--> worker                        a question that changes nothing; never sent again

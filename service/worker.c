@@ -1,22 +1,19 @@
 /* worker.c - the worker's loop: batches in from the gateway, acknowledgements out, Redis caught up in between.
  *
- *   gateway --NNG PAIR--> poll() --> batch_apply() --> ACK(applied, durable, findings)
+ *   gateway --stream--> poll() --> batch_apply() --> ACK(applied, durable, findings)
  *
- * One thread does all of it. NNG's own threads only fill the receive queue; mirror and publisher only set flags and wake it. */
+ * One thread does all of it; mirror and publisher only set flags and wake it. */
+#include "service/worker.h"
 #include "service/clock.h"
-#include "service/dialer.h"
 #include "service/diff.h"
 #include "service/log.h"
 #include "service/metrics.h"
-#include "service/nng_reaper.h"
 #include "service/pricelist.h"
 #include "service/roles.h"
-#include "service/worker.h"
+#include "service/stream.h"
 #include "service/zeros.h"
 
 #include <errno.h>
-#include <nng/nng.h>
-#include <nng/protocol/pair0/pair.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -31,16 +28,16 @@
 
 #define BATCHES_PER_ROUND   64u         /* applied before the next look at anything else */
 #define MESSAGE_BYTES_MAX   (64u << 20) /* largest message from the gateway */
+#define KEPT_BYTES_MAX      (1u << 20)  /* for a gateway that does not read; then it is told later */
 #define IDLE_MS             50
-#define SILENCE_MS          3000        /* a living gateway sends ticks all the time */
-#define REAPER_MS           2000
+#define DIAL_MS             20 /* until it is tried again */
 
 struct link {
-    nng_socket socket;
-    struct dialer dialer;
-    int receive_fd, wake_fd, signal_fd;
-    atomic_bool connected; /* set by NNG's thread: say hello */
-    atomic_bool disk;      /* set by the mirror's thread */
+    struct stream stream;
+    char path[CONFIG_TEXT_MAX + 32];
+    int wake_fd, signal_fd;
+    int64_t dial_ms;  /* from then on */
+    atomic_bool disk; /* set by the mirror's thread */
     bool ack_owed;
     uint64_t durable_told;
     bool     up_told;
@@ -52,13 +49,6 @@ static void wake(struct link *link)
     uint64_t one = 1;
     ssize_t written = write(link->wake_fd, &one, sizeof one);
     (void)written; /* a full counter wakes as well */
-}
-
-static void on_connected(void *user)
-{
-    struct link *link = user;
-    atomic_store(&link->connected, true);
-    wake(link);
 }
 
 static void on_durable(void *user, uint64_t seq, bool disk)
@@ -88,27 +78,23 @@ static bool send_message(struct worker *worker, struct link *link, enum wire_kin
     };
     if (kind == WIRE_ACK)
         header.held = worker->held;
-    nng_msg *message;
-    if (nng_msg_alloc(&message, 0) != 0)
-        return false;
-    if (nng_msg_append(message, &header, sizeof header) != 0 ||
-        nng_msg_append(message, worker->finding, count * sizeof worker->finding[0]) != 0 ||
-        nng_sendmsg(link->socket, message, NNG_FLAG_NONBLOCK) != 0) {
-        nng_msg_free(message); /* no room or no peer: said again in a later round, or by the next hello */
-        return false;
-    }
+    if (!stream_send(&link->stream, &header, sizeof header, worker->finding, count * sizeof worker->finding[0]))
+        return false; /* no room or no peer: said again in a later round, or by the next hello */
     worker->finding_count = 0;
     link->durable_told = header.prev;
     link->up_told = up;
     return true;
 }
 
-static void answer(struct worker *worker, struct link *link)
+/* Returns true when it was told: findings have room again. */
+static bool answer(struct worker *worker, struct link *link)
 {
     if (mirror_durable(worker->mirror) != link->durable_told || mirror_up(worker->mirror) != link->up_told)
         link->ack_owed = true;
-    if (link->ack_owed && send_message(worker, link, WIRE_ACK))
-        link->ack_owed = false;
+    if (!link->ack_owed || !send_message(worker, link, WIRE_ACK))
+        return false;
+    link->ack_owed = false;
+    return true;
 }
 
 /* ---- messages in ------------------------------------------------------------------------------------------------ */
@@ -135,12 +121,8 @@ static void send_reply(struct worker *worker, struct link *link, uint32_t number
         .prev = mirror_durable(worker->mirror), .tick_ms = worker->tick_ms, .count = (uint32_t)bytes,
         .worker = worker->index, .ask = number,
     };
-    nng_msg *message;
-    if (bytes == 0 || bytes > WIRE_REPLY_MAX || nng_msg_alloc(&message, 0) != 0)
-        return;
-    if (nng_msg_append(message, &header, sizeof header) != 0 || nng_msg_append(message, text, bytes) != 0 ||
-        nng_sendmsg(link->socket, message, NNG_FLAG_NONBLOCK) != 0)
-        nng_msg_free(message);
+    if (bytes > 0 && bytes <= WIRE_REPLY_MAX)
+        (void)stream_send(&link->stream, &header, sizeof header, text, bytes);
 }
 
 static void take_question(struct worker *worker, struct link *link, const struct wire_header *header)
@@ -191,13 +173,16 @@ static void take_batch(struct worker *worker, struct link *link, const uint8_t *
 static unsigned drain(struct worker *worker, struct link *link)
 {
     unsigned taken = 0;
-    nng_msg *message;
+    const uint8_t *body;
+    size_t bytes;
+    enum stream_got got = STREAM_MESSAGE;
     while (taken < BATCHES_PER_ROUND && worker->finding_count < FINDINGS_MAX / 4 &&
-           nng_recvmsg(link->socket, &message, NNG_FLAG_NONBLOCK) == 0) {
-        take_batch(worker, link, nng_msg_body(message), nng_msg_len(message));
-        nng_msg_free(message);
+           (got = stream_receive(&link->stream, &body, &bytes)) == STREAM_MESSAGE) {
+        take_batch(worker, link, body, bytes);
         taken++;
     }
+    if (got == STREAM_ENDED)
+        stream_close(&link->stream);
     if (taken > 0)
         worker_beat(worker);
     return taken;
@@ -205,24 +190,39 @@ static unsigned drain(struct worker *worker, struct link *link)
 
 /* ---- life --------------------------------------------------------------------------------------------------------- */
 
-static bool link_open(const struct config *config, uint32_t index, struct link *link)
+static void link_setup(const struct config *config, uint32_t index, struct link *link)
 {
-    char url[CONFIG_TEXT_MAX + 32];
-    worker_url(config, index, url);
-    int error = nng_pair0_open(&link->socket);
-    if (error == 0)
-        error = nng_socket_set_size(link->socket, NNG_OPT_RECVMAXSZ, MESSAGE_BYTES_MAX);
-    if (error == 0)
-        error = nng_socket_set_int(link->socket, NNG_OPT_RECVBUF, 64);
-    if (error == 0)
-        error = nng_socket_set_int(link->socket, NNG_OPT_SENDBUF, 64);
-    if (error == 0)
-        error = nng_socket_get_int(link->socket, NNG_OPT_RECVFD, &link->receive_fd);
-    if (error == 0)
-        error = dialer_open(&link->dialer, link->socket, url, on_connected, link);
-    if (error != 0)
-        log_line(LOG_ERROR, "LINK-FAILED", "url=%s reason=%s", url, nng_strerror(error));
-    return error == 0;
+    worker_path(config, index, link->path);
+    stream_init(&link->stream,
+                &(struct stream_settings){ STREAM_PAIR, STREAM_PAIR, MESSAGE_BYTES_MAX, KEPT_BYTES_MAX });
+}
+
+/* Without a gateway: is there one by now? It is told first what we have. */
+static void link_dial(struct worker *worker, struct link *link)
+{
+    int64_t now = mono_ms();
+    if (link->stream.fd != -1 || now < link->dial_ms)
+        return;
+    link->dial_ms = now + DIAL_MS;
+    if (stream_dial(&link->stream, link->path) && !send_message(worker, link, WIRE_HELLO))
+        stream_close(&link->stream);
+}
+
+/* Until there is something to do. Returns false when we are to end. */
+static bool link_wait(struct link *link, bool busy)
+{
+    bool there = link->stream.fd != -1;
+    struct pollfd wait[3] = { { .fd = link->stream.fd, .events = stream_events(&link->stream) },
+                              { .fd = link->wake_fd, .events = POLLIN },
+                              { .fd = link->signal_fd, .events = POLLIN } };
+    (void)poll(wait, 3, busy ? 0 : there ? IDLE_MS : DIAL_MS);
+    stream_polled(&link->stream, wait[0].revents);
+    if (wait[1].revents & POLLIN) {
+        uint64_t count;
+        ssize_t got = read(link->wake_fd, &count, sizeof count);
+        (void)got;
+    }
+    return (wait[2].revents & POLLIN) == 0;
 }
 
 static bool setup_signals(struct link *link)
@@ -232,7 +232,7 @@ static bool setup_signals(struct link *link)
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
     (void)sigaddset(&set, SIGPIPE);
-    (void)pthread_sigmask(SIG_BLOCK, &set, NULL); /* before NNG, mirror and publisher start threads: they inherit it */
+    (void)pthread_sigmask(SIG_BLOCK, &set, NULL); /* before mirror and publisher start threads: they inherit it */
     (void)sigdelset(&set, SIGPIPE);
     link->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     link->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -258,21 +258,6 @@ static void count_held(struct worker *worker)
     metric_set(METRIC_locks, locks);
 }
 
-/* The gateway is gone, or silent: if NNG here is stuck, nothing but another process of ours will ever hear it. */
-static bool hears(struct link *link, int64_t *heard_ms)
-{
-    int64_t now = mono_ms();
-    bool stuck = !dialer_look(&link->dialer);
-    if (!stuck && now - *heard_ms >= SILENCE_MS) {
-        *heard_ms = now; /* asked again after as long a silence */
-        stuck = nng_reaper_stuck(REAPER_MS);
-    }
-    if (!stuck)
-        return true;
-    log_line(LOG_ERROR, "NNG-STUCK", "what=\"closed pipes are not taken away any more: this worker starts again\"");
-    return false;
-}
-
 /* The publisher deletes in its own time: what it deleted after the last rewrite of Redis's append-only file began is still in that. */
 static void deletions_follow(struct worker *worker)
 {
@@ -284,26 +269,11 @@ static void deletions_follow(struct worker *worker)
 
 static void run(struct worker *worker, struct link *link)
 {
-    int64_t heard_ms = mono_ms();
-    struct pollfd wait[3] = { { .fd = link->receive_fd, .events = POLLIN },
-                              { .fd = link->wake_fd, .events = POLLIN },
-                              { .fd = link->signal_fd, .events = POLLIN } };
-    for (bool busy = false;;) {
-        (void)poll(wait, 3, busy ? 0 : IDLE_MS);
-        if (wait[2].revents & POLLIN)
-            return;
-        uint64_t count;
-        ssize_t got = read(link->wake_fd, &count, sizeof count);
-        (void)got;
-        if (atomic_exchange(&link->connected, false) && !send_message(worker, link, WIRE_HELLO))
-            atomic_store(&link->connected, true);
+    for (bool busy = false; link_wait(link, busy);) {
+        link_dial(worker, link);
         busy = drain(worker, link) > 0;
-        if (busy) {
+        if (busy)
             count_held(worker);
-            heard_ms = mono_ms();
-        }
-        if (!hears(link, &heard_ms))
-            _exit(EXIT_FAILURE); /* between batches: as after a death, and closing NNG's sockets would hang */
         persist_send(worker, false);
         deletions_follow(worker);
         busy |= journal_step(worker);
@@ -311,7 +281,7 @@ static void run(struct worker *worker, struct link *link)
         busy |= answer_step(worker, link);
         busy |= !busy && restart_warm(worker);
         busy |= !busy && pricelist_step(worker);
-        answer(worker, link);
+        busy |= answer(worker, link);
         metric_set(METRIC_redis_up, mirror_up(worker->mirror));
         uint64_t lag = state_applied(worker->common) - mirror_durable(worker->mirror);
         metric_set(METRIC_mirror_lag_batches, (lag + WIRE_SEQ_STRIDE - 1) / WIRE_SEQ_STRIDE);
@@ -328,7 +298,8 @@ static int serve(struct worker *worker, struct link *link, const struct config *
     if (mirror_start(config, index, &hooks, &worker->mirror) != RIALTO_OK ||
         publisher_start(config, index, &worker->publisher) != RIALTO_OK)
         log_line(LOG_ERROR, "THREADS-FAILED", "errno=%d", errno);
-    else if (link_open(config, index, link)) {
+    else {
+        link_setup(config, index, link);
         zeros_write();
         run(worker, link);
         persist_send(worker, true);
@@ -337,7 +308,7 @@ static int serve(struct worker *worker, struct link *link, const struct config *
         log_line(LOG_INFO, "WORKER-STOPPING", "applied=%llu", (unsigned long long)state_applied(worker->common));
         status = EXIT_SUCCESS;
     }
-    (void)nng_close(link->socket);
+    stream_fini(&link->stream);
     if (worker->publisher != NULL)
         publisher_stop(worker->publisher);
     if (worker->mirror != NULL)

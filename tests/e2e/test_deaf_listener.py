@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """A peer that connects to a Unix socket and hangs up at once stops NNG 1.5 from taking further connections there, for good.
-The gateway notices within seconds and opens the socket anew; that of a worker within a second. Whoever dials stops for good, too, when its peer
-hangs up before a word is said: workers and HTTP then dial anew. NNG 1.10 has no such faults: there is nothing to repair, and the same checks hold.
+The gateway notices within seconds and opens the socket anew. Whoever dials stops for good, too, when its peer hangs up before a word is said:
+HTTP then dials anew. NNG 1.10 has no such faults: there is nothing to repair, and the same checks hold. Between gateway and workers there is no
+NNG: they are back within a second, whoever knocks.
 """
 import urllib.request
 from concurrent import futures
@@ -111,7 +112,7 @@ with Service(http_listen=f"127.0.0.1:{PORT}", http_open_signals=1) as service:
 
     took = []
 
-    @check("a killed worker is back in a second, although the gateway's socket for it was made deaf meanwhile")
+    @check("a killed worker is back in a second, although others knocked at the gateway's socket for it meanwhile")
     def _():
         pid = service.children()["worker.0"]
         os.kill(pid, signal.SIGSTOP)  # so that it does not come back before the knocks
@@ -122,7 +123,7 @@ with Service(http_listen=f"127.0.0.1:{PORT}", http_open_signals=1) as service:
         wait_until(lambda: all(w["connected"] for w in service.ask({"control": "ping"})["workers"]), 1, "both workers connected")
         service.accept(*[product(f"p{i}", 100 + i) for i in range(20)])
 
-    @check("a killed gateway has its workers in a second, although its socket was made deaf before one of them came")
+    @check("a killed gateway has its workers in a second, although others knocked at its socket before one of them came")
     def _():
         children = service.children()
         os.kill(children["worker.0"], signal.SIGSTOP)

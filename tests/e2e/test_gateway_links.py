@@ -464,7 +464,7 @@ def _():
 
 
 class Rude(Puppet):
-    """Reads nothing, and goes in the middle of a message of its own: NNG 1.5 may never close what it had with this one."""
+    """Reads nothing, and goes in the middle of a message of its own."""
 
     def follow(self, pipe):
         time.sleep(random.uniform(0, 0.03))
@@ -472,7 +472,7 @@ class Rude(Puppet):
         time.sleep(random.choice((0, 0.0001)))
 
 
-@check("a gateway that is told to end does so in time, even where NNG cannot close what rude peers left behind")
+@check("a gateway that is told to end does so in time, whatever rude peers left behind")
 def _():
     gateway = Gateway(workers=4)
     rude = [Rude(gateway, i) for i in range(4)]
