@@ -1,10 +1,7 @@
 /* check.c - `rialto check`: are these pricing models good? The same loader as the service's, so the same answer. */
 #include "cli/cli.h"
-#include "pricing/fixed.h"
 #include "pricing/model.h"
-#include "pricing/nano.h"
-#include "pricing/reach.h"
-#include "pricing/scope.h"
+#include "pricing/remark.h"
 #include "service/clock.h"
 
 #include <rialto/bindings.h>
@@ -83,57 +80,33 @@ static void report_faults(const struct cli *cli, const struct fault_list *faults
         printf(cli->json ? "{\"ok\":false,\"more_faults\":%u}\n" : "... and %u more\n", faults->dropped);
 }
 
-#define ALL_KINDS 0xFFu
-
-/* An offer off the baseline takes the place of personal terms, even of better ones: whoever they serve better pays more while it lives. By
- * how much money off, or at which price, that happens depends on prices; of a percentage it is known from the models alone. Not a fault:
- * a shop may want an offer to be the same for everybody. */
-static void remark_offers(const struct cli *cli, const struct model_set *set, const struct model *model)
+static void report_remarks(const struct cli *cli, uint32_t count, const struct remark remark[])
 {
-    struct reach reach = model_reach(set, model, ALL_KINDS, false, unix_ms());
-    for (uint32_t i = 0; i < model->offer_count; i++) {
-        const struct model_offer *offer = &model->offer[i];
-        if (offer->kind != RIALTO_OFFER_PERCENT || offer->stackable || 10000 - offer->value <= reach.low)
-            continue;
-        double off = (double)offer->value / 100, terms_off = (10000 - reach.low) / 100.0;
+    for (uint32_t i = 0; i < count; i++) {
         if (!cli->json) {
-            printf("    remark: %s: the offer %s, %.4g %% off the baseline, replaces personal terms, which reach %.4g "
-                   "%% off: some pay more with it than "
-                   "without (\"stackable\" takes it off their own price)\n",
-                   model->name, offer->name, off, terms_off);
+            printf("    remark: %s: %s\n", remark[i].model, remark[i].text);
             continue;
         }
-        printf("{\"remark\":\"offer-above-terms\",\"model\":");
-        cli_json_text(model->name);
-        printf(",\"offer\":");
-        cli_json_text(offer->name);
-        printf(",\"percent\":%.4g,\"terms_percent\":%.4g}\n", off, terms_off);
+        printf("{\"remark\":\"%s\",\"model\":", remark[i].word);
+        cli_json_text(remark[i].model);
+        printf(",\"%s\":", remark[i].of);
+        cli_json_text(remark[i].name);
+        for (int n = 0; n < 2; n++)
+            printf(",\"%s\":%.4g", remark[i].number_name[n], remark[i].number[n]);
+        printf("}\n");
     }
 }
 
-/* A formula that can only come to what no multiplier may be says nothing: a sign is wrong, or a sum was meant. Not a fault: its value is
- * cut, as one that is outside now and then is. */
-static void remark_factors(const struct cli *cli, const struct model *model)
+static void report_offers(const struct cli *cli, const struct model_set *set, const struct model *model)
 {
-    for (uint32_t i = 0; i < model->factor_count; i++) {
-        const struct model_factor *factor = &model->factor[i];
-        int64_t cut = model_factor_cut(factor);
-        if (cut == 0)
-            continue;
-        double low = (double)factor->program.low / NANO, high = (double)factor->program.high / NANO;
-        if (cli->json) {
-            printf("{\"remark\":\"factor-outside\",\"model\":");
-            cli_json_text(model->name);
-            printf(",\"factor\":");
-            cli_json_text(factor->name);
-            printf(",\"low\":%.4g,\"high\":%.4g}\n", low, high);
-            continue;
-        }
-        printf("    remark: %s: the factor %s comes to %.4g", model->name, factor->name, low);
-        if (high > low)
-            printf(" to %.4g", high);
-        printf(" whatever its inputs are, and is cut to %.4g: a multiplier is 0.1 to 10\n", (double)cut / MICRO);
-    }
+    struct remark remark[MODEL_OFFERS_MAX];
+    report_remarks(cli, remark_offers(set, model, unix_ms(), remark), remark);
+}
+
+static void report_factors(const struct cli *cli, const struct model *model)
+{
+    struct remark remark[MODEL_FACTORS_MAX];
+    report_remarks(cli, remark_factors(model, remark), remark);
 }
 
 /* Returns true if the file holds a good model; otherwise all its faults were said. `alone`: no folder comes with it, whose other models
@@ -158,9 +131,9 @@ static bool check_file(const struct cli *cli, const char *path, bool alone)
         if (good)
             report_model(cli, path, &set->model[0]);
         if (good)
-            remark_factors(cli, &set->model[0]);
+            report_factors(cli, &set->model[0]);
         if (good && alone)
-            remark_offers(cli, set, &set->model[0]);
+            report_offers(cli, set, &set->model[0]);
         report_faults(cli, faults);
     }
     free(text);
@@ -175,73 +148,25 @@ static int is_json(const struct dirent *entry)
     return entry->d_name[0] != '.' && bytes > 5 && strcmp(entry->d_name + bytes - 5, ".json") == 0;
 }
 
-static size_t add_words(size_t used, size_t n, char *ret, uint32_t count, const char *words, size_t word_bytes)
-{
-    for (uint32_t i = 0; i < count && used < n; i++)
-        used += (size_t)snprintf(ret + used, n - used, "%s%s", i > 0 ? ", " : "", words + i * word_bytes);
-    return used;
-}
-
-/* A day of the clock that the model goes by. */
-static size_t add_day(size_t used, size_t n, char *ret, const char *before, int64_t at_ms,
-                      const struct local_clock *clock)
-{
-    int year, month, day;
-    int64_t offset_ms = clock->name[0] != '\0' ? (int64_t)local_clock_offset(clock, at_ms) * 1000 : 0;
-    date_split((int32_t)((at_ms + offset_ms) / 86400000), &year, &month, &day); /* none lies before 1970 */
-    return used + (size_t)snprintf(ret + used, n - used, "%s%04d-%02d-%02d", before, year, month, day);
-}
-
-/* The zones, patterns or days by which a model wins. */
-static void claim_text(const struct model *model, const char *why, size_t n, char *ret)
-{
-    size_t used = 0;
-    ret[0] = '\0';
-    if (strcmp(why, "zone") == 0)
-        (void)add_words(0, n, ret, model->zone_count, model->zone[0], sizeof model->zone[0]);
-    else if (strcmp(why, "sku") == 0)
-        (void)add_words(0, n, ret, model->sku_count, model->sku[0], sizeof model->sku[0]);
-    else if (strcmp(why, "category") == 0)
-        (void)add_words(0, n, ret, model->category_count, model->category[0], sizeof model->category[0]);
-    else {
-        if (model->from_ms != INT64_MIN)
-            used = add_day(0, n, ret, "from ", model->from_ms, &model->clock);
-        if (model->until_ms != INT64_MAX)
-            (void)add_day(used, n, ret, used > 0 ? " until " : "until ", model->until_ms, &model->clock);
-    }
-}
-
-/* Where two models claim the same products, one of them wins: so that a pilot in one shop, or a successor with a date, can be seen
- * to speak where it should. */
 static void report_winner(const struct cli *cli, const struct model *a, const struct model *b)
 {
-    const char *why;
-    int winner = scope_winner(a, b, &why);
-    if (winner == 0)
+    static struct remark_winner winner;
+    if (!remark_winner(a, b, &winner))
         return;
-    const struct model *first = winner == -1 ? b : a, *second = winner == -1 ? a : b;
-    char claim[32 * (RIALTO_ID_MAX + 2)] = "";
-    if (winner != 2)
-        claim_text(first, why, sizeof claim, claim);
     if (!cli->json) {
-        if (winner == 2)
-            printf("    %s and %s both claim some products: the narrower claim wins, product by product\n", a->name,
-                   b->name);
-        else
-            printf("    %s wins over %s where both claim a product: its %s %s (%s)\n", first->name, second->name, why,
-                   strcmp(why, "dates") == 0 ? "are narrower" : "is narrower", claim);
+        printf("    %s\n", winner.text);
         return;
     }
     printf("{\"winner\":");
-    cli_json_text(winner == 2 ? "" : first->name);
+    cli_json_text(winner.winner);
     printf(",\"models\":[");
-    cli_json_text(first->name);
+    cli_json_text(winner.model[0]);
     printf(",");
-    cli_json_text(second->name);
+    cli_json_text(winner.model[1]);
     printf("],\"by\":");
-    cli_json_text(winner == 2 ? "product" : why);
+    cli_json_text(winner.by);
     printf(",\"where\":");
-    cli_json_text(claim);
+    cli_json_text(winner.where);
     printf("}\n");
 }
 
@@ -355,7 +280,7 @@ static bool check_set(const struct cli *cli, const struct files *files, const ch
             for (uint32_t j = i + 1; j < set->count; j++)
                 report_winner(cli, &set->model[i], &set->model[j]);
         for (uint32_t i = 0; i < set->count; i++)
-            remark_offers(cli, set, &set->model[i]);
+            report_offers(cli, set, &set->model[i]);
         model_set_free(set);
     }
     free(faults);

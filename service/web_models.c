@@ -7,7 +7,9 @@
  * Not here   what a change is, and that it happens on all workers or on none: gateway_change.c. */
 #include "pricing/json_member.h"
 #include "pricing/model.h"
+#include "pricing/remark.h"
 #include "service/change.h"
+#include "service/clock.h"
 #include "service/diff_merge.h"
 #include "service/web.h"
 
@@ -221,7 +223,61 @@ static cJSON *models_described(const struct model_set *set)
     return list;
 }
 
-/* The body's files as a stage, checked. The list of models, or NULL: *ret_refused was answered. */
+static void remarks_put(cJSON *list, uint32_t count, const struct remark remark[])
+{
+    for (uint32_t i = 0; i < count; i++) {
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddStringToObject(item, "remark", remark[i].word);
+        cJSON_AddStringToObject(item, "model", remark[i].model);
+        cJSON_AddStringToObject(item, remark[i].of, remark[i].name);
+        for (int n = 0; n < 2; n++)
+            cJSON_AddNumberToObject(item, remark[i].number_name[n], remark[i].number[n]);
+        cJSON_AddStringToObject(item, "text", remark[i].text);
+        cJSON_AddItemToArray(list, item);
+    }
+}
+
+static cJSON *remarks_of(const struct model_set *set)
+{
+    struct remark remark[REMARKS_MAX];
+    cJSON *list = cJSON_CreateArray();
+    for (uint32_t i = 0; i < set->count; i++)
+        remarks_put(list, remark_factors(&set->model[i], remark), remark);
+    for (uint32_t i = 0; i < set->count; i++)
+        remarks_put(list, remark_offers(set, &set->model[i], unix_ms(), remark), remark);
+    return list;
+}
+
+static cJSON *winners_of(const struct model_set *set)
+{
+    cJSON *list = cJSON_CreateArray();
+    struct remark_winner winner;
+    for (uint32_t i = 0; i < set->count; i++)
+        for (uint32_t j = i + 1; j < set->count; j++) {
+            if (!remark_winner(&set->model[i], &set->model[j], &winner))
+                continue;
+            cJSON *item = cJSON_CreateObject();
+            cJSON_AddStringToObject(item, "winner", winner.winner);
+            cJSON_AddItemToObject(item, "models", cJSON_CreateStringArray(winner.model, 2));
+            cJSON_AddStringToObject(item, "by", winner.by);
+            cJSON_AddStringToObject(item, "where", winner.where);
+            cJSON_AddStringToObject(item, "text", winner.text);
+            cJSON_AddItemToArray(list, item);
+        }
+    return list;
+}
+
+/* What `rialto check` says of good models. */
+static cJSON *set_checked(const struct model_set *set)
+{
+    cJSON *all = cJSON_CreateObject();
+    cJSON_AddItemToObject(all, "models", models_described(set));
+    cJSON_AddItemToObject(all, "remarks", remarks_of(set));
+    cJSON_AddItemToObject(all, "winners", winners_of(set));
+    return all;
+}
+
+/* The body's files as a stage, checked. What is said of good models, or NULL: *ret_refused was answered. */
 static cJSON *stage_checked(struct exchange *exchange, const cJSON *body, enum MHD_Result *ret_refused)
 {
     const struct config *config = exchange->web->config;
@@ -251,16 +307,16 @@ static cJSON *stage_checked(struct exchange *exchange, const cJSON *body, enum M
     }
     struct fault_list *faults = calloc(1, sizeof *faults);
     struct model_set *set = NULL;
-    cJSON *models = NULL;
+    cJSON *checked = NULL;
     if (faults == NULL)
         *ret_refused = MHD_NO;
     else if (model_set_load_all(folder, &set, faults) != RIALTO_OK)
         *ret_refused = faults_answer(exchange, faults);
     else
-        models = models_described(set);
+        checked = set_checked(set);
     model_set_free(set);
     free(faults);
-    return models;
+    return checked;
 }
 
 enum MHD_Result web_models_check(struct exchange *exchange)
@@ -268,13 +324,9 @@ enum MHD_Result web_models_check(struct exchange *exchange)
     static const char *const known[] = { "files", NULL };
     enum MHD_Result refused;
     cJSON *body = body_json(exchange, known, &refused);
-    cJSON *models = body != NULL ? stage_checked(exchange, body, &refused) : NULL;
+    cJSON *checked = body != NULL ? stage_checked(exchange, body, &refused) : NULL;
     cJSON_Delete(body);
-    if (models == NULL)
-        return refused;
-    cJSON *all = cJSON_CreateObject();
-    cJSON_AddItemToObject(all, "models", models);
-    return respond_json(exchange, MHD_HTTP_OK, all);
+    return checked == NULL ? refused : respond_json(exchange, MHD_HTTP_OK, checked);
 }
 
 /* ---- what would change -------------------------------------------------------------------------------------------------- */
@@ -301,11 +353,11 @@ enum MHD_Result web_models_diff(struct exchange *exchange)
     enum MHD_Result refused;
     char name[32];
     cJSON *body = body_json(exchange, known, &refused);
-    cJSON *models = body != NULL ? stage_checked(exchange, body, &refused) : NULL;
+    cJSON *checked = body != NULL ? stage_checked(exchange, body, &refused) : NULL;
     cJSON_Delete(body);
-    if (models == NULL)
+    if (checked == NULL)
         return refused;
-    cJSON_Delete(models);
+    cJSON_Delete(checked);
     stage_name(exchange, name);
     cJSON *question = question_of(exchange, "diff");
     cJSON_AddStringToObject(question, "stage", name);
@@ -357,12 +409,12 @@ enum MHD_Result web_models_apply(struct exchange *exchange)
     bool uncovered = false;
     char name[32];
     cJSON *body = body_json(exchange, known, &refused);
-    cJSON *models = body != NULL ? stage_checked(exchange, body, &refused) : NULL;
-    if (models == NULL) {
+    cJSON *checked = body != NULL ? stage_checked(exchange, body, &refused) : NULL;
+    if (checked == NULL) {
         cJSON_Delete(body);
         return refused;
     }
-    cJSON_Delete(models);
+    cJSON_Delete(checked);
     const char *wrong = bool_member(body, "allow_uncovered", &uncovered) ? NULL : "allow_uncovered is true or false";
     cJSON *question = question_of(exchange, "change");
     stage_name(exchange, name);

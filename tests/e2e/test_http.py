@@ -450,7 +450,7 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
     @check("models are checked with all faults at their lines, and nothing is changed")
     def _():
         before = http_ask("GET", "/v1/models", headers=token(ADMIN))[2]
-        equal(http_ask("POST", "/v1/models/check", {"files": {"shop.json": simple_model()}}, token(ADMIN))[2], {"models": [{"name": "shop", "version": "1", "group": "all"}]})
+        equal(http_ask("POST", "/v1/models/check", {"files": {"shop.json": simple_model()}}, token(ADMIN))[2], {"models": [{"name": "shop", "version": "1", "group": "all"}], "remarks": [], "winners": []})
         text = json.dumps({**simple_model(), "edings": 1}, indent=1)
         line = next(i for i, row in enumerate(text.splitlines(), 1) if "edings" in row)
         found = http_ask("POST", "/v1/models/check", {"files": {"bad.json": text, "worse.json": "{"}}, token(ADMIN))
@@ -460,6 +460,22 @@ with Service(models={"shop.json": simple_model()}, http_listen=f"127.0.0.1:{PORT
             problem(http_ask("POST", "/v1/models/check", {"files": files}, token(ADMIN)), 400, "bad-request")
         equal(http_ask("GET", "/v1/models", headers=token(ADMIN))[2], before)
         equal([path.name for path in (service.data / "models").iterdir() if path.name.startswith("stage.")], [])
+
+    @check("what rialto check remarks of good models, and who wins where, is said over HTTP as well")
+    def _():
+        offer = {"name": "cart", "trigger": {"event": "cart", "times": 3, "within": "7d"}, "discount": {"percent": 5}, "valid_for": "1d", "cooldown": "30d", "per_customer": {"offers": 1, "per": "7d"}, "budget": {"offers": 1000, "per": "7d"}}
+        files = {"shop.json": simple_model(factors=[{"name": "heat", "expression": "0 - clamp(demand_pressure, 1, 2)"}], offers=[offer]),
+                 "pilot.json": simple_model(model="pilot", group="other", personal=[], scope={"categories": ["*"], "currencies": ["EUR"], "zones": ["de"]})}
+        checked = http_ask("POST", "/v1/models/check", {"files": files}, token(ADMIN))[2]
+        equal([{name: value for name, value in remark.items() if name != "text"} for remark in checked["remarks"]],
+              [{"remark": "factor-outside", "model": "shop", "factor": "heat", "low": -2, "high": -1}, {"remark": "offer-above-terms", "model": "shop", "offer": "cart", "percent": 5, "terms_percent": 10}])
+        equal([(winner["winner"], winner["models"], winner["by"], winner["where"]) for winner in checked["winners"]], [("pilot", ["pilot", "shop"], "zone", "de")])
+        for path, text in files.items():
+            (service.folder / "remarked").mkdir(exist_ok=True)
+            (service.folder / "remarked" / path).write_text(json.dumps(text))
+        said = service.cli("check", service.folder / "remarked")[1]
+        for row in checked["remarks"] + checked["winners"]:
+            contains(said, row["text"], "the same words")
 
     @check("new models: seen beforehand, in force as the command would bring them, taken back; who did it stands in the record")
     def _():

@@ -666,9 +666,19 @@ function showFaults(faults) {
     }));
 }
 
+/* Good models, what is remarked of them all the same, and who wins where two claim a product. */
+function showChecked(checked)
+{
+    byId("diff-said").textContent = "These models are good.";
+    byId("remarks").replaceChildren(
+        ...checked.remarks.map((remark) => element("li", `${remark.model}: ${remark.text}`)),
+        ...checked.winners.map((winner) => element("li", winner.text)));
+}
+
 /* A request about the edited files: faults at their lines, or what came of it. */
 async function aboutEdits(path, body, done) {
     showFaults([]);
+    byId("remarks").replaceChildren();
     fillTable(byId("diff"), [], []);
     byId("diff-said").textContent = "…";
     await attempt("diff-said", async () => {
@@ -732,7 +742,7 @@ async function change(what, text, path, body, freeze = false) {
     await loadModels();
 }
 
-byId("do-check").addEventListener("click", () => aboutEdits("/v1/models/check", edited(), () => { byId("diff-said").textContent = "These models are good."; }));
+byId("do-check").addEventListener("click", () => aboutEdits("/v1/models/check", edited(), showChecked));
 byId("do-diff").addEventListener("click", () => aboutEdits("/v1/models/diff", edited(), showDiff));
 byId("do-apply").addEventListener("click", async () => {
     const note = await sure("Bring these models into force?", "Every price follows at once. Models that are no good change nothing.");
