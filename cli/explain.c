@@ -160,18 +160,33 @@ static void age_text(double ms, char ret[40])
         (void)snprintf(ret, 40, "%.0f days ago", s / 86400);
 }
 
+/* What people call it: 14.128972 h is 14:07, the sixth weekday Saturday. Of all else the number and its unit. */
+static void print_value(const char *name, const char *value, const char *unit)
+{
+    static const char *const DAY[] = { "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday" };
+    char number[40];
+    int seconds = (int)(strtod(value, NULL) * 3600 + 0.01),
+        day = (int)strtod(value, NULL); /* 0.133333 h are eight minutes */
+    short_number(value, number);
+    if (strcmp(name, "hour") == 0)
+        printf("%s %02d:%02d", name, seconds / 3600, seconds / 60 % 60);
+    else if (strcmp(name, "weekday") == 0 && day >= 1 && day <= 7)
+        printf("%s %s", name, DAY[day - 1]);
+    else
+        printf("%s %s %s", name, number, unit);
+}
+
 static void print_input(const cJSON *input)
 {
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(input, "value");
     const char *zone = json_string(input, "zone");
-    char number[40], age[40];
+    char age[40];
     if (!cJSON_IsString(value)) {
         printf("%s: %s, so no opinion", json_string(input, "name"), json_string(input, "state"));
         return;
     }
-    short_number(value->valuestring, number);
     const char *state = json_string(input, "state");
-    printf("%s %s %s", json_string(input, "name"), number, json_string(input, "unit"));
+    print_value(json_string(input, "name"), value->valuestring, json_string(input, "unit"));
     if (strcmp(state, "current") != 0 && strcmp(state, "always known") != 0) {
         printf(", %s", state);
         return;

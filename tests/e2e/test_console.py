@@ -112,6 +112,7 @@ def look_at(service, page):
         page.run("document.querySelector('#movers a').click()")
         has("#product-title", "10.50")
         has("#steps", "available 5 units, of the world, seen ")
+        require(re.search(r"hour \d\d:\d\d", text("#steps")), text("#steps"))
         page.open(url + "#product/nasty//")
         has("#product-title", NASTY)
         page.open(url + "#product/nobody//")

@@ -274,6 +274,21 @@ ROWS = {cells[1].strip("`"): cells[6] for line in run(BIN / "rialto", "check", "
 NAMES = sorted(ROWS)
 FORMULAS = [" or ".join(f"known({name})" for name in NAMES[at:at + 9]) for at in range(0, len(NAMES), 9)]
 ALL = simple_model(competitors=True, origin=[48, 11], factors=[{"name": f"f{i}", "expression": f"if({text}, 1, 1)"} for i, text in enumerate(FORMULAS)])
+CLOCK = [{"name": "late", "input": "hour", "steps": [[0, 1.1], [24, 1]]}, {"name": "day", "input": "weekday", "steps": [[1, 1.2], [7, 1.3]]}]
+with Service(models={"shop.json": simple_model(factors=CLOCK)}, clock_replay=1) as service:
+    @check("people are told the time of day and the day of the week, programs the number")
+    def _():
+        begin = service.now_ms() // 86400000 * 86400000 + 86400000
+        service.accept(product("bike", 28000))
+        for minute in (0, 1, 8, 59, 60, 14 * 60 + 7, 14 * 60 + 8, 23 * 60 + 59):
+            require(service.ask({"control": "tick", "time": begin + minute * 60000})["ok"], "tick")
+            wait_until(lambda: service.status()["metrics"]["tick_ms"] >= begin + minute * 60000, 10, "the tick")
+            out = service.cli("explain", "bike")[1]
+            contains(out, f"hour {minute // 60:02}:{minute % 60:02}", minute)
+            contains(out, "weekday " + time.strftime("%A", time.gmtime(begin // 1000)))
+            steps = json.loads(service.cli("explain", "--json", "bike")[1])["steps"]
+            equal(round(float(next(row["value"] for step in steps for row in step.get("inputs", []) if row["name"] == "hour")) * 60, 2), minute)
+
 with Service(models={"shop.json": ALL}) as service:
     @check("of a product of which only the list price was heard, every input is what the table of inputs says of a missing one")
     def _():

@@ -459,7 +459,19 @@ function inputText(input) {
     if (input.value === null)
         return `${input.name}: ${input.state}, so no opinion`;
     const seen = input.age_ms ? `, of ${input.zone || "the world"}, seen ${ago(input.age_ms)}` : "";
-    return `${input.name} ${+Number(input.value)} ${input.unit}${seen}`;
+    return `${input.name} ${valueText(input.name, +Number(input.value), input.unit)}${seen}`;
+}
+
+/* As rialto explain says it: 14.128972 h is 14:07, the sixth weekday Saturday. */
+function valueText(name, value, unit)
+{
+    const seconds = Math.floor(value * 3600 + 0.01); // 0.133333 h are eight minutes
+    if (name === "hour")
+        return `${String(Math.floor(seconds / 3600)).padStart(2, "0")}:${
+            String(Math.floor(seconds / 60) % 60).padStart(2, "0")}`;
+    if (name === "weekday")
+        return [ "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday" ][value - 1] ?? value;
+    return `${value} ${unit}`;
 }
 
 function showProduct(told) {
