@@ -3,7 +3,6 @@
 #include "pricing/json_member.h"
 #include "pricing/model.h"
 #include "pricing/money.h"
-#include "service/data_dir.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,12 +83,8 @@ static int run_budgets(struct cli *cli, int argc, char *argv[])
         return status;
     if (argc != optind)
         return CLI_USAGE;
-    if (!data_key(&cli->config, false, key)) {
-        cli_say("%s/key cannot be read: budgets are for who may write in the service's data folder (--set "
-                "data_dir=..., or --config with its configuration)",
-                cli->config.data_dir);
+    if (!cli_key(cli, "budgets are for", key))
         return CLI_UNREACHABLE;
-    }
     cJSON *question = cJSON_CreateObject();
     cJSON_AddStringToObject(question, "control", "budgets");
     cJSON_AddStringToObject(question, "key", key);

@@ -27,12 +27,8 @@
 static cJSON *question_of(const struct cli *cli, const char *control)
 {
     char key[DATA_KEY_MAX], who[CLI_WHO_MAX];
-    if (!data_key(&cli->config, false, key)) {
-        cli_say("%s/key cannot be read: prices are changed by who may write in the service's data folder (--set data_dir=..., "
-                "or --config with its configuration)",
-                cli->config.data_dir);
+    if (!cli_key(cli, "prices are changed by", key))
         return NULL;
-    }
     cJSON *question = cJSON_CreateObject();
     cli_who(who);
     cJSON_AddStringToObject(question, "control", control);

@@ -6,6 +6,7 @@
 
 #include "demo/request.h"
 #include "service/config.h"
+#include "service/data_dir.h"
 
 #include <getopt.h>
 #include <rialto/quote.h>
@@ -55,6 +56,10 @@ int cli_parse(struct cli *cli, int argc, char *argv[], const struct option own[]
 /* cli_who - whoever runs this, for records: name@host. */
 #define CLI_WHO_MAX 64u
 void cli_who(char ret[CLI_WHO_MAX]);
+
+/* cli_key - the key of the service's data folder, for what only who may write there may do. `what`: that, as a sentence begins, such as "budgets are
+ * for". False after having said why. */
+bool cli_key(const struct cli *cli, const char *what, char ret[DATA_KEY_MAX]);
 
 /* cli_number - a whole decimal number within bounds, else false after a message that names the option. */
 bool cli_number(const char *option, const char *text, double low, double high, double *ret);

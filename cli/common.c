@@ -114,6 +114,16 @@ void cli_clock_text(int64_t unix_ms, char ret[32])
     strftime(ret, 32, "%Y-%m-%d %H:%M:%S", &tm);
 }
 
+bool cli_key(const struct cli *cli, const char *what, char ret[DATA_KEY_MAX])
+{
+    if (data_key(&cli->config, false, ret))
+        return true;
+    cli_say("%s/key cannot be read: %s who may write in the service's data folder (--set data_dir=..., or --config "
+            "with its configuration)",
+            cli->config.data_dir, what);
+    return false;
+}
+
 void cli_who(char ret[CLI_WHO_MAX])
 {
     char host[32] = "";

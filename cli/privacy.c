@@ -1,6 +1,5 @@
 /* privacy.c - `rialto forget`, `export`, `inventory`, `keys`: what is kept of customers, for them and for who answers for it. */
 #include "cli/cli.h"
-#include "service/data_dir.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,10 +14,8 @@ static const struct option no_options[] = { { 0 } };
 static bool add_key(const struct cli *cli, cJSON *question)
 {
     char key[DATA_KEY_MAX];
-    if (!data_key(&cli->config, false, key)) {
-        cli_say("only who can read the service's data folder (data_dir) may do that: its key cannot be read");
+    if (!cli_key(cli, "what is kept of customers is for", key))
         return false;
-    }
     cJSON_AddStringToObject(question, "key", key);
     return true;
 }

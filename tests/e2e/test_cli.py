@@ -128,6 +128,14 @@ def _():
     require(status == 4, f"two models for the same products: {status} {out} {err}")
     equal(rialto("check", folder / "none")[0], 4)
 
+@check("who cannot read the key of the data folder is told so alike, whatever needs it, and how to name another folder")
+def _():
+    said = {command: rialto(command, "--set", f"data_dir={folder}/nobodys") for command in ("pin", "rollback", "budgets")}
+    for command, (status, out, err) in said.items():
+        equal((status, out), (3, ""), command)
+        contains(err, f"{folder}/nobodys/key cannot be read: ")
+        contains(err, " who may write in the service's data folder (--set data_dir=..., or --config with its configuration)")
+
 def percent_off(percent, **discount):
     """A model's offer; the model's personal terms are 10 % for gold."""
     return [{"name": "cart", "trigger": {"event": "cart", "times": 3, "within": "7d"}, "discount": {"percent": percent, **discount}, "valid_for": "1d",
