@@ -39,10 +39,20 @@ static bool links_step(struct gateway *gateway)
     return moved;
 }
 
+static bool doors_step(struct inbox *inbox)
+{
+    bool moved = false;
+    for (uint32_t i = 0; i < inbox->endpoint_count; i++)
+        if (inbox->endpoint[i].door != NULL)
+            moved = push_step(&inbox->endpoint[i]) || moved;
+    return moved;
+}
+
 /* Returns true when there is more to do at once. */
 static bool round_once(struct gateway *gateway)
 {
     bool moved = links_step(gateway);
+    moved = doors_step(&gateway->inbox) || moved;
     (void)clock_step(gateway);
     bool more = ingest_step(gateway);
     if (!more)
@@ -72,22 +82,51 @@ static int until_next_message(struct inbox *inbox, int timeout_ms)
     return left_ms < timeout_ms ? (int)left_ms : timeout_ms;
 }
 
+/* Returns how many; what waits in one of them already leaves no time to wait. */
+static uint32_t doors_poll(const struct inbox *inbox, struct pollfd *ret, int *timeout_ms)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < inbox->endpoint_count; i++) {
+        const struct push_endpoint *endpoint = &inbox->endpoint[i];
+        if (endpoint->door == NULL)
+            continue;
+        push_poll(endpoint, &ret[count]);
+        count += PUSH_POLLED;
+        if (push_is_due(endpoint))
+            *timeout_ms = 0;
+    }
+    return count;
+}
+
+static void doors_polled(struct inbox *inbox, const struct pollfd *polled)
+{
+    for (uint32_t i = 0; i < inbox->endpoint_count; i++) {
+        if (inbox->endpoint[i].door == NULL)
+            continue;
+        push_polled(&inbox->endpoint[i], polled);
+        polled += PUSH_POLLED;
+    }
+}
+
 /* Until somebody wakes us, `timeout_ms` at most. Returns true when we are to end. */
 static bool wait_for_work(struct gateway *gateway, int timeout_ms)
 {
     struct inbox *inbox = &gateway->inbox;
-    struct pollfd wait[2 + RIALTO_WORKERS_MAX] = { { .fd = inbox->wake_fd, .events = POLLIN },
+    struct pollfd wait[2 + RIALTO_WORKERS_MAX + PUSH_POLLED * CONFIG_URLS_MAX] = { { .fd = inbox->wake_fd, .events = POLLIN },
                                                    { .fd = gateway->signal_fd, .events = POLLIN } };
+    struct pollfd *doors = &wait[2 + gateway->link_count];
     for (uint32_t i = 0; i < gateway->link_count; i++)
         link_poll(&gateway->link[i], &wait[2 + i]);
+    uint32_t door_count = doors_poll(inbox, doors, &timeout_ms);
     /* First say that we sleep, then look: whoever brings work later sees it said, and wakes us (inbox_wake). */
     atomic_store(&inbox->asleep, true);
     if (timeout_ms > 0 && !gateway->stalled)
         timeout_ms = until_next_message(inbox, timeout_ms);
-    (void)poll(wait, 2 + gateway->link_count, timeout_ms);
+    (void)poll(wait, 2 + gateway->link_count + door_count, timeout_ms);
     atomic_store(&inbox->asleep, false);
     for (uint32_t i = 0; i < gateway->link_count; i++)
         link_polled(&gateway->link[i], &wait[2 + i]);
+    doors_polled(inbox, doors);
     if (wait[0].revents & POLLIN) {
         uint64_t count;
         ssize_t got = read(inbox->wake_fd, &count, sizeof count);
@@ -277,9 +316,12 @@ static bool listen_all(struct gateway *gateway)
     bool tls = strstr(config->push_urls, "tls+tcp://") != NULL || strstr(config->request_urls, "tls+tcp://") != NULL;
     if (tls && (gateway->listeners.tls = tls_open(config)) == NULL)
         return false;
-    for (const char *at = config_url(config->push_urls, url); at != NULL; at = config_url(at, url))
-        if (!listeners_open(&gateway->listeners, gateway->inbox.endpoint[endpoint++].socket, url))
+    for (const char *at = config_url(config->push_urls, url); at != NULL; at = config_url(at, url)) {
+        struct push_endpoint *push = &gateway->inbox.endpoint[endpoint++];
+        if (push_is_own(url) ? !push_open(push, url, config->message_bytes_max)
+                             : !listeners_open(&gateway->listeners, push->socket, url))
             return false;
+    }
     for (const char *at = config_url(config->request_urls, url); at != NULL; at = config_url(at, url))
         if (!listeners_open(&gateway->listeners, gateway->inbox.reply, url))
             return false;

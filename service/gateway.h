@@ -1,13 +1,14 @@
 /* gateway.h - the gateway's insides: what its files share. Private to service/gateway*.c.
  *
  *   producers --NNG--> inbox --> message --> signal_parse --> batch --> windows --stream--> workers
- *                       (NNG's threads)|(one main thread: it alone fixes the order)
+ *      (NNG's threads, or gateway_push.c)|(one main thread: it alone fixes the order)
  *
  *   gateway.c          the main loop, start and end
  *   gateway_clock.c    service time, ticks, the number of the next batch
  *   gateway_inbox.c    messages received and not yet taken: the only place where NNG's threads and ours meet
+ *   gateway_push.c     messages pushed on local sockets
  *   gateway_sender.c   who sent a message, for limits and the audit log
- *   gateway_listen.c   sockets that others dial, and the thread that finds deaf ones
+ *   gateway_listen.c   sockets of NNG's that others dial, and the thread that finds deaf ones
  *   gateway_tls.c      certificates of producers, and ours for them
  *   gateway_message.c  one message as a row of JSON values
  *   gateway_ingest.c   message after message into signals, and their counting
@@ -85,6 +86,7 @@ struct pushed {
 
 struct push_endpoint { /* one of push_urls, with a socket of its own: who has to wait here stops nobody elsewhere */
     struct inbox *inbox;
+    struct push_door *door; /* a local socket that we read ourselves; NULL: it is NNG's */
     nng_socket socket;
     bool open;
     struct pushed *push; /* ring of room inbox.push_max */
@@ -143,7 +145,21 @@ void inbox_unlimited(struct inbox *inbox);
 /* inbox_reply - answer a taken request; the message becomes NNG's. The slot then receives again. */
 void inbox_reply(struct inbox *inbox, uint32_t slot, nng_msg *message);
 bool inbox_replies_pending(struct inbox *inbox);
+/* inbox_put - a message that the main thread has read itself, for an endpoint that has room; it becomes the inbox's. */
+void inbox_put(struct push_endpoint *endpoint, nng_msg *message, const struct sender *sender);
 void inbox_wake(struct inbox *inbox); /* any thread */
+
+/* ---- local push endpoints (gateway_push.c) ------------------------------------------------------------------ */
+
+bool push_is_own(const char *url); /* read by ourselves, not by NNG */
+bool push_open(struct push_endpoint *endpoint, const char *url, size_t message_max);
+void push_close(struct push_endpoint *endpoint); /* also of one that is not open */
+/* push_step - what has come, as far as there is room for it. Returns true when something moved. */
+bool push_step(struct push_endpoint *endpoint);
+bool push_is_due(const struct push_endpoint *endpoint); /* push_step() would find something without asking the kernel */
+#define PUSH_POLLED 2u /* descriptors */
+void push_poll(const struct push_endpoint *endpoint, struct pollfd ret[PUSH_POLLED]);
+void push_polled(struct push_endpoint *endpoint, const struct pollfd polled[PUSH_POLLED]);
 
 /* ---- links (gateway_link.c) ----------------------------------------------------------------------------- */
 

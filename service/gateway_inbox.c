@@ -1,6 +1,7 @@
 /* gateway_inbox.c - messages received and not yet taken.
  *
- *   PULL --8 receives in flight--> ring of ingest_messages_max --+   (one of each for every push endpoint)
+ *   PULL --8 receives in flight--> ring of ingest_messages_max --+   (one of each for every push endpoint; those on
+ *   local sockets: gateway_push.c -^                             |    local sockets are read by the main thread)
  *                                                                +--inbox_take(), oldest first--> main thread
  *   REP  --64 contexts, one request each-------------------------+
  *
@@ -37,7 +38,7 @@ void inbox_wake(struct inbox *inbox)
 
 /* ---- pushed messages --------------------------------------------------------------------------------------- */
 
-static void ring_put(struct push_endpoint *endpoint, nng_msg *message)
+static struct pushed *ring_put(struct push_endpoint *endpoint, nng_msg *message)
 {
     struct inbox *inbox = endpoint->inbox;
     struct pushed *pushed = &endpoint->push[(endpoint->first + endpoint->count++) % inbox->push_max];
@@ -45,8 +46,14 @@ static void ring_put(struct push_endpoint *endpoint, nng_msg *message)
     pushed->arrived_us = mono_us();
     pushed->arrival = inbox->arrivals++;
     pushed->waited = false;
-    if (inbox->name_pushers)
-        sender_of(message, &pushed->sender);
+    return pushed;
+}
+
+void inbox_put(struct push_endpoint *endpoint, nng_msg *message, const struct sender *sender)
+{
+    (void)pthread_mutex_lock(&endpoint->inbox->lock); /* arrivals are numbered together */
+    ring_put(endpoint, message)->sender = *sender;
+    (void)pthread_mutex_unlock(&endpoint->inbox->lock);
 }
 
 /* The next completed receive goes into the ring. Returns its aio, to be asked again, or NULL: none is due, or no room.
@@ -62,7 +69,9 @@ static nng_aio *deliver_one(struct push_endpoint *endpoint)
             metric_add(METRIC_ingest_waits_total, 1);
             return NULL;
         }
-        ring_put(endpoint, nng_aio_get_msg(aio));
+        struct pushed *pushed = ring_put(endpoint, nng_aio_get_msg(aio));
+        if (endpoint->inbox->name_pushers)
+            sender_of(pushed->message, &pushed->sender);
         nng_aio_set_msg(aio, NULL);
     }
     receive->done = false;
@@ -230,7 +239,7 @@ bool inbox_take(struct inbox *inbox, struct received *ret)
         taken = false;
     }
     (void)pthread_mutex_unlock(&inbox->lock);
-    if (was_full)
+    if (was_full && endpoint->open)
         deliver(endpoint);
     if (taken && ret->slot >= 0)
         name_requester(inbox, ret);
@@ -319,11 +328,15 @@ bool inbox_replies_pending(struct inbox *inbox)
 /* ---- life -----------------------------------------------------------------------------------------------------------
  */
 
-static int endpoint_open(struct push_endpoint *endpoint, struct inbox *inbox, const struct config *config)
+static int endpoint_open(struct push_endpoint *endpoint, struct inbox *inbox, const struct config *config, const char *url)
 {
     endpoint->inbox = inbox;
     endpoint->push = calloc(inbox->push_max, sizeof *endpoint->push);
-    int error = endpoint->push == NULL ? NNG_ENOMEM : nng_pull0_open(&endpoint->socket);
+    if (endpoint->push == NULL)
+        return NNG_ENOMEM;
+    if (push_is_own(url))
+        return 0; /* it opens with the doors */
+    int error = nng_pull0_open(&endpoint->socket);
     endpoint->open = error == 0;
     if (error == 0)
         error = nng_socket_set_size(endpoint->socket, NNG_OPT_RECVMAXSZ, config->message_bytes_max);
@@ -353,7 +366,7 @@ static bool sockets_open(struct inbox *inbox, const struct config *config)
     char url[CONFIG_TEXT_MAX];
     for (const char *at = config_url(config->push_urls, url); at != NULL && error == 0; at = config_url(at, url)) {
         assert(inbox->endpoint_count < CONFIG_URLS_MAX); /* config.c lets no more pass */
-        error = endpoint_open(&inbox->endpoint[inbox->endpoint_count++], inbox, config);
+        error = endpoint_open(&inbox->endpoint[inbox->endpoint_count++], inbox, config, url);
     }
     if (error != 0)
         log_line(LOG_ERROR, "ENDPOINTS-FAILED", "reason=\"%s\"", nng_strerror(error));
@@ -379,7 +392,7 @@ bool inbox_setup(struct inbox *inbox, const struct config *config)
 bool inbox_start(struct inbox *inbox)
 {
     for (uint32_t e = 0; e < inbox->endpoint_count; e++)
-        for (uint32_t i = 0; i < RECEIVES_IN_FLIGHT; i++)
+        for (uint32_t i = 0; i < RECEIVES_IN_FLIGHT && inbox->endpoint[e].open; i++)
             nng_recv_aio(inbox->endpoint[e].socket, inbox->endpoint[e].receive[i].aio);
     for (uint32_t i = 0; i < REQUEST_SLOTS; i++)
         nng_ctx_recv(inbox->slot[i].context, inbox->slot[i].aio);
@@ -391,12 +404,16 @@ void inbox_stop(struct inbox *inbox)
     (void)pthread_mutex_lock(&inbox->lock);
     inbox->closed = true;
     (void)pthread_mutex_unlock(&inbox->lock);
-    for (uint32_t i = 0; i < inbox->endpoint_count; i++)
-        (void)nng_close(inbox->endpoint[i].socket);
+    for (uint32_t i = 0; i < inbox->endpoint_count; i++) {
+        push_close(&inbox->endpoint[i]);
+        if (inbox->endpoint[i].open)
+            (void)nng_close(inbox->endpoint[i].socket);
+    }
 }
 
 static void endpoint_close(struct push_endpoint *endpoint)
 {
+    push_close(endpoint);
     if (endpoint->open)
         (void)nng_close(endpoint->socket);
     for (uint32_t i = 0; i < RECEIVES_IN_FLIGHT; i++) {

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 void sender_web_url(const struct config *config, char ret[CONFIG_TEXT_MAX])
 {
@@ -47,13 +48,26 @@ static bool is_web(const char *path)
     return bytes > tail && strcmp(path + bytes - tail, "/" WEB_DOOR) == 0;
 }
 
+static void process_name(uint64_t pid, uint64_t uid, struct sender *ret)
+{
+    (void)snprintf(ret->name, sizeof ret->name, "process:%" PRIu64, pid);
+    (void)snprintf(ret->from, sizeof ret->from, "local, uid %" PRIu64 ", pid %" PRIu64, uid, pid);
+}
+
 static void local_name(nng_pipe pipe, struct sender *ret)
 {
     uint64_t pid = 0, uid = 0;
     (void)nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_PID, &pid);
     (void)nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_UID, &uid);
-    (void)snprintf(ret->name, sizeof ret->name, "process:%" PRIu64, pid);
-    (void)snprintf(ret->from, sizeof ret->from, "local, uid %" PRIu64 ", pid %" PRIu64, uid, pid);
+    process_name(pid, uid, ret);
+}
+
+void sender_of_socket(int fd, struct sender *ret)
+{
+    struct ucred peer = { .pid = 0 };
+    socklen_t bytes = sizeof peer;
+    (void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes);
+    process_name((uint64_t)peer.pid, peer.uid, ret);
 }
 
 void sender_of(nng_msg *message, struct sender *ret)

@@ -26,6 +26,9 @@ struct sender {
  * for all of them. Any thread. */
 void sender_of(nng_msg *message, struct sender *ret);
 
+/* sender_of_socket - whoever is at the other end of a connected local socket. */
+void sender_of_socket(int fd, struct sender *ret);
+
 /* sender_address - an address as the name of a producer. `bytes` is 4 or 16, in network order. */
 void sender_address(const uint8_t *address, size_t bytes, char ret[RATES_NAME_MAX]);
 

@@ -26,7 +26,7 @@
     X(signals_duplicate_total,     COUNTER, "signals","parts dropped because their id was counted before")          \
     X(signals_superseded_total,    COUNTER, "signals","parts that a newer signal had made void")                    \
     X(ingest_waits_total,          COUNTER, "waits",  "times a sender had to wait for room in the gateway")         \
-    X(listener_reopened_total,     COUNTER, "opens",  "listeners found deaf and opened anew")                       \
+    X(listener_reopened_total,     COUNTER, "opens",  "listeners found deaf, or without their file, and opened anew") \
     X(batches_sent_total,          COUNTER, "batches","batches sent to workers, repeats included")                  \
     X(batches_resent_total,        COUNTER, "batches","batches sent again after a worker's return")                 \
     X(batches_applied_total,       COUNTER, "batches","batches applied")                                            \

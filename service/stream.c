@@ -14,7 +14,7 @@
 
 #define GREETING_BYTES 8u
 #define HEAD_BYTES     9u
-#define LISTEN_BACKLOG 128
+#define LISTEN_BACKLOG 1024
 
 void stream_init(struct stream *stream, const struct stream_settings *settings)
 {
@@ -249,6 +249,15 @@ enum stream_got stream_receive(struct stream *stream, const uint8_t **ret_body, 
     return STREAM_NOTHING;
 }
 
+void stream_spare(struct stream *stream)
+{
+    if (stream->begun || stream->message_room <= STREAM_SPARE_BYTES)
+        return;
+    free(stream->message);
+    stream->message = NULL;
+    stream->message_room = 0;
+}
+
 /* ---- connections --------------------------------------------------------------------------------------------------- */
 
 static bool begin(struct stream *stream, int fd)
@@ -263,6 +272,7 @@ static bool begin(struct stream *stream, int fd)
     stream->drained = false;
     if (!put(stream, &(struct iovec){ greeting, sizeof greeting }, 1)) {
         stream_close(stream);
+        errno = ECONNABORTED;
         return false;
     }
     return true;

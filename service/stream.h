@@ -20,7 +20,12 @@
 #include <sys/types.h>
 
 #define STREAM_CHUNK_BYTES 32768u /* read at once, unless a longer message is under way */
-#define STREAM_PAIR        0x10u  /* SP's number of the protocol: one peer at each end */
+#define STREAM_SPARE_BYTES 262144u /* kept for the next message by stream_spare() */
+
+/* SP's numbers of protocols: one peer at each end; messages one way. */
+#define STREAM_PAIR        0x10u
+#define STREAM_PUSH        0x50u
+#define STREAM_PULL        0x51u
 
 struct stream_settings {
     uint16_t protocol, peer;     /* ours, and what the other end has to say */
@@ -50,8 +55,8 @@ void stream_fini(struct stream *stream);
 
 /* stream_listen - a socket that others dial, at `path`; what is there goes, unless somebody listens. Returns -1 and errno. */
 int stream_listen(const char *path, mode_t permissions);
-/* stream_accept, stream_dial - the stream, closed until now, is the end of a connection, and has greeted. False, and closed: nobody is
- * there. */
+/* stream_accept, stream_dial - the stream, closed until now, is the end of a connection, and has greeted. False, closed, and errno: EAGAIN
+ * = nobody is there, ECONNABORTED = he is gone again. */
 bool stream_accept(struct stream *stream, int listen_fd);
 bool stream_dial(struct stream *stream, const char *path);
 void stream_close(struct stream *stream);
@@ -63,6 +68,9 @@ void stream_polled(struct stream *stream, short revents);
 /* stream_receive - the next message; it is ours, and holds until the next call. STREAM_ENDED: all was read that the other end said, or
  * it said what is no message. */
 enum stream_got stream_receive(struct stream *stream, const uint8_t **ret_body, size_t *ret_bytes);
+
+/* stream_spare - gives back the memory of an unusually long message, which is not used any more. */
+void stream_spare(struct stream *stream);
 
 /* stream_send - a message of two parts, the second one may be of no bytes. False: there is no room, or no other end. True does not say
  * that it is received. */

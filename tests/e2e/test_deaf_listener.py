@@ -91,6 +91,28 @@ with Service(http_listen=f"127.0.0.1:{PORT}", http_open_signals=1) as service:
             pusher.push(product("pushed", 200))
             wait_until(lambda: service.cli_quote("pushed")[0] == 0, 10, "the pushed product")
 
+    @check("whoever connects and says nothing is hung up on, and keeps nobody out; nor do many who hang up")
+    def _():
+        with contextlib.ExitStack() as stack:
+            silent = [stack.enter_context(socket_to(service.push_ipc, 10 * SLOW)) for _ in range(50)]
+            for _ in range(100):
+                knock(service.push_ipc)
+            with once_heard(lambda: Pusher(service.push_ipc)) as pusher:
+                pusher.push(product("beside", 250))
+                wait_until(lambda: service.cli_quote("beside")[0] == 0, 2, "the product pushed beside them")
+            for one in silent:
+                equal(one.recv(100), handshake(PULL), "what a listener says")
+                equal(one.recv(100), b"", "and then it is closed")
+
+    @check("a push socket whose file was taken away is there again soon")
+    def _():
+        os.unlink(service.push_ipc[len("ipc://"):])
+        with once_heard(lambda: Pusher(service.push_ipc)) as pusher:
+            pusher.push(product("again", 260))
+            wait_until(lambda: service.cli_quote("again")[0] == 0, 2, "the product pushed to the new one")
+        contains(service.log(), "its file was taken away")
+        seen["file"] = True
+
     @check("the request socket answers soon after it was made deaf")
     def _():
         seen["request"] = make_deaf(service.request_ipc)
@@ -159,8 +181,8 @@ with Service(http_listen=f"127.0.0.1:{PORT}", http_open_signals=1) as service:
     def _():
         reopened = service.log().count("LISTENER-REOPENED")
         require(reopened >= sum(seen.values()), f"{reopened} reopened, made deaf: {seen}")
-        if not any(seen.values()):
-            equal(reopened, 0, "sockets opened anew without need")
+        if not seen["push"] and not seen["request"]:
+            equal(reopened, 1, "sockets opened anew without need")
         time.sleep(3)
         equal(service.log().count("LISTENER-REOPENED"), reopened, "sockets opened anew while all is quiet")
 

@@ -452,6 +452,29 @@ def _():
     equal(tight.ask(view("after"))["accepted"], 1)
 
 
+@check("producers take turns: who sends a little does not wait behind who has much")
+def _():
+    for puppet in puppets:
+        puppet.paused = True
+    known, sent[0] = [len(p.records) for p in puppets], 0
+    thread = threading.Thread(target=push_many)
+    thread.start()
+    time.sleep(0.5)
+    with Pusher(tight.push_url, 30) as pusher:
+        for one in views("turn", 4):
+            pusher.push(one)
+        for puppet in puppets:
+            puppet.paused = False
+        thread.join()
+    tight.wait_idle()
+    before = 0
+    for puppet, first in zip(puppets, known):
+        names = [r["sku"].rstrip(b"\0").decode() for r in puppet.records[first:] if "sku" in r]
+        before += max((i for i, name in enumerate(names) if name.startswith("turn")), default=0)
+    equal(sorted(n for p in puppets for n in p.skus("turn")), list(range(4)))
+    require(before < COUNT / 4, f"{before} of {COUNT} came first")
+
+
 @check("no worker at all: the gateway starts all the same, and says that nobody answers")
 def _():
     for puppet in puppets:

@@ -119,6 +119,32 @@ Test(stream, messages_come_whole_and_in_order_however_they_are_cut)
     }
 }
 
+Test(stream, memory_of_a_long_message_is_given_back_and_the_next_one_comes_all_the_same)
+{
+    static uint8_t body_out[2 * STREAM_SPARE_BYTES];
+    struct fixture f;
+    const uint8_t *body;
+    size_t bytes;
+    setup(&f);
+    f.stream.settings.message_max = sizeof body_out;
+    say(&f, GREETING, sizeof GREETING);
+    for (int turn = 0; turn < 2; turn++) {
+        enum stream_got got = STREAM_NOTHING;
+        say_head(&f, sizeof body_out);
+        for (size_t sent = 0; sent < sizeof body_out; sent += 4096) {
+            say(&f, body_out + sent, 4096);
+            cr_assert_eq(got, STREAM_NOTHING);
+            got = receive(&f, &body, &bytes);
+            stream_spare(&f.stream); /* in the middle of one it is kept */
+        }
+        cr_assert_eq(got, STREAM_MESSAGE);
+        cr_expect_eq(bytes, sizeof body_out);
+        stream_spare(&f.stream);
+        cr_expect_eq(f.stream.message_room, 0u);
+    }
+    teardown(&f);
+}
+
 Test(stream, what_is_no_message_ends_it)
 {
     static const struct {

@@ -1,0 +1,306 @@
+/* gateway_push.c - push endpoints on local sockets (ipc://), which the main thread reads itself.
+ *
+ *   producers --SP PUSH--> [ stream | stream | ... ] --epoll--> ring of the endpoint --inbox_take()-->
+ *
+ * Whoever pushes still speaks NNG; on this side the way from the socket to the main thread would lead through two of NNG's sleeping threads
+ * (docs/bench.md, "An order's way"). A listener of our own does not go deaf, either.
+ *
+ * Turns      streams that have something to give stand in a queue: one message, then the next stream's turn.
+ * Full       with no room in the ring nothing is read: what is sent stays in the kernel, and senders wait.
+ * Gone       a socket whose file was taken away is opened anew (a look a second). Who connects and does not greet is hung up on.
+ * Threads    the main thread alone. */
+#include "service/gateway.h"
+
+#include "service/log.h"
+#include "service/metrics.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define IPC_PREFIX        "ipc://"
+#define GREETING_MS       5000 /* producers may be busy */
+#define LOOK_MS           1000
+#define REST_MS           100 /* without descriptors or memory for a further producer */
+#define EVENTS_PER_STEP   64
+#define MESSAGES_PER_STEP 64u
+#define BYTES_PER_STEP    (1u << 20) /* and what the last message is longer: copying delays a tick, too */
+
+struct pusher {
+    struct pusher *previous, *next; /* all of the door */
+    struct pusher *due_next;
+    bool due; /* stands in the queue */
+    int64_t accepted_ms;
+    struct sender sender;
+    struct stream stream;
+};
+
+struct push_door {
+    char path[sizeof((struct sockaddr_un *)NULL)->sun_path];
+    int listen_fd, epoll_fd;
+    size_t message_max;
+    struct pusher *first;                /* of all */
+    struct pusher *due_first, **due_end; /* the queue */
+    bool called, polled; /* somebody dials; something came */
+    bool full;           /* the ring was, and somebody had to wait */
+    int64_t look_ms, rest_ms; /* rest: nobody is taken until then */
+    dev_t device;
+    ino_t inode; /* of the file */
+};
+
+bool push_is_own(const char *url)
+{
+    return strncmp(url, IPC_PREFIX, strlen(IPC_PREFIX)) == 0;
+}
+
+/* ---- the socket ---------------------------------------------------------------------------------------------------- */
+
+static bool listen_again(struct push_door *door)
+{
+    struct stat info;
+    door->listen_fd = stream_listen(door->path, 0660);
+    if (door->listen_fd == -1)
+        return false;
+    if (stat(door->path, &info) == 0) {
+        door->device = info.st_dev;
+        door->inode = info.st_ino;
+        return true;
+    }
+    (void)close(door->listen_fd);
+    door->listen_fd = -1;
+    return false;
+}
+
+static void stop_listening(struct push_door *door)
+{
+    if (door->listen_fd != -1)
+        (void)close(door->listen_fd);
+    door->listen_fd = -1;
+}
+
+static bool is_in_place(const struct push_door *door)
+{
+    struct stat info;
+    return door->listen_fd != -1 && stat(door->path, &info) == 0 && info.st_dev == door->device &&
+           info.st_ino == door->inode;
+}
+
+static void look_at_place(struct push_door *door)
+{
+    if (is_in_place(door))
+        return;
+    bool was_open = door->listen_fd != -1;
+    stop_listening(door);
+    bool good = listen_again(door); /* if not, again in a second */
+    if (!good && !was_open)
+        return;
+    metric_add(METRIC_listener_reopened_total, 1);
+    log_line(LOG_WARNING, "LISTENER-REOPENED", "url=" IPC_PREFIX "%s reason=\"%s\"", door->path,
+             good ? "its file was taken away" : strerror(errno));
+}
+
+/* ---- producers ------------------------------------------------------------------------------------------------------ */
+
+static void pusher_end(struct push_door *door, struct pusher *pusher)
+{
+    if (pusher->previous != NULL)
+        pusher->previous->next = pusher->next;
+    else
+        door->first = pusher->next;
+    if (pusher->next != NULL)
+        pusher->next->previous = pusher->previous;
+    stream_fini(&pusher->stream); /* closing takes it out of epoll's set: nobody else has the descriptor */
+    free(pusher);
+}
+
+static struct pusher *pusher_begin(struct push_door *door)
+{
+    struct pusher *pusher = calloc(1, sizeof *pusher);
+    if (pusher == NULL)
+        return NULL;
+    stream_init(&pusher->stream, &(struct stream_settings){ STREAM_PULL, STREAM_PUSH, door->message_max, 0 });
+    struct epoll_event event = { .events = EPOLLIN, .data.ptr = pusher };
+    errno = 0;
+    if (!stream_accept(&pusher->stream, door->listen_fd) ||
+        epoll_ctl(door->epoll_fd, EPOLL_CTL_ADD, pusher->stream.fd, &event) != 0) {
+        int error = errno;
+        stream_fini(&pusher->stream);
+        free(pusher);
+        errno = error;
+        return NULL;
+    }
+    pusher->accepted_ms = mono_ms();
+    sender_of_socket(pusher->stream.fd, &pusher->sender);
+    pusher->next = door->first;
+    if (door->first != NULL)
+        door->first->previous = pusher;
+    return door->first = pusher;
+}
+
+static void welcome(struct push_door *door)
+{
+    for (int i = 0; i < EVENTS_PER_STEP; i++) {
+        if (pusher_begin(door) != NULL)
+            continue;
+        if (errno == ECONNABORTED || errno == EINTR)
+            continue;
+        if (errno != EAGAIN)
+            door->rest_ms = mono_ms() + REST_MS;
+        return;
+    }
+}
+
+static void due(struct push_door *door, struct pusher *pusher)
+{
+    if (pusher->due)
+        return;
+    pusher->due = true;
+    pusher->due_next = NULL;
+    *door->due_end = pusher;
+    door->due_end = &pusher->due_next;
+}
+
+static struct pusher *due_take(struct push_door *door)
+{
+    struct pusher *pusher = door->due_first;
+    door->due_first = pusher->due_next;
+    if (door->due_first == NULL)
+        door->due_end = &door->due_first;
+    pusher->due = false;
+    return pusher;
+}
+
+static void look_for_silent(struct push_door *door, int64_t now)
+{
+    for (struct pusher *pusher = door->first, *next; pusher != NULL; pusher = next) {
+        next = pusher->next;
+        if (!pusher->stream.greeted && !pusher->due && now - pusher->accepted_ms > GREETING_MS)
+            pusher_end(door, pusher);
+    }
+}
+
+/* ---- messages ------------------------------------------------------------------------------------------------------- */
+
+static void collect(struct push_door *door)
+{
+    struct epoll_event event[EVENTS_PER_STEP];
+    int count = epoll_wait(door->epoll_fd, event, EVENTS_PER_STEP, 0);
+    for (int i = 0; i < count; i++) {
+        struct pusher *pusher = event[i].data.ptr;
+        stream_polled(&pusher->stream, POLLIN);
+        due(door, pusher);
+    }
+}
+
+/* One message of whose turn it is, if he has a whole one. */
+static bool give_one(struct push_endpoint *endpoint, size_t *given_bytes)
+{
+    struct pusher *pusher = due_take(endpoint->door);
+    const uint8_t *body;
+    size_t bytes;
+    nng_msg *message;
+    enum stream_got got = stream_receive(&pusher->stream, &body, &bytes);
+    if (got == STREAM_NOTHING)
+        return false;
+    if (got == STREAM_MESSAGE && nng_msg_alloc(&message, bytes) == 0) {
+        if (bytes > 0)
+            memcpy(nng_msg_body(message), body, bytes);
+        inbox_put(endpoint, message, &pusher->sender);
+        stream_spare(&pusher->stream);
+        due(endpoint->door, pusher);
+        *given_bytes += bytes;
+        return true;
+    }
+    pusher_end(endpoint->door, pusher); /* or without memory for it: its sender is told by the end, not by silence */
+    return false;
+}
+
+bool push_step(struct push_endpoint *endpoint)
+{
+    struct push_door *door = endpoint->door;
+    int64_t now = mono_ms();
+    size_t given_bytes = 0;
+    bool moved = false;
+    if (now >= door->look_ms) {
+        look_at_place(door);
+        look_for_silent(door, now);
+        door->look_ms = now + LOOK_MS;
+    }
+    if (door->called)
+        welcome(door);
+    if (door->polled)
+        collect(door);
+    door->called = door->polled = false;
+    for (unsigned i = 0; i < MESSAGES_PER_STEP && given_bytes < BYTES_PER_STEP && push_is_due(endpoint); i++)
+        moved = give_one(endpoint, &given_bytes) || moved;
+    bool full = door->due_first != NULL && !push_is_due(endpoint);
+    metric_add(METRIC_ingest_waits_total, full && !door->full);
+    door->full = full;
+    return moved;
+}
+
+bool push_is_due(const struct push_endpoint *endpoint)
+{
+    return endpoint->door->due_first != NULL && endpoint->count < endpoint->inbox->push_max;
+}
+
+void push_poll(const struct push_endpoint *endpoint, struct pollfd ret[PUSH_POLLED])
+{
+    const struct push_door *door = endpoint->door;
+    bool room = endpoint->count < endpoint->inbox->push_max, rests = door->rest_ms > 0 && mono_ms() < door->rest_ms;
+    ret[0] = (struct pollfd){ .fd = room ? door->epoll_fd : -1, .events = POLLIN };
+    ret[1] = (struct pollfd){ .fd = rests ? -1 : door->listen_fd, .events = POLLIN };
+}
+
+void push_polled(struct push_endpoint *endpoint, const struct pollfd polled[PUSH_POLLED])
+{
+    endpoint->door->polled = polled[0].revents != 0;
+    endpoint->door->called = polled[1].revents != 0;
+}
+
+/* ---- life ----------------------------------------------------------------------------------------------------------- */
+
+bool push_open(struct push_endpoint *endpoint, const char *url, size_t message_max)
+{
+    struct push_door *door = calloc(1, sizeof *door);
+    const char *path = url + strlen(IPC_PREFIX);
+    bool good = false;
+    endpoint->door = door;
+    if (door != NULL) {
+        door->listen_fd = door->epoll_fd = -1;
+        door->message_max = message_max;
+        door->due_end = &door->due_first;
+        errno = ENAMETOOLONG;
+        if (strlen(path) < sizeof door->path) {
+            memcpy(door->path, path, strlen(path) + 1);
+            door->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+            good = door->epoll_fd != -1 && listen_again(door);
+        }
+    }
+    if (good)
+        log_line(LOG_INFO, "LISTENING", "url=%s", url);
+    else
+        log_line(LOG_ERROR, "LISTEN-FAILED", "url=%s reason=\"%s\"", url, strerror(errno));
+    return good;
+}
+
+void push_close(struct push_endpoint *endpoint)
+{
+    struct push_door *door = endpoint->door;
+    endpoint->door = NULL;
+    if (door == NULL)
+        return;
+    while (door->first != NULL)
+        pusher_end(door, door->first);
+    if (is_in_place(door))
+        (void)unlink(door->path);
+    stop_listening(door);
+    if (door->epoll_fd != -1)
+        (void)close(door->epoll_fd);
+    free(door);
+}
