@@ -57,6 +57,14 @@ int cli_parse(struct cli *cli, int argc, char *argv[], const struct option own[]
 #define CLI_WHO_MAX 64u
 void cli_who(char ret[CLI_WHO_MAX]);
 
+/* cli_exact_text - "191.268000" minor units as "1.91268": all digits, so that steps can be followed with a pocket calculator.
+ * cli_short_number - "1.012000" as "1.012". */
+void cli_exact_text(const char *minor, uint8_t decimals, char ret[64]);
+void cli_short_number(const char *text, char ret[40]);
+
+/* cli_zone - may a zone be called that? Else false after a message. */
+bool cli_zone(const char *zone);
+
 /* cli_key - the key of the service's data folder, for what only who may write there may do. `what`: that, as a sentence begins, such as "budgets are
  * for". False after having said why. */
 bool cli_key(const struct cli *cli, const char *what, char ret[DATA_KEY_MAX]);

@@ -1,8 +1,10 @@
 /* common.c - options and the way to the instance. */
+#include "cache/zone_path.h"
 #include "cli/cli.h"
 #include "service/signal_rows.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <pwd.h>
 #include <signal.h>
@@ -112,6 +114,40 @@ void cli_clock_text(int64_t unix_ms, char ret[32])
     struct tm tm;
     gmtime_r(&seconds, &tm);
     strftime(ret, 32, "%Y-%m-%d %H:%M:%S", &tm);
+}
+
+void cli_exact_text(const char *minor, uint8_t decimals, char ret[64])
+{
+    char digits[64];
+    const char *point = strchr(minor, '.');
+    bool negative = minor[0] == '-';
+    (void)snprintf(digits, sizeof digits, "%0*" PRId64 "%s", decimals + 1 + negative, (int64_t)strtoll(minor, NULL, 10),
+                   point != NULL ? point + 1 : "");
+    size_t end = strlen(digits), fraction = decimals + (point != NULL ? strlen(point + 1) : 0);
+    (void)snprintf(ret, 64, "%.*s.%s", (int)(end - fraction), digits, digits + end - fraction);
+    size_t length = strlen(ret), least = end - fraction + (decimals > 0 ? 1u + decimals : 0);
+    while (length > least && (ret[length - 1] == '0' || ret[length - 1] == '.'))
+        ret[--length] = '\0';
+}
+
+void cli_short_number(const char *text, char ret[40])
+{
+    (void)snprintf(ret, 40, "%.39s", text);
+    size_t length = strlen(ret);
+    while (strchr(ret, '.') != NULL && (ret[length - 1] == '0' || ret[length - 1] == '.')) {
+        bool point = ret[length - 1] == '.';
+        ret[--length] = '\0';
+        if (point)
+            break;
+    }
+}
+
+bool cli_zone(const char *zone)
+{
+    bool good = zone_name_valid(zone, strlen(zone));
+    if (!good)
+        cli_say("\"%s\" is not the name of a zone", zone);
+    return good;
 }
 
 bool cli_key(const struct cli *cli, const char *what, char ret[DATA_KEY_MAX])

@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/explain_at.h"
 #include "pricing/json_member.h"
+#include "pricing/money.h"
 #include "service/data_dir.h"
 #include "service/explained.h"
 #include "service/signal_rows.h"
@@ -115,34 +116,6 @@ static const char *money(const struct rialto_quote *quote, int64_t amount, char 
     return ret;
 }
 
-/* "191.268000" minor units as "1.91268 CNY": all digits, so that the steps can be followed with a pocket calculator. */
-static void exact_text(const char *minor, uint8_t decimals, char ret[64])
-{
-    char digits[64];
-    const char *point = strchr(minor, '.');
-    bool negative = minor[0] == '-';
-    (void)snprintf(digits, sizeof digits, "%0*" PRId64 "%s", decimals + 1 + negative, (int64_t)strtoll(minor, NULL, 10),
-                   point != NULL ? point + 1 : "");
-    size_t end = strlen(digits), fraction = decimals + (point != NULL ? strlen(point + 1) : 0);
-    (void)snprintf(ret, 64, "%.*s.%s", (int)(end - fraction), digits, digits + end - fraction);
-    size_t length = strlen(ret), least = end - fraction + (decimals > 0 ? 1u + decimals : 0);
-    while (length > least && (ret[length - 1] == '0' || ret[length - 1] == '.'))
-        ret[--length] = '\0';
-}
-
-/* "1.012000" -> "1.012". */
-static void short_number(const char *text, char ret[40])
-{
-    (void)snprintf(ret, 40, "%.39s", text);
-    size_t length = strlen(ret);
-    while (strchr(ret, '.') != NULL && (ret[length - 1] == '0' || ret[length - 1] == '.')) {
-        bool point = ret[length - 1] == '.';
-        ret[--length] = '\0';
-        if (point)
-            break;
-    }
-}
-
 static void age_text(double ms, char ret[40])
 {
     double s = ms / 1000;
@@ -167,7 +140,7 @@ static void print_value(const char *name, const char *value, const char *unit)
     char number[40];
     int seconds = (int)(strtod(value, NULL) * 3600 + 0.01),
         day = (int)strtod(value, NULL); /* 0.133333 h are eight minutes */
-    short_number(value, number);
+    cli_short_number(value, number);
     if (strcmp(name, "hour") == 0)
         printf("%s %02d:%02d", name, seconds / 3600, seconds / 60 % 60);
     else if (strcmp(name, "weekday") == 0 && day >= 1 && day <= 7)
@@ -182,7 +155,12 @@ static void print_input(const cJSON *input)
     const char *zone = json_string(input, "zone");
     char age[40];
     if (!cJSON_IsString(value)) {
-        printf("%s: %s, so no opinion", json_string(input, "name"), json_string(input, "state"));
+        printf("%s: %s", json_string(input, "name"), json_string(input, "state"));
+        if (cJSON_HasObjectItem(input, "zone")) {
+            age_text(json_number(input, "age_ms"), age);
+            printf(" (of %s, %s)", zone[0] ? zone : "the world", age);
+        }
+        printf(", so no opinion");
         return;
     }
     const char *state = json_string(input, "state");
@@ -227,10 +205,10 @@ static void print_product_steps(const struct explained *e)
     {
         const char *op = json_string(step, "step");
         bool factor = strcmp(op, "factor") == 0;
-        exact_text(json_string(step, "amount_minor"), e->quote.decimals, amount);
+        cli_exact_text(json_string(step, "amount_minor"), e->quote.decimals, amount);
         times[0] = '\0';
         if (factor) {
-            short_number(json_string(step, "times"), number);
+            cli_short_number(json_string(step, "times"), number);
             (void)snprintf(times, sizeof times, "x %s", number);
         }
         print_line(factor ? json_string(step, "name") : op, times, amount);
@@ -262,7 +240,7 @@ static void print_row(const cJSON *row)
 {
     char number[40];
     const cJSON *data = cJSON_GetObjectItemCaseSensitive(row, "data");
-    short_number(json_string(row, "times"), number);
+    cli_short_number(json_string(row, "times"), number);
     printf("      %-12s x %-8s  %s", json_string(row, "name"), number, json_string(row, "kind"));
     if (cJSON_IsArray(data)) {
         printf(" ");
@@ -292,12 +270,44 @@ static void print_issuer(const cJSON *issuer)
 static void print_units(const cJSON *offer)
 {
     char all[40], ordered[40];
-    short_number(json_string(offer, "units"), all);
-    short_number(json_string(offer, "units_ordered"), ordered);
+    cli_short_number(json_string(offer, "units"), all);
+    cli_short_number(json_string(offer, "units_ordered"), ordered);
     if (all[0] == '\0')
         return;
     printf("                   %s of its %s units are ordered%s\n", ordered, all,
            cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(offer, "used_up")) ? ": it is used up" : "");
+}
+
+static void print_money(const char *before, int64_t amount, const cJSON *offer)
+{
+    const char *letters = json_string(offer, "currency");
+    const struct currency *currency = currency_find(letters);
+    char text[48];
+    rialto_money_text(amount, letters, currency != NULL ? currency->decimals : 0, sizeof text, text);
+    printf("%s%s", before, text);
+}
+
+/* A price lock alone is an offer of no kind. */
+static void print_offer(const cJSON *offer)
+{
+    const char *kind = json_string(offer, "kind");
+    double value = json_number(offer, "value");
+    printf("      offer        ");
+    if (strcmp(kind, "percent") == 0)
+        printf("%.4g %% off", value / 100);
+    else if (strcmp(kind, "none") != 0)
+        print_money("", (int64_t)value, offer);
+    if (strcmp(kind, "amount_off") == 0)
+        printf(" off");
+    if (json_number(offer, "locked") > 0)
+        print_money(strcmp(kind, "none") == 0 ? "price locked at " : ", price locked at ", json_whole(offer, "locked"),
+                    offer);
+    const cJSON *rests_on = cJSON_GetObjectItemCaseSensitive(offer, "rests_on");
+    printf(cJSON_GetArraySize(rests_on) > 0 ? " (consent to " : "");
+    print_words(rests_on);
+    printf(cJSON_GetArraySize(rests_on) > 0 ? ")\n" : "\n");
+    print_units(offer);
+    print_issuer(cJSON_GetObjectItemCaseSensitive(offer, "issued_by"));
 }
 
 static void print_customer(const struct explained *e)
@@ -317,20 +327,14 @@ static void print_customer(const struct explained *e)
     const cJSON *low = cJSON_GetObjectItemCaseSensitive(e->customer, "low");
     if (cJSON_IsString(low)) {
         char a[40], b[40], c[40];
-        short_number(low->valuestring, a);
-        short_number(json_string(e->customer, "high"), b);
-        short_number(json_string(e->customer, "within"), c);
+        cli_short_number(low->valuestring, a);
+        cli_short_number(json_string(e->customer, "high"), b);
+        cli_short_number(json_string(e->customer, "within"), c);
         printf("      together     x %-8s  kept within %s and %s\n", c, a, b);
     }
     const cJSON *offer = cJSON_GetObjectItemCaseSensitive(e->customer, "offer");
-    if (offer != NULL) {
-        printf("      offer        %s %.0f, locked %.0f (consent to ", json_string(offer, "kind"),
-               json_number(offer, "value"), json_number(offer, "locked"));
-        print_words(cJSON_GetObjectItemCaseSensitive(offer, "rests_on"));
-        printf(")\n");
-        print_units(offer);
-        print_issuer(cJSON_GetObjectItemCaseSensitive(offer, "issued_by"));
-    }
+    if (offer != NULL)
+        print_offer(offer);
 }
 
 static void print_personal_steps(const struct explained *e)
@@ -339,12 +343,12 @@ static void print_personal_steps(const struct explained *e)
     for (uint32_t i = 0; i < e->personal.count; i++) {
         const struct explain_step *step = &e->personal.step[i];
         explained_exact(step, text);
-        exact_text(text, e->quote.decimals, amount);
+        cli_exact_text(text, e->quote.decimals, amount);
         times[0] = '\0';
         if (step->times_micro != MICRO) {
             (void)snprintf(text, sizeof text, "%" PRId64 ".%06" PRId64, step->times_micro / MICRO,
                            step->times_micro % MICRO);
-            short_number(text, number);
+            cli_short_number(text, number);
             (void)snprintf(times, sizeof times, "x %s", number);
         }
         print_line(explain_op_name(step->op), times, amount);
@@ -415,7 +419,7 @@ static bool take(void *user, int option, const char *argument)
     switch (option) {
     case OWN_RECORD: options->record = argument; return true;
     case OWN_KEYS: options->keys = argument; return true;
-    case OWN_ZONE: request->zone = argument; return true;
+    case OWN_ZONE: request->zone = argument; return cli_zone(argument);
     case OWN_CURRENCY: request->currency = argument; return true;
     case OWN_BASIS:
         for (unsigned i = 0; i < 4; i++) {

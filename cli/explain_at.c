@@ -270,8 +270,7 @@ static void print_text(const struct look *look, const struct answer *a)
            a->price.known == JOURNAL_MOVED ? "moving, never below " : "", money);
     if (a->explained) {
         cli_clock_text(a->price.entry->when_ms, clock);
-        printf("  model %s %s; stood since %s UTC; amounts in minor units\n\n", a->price.entry->model,
-               a->price.entry->version, clock);
+        printf("  model %s %s; stood since %s UTC\n\n", a->price.entry->model, a->price.entry->version, clock);
     } else if (a->price.known == JOURNAL_KNOWN) {
         printf("  what made it is older than the journal\n");
     }
@@ -280,9 +279,11 @@ static void print_text(const struct look *look, const struct answer *a)
                "stale_limit\n");
     for (uint32_t i = 0; a->explained && i < a->steps.count; i++) {
         const char *name;
-        char times[24], amount[48];
-        step_texts(a, i, &name, times, amount);
-        printf("  %-14s %s%-12s %18s   %s\n", name, times[0] ? "x " : "  ", times, amount,
+        char times[24], minor[48], amount[64], number[40];
+        step_texts(a, i, &name, times, minor);
+        cli_exact_text(minor, a->decimals, amount);
+        cli_short_number(times, number);
+        printf("  %-14s %s%-12s %14s   %s\n", name, times[0] ? "x " : "  ", number, amount,
                times[0] ? "" : explain_op_text(a->steps.step[i].op));
     }
     if (a->lowest.amount > 0) {

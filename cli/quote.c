@@ -19,7 +19,7 @@ static bool take(void *user, int option, const char *argument)
     static const char *const basis[] = { "store", "address", "device", "ip" }; /* order of enum rialto_zone_basis */
     struct options *options = user;
     switch (option) {
-    case OWN_ZONE: options->request.zone = argument; return true;
+    case OWN_ZONE: options->request.zone = argument; return cli_zone(argument);
     case OWN_CURRENCY: options->request.currency = argument; return true;
     case OWN_WATCH: options->watch = true; return true;
     case OWN_RECORD: options->record = true; return true;

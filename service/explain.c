@@ -136,6 +136,55 @@ static void add_price(cJSON *answer, const struct cell_record *record, const str
     add_guards(answer, record->guards);
 }
 
+/* What was heard and holds no more is told as that, of the nearest that said it: prices are made without a look at it. */
+static void look_at_old_weather(const struct worker *worker, const struct place *place, const struct model *model,
+                                int64_t now_ms, struct input_origin origin[INPUT_SLOTS])
+{
+    static const enum model_input INPUT[] = { INPUT_temperature_c, INPUT_precipitation_mm_h, INPUT_wind_m_s,
+                                              INPUT_humidity };
+    for (uint32_t level = 0; level <= place->chain_count; level++) {
+        if (place->record[level] == STATE_NONE)
+            continue;
+        const struct zone_record *zone = state_at(worker->common, POOL_ZONES, place->record[level]);
+        int64_t end = zone->weather_until_ms != 0 ? zone->weather_until_ms
+                                                  : zone->weather_time_ms + (int64_t)model->weather_age_s * 1000;
+        for (unsigned i = 0; i < sizeof INPUT / sizeof INPUT[0]; i++)
+            if ((zone->weather_present >> i & 1u) != 0 && end <= now_ms && origin[INPUT[i]].zone == NULL)
+                origin[INPUT[i]] = (struct input_origin){ zone->name, zone->weather_time_ms, end };
+    }
+}
+
+/* The newest of the cell's competitor prices that hold no more. */
+static struct input_origin newest_competitor(const struct cell_record *record, const struct model *model,
+                                             int64_t now_ms)
+{
+    struct input_origin newest = { NULL, 0, 0 };
+    for (unsigned i = 0; i < record->competitors; i++) {
+        const struct competitor_price *price = &record->competitor[i];
+        int64_t end = price->until_ms != 0 ? price->until_ms : price->time_ms + (int64_t)model->competitor_age_s * 1000;
+        if (price->amount != 0 && end <= now_ms && (newest.zone == NULL || price->time_ms > newest.time_ms))
+            newest = (struct input_origin){ record->zone, price->time_ms, end };
+    }
+    return newest;
+}
+
+static void look_at_old(const struct worker *worker, const struct partition *partition, uint32_t cell,
+                        const struct model *model, int64_t now_ms, struct input_origin origin[INPUT_SLOTS])
+{
+    look_at_old_weather(worker, &worker->place[partition->cell[cell].place], model, now_ms, origin);
+    for (; cell != STATE_NONE; cell = partition->cell[cell].parent) {
+        const struct cell_record *record = cell_at(partition, cell);
+        bool over = record->promotion_until_ms != 0 && record->promotion_until_ms <= now_ms;
+        if (record->promotion_micro != 0 && over && origin[INPUT_promotion].zone == NULL)
+            origin[INPUT_promotion] =
+                (struct input_origin){ record->zone, record->product_time_ms, record->promotion_until_ms };
+        struct input_origin rival = newest_competitor(record, model, now_ms);
+        if (rival.zone != NULL && origin[INPUT_competitor_ratio].zone == NULL &&
+            origin[INPUT_competitor_median].zone == NULL)
+            origin[INPUT_competitor_ratio] = origin[INPUT_competitor_median] = rival;
+    }
+}
+
 static cJSON *explain_cell(struct worker *worker, struct partition *partition, uint32_t product, uint32_t cell)
 {
     cells_ready(worker, partition, product);
@@ -152,6 +201,7 @@ static cJSON *explain_cell(struct worker *worker, struct partition *partition, u
     if (!reprice_look(worker, partition, cell, model, as_of, origin, &in) ||
         explain_baseline(model, &in, record->published, record->guards, &explain) != RIALTO_OK)
         return ask_refusal("amount_overflow", "an amount leaves the range of money");
+    look_at_old(worker, partition, cell, model, as_of, origin);
     cJSON *answer = cJSON_CreateObject();
     cJSON_AddBoolToObject(answer, "ok", true);
     cJSON_AddStringToObject(answer, "sku", owner->sku);
@@ -204,7 +254,13 @@ cJSON *ask_kinds(unsigned kinds)
 static void add_money(cJSON *item, int64_t micro, const char *currency)
 {
     char text[48];
-    (void)snprintf(text, sizeof text, "%" PRId64 ".%06" PRId64 " %.3s", micro / MICRO, micro % MICRO, currency);
+    const struct currency *known = currency_find(currency);
+    int digits = 6;
+    for (int64_t rest = micro % MICRO; digits > (known != NULL ? known->decimals : 0) && rest % 10 == 0; digits--)
+        rest /= 10; /* what was spent is whole minor units, most often */
+    (void)snprintf(text, sizeof text, "%" PRId64 ".%06" PRId64, micro / MICRO, micro % MICRO);
+    size_t length = strlen(text) - (size_t)(6 - digits) - (digits == 0);
+    (void)snprintf(text + length, sizeof text - length, " %.3s", currency);
     cJSON_AddStringToObject(item, "data", text);
 }
 
@@ -309,6 +365,9 @@ static void add_offer(cJSON *answer, const struct worker *worker, const struct p
     cJSON_AddStringToObject(offer, "kind", KIND_NAME[record->kind & 3u]);
     add_number(offer, "value", record->value);
     add_number(offer, "locked", record->locked);
+    const struct currency *currency = currency_by_number(record->currency);
+    if (currency != NULL)
+        cJSON_AddStringToObject(offer, "currency", currency->letters);
     add_number(offer, "from_ms", record->from_ms);
     add_number(offer, "until_ms", record->until_ms);
     add_number(offer, "lock_until_ms", record->lock_until_ms);

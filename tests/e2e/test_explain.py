@@ -274,6 +274,48 @@ ROWS = {cells[1].strip("`"): cells[6] for line in run(BIN / "rialto", "check", "
 NAMES = sorted(ROWS)
 FORMULAS = [" or ".join(f"known({name})" for name in NAMES[at:at + 9]) for at in range(0, len(NAMES), 9)]
 ALL = simple_model(competitors=True, origin=[48, 11], factors=[{"name": f"f{i}", "expression": f"if({text}, 1, 1)"} for i, text in enumerate(FORMULAS)])
+SEEN = [{"name": name, "input": name, "curve": [[1, 1], [2, 1.1]]} for name in ("temperature_c", "promotion", "competitor_ratio", "competitor_median", "available", "cost_ratio")]
+with Service(models={"shop.json": simple_model(factors=SEEN, competitors=True)}, clock_replay=1) as service:
+    @check("what was heard and holds no more is told as that, with whose it was and when, not as never heard of")
+    def _():
+        def inputs():
+            steps = json.loads(service.cli("explain", "--json", "bike", "--zone", "c1")[1])["steps"]
+            return {row["name"]: (row["state"], row.get("zone")) for step in steps for row in step.get("inputs", [])}
+
+        day = {"until": service.now_ms() + 86400000}
+        service.accept(product("bike", 28000, zone="c1"))
+        equal(set(inputs().values()), {("never heard of", None)})
+        service.accept({"type": "weather", "zone": "c1", "temperature_c": 20}, product("bike", 28000, zone="c1", promotion=0.9, **day),
+                       {"type": "competitor", "sku": "bike", "zone": "c1", "competitor": "x", "amount": 27000, "currency": "EUR"}, {"type": "supply", "sku": "bike", "zone": "c1", "available": 3})
+        equal(inputs(), {**{row["name"]: ("current", "c1") for row in SEEN}, "cost_ratio": ("never heard of", None)})
+        service.pass_time(8 * 86400)
+        wait_until(lambda: service.quote("bike", zone="c1")["baseline"] == 28000, 10, "list")
+        equal(inputs(), {**{row["name"]: ("too old", "c1") for row in SEEN}, "cost_ratio": ("never heard of", None)})
+        contains(service.cli("explain", "bike", "--zone", "c1")[1], "temperature_c: too old (of c1, 8 days ago), so no opinion")
+
+with Service(models={"shop.json": simple_model(personal=[{"name": "loyal", "spend": [[0, 1], [1000, 0.9]]}])}) as service:
+    @check("money and offers are told in words of people: no minor units, no ten-thousandths")
+    def _():
+        def said(*words):
+            return service.cli("explain", *words, "--set", f"data_dir={service.data}")[1]
+
+        service.accept(product("bike", 28000), customer("anna", ["purchases", "profile"], spend=12350, currency="EUR"))
+        contains(said("anna", "bike"), "spend 123.50 EUR (consent to purchases)")
+        for offer, words in (({"kind": "percent", "percent": 12.5}, "12.5 % off (consent to profile)\n"), ({"kind": "amount_off", "amount": 150, "currency": "EUR"}, "1.50 EUR off (consent to profile)\n"),
+                             ({"kind": "fixed", "amount": 25000, "currency": "EUR"}, "250.00 EUR (consent to profile)\n")):
+            service.accept({"type": "offer", "customer": "anna", "sku": "bike", "until": service.now_ms() + 86400000, **offer})
+            contains(said("anna", "bike"), f"offer        {words}")
+        service.accept({"type": "offer", "customer": "anna", "sku": "bike", "until": service.now_ms() + 86400000, "kind": "lock", "amount": 24000, "currency": "EUR"})
+        contains(said("anna", "bike"), "250.00 EUR, price locked at 240.00 EUR (consent to profile)\n")
+
+    @check("what is no name of a zone is told as that, before anybody is asked")
+    def _():
+        for command, words in (("quote", ("-", "bike")), ("explain", ("bike",))):
+            for name in ("bad zone", "/c1", "c1//s25"):
+                status, out, err = service.cli(command, *words, "--zone", name)
+                equal((status, out, f'"{name}" is not the name of a zone' in err), (2, "", True), err)
+            equal(service.cli(command, *words, "--zone", "nowhere")[0], 0)
+
 CLOCK = [{"name": "late", "input": "hour", "steps": [[0, 1.1], [24, 1]]}, {"name": "day", "input": "weekday", "steps": [[1, 1.2], [7, 1.3]]}]
 with Service(models={"shop.json": simple_model(factors=CLOCK)}, clock_replay=1) as service:
     @check("people are told the time of day and the day of the week, programs the number")

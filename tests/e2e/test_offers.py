@@ -88,7 +88,7 @@ with Service(models=FILES) as service:
         status, out, err = service.cli("explain", "--set", f"data_dir={service.data}", "ann", "tea")
         equal(status, 0, err)
         contains(out, 'made by the offer "cart-reminder" of model shop, version 1, on ')
-        contains(out, "percent 1000, locked 0 (consent to behaviour")
+        contains(out, "offer        10 % off (consent to behaviour")
         answer = json.loads(service.cli("explain", "--set", f"data_dir={service.data}", "--json", "ann", "tea")[1])
         issuer = answer["personal"]["offer"]["issued_by"]
         equal((issuer["model"], issuer["version"], issuer["offer"]), ("shop", "1", "cart-reminder"))

@@ -457,7 +457,8 @@ function ago(ms) {
 /* Value, whose it is, and when it was seen there: "available 5 units, of berlin, seen 2 s ago". */
 function inputText(input) {
     if (input.value === null)
-        return `${input.name}: ${input.state}, so no opinion`;
+        return `${input.name}: ${input.state}${
+            input.age_ms ? ` (of ${input.zone || "the world"}, seen ${ago(input.age_ms)})` : ""}, so no opinion`;
     const seen = input.age_ms ? `, of ${input.zone || "the world"}, seen ${ago(input.age_ms)}` : "";
     return `${input.name} ${valueText(input.name, +Number(input.value), input.unit)}${seen}`;
 }
