@@ -212,11 +212,11 @@ with Service(models={"shop.json": MODEL}, journal_interval_s=0, clock_replay=1, 
 
     @check("the lowest of 30 days in a zone whose price is young: until then people there paid the price of the zone around it, and not after")
     def _():
-        for list_price, zone in ((500, ""), (400, "c1"), (300, ""), (900, "c1/s25"), (200, "c1")):
-            service.accept(product("lamp", list_price, **({"zone": zone} if zone else {})))
-            service.pass_time(3600)
         lamps = lambda: [r for r in entries(service) if r[0] == "lamp"]
-        wait_until(lambda: len(lamps()) == 5, 10, "five entries")
+        for count, (list_price, zone) in enumerate(((500, ""), (400, "c1"), (300, ""), (900, "c1/s25"), (200, "c1")), 1):
+            service.accept(product("lamp", list_price, **({"zone": zone} if zone else {})))
+            wait_until(lambda: len(lamps()) == count, 10, "an entry for each: moves that wait for the same one are joined")
+            service.pass_time(3600)
         since = {int(r[3]): int(r[2]) for r in lamps()}
         for zone, wanted in (("c1/s25", (899, 399, "c1")), ("c1", (199, 199, "c1")), ("", (299, 299, ""))):
             (row,) = explain(service, service.now_ms(), "lamp", zone=zone)[1]
