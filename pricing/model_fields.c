@@ -99,6 +99,8 @@ static enum rialto_status read_text(struct reader *reader, const struct field *f
     if (!cJSON_IsString(value))
         return reader_refuse(reader, "expected a text");
     int64_t bytes = (int64_t)strlen(value->valuestring);
+    if (bytes != field->low && field->low == field->high)
+        return reader_refuse(reader, "expected %" PRId64 " bytes of text, found %" PRId64, field->low, bytes);
     if (bytes < field->low || bytes > field->high)
         return reader_refuse(reader, "expected %" PRId64 " to %" PRId64 " bytes of text, found %" PRId64, field->low,
                              field->high, bytes);

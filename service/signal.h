@@ -204,7 +204,7 @@ static inline bool signal_has(const struct signal *signal, enum signal_field fie
     X(repeated,           NOTE,   "this visit did so before, or none was named: demand counts it once")                       \
     X(other_seller,       REJECT, "the product is another seller's, or the signal does not say whose") \
     X(models_refused,     REJECT, "the models were refused: nothing was changed") \
-    X(pinned,             REJECT, "the models are pinned: nothing was changed; rialto pin --off takes the pin back") \
+    X(pinned,             REJECT, "the models are pinned; rialto pin --off takes the pin back") \
     X(not_quoted,         REJECT, "the amount was not this customer's quote within lock_grace_s, or a lower one is promised already") \
     X(locks_full,         REJECT, "no room: as many prices are promised as locks_max allows") \
     X(opted_out,          NOTE,   "the customer has opted out of everything: no consent is taken, and personal parts are dropped") \

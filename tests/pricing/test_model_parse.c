@@ -250,7 +250,7 @@ static const struct bad bads[] = {
     { "\"a-*\"", "\"a*b\"", 2, "\"a*b\", \"b\"], \"", "/scope/skus/0", "a star stands at the end" },
     { "[\"CNY\", \"EUR\"]", "[]", 2, "[] },", "/scope/currencies", "expected 1 to 8 entries" },
     { "\"EUR\"", "\"eur\"", 2, "\"eur\"] },", "/scope/currencies/1", "not a currency of ISO 4217 in capital letters" },
-    { "\"EUR\"", "\"EURO\"", 2, "\"EURO\"] },", "/scope/currencies/1", "expected 3 to 3 bytes" },
+    { "\"EUR\"", "\"EURO\"", 2, "\"EURO\"] },", "/scope/currencies/1", "expected 3 bytes of text, found 4" },
     { "\"EUR\"", "\"CNY\"", 2, "\"CNY\"] },", "/scope/currencies/1", "this entry stands twice" },
     /* curves and factors */
     { "\"input\": \"temperature_c\"", "\"input\": \"temperature\"", 8, "\"temperature\",", "/factors/1/input",
