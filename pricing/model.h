@@ -197,6 +197,7 @@ struct model {
     struct model_factor factor[MODEL_FACTORS_MAX];
     uint64_t factor_looks[MODEL_FACTORS_MAX]; /* model_factor_looks() of each */
     uint32_t zone_factors; /* bit per factor that looks at nothing but what is the same in all of a zone: model_zone_looks() */
+    int32_t zone_mask[MODEL_FACTORS_MAX]; /* the same as a word per factor, all bits or none */
     uint64_t cell_looks;   /* what all others look at */
     uint32_t personal_count;
     struct model_personal personal[MODEL_PERSONAL_MAX];
@@ -313,7 +314,7 @@ extern const char *const guard_names[GUARD_COUNT]; /* of bit i: "floor", "larges
 struct price_result {
     int64_t baseline;       /* minor units, after rounding, guardrails and ending */
     int64_t floor, ceiling; /* bounds that hold for it and for every personal amount */
-    int64_t factor_micro[MODEL_FACTORS_MAX];
+    int32_t factor_micro[MODEL_FACTORS_MAX];
     int64_t raw;                     /* list x factors, rounded half to even to minor units, before guards */
     int64_t reference, reference_ms; /* to be kept for the next price */
     uint32_t guards;                 /* GUARD_* that spoke */
@@ -330,7 +331,7 @@ enum rialto_status model_price(const struct model *model, const struct price_inp
  * One thread's; all zeros: nothing is remembered. */
 struct zone_memory { /* of factors that look at nothing but their zone: one for each zone, kept by the caller */
     const struct model *model; /* NULL = nothing yet */
-    int64_t value_micro[MODEL_FACTORS_MAX];
+    int32_t value_micro[MODEL_FACTORS_MAX]; /* zeros for all others */
 };
 struct price_memory {
     const struct model *model; /* NULL = nothing yet */
@@ -338,13 +339,15 @@ struct price_memory {
                                   of none, and that the zone says now (model_zone_looks()) what it said when it was filled. Where it is
                                   filled, inputs that only zone_factors look at are not read */
     bool zoned;                /* there was one at the price before */
+    uint64_t
+        same; /* bit per input that says what it said at the price before, present or not: whoever sets it vouches for that */
     uint64_t present;
     int64_t input_micro[INPUT_SLOTS];
     int64_t list, cost, local_ms;
     const char *category;
     int64_t floor, ceiling; /* of this list price and cost */
     bool margin, bounded;   /* bounded false: they overflow */
-    int64_t value_micro[MODEL_FACTORS_MAX]; /* zeros behind the last factor */
+    int32_t value_micro[MODEL_FACTORS_MAX]; /* zeros behind the last factor */
 };
 
 /* model_price_like - model_price() to the last bit. Models, and the texts that inputs point to, stay as they are as long as the memory

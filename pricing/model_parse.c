@@ -212,10 +212,10 @@ static void zone_factors_find(struct model *model)
 {
     uint64_t zone = model_zone_looks(model);
     for (uint32_t i = 0; i < model->factor_count; i++) {
-        if ((model->factor_looks[i] & ~zone) == 0)
-            model->zone_factors |= UINT32_C(1) << i;
-        else
-            model->cell_looks |= model->factor_looks[i];
+        bool zoned = (model->factor_looks[i] & ~zone) == 0;
+        model->zone_factors |= (uint32_t)zoned << i;
+        model->zone_mask[i] = zoned ? -1 : 0;
+        model->cell_looks |= zoned ? 0 : model->factor_looks[i];
     }
 }
 

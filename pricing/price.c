@@ -8,26 +8,36 @@
 
 #include <string.h>
 
-static int64_t factor_value(const struct model *model, uint32_t factor, const struct price_inputs *in)
+/* Values are at most 10.0: they fit. */
+static int32_t factor_value(const struct model *model, uint32_t factor, const struct price_inputs *in)
 {
     bool known;
-    return model_factor_value(model, &model->factor[factor], in, &known);
+    return (int32_t)clamp_i64(model_factor_value(model, &model->factor[factor], in, &known), 0, INT32_MAX);
+}
+
+static void zone_ask(const struct model *model, const struct price_inputs *in, struct zone_memory *zone)
+{
+    memset(zone->value_micro, 0, sizeof zone->value_micro);
+    for (uint32_t left = model->zone_factors; left != 0; left &= left - 1) {
+        uint32_t i = (uint32_t)__builtin_ctz(left);
+        zone->value_micro[i] = factor_value(model, i, in);
+    }
+    zone->model = model;
+}
+
+/* Values of the factors that the mask names. How many there may be is known to the compiler, and that nothing overlaps: four a step. */
+static inline void take_masked(int32_t *restrict values, const int32_t *restrict from, const int32_t *restrict mask)
+{
+    for (uint32_t i = 0; i < MODEL_FACTORS_MAX; i++)
+        values[i] ^= (values[i] ^ from[i]) & mask[i];
 }
 
 /* Factors that look at nothing but their zone always come to the same in it. */
 static void zone_factors(const struct model *model, const struct price_inputs *in, struct price_memory *memory)
 {
-    struct zone_memory *zone = memory->zone;
-    if (zone->model != model)
-        for (uint32_t left = model->zone_factors; left != 0; left &= left - 1) {
-            uint32_t i = (uint32_t)__builtin_ctz(left);
-            zone->value_micro[i] = factor_value(model, i, in);
-        }
-    zone->model = model;
-    for (uint32_t left = model->zone_factors; left != 0; left &= left - 1) {
-        uint32_t i = (uint32_t)__builtin_ctz(left);
-        memory->value_micro[i] = zone->value_micro[i];
-    }
+    if (memory->zone->model != model)
+        zone_ask(model, in, memory->zone);
+    take_masked(memory->value_micro, memory->zone->value_micro, model->zone_mask);
 }
 
 /* What each factor comes to; those that look at nothing new come to what they came to. */
@@ -57,21 +67,22 @@ static void remember_bounds(const struct model *model, const struct price_inputs
 }
 
 /* As far as amounts in millionths fit into 64 bits, which those of shops do: the number of factors that they came through. */
-static uint32_t apply_narrow(const struct model *model, const int64_t values[], int64_t *amount_micro)
+static uint32_t apply_narrow(const struct model *model, const int32_t values[], int64_t *amount_micro)
 {
-    uint32_t i = 0;
-    for (int64_t next = *amount_micro; i < model->factor_count; i++) {
+    uint32_t i = 0, count = model->factor_count;
+    int64_t amount = *amount_micro;
+    for (; i < count; i++) {
         if (values[i] == MICRO) /* what most factors mostly come to */
             continue;
-        if (!mul_micro_narrow(next, values[i], &next))
+        if (!mul_micro_narrow(amount, values[i], &amount))
             break;
-        *amount_micro = next;
     }
+    *amount_micro = amount;
     return i;
 }
 
 /* The list price through all factors, in millionths of a minor unit: only the end rounds to money. */
-static bool apply_factors(const struct model *model, const struct price_inputs *in, const int64_t values[],
+static bool apply_factors(const struct model *model, const struct price_inputs *in, const int32_t values[],
                           int64_t *ret_raw)
 {
     int64_t narrow;
@@ -109,18 +120,17 @@ static uint32_t bounds_that_spoke(int64_t raw, struct bounds bounds, bool margin
     return raw > bounds.ceiling ? GUARD_CEILING : 0;
 }
 
-/* The price that is published, within the bounds, and no rise or ending to ask for: no step leads away from it, and it does not rest. */
+/* The price that is published, within the bounds, and no ending to ask for: no step leads away from it, and it does not rest. */
 static bool stands(const struct model *model, const struct price_inputs *in, int64_t raw, struct bounds bounds)
 {
-    return raw == in->published && raw >= bounds.floor && raw <= bounds.ceiling && model->ending_step <= 1 &&
-           !guard_has_rise(&model->guard, in);
+    return raw == in->published && raw >= bounds.floor && raw <= bounds.ceiling && model->ending_step <= 1;
 }
 
 /* The raw price within all bounds that hold now, each one narrower than the one before, then the ending within the last. */
 static void apply_bounds(const struct model *model, const struct price_inputs *in, struct bounds bounds, bool margin,
-                         struct price_result *result)
+                         bool rises, struct price_result *result)
 {
-    if (stands(model, in, result->raw, bounds)) {
+    if (!rises && stands(model, in, result->raw, bounds)) {
         result->baseline = result->raw;
         result->guards = 0;
         result->pending = false;
@@ -128,8 +138,6 @@ static void apply_bounds(const struct model *model, const struct price_inputs *i
     }
     int64_t kept = clamp_i64(result->raw, bounds.floor, bounds.ceiling);
     result->guards = bounds_that_spoke(result->raw, bounds, margin);
-
-    bool rises = guard_has_rise(&model->guard, in);
     struct bounds rise = rises ? guard_rise(&model->guard, in, result->reference, bounds) : bounds;
     if (in->cap != NULL) /* the law's: no personal amount lies above it either */
         result->ceiling = rise.ceiling;
@@ -169,7 +177,7 @@ static enum rialto_status price(const struct model *model, const struct price_in
     ret->reference_ms = in->now_ms;
     if (rises)
         ret->reference = guard_reference(&model->guard, in, &ret->reference_ms);
-    apply_bounds(model, in, bounds, memory->margin, ret);
+    apply_bounds(model, in, bounds, memory->margin, rises, ret);
     if (rises && ret->reference == 0)
         ret->reference = ret->baseline; /* a window that begins with the first price under this list price */
     return RIALTO_OK;

@@ -50,16 +50,16 @@ static uint64_t others_differ(struct price_memory *memory, const struct price_in
 uint64_t price_memory_differs(struct price_memory *memory, const struct model *model, const struct price_inputs *in)
 {
     static const uint64_t inputs = (UINT64_C(1) << INPUT_SLOTS) - 1;
-    bool zoned = memory->zone != NULL;
+    bool zoned = memory->zone != NULL, known = memory->model == model && memory->zoned == zoned;
     uint64_t looks = zoned ? model->cell_looks & inputs : model->reads;
     uint64_t differ = others_differ(memory, in) | ((memory->present ^ in->present) & looks);
-    for (uint64_t left = looks; left != 0; left &= left - 1) {
+    for (uint64_t left = known ? looks & ~memory->same : looks; left != 0; left &= left - 1) {
         unsigned i = (unsigned)__builtin_ctzll(left);
         differ |= (uint64_t)(memory->input_micro[i] != in->input_micro[i]) << i;
         memory->input_micro[i] = in->input_micro[i];
     }
     memory->present = in->present;
-    if (memory->model != model || memory->zoned != zoned)
+    if (!known)
         differ = UINT64_MAX;
     memory->model = model;
     memory->zoned = zoned;

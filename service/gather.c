@@ -150,18 +150,19 @@ static void hear_from(const struct partition *partition, uint32_t cell, const st
         cell = partition->cell[cell].parent;
 }
 
-/* What a cell and those around it say, for all that lie directly within it. */
-static const struct commons_around *around_hear(const struct partition *partition, uint32_t cell, const struct model *model,
-                                                const struct gathering *g, struct commons *commons)
+/* Everything that the cell around says is heard anew. */
+static __attribute__((noinline)) void around_begin(const struct partition *partition, uint32_t cell,
+                                                   const struct model *model, const struct gathering *g,
+                                                   struct commons_around *around)
 {
-    struct commons_around *around = &commons->around;
-    if (around->cell == cell && around->model == model && around->list == g->in.list && around->currency == g->currency)
-        return around;
     around->number++;
     around->cell = cell;
     around->model = model;
     around->list = g->in.list;
     around->currency = g->currency;
+    around->present = 0;
+    around->expires_ms = INT64_MAX;
+    around->moving = false;
     for (unsigned what = 0; what < HEARD_COUNT; what++) {
         struct gathering *said = &around->said[what];
         *said = (struct gathering){ .currency = g->currency, .expires_ms = INT64_MAX };
@@ -169,7 +170,20 @@ static const struct commons_around *around_hear(const struct partition *partitio
         said->in.list = g->in.list;
         if ((model->reads & HEARD[what].inputs) != 0)
             hear_from(partition, cell, model, what, said);
+        around->present |= said->in.present;
+        around->moving = around->moving || said->moving;
+        around->expires_ms = said->expires_ms < around->expires_ms ? said->expires_ms : around->expires_ms;
     }
+}
+
+/* What a cell and those around it say, for all that lie directly within it. */
+static const struct commons_around *around_hear(const struct partition *partition, uint32_t cell,
+                                                const struct model *model, const struct gathering *g,
+                                                struct commons *commons)
+{
+    struct commons_around *around = &commons->around;
+    if (around->cell != cell || around->model != model || around->list != g->in.list || around->currency != g->currency)
+        around_begin(partition, cell, model, g, around);
     return around;
 }
 
@@ -259,6 +273,10 @@ static void gather_attributes(const struct partition *partition, uint32_t cell, 
     model_state_attributes(model, &g->in);
 }
 
+#define HEARD_INPUTS                                                                                                   \
+    (UINT64_C(1) << INPUT_demand_pressure | UINT64_C(1) << INPUT_promotion | UINT64_C(1) << INPUT_competitor_ratio |   \
+     UINT64_C(1) << INPUT_competitor_median)
+
 /* Most cells of shops say nothing of it themselves: what the cell before took from around it is what this one takes. */
 static void gather_around(const struct partition *partition, uint32_t cell, const struct model *model,
                           struct commons *commons, struct gathering *g)
@@ -267,18 +285,24 @@ static void gather_around(const struct partition *partition, uint32_t cell, cons
     if (parent == STATE_NONE)
         return;
     const struct commons_around *around = around_hear(partition, parent, model, g, commons);
-    for (unsigned what = 0; what < HEARD_COUNT; what++) {
-        if (g->heard != around->number)
+    if (g->heard == around->number) {
+        commons->memory.same = HEARD_INPUTS;
+    } else {
+        for (unsigned what = 0; what < HEARD_COUNT; what++)
             take_values(g, &around->said[what], UINT64_MAX);
-        take_rest(g, &around->said[what]);
+        g->heard = around->number;
     }
-    g->heard = around->number;
+    g->in.present |= around->present;
+    g->moving = g->moving || around->moving;
+    expires(g, around->expires_ms);
 }
 
 static void gather_heard(const struct partition *partition, uint32_t cell, const struct model *model,
                          struct commons *commons, struct gathering *g)
 {
     const struct cell_record *record = cell_at(partition, cell);
+    if (commons != NULL)
+        commons->memory.same = 0;
     if (commons != NULL && record->event_count == 0 && record->promotion_micro == 0 && record->competitors == 0) {
         gather_around(partition, cell, model, commons, g);
         return;

@@ -31,6 +31,9 @@ struct commons {
         int64_t list;
         uint16_t currency;
         struct gathering said[HEARD_COUNT];
+        uint64_t present;   /* inputs that any of them says */
+        int64_t expires_ms; /* the earliest end of them */
+        bool moving;
     } around;
     struct commons_product {                 /* what is the same in all cells of the product that is being priced */
         const struct product_record *record; /* NULL = nothing yet */

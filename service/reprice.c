@@ -74,9 +74,7 @@ static void price_cell(struct worker *worker, struct partition *partition, uint3
     record->reference_ms = result->reference_ms;
     record->model_hash = rule_hash;
     record->opened = 1;
-    for (uint32_t i = 0; i < model->factor_count; i++)
-        record->factor_micro[i] = (int32_t)clamp_i64(result->factor_micro[i], 0, INT32_MAX);
-    memset(&record->factor_micro[model->factor_count], 0, (MODEL_FACTORS_MAX - model->factor_count) * sizeof record->factor_micro[0]);
+    memcpy(record->factor_micro, result->factor_micro, sizeof record->factor_micro);
 }
 
 /* On its way while others are priced. */
