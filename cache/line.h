@@ -115,9 +115,9 @@ LINE_INLINE line_unit line_image_unit_(const void *image, uint32_t i)
     return _mm_loadu_si128((const __m128i *)(const void *)((const uint8_t *)image + i * sizeof(uint64_t)));
 }
 
-LINE_INLINE void line_unit_put_(uint64_t *ret, line_unit unit)
+LINE_INLINE void line_unit_put_(void *ret, line_unit unit)
 {
-    _mm_storeu_si128((__m128i *)(void *)ret, unit);
+    _mm_storeu_si128((__m128i *)ret, unit);
 }
 
 LINE_INLINE line_unit line_unit_differ_(line_unit differ, line_unit a, line_unit b)
@@ -148,9 +148,9 @@ LINE_INLINE line_unit line_image_unit_(const void *image, uint32_t i)
     return line_image_word_(image, i);
 }
 
-LINE_INLINE void line_unit_put_(uint64_t *ret, line_unit unit)
+LINE_INLINE void line_unit_put_(void *ret, line_unit unit)
 {
-    *ret = unit;
+    memcpy(ret, &unit, sizeof unit);
 }
 
 LINE_INLINE line_unit line_unit_differ_(line_unit differ, line_unit a, line_unit b)
@@ -234,6 +234,15 @@ LINE_INLINE void line_peek(const _Atomic uint64_t *word, uint32_t words, uint64_
     LINE_UNROLL
     for (uint32_t i = 0; i < words; i++)
         ret[i] = atomic_load_explicit(&word[i], memory_order_relaxed);
+}
+
+/* line_copy_out - the same to memory that need not be of words. Words are stored as they are loaded, so that whoever loads them again need not wait for
+ * the stores. */
+LINE_INLINE void line_copy_out(const _Atomic uint64_t *word, uint32_t words, void *ret)
+{
+    LINE_UNROLL
+    for (uint32_t i = 0; i < words; i += LINE_UNIT)
+        line_unit_put_((uint8_t *)ret + i * sizeof(uint64_t), line_unit_load_(&word[i], memory_order_relaxed));
 }
 
 /* line_says - the writer's own look: does the line say what the image says, seq aside? An open line says nothing. */

@@ -9,9 +9,7 @@
 #ifndef CACHE_RING_H
 #define CACHE_RING_H
 
-#include <rialto/layout.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include "cache/line.h"
 
 #ifndef RING_STEP
 #define RING_STEP() ((void)0) /* tests stop the writer here: ahead of each store */
@@ -30,16 +28,18 @@ static inline uint64_t ring_head(const struct rialto_ring *ring)
     return atomic_load_explicit(&ring->head, memory_order_acquire); /* pairs with (D): the entries below are whole */
 }
 
-static inline void ring_put(struct rialto_ring *ring, const union ring_image *image)
+/* `entry`: a struct rialto_ring_entry, whose seq is ignored. */
+static inline void ring_put(struct rialto_ring *ring, const void *entry)
 {
     uint64_t position = atomic_load_explicit(&ring->head, memory_order_relaxed);
     _Atomic uint64_t *word = ring->entry[position % RIALTO_RING_ENTRIES];
 
     RING_STEP();
     atomic_store_explicit(&word[0], 0, memory_order_relaxed); /* (A) */
+    LINE_UNROLL
     for (uint32_t i = 1; i < RING_WORDS; i++) {
         RING_STEP();
-        atomic_store_explicit(&word[i], image->word[i], memory_order_release); /* (B) brings (A) with it */
+        atomic_store_explicit(&word[i], line_image_word_(entry, i), memory_order_release); /* (B) brings (A) with it */
     }
     RING_STEP();
     atomic_store_explicit(&word[0], position + 1, memory_order_release); /* (C) */

@@ -507,10 +507,11 @@ bool table_exchange(struct cache *cache, enum rialto_table table, uint32_t parti
 {
     assert(folder_table_words(table) == 8);
     const _Atomic uint64_t *word = seen_word(seen_of(cache, table, partition), slot, 8);
-    uint64_t before[8];
-    line_peek(word != NULL ? word : place_of(cache, table, partition, slot).word, 8, before);
-    *ret_was = !key_is_none((struct rialto_key){ .lo = before[1], .hi = before[2] });
-    memcpy(ret_before, before, sizeof before);
+    if (__builtin_expect(word == NULL, 0))
+        word = place_of(cache, table, partition, slot).word;
+    line_copy_out(word, 8, ret_before);
+    *ret_was = !key_is_none(
+        (struct rialto_key){ .lo = line_image_word_(ret_before, 1), .hi = line_image_word_(ret_before, 2) });
     return write_next(cache, table, partition, slot, 8, line);
 }
 
@@ -680,6 +681,5 @@ const struct rialto_rule_row *rule_at(const struct cache *cache, uint16_t rule)
 void ring_append(struct cache *cache, uint32_t worker, const struct rialto_ring_entry *entry)
 {
     assert(worker < cache->folder.rings->ring_count);
-    union ring_image image = { .entry = *entry };
-    ring_put(&cache->folder.ring[worker], &image);
+    ring_put(&cache->folder.ring[worker], entry);
 }

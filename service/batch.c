@@ -244,6 +244,12 @@ static void partition_finish(struct worker *worker, struct partition *partition,
         return;
     state_commit(partition->state);
     lines_publish_changed(worker, partition);
+    worker->finished |= UINT64_C(1) << partition->number;
+}
+
+/* Behind the last line of the batch: no reader waits for it. */
+static void partition_persist(struct worker *worker, struct partition *partition)
+{
     if (worker->erased)
         lines_tell_revoked(worker, partition);
     persist_changed(worker, partition->number, partition->state);
@@ -266,6 +272,8 @@ static void finish_all(struct worker *worker, bool price)
         publisher_stand_back(worker->publisher, true);
     for (uint64_t left = worker->busy; left != 0; left &= left - 1)
         partition_finish(worker, &worker->partition[__builtin_ctzll(left)], price);
+    for (; worker->finished != 0; worker->finished &= worker->finished - 1)
+        partition_persist(worker, &worker->partition[__builtin_ctzll(worker->finished)]);
     if (price)
         worker->priced_ms = worker->tick_ms;
     state_set_tick(worker->common, worker->tick_ms);

@@ -2,10 +2,9 @@
 #include "cache/keys.h"
 #include "pricing/distance.h"
 #include "pricing/money.h"
-#include "service/pricelist.h"
+#include "service/lines_parts.h"
 #include "service/log.h"
 #include "service/metrics.h"
-#include "service/worker.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -59,8 +58,8 @@ static void remember_refused(struct worker *worker, enum rialto_table table, uin
     state_set_lines_refused(worker->partition[partition].state, true);
 }
 
-static bool claim(struct worker *worker, enum rialto_table table, uint32_t partition, struct rialto_key key,
-                  uint64_t *ret_slot)
+bool lines_claim(struct worker *worker, enum rialto_table table, uint32_t partition, struct rialto_key key,
+                 uint64_t *ret_slot)
 {
     static bool said[RIALTO_TABLE_COUNT]; /* once a table and process: the counter goes on */
     static uint64_t told[RIALTO_TABLE_COUNT];
@@ -117,7 +116,8 @@ static bool is_looked_back_at(enum rialto_table table)
 }
 
 /* `owner`: the customer of terms and offers; else the key. */
-static void drop(struct worker *worker, enum rialto_table table, uint32_t partition, struct rialto_key owner, struct rialto_key key)
+void lines_drop(struct worker *worker, enum rialto_table table, uint32_t partition, struct rialto_key owner,
+                struct rialto_key key)
 {
     struct before before;
     uint64_t slot = table_find(worker->cache, table, partition, key);
@@ -155,7 +155,7 @@ static uint64_t zone_slot(struct worker *worker, uint32_t partition, const char 
     if (at == STATE_NONE)
         return SLOT_NONE;
     const struct place *place = &worker->place[at];
-    if (!claim(worker, RIALTO_TABLE_ZONES, partition, place->key, &slot) || slot >= RIALTO_ZONE_SLOTS_MAX)
+    if (!lines_claim(worker, RIALTO_TABLE_ZONES, partition, place->key, &slot) || slot >= RIALTO_ZONE_SLOTS_MAX)
         return SLOT_NONE;
     struct rialto_zone_line line = { .key = place->key, .name_bytes = (uint8_t)strlen(zone) };
     memcpy(line.name, zone, strlen(zone) + 1);
@@ -175,7 +175,7 @@ static uint64_t zone_slot(struct worker *worker, uint32_t partition, const char 
 }
 
 /* The same for who only points to it: not written again while the zones are what they were. */
-static uint64_t zone_slot_known(struct worker *worker, struct partition *partition, uint32_t place)
+uint64_t lines_zone_slot(struct worker *worker, struct partition *partition, uint32_t place)
 {
     if (place >= partition->zone_slot_room) {
         uint32_t *slots = realloc(partition->zone_slot, worker->place_room * sizeof *slots);
@@ -197,7 +197,7 @@ static uint64_t zone_slot_known(struct worker *worker, struct partition *partiti
 static uint64_t product_slot(struct worker *worker, const struct partition *partition, const struct product_record *record)
 {
     uint64_t slot;
-    if (!claim(worker, RIALTO_TABLE_PRODUCTS, partition->number, record->head.key, &slot) ||
+    if (!lines_claim(worker, RIALTO_TABLE_PRODUCTS, partition->number, record->head.key, &slot) ||
         slot >= RIALTO_PRODUCT_SLOTS_MAX)
         return SLOT_NONE;
     struct rialto_product_line line = { .unit = record->unit, .tax = record->tax, .key = record->head.key };
@@ -208,7 +208,7 @@ static uint64_t product_slot(struct worker *worker, const struct partition *part
     return slot;
 }
 
-static uint64_t product_slot_known(struct worker *worker, struct partition *partition, uint32_t product)
+uint64_t lines_product_slot(struct worker *worker, struct partition *partition, uint32_t product)
 {
     struct product_extra *extra = &partition->product[product];
     if (extra->slot == 0) {
@@ -218,173 +218,6 @@ static uint64_t product_slot_known(struct worker *worker, struct partition *part
         extra->slot = (uint32_t)slot + 1;
     }
     return extra->slot - 1;
-}
-
-/* ---- cells --------------------------------------------------------------------------------------------------- */
-
-/* The factor that moved most against what was published before, the first of several, for people who ask why. */
-static void name_reason(const struct model *model, const struct cell_record *old, const struct cell_record *now,
-                        struct rialto_ring_entry *entry)
-{
-    static const char NEW[sizeof entry->reason] = "new", LIST[sizeof entry->reason] = "list", FROZEN[sizeof entry->reason] = "frozen",
-                      MODEL[sizeof entry->reason] = "model", GUARDRAIL[sizeof entry->reason] = "guardrail";
-    const char *name = old->published == 0                           ? NEW
-                       : now->published_list != old->published_list ? LIST
-                       : now->guards & GUARD_FROZEN                 ? FROZEN
-                       : now->model_hash != old->model_hash         ? MODEL
-                                                                    : GUARDRAIL;
-    uint32_t comparable = old->published != 0 && old->model_hash == now->model_hash ? model->factor_count : 0, factor = 0;
-    uint32_t most = 0;
-    for (uint32_t i = 0; i < comparable; i++) {
-        int32_t a = now->factor_micro[i], b = old->factor_micro[i];
-        uint32_t moved = a > b ? (uint32_t)a - (uint32_t)b : (uint32_t)b - (uint32_t)a;
-        factor = moved > most ? i : factor;
-        most = moved > most ? moved : most;
-    }
-    if (most > 0) {
-        name = model->factor[factor].name;
-        entry->reason_ppm = now->factor_micro[factor];
-    }
-    memcpy(entry->reason, name, sizeof entry->reason);
-}
-_Static_assert(sizeof((struct model_factor *)0)->name == sizeof((struct rialto_ring_entry *)0)->reason, "copied as a whole");
-
-static uint16_t rule_of(const struct worker *worker, int model, const struct place *place, uint16_t currency)
-{
-    const struct model *m = &worker->models->model[model];
-    for (uint32_t i = 0; i < m->currency_count; i++)
-        if (m->currency_number[i] == currency)
-            return worker->rule[(uint32_t)model * worker->models->policies.mask_count + place->policies][i];
-    return UINT16_MAX;
-}
-
-static const char *category_of(const struct partition *partition, const struct cell_record *cell)
-{
-    uint32_t product = state_find(partition->state, POOL_PRODUCTS, cell->product);
-    return product == STATE_NONE
-               ? NULL
-               : ((const struct product_record *)state_at(partition->state, POOL_PRODUCTS, product))->category;
-}
-
-static void cell_line_fill(const struct worker *worker, const struct partition *partition, uint32_t cell,
-                           uint64_t product, uint64_t zone, struct rialto_cell_line *line)
-{
-    const struct cell_record *record = cell_at(partition, cell);
-    const struct cell_record *priced = cell_at(partition, cell_priced(partition, cell));
-    int number = partition->cell[cell].model;
-    const struct model *model = &worker->models->model[number];
-    const struct place *place = &worker->place[partition->cell[cell].place];
-    bool never_above = model_personal_never_above(model, record->published, record->floor, record->ceiling);
-    if (!never_above && place->policies != 0)
-        never_above = policies_never_above(&worker->models->policies, place->policies, category_of(partition, record));
-    *line = (struct rialto_cell_line){
-        .as_of_s = (uint32_t)(record->changed_ms / 1000),
-        .key = record->head.key,
-        .baseline = record->published,
-        .list = record->published_list,
-        .lo_product = (uint64_t)model_personal_floor(model, record->published, record->floor, record->ceiling) | (product & 0xFFFFu) << 48,
-        .hi_place = (uint64_t)record->ceiling | (product >> 16 & 3u) << 48 | zone << 50,
-        .rule = rule_of(worker, number, place, priced->currency),
-        .group = model->group,
-        .flags = (uint8_t)((never_above ? RIALTO_CELL_NEVER_ABOVE : 0) |
-                           ((record->guards & (GUARD_FLOOR | GUARD_CEILING | GUARD_MARGIN | GUARD_STEP | GUARD_RISE)) ? RIALTO_CELL_GUARDED : 0)),
-    };
-}
-
-/* Most signals change what prices rest on, and not the price: then the line stands as it is. */
-static bool line_stands(const struct cell_record *old, const struct cell_record *now)
-{
-    return key_equal(old->head.key, now->head.key) && old->published != 0 && old->published == now->published &&
-           old->published_list == now->published_list && old->published_currency == now->published_currency &&
-           old->floor == now->floor && old->ceiling == now->ceiling && old->changed_ms == now->changed_ms &&
-           old->guards == now->guards && old->model_hash == now->model_hash && old->list == now->list &&
-           old->currency == now->currency;
-}
-
-/* Known from the time when it was last written; a slot that was only claimed is still nobody's. */
-static bool cell_slot(struct worker *worker, const struct partition *partition, uint32_t cell, struct rialto_key key,
-                      uint64_t *ret)
-{
-    if (partition->cell[cell].slot == 0)
-        return claim(worker, RIALTO_TABLE_CELLS, partition->number, key, ret) && *ret < UINT32_MAX;
-    *ret = partition->cell[cell].slot - 1;
-    return true;
-}
-
-/* Where more than half of the moves are far, the median move is: alerts ask for that. Amounts have 48 bits: no overflow. */
-static void count_move(const struct cell_record *old, const struct cell_record *now, const struct rialto_cell_line *line)
-{
-    if (old->published == 0 || old->published == now->published || old->published_currency != now->published_currency)
-        return;
-    int64_t moved = llabs(now->published - old->published);
-    metric_count(METRIC_prices_moved_total, 1);
-    metric_count(METRIC_prices_moved_far_total, 10 * moved >= old->published ? 1 : 0);
-    metric_count(METRIC_prices_moved_guarded_total, (line->flags & RIALTO_CELL_GUARDED) != 0 ? 1 : 0);
-}
-
-/* True: its line is as the record says. False: there is none, or one of before. */
-static bool publish_cell_line(struct worker *worker, struct partition *partition, uint32_t cell, const struct cell_record *old)
-{
-    const struct cell_record *record = cell_at(partition, cell);
-    uint32_t product = state_owner(partition->state, POOL_CELLS, cell);
-    if (product != STATE_NONE)
-        cells_ready(worker, partition, product);
-    int32_t model = product == STATE_NONE ? -1 : partition->cell[cell].model;
-    if (record->published == 0 || model < 0) {
-        if (old != NULL && old->published != 0) {
-            drop(worker, RIALTO_TABLE_CELLS, partition->number, record->head.key, record->head.key);
-            partition->pricelist_stale = true;
-        }
-        partition->cell[cell].slot = 0;
-        if (old != NULL && record->published == 0)
-            journal_note(worker, partition, cell, old, record);
-        return false;
-    }
-    /* Priced by models before the ones in force, and nobody came to price it anew yet: the line, if there is one, is of the
-     * old ones, and stays so as a whole. */
-    if (record->model_hash !=
-        worker_rule_hash(worker, &worker->models->model[model], &worker->place[partition->cell[cell].place]))
-        return false;
-    uint64_t product_line = product_slot_known(worker, partition, product);
-    uint64_t zone_line = zone_slot_known(worker, partition, partition->cell[cell].place), slot;
-    if (product_line == SLOT_NONE || zone_line == SLOT_NONE ||
-        !cell_slot(worker, partition, cell, record->head.key, &slot)) {
-        state_set_lines_owed(partition->state, true);
-        return false;
-    }
-    struct rialto_cell_line line;
-    cell_line_fill(worker, partition, cell, product_line, zone_line, &line);
-    struct before before;
-    if (line.rule == UINT16_MAX ||
-        !table_exchange(worker->cache, RIALTO_TABLE_CELLS, partition->number, slot, &line, before.bytes, &before.is)) {
-        state_set_lines_owed(partition->state, true);
-        return false;
-    }
-    before_note(worker, RIALTO_TABLE_CELLS, record->head.key, record->head.key, &before);
-    partition->cell[cell].slot = (uint32_t)slot + 1;
-    metric_count(METRIC_cells_changed_total, 1);
-    if (old == NULL)
-        return true; /* a start: nothing changed for anybody */
-    partition->pricelist_stale = partition->pricelist_stale || pricelist_changed(old, record);
-    count_move(old, record, &line);
-    struct rialto_ring_entry entry = {
-        .when_ms = worker->tick_ms, .before = old->published, .after = record->published, .slot = (uint32_t)slot,
-        .partition = (uint8_t)partition->number, .table = RIALTO_TABLE_CELLS, .rule = line.rule,
-    };
-    name_reason(&worker->models->model[model], old, record, &entry);
-    ring_append(worker->cache, worker->index, &entry);
-    journal_note(worker, partition, cell, old, record);
-    return true;
-}
-
-/* What a death leaves unwritten is found in the journal of its batch; what cannot be written is remembered beside the record. */
-static void publish_cell(struct worker *worker, struct partition *partition, uint32_t cell, const struct cell_record *old)
-{
-    bool stale = state_line_stale(partition->state, cell);
-    if (old != NULL && line_stands(old, cell_at(partition, cell)) && !stale)
-        return;
-    if (publish_cell_line(worker, partition, cell, old) == stale)
-        state_set_line_stale(partition->state, cell, !stale);
 }
 
 /* ---- terms and offers ------------------------------------------------------------------------------------------ */
@@ -456,7 +289,7 @@ static bool has_offers(const struct partition *partition, const struct customer_
 static void publish_terms(struct worker *worker, const struct partition *partition, const struct customer_record *record)
 {
     if ((record->consent & CUSTOMER_KINDS) == 0 && record->offer_count == 0) { /* kept for the time of a refusal: no line means neutral */
-        drop(worker, RIALTO_TABLE_TERMS, partition->number, record->head.key, record->head.key);
+        lines_drop(worker, RIALTO_TABLE_TERMS, partition->number, record->head.key, record->head.key);
         return;
     }
     struct terms_inputs in;
@@ -475,7 +308,7 @@ static void publish_terms(struct worker *worker, const struct partition *partiti
         /* Should the worker die, the lease still ends: the whole line is neutral from then on. */
         line.until_s = (uint32_t)(record->zone_until_ms / 1000);
     }
-    if (!claim(worker, RIALTO_TABLE_TERMS, partition->number, record->head.key, &slot))
+    if (!lines_claim(worker, RIALTO_TABLE_TERMS, partition->number, record->head.key, &slot))
         return;
     struct before before;
     before_take(worker, RIALTO_TABLE_TERMS, partition->number, slot, &before);
@@ -507,10 +340,10 @@ static void publish_offer(struct worker *worker, const struct partition *partiti
         line.kinds = record->kinds;
     }
     if (!offer_is_shown(record)) {
-        drop(worker, RIALTO_TABLE_OFFERS, partition->number, record->customer, record->head.key);
+        lines_drop(worker, RIALTO_TABLE_OFFERS, partition->number, record->customer, record->head.key);
         return;
     }
-    if (!claim(worker, RIALTO_TABLE_OFFERS, partition->number, record->head.key, &slot))
+    if (!lines_claim(worker, RIALTO_TABLE_OFFERS, partition->number, record->head.key, &slot))
         return;
     struct before before;
     before_take(worker, RIALTO_TABLE_OFFERS, partition->number, slot, &before);
@@ -597,9 +430,7 @@ static void publish_record(struct worker *worker, struct partition *partition, e
         (void)product_slot(worker, partition, record);
         partition->pricelist_stale = partition->pricelist_stale || old != NULL;
         break;
-    case POOL_CELLS:
-        publish_cell(worker, partition, index, (const void *)old);
-        break;
+    case POOL_CELLS: lines_publish_cell(worker, partition, index, (const void *)old); break;
     case POOL_CUSTOMERS:
         publish_terms(worker, partition, record);
         break;
@@ -615,15 +446,26 @@ static void publish_record(struct worker *worker, struct partition *partition, e
  * the line is, then the line. */
 struct ahead {
     uint64_t at;                  /* how far in the list of what changed */
+    uint32_t staged;              /* and in that of lines that are written already */
     uint32_t records, lines;      /* fetched so far */
     uint32_t cell[RECORDS_AHEAD]; /* of those whose lines come next; STATE_NONE: a record that is no cell */
 };
 _Static_assert((RECORDS_AHEAD & (RECORDS_AHEAD - 1)) == 0 && LINES_AHEAD < RECORDS_AHEAD, "places are taken in turn");
 
+/* What is in both lists is passed over. */
+static void pass_staged(const struct worker *worker, uint32_t *staged, uint64_t *at)
+{
+    while (staged_is(&worker->staged, *staged, *at)) {
+        (*staged)++;
+        (*at)++;
+    }
+}
+
 static void fetch_record(const struct worker *worker, const struct partition *partition, struct ahead *ahead)
 {
     enum state_pool pool;
     uint32_t index;
+    pass_staged(worker, &ahead->staged, &ahead->at);
     if (!state_changed_at(partition->state, &ahead->at, &pool, &index))
         return;
     ahead->cell[ahead->records++ % RECORDS_AHEAD] = pool == POOL_CELLS ? index : STATE_NONE;
@@ -671,7 +513,7 @@ static void publish_owed(struct worker *worker, struct partition *partition)
     while (state_changed_demand(partition->state, &at, &cell)) {
         const struct cell_record *record = cell_at(partition, cell);
         if (!key_is_none(record->head.key))
-            publish_cell(worker, partition, cell, record);
+            lines_publish_cell(worker, partition, cell, record);
     }
 }
 
@@ -679,22 +521,28 @@ void lines_publish_changed(struct worker *worker, struct partition *partition)
 {
     struct ahead ahead;
     uint64_t at = 0;
+    uint32_t staged = 0, index;
     enum state_pool pool;
-    uint32_t index;
     const struct state_head *old;
+    lines_publish_staged(worker, partition);
     fetch_first(worker, partition, &ahead);
-    while (state_changed(partition->state, &at, &pool, &index, &old)) {
+    for (;;) {
+        pass_staged(worker, &staged, &at);
+        if (!state_changed(partition->state, &at, &pool, &index, &old))
+            break;
         fetch_next(worker, partition, &ahead);
         if (pool == POOL_SOURCES || pool == POOL_BUDGETS) /* have no lines */
             continue;
         const struct state_head *now = state_at(partition->state, pool, index);
         partition->pricelist_stale = partition->pricelist_stale || (pool == POOL_CELLS && key_is_none(now->key));
         if (!key_is_none(old->key) && !key_equal(old->key, now->key))
-            drop(worker, TABLE_OF[pool], partition->number,
-                 pool == POOL_OFFERS ? ((const struct offer_record *)(const void *)old)->customer : old->key, old->key);
+            lines_drop(worker, TABLE_OF[pool], partition->number,
+                       pool == POOL_OFFERS ? ((const struct offer_record *)(const void *)old)->customer : old->key,
+                       old->key);
         if (!key_is_none(now->key))
             publish_record(worker, partition, pool, index, now, old);
     }
+    staged_clear(&worker->staged);
     if (state_lines_owed(partition->state))
         publish_owed(worker, partition);
 }

@@ -33,6 +33,7 @@ struct past {
     uint64_t *newest; /* per chain: number of its newest change + 1. A chain is of all owners whose keys end alike */
     uint64_t count;   /* ever */
     uint32_t room, mask;
+    uint32_t next; /* count % room */
     int64_t keep_us, horizon_us;
 };
 
@@ -68,10 +69,15 @@ static struct change *change_at(const struct past *past, uint64_t number)
     return number == 0 || number + past->room <= past->count ? NULL : &past->ring[(number - 1) % past->room];
 }
 
-void past_note(struct past *past, int64_t now_us, enum rialto_table table, struct rialto_key owner, struct rialto_key key,
-               const void *line)
+unsigned char *past_place(struct past *past)
 {
-    struct change *change = &past->ring[past->count % past->room];
+    return past->ring[past->next].line;
+}
+
+void past_noted(struct past *past, int64_t now_us, enum rialto_table table, struct rialto_key owner,
+                struct rialto_key key, bool was)
+{
+    struct change *change = &past->ring[past->next];
     uint64_t *newest = &past->newest[owner.lo & past->mask];
     if (past->count >= past->room && change->until_us > past->horizon_us) {
         past->horizon_us = change->until_us;
@@ -81,14 +87,22 @@ void past_note(struct past *past, int64_t now_us, enum rialto_table table, struc
     change->owner = owner;
     change->before = *newest;
     change->until_us = now_us;
-    if (line != NULL)
-        memcpy(change->line, line, sizeof change->line);
-    else
-        memset(change->line, 0, sizeof change->line);
     memcpy(change->line + LINE_KEY, &key, sizeof key);
     change->table = (uint8_t)table;
-    change->is = line != NULL;
+    change->is = was;
     *newest = ++past->count;
+    past->next = past->next + 1 == past->room ? 0 : past->next + 1;
+}
+
+void past_note(struct past *past, int64_t now_us, enum rialto_table table, struct rialto_key owner,
+               struct rialto_key key, const void *line)
+{
+    unsigned char *place = past_place(past);
+    if (line != NULL)
+        memcpy(place, line, sizeof past->ring->line);
+    else
+        memset(place, 0, sizeof past->ring->line);
+    past_noted(past, now_us, table, owner, key, line != NULL);
 }
 
 void past_fetch(const struct past *past, struct rialto_key owner)

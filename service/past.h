@@ -36,6 +36,11 @@ void past_destroy(struct past *past);
 void past_note(struct past *past, int64_t now_us, enum rialto_table table, struct rialto_key owner, struct rialto_key key,
                const void *line);
 
+/* past_place - of the line that is noted next: whoever reads it there first notes it with past_noted(). 64 bytes. */
+unsigned char *past_place(struct past *past);
+void past_noted(struct past *past, int64_t now_us, enum rialto_table table, struct rialto_key owner,
+                struct rialto_key key, bool was);
+
 /* past_fetch - begin to fetch what past_note() of this owner will look at. */
 void past_fetch(const struct past *past, struct rialto_key owner);
 

@@ -52,15 +52,30 @@ static void hold(enum hold hold, const struct gathering *g, struct price_result 
     result->pending = false;
 }
 
+#define PUBLISHED_BEGIN offsetof(struct cell_record, published)
+#define PUBLISHED_BYTES (offsetof(struct cell_record, demand) - PUBLISHED_BEGIN)
+
+/* What a line and those who ask for the reason look at. */
+static void published_copy(const struct cell_record *from, struct cell_record *ret)
+{
+    ret->head = from->head;
+    ret->list = from->list;
+    ret->currency = from->currency;
+    memcpy((char *)ret + PUBLISHED_BEGIN, (const char *)from + PUBLISHED_BEGIN, PUBLISHED_BYTES);
+}
+
 /* The record changes only where the published picture does: a factor that moved without moving the price is no news. */
-static void price_cell(struct worker *worker, struct partition *partition, uint32_t cell, const struct model *model,
-                       const struct gathering *g, const struct price_result *result)
+static void price_cell(struct worker *worker, struct partition *partition, uint32_t product, uint32_t cell,
+                       const struct model *model, const struct gathering *g, const struct price_result *result)
 {
     const struct cell_record *before = cell_at(partition, cell);
     uint64_t rule_hash = worker_rule_hash(worker, model, &worker->place[partition->cell[cell].place]);
     metric_count(METRIC_cells_repriced_total, 1);
     if (!result_differs(before, rule_hash, g, result))
         return;
+    struct cell_record old;
+    published_copy(before, &old);
+    uint32_t changed = state_changed_count(partition->state);
     struct cell_record *record = state_touch_price(partition->state, cell);
     if (record->published != result->baseline || record->published_currency != g->currency)
         record->changed_ms = worker->tick_ms;
@@ -75,6 +90,8 @@ static void price_cell(struct worker *worker, struct partition *partition, uint3
     record->model_hash = rule_hash;
     record->opened = 1;
     memcpy(record->factor_micro, result->factor_micro, sizeof record->factor_micro);
+    if (state_changed_count(partition->state) != changed) /* nothing else of it changed in this batch */
+        lines_stage(worker, partition, cell, product, &old, changed);
 }
 
 /* On its way while others are priced. */
@@ -158,7 +175,7 @@ static int64_t reprice_product(struct worker *worker, struct partition *partitio
         }
         if (held)
             hold(change_hold(worker, owner, partition->cell[cell].place), &g, &result);
-        price_cell(worker, partition, cell, model, &g, &result);
+        price_cell(worker, partition, product, cell, model, &g, &result);
         if (g.moving || result.pending)
             expires(&g, moves_ms);
         if (g.expires_ms < due)

@@ -359,6 +359,8 @@ void     state_load_id(struct state *state, uint64_t word);
  * published of them is as before. */
 bool     state_changed(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index,
                        const struct state_head **ret_old);
+/* state_changed_count - how many there are so far, in an open batch too: the next one has this number. */
+uint32_t state_changed_count(const struct state *state);
 /* state_changed_head - the same with no more of the image than its head: whose it was, and of which batch. */
 bool     state_changed_head(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index,
                             const struct state_head **ret_old);

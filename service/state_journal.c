@@ -271,6 +271,11 @@ bool state_changed(const struct state *state, uint64_t *at, enum state_pool *ret
     return true;
 }
 
+uint32_t state_changed_count(const struct state *state)
+{
+    return state->listed.records;
+}
+
 bool state_changed_head(const struct state *state, uint64_t *at, enum state_pool *ret_pool, uint32_t *ret_index,
                         const struct state_head **ret_old)
 {

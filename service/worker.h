@@ -74,6 +74,12 @@ struct partition {
     uint32_t  dirty_due;           /* the first of them have a deadline in the file: they are priced even if we die before */
 };
 
+/* Lines of prices that moved, made while these are computed; they are written behind the commit (lines_cell.c). Of one partition at a time. */
+struct staged {
+    struct staged_line *line;
+    uint32_t count, room;
+};
+
 /* What is still to be done after a start, in steps beside going on (restart.c). */
 struct restart {
     uint64_t models;               /* hash of what prices rest on besides state: models, settings, version */
@@ -147,10 +153,12 @@ struct worker {
     struct state *common;
     struct partition partition[RIALTO_PARTITIONS]; /* only the owned ones are open */
     uint64_t busy;                 /* bit of each that may have something to commit or to price: most batches touch one or two of 64 */
+    uint64_t finished;             /* bit of each that has this batch, and Redis is still to be told */
     uint64_t refused;              /* bit of each with records that found no line: a table could not grow */
     int64_t refused_retry_ms;      /* not tried again before */
     bool zones_refused;            /* lines of zones among them */
     struct commons *commons;       /* gather.h */
+    struct staged staged;
     uint32_t picture;              /* of zones and models; moves on when what follows from them is to be found anew */
     struct timers due;             /* deadlines that this batch comes to */
     int64_t  fired_ms;             /* tick up to which deadlines have been looked at by this process */
@@ -371,6 +379,12 @@ char *ask_answer(struct worker *worker, const char *text, size_t bytes);
 
 /* lines.c: from committed records to shared memory. */
 void lines_publish_changed(struct worker *worker, struct partition *partition);
+/* lines_stage - in the batch, while the price of a cell that just moved is at hand: its line is made, and waits for the commit. `old`: what was
+ * published before, with head, list and currency; `changed`: its number among what the batch changed in the partition. What has no line yet, or may
+ * ask for more than to write it again, is left to the commit. */
+void lines_stage(struct worker *worker, struct partition *partition, uint32_t cell, uint32_t product,
+                 const struct cell_record *old, uint32_t changed);
+void staged_free(struct staged *staged);
 /* lines_tell_revoked - behind that, for a batch in which somebody took a consent back: their quotes in Redis rest on it no more. */
 void lines_tell_revoked(const struct worker *worker, const struct partition *partition);
 void lines_publish_all(struct worker *worker, struct partition *partition);

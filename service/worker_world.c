@@ -79,6 +79,7 @@ void worker_teardown(struct worker *worker)
     persist_teardown(worker);
     journal_teardown(worker);
     commons_teardown(worker);
+    staged_free(&worker->staged);
     timers_fini(&worker->due);
     free(worker->plan);
     free(worker->plan_order);
