@@ -4,8 +4,7 @@
 
 #include <string.h>
 
-#define CELLS_AHEAD 8u  /* whose records are fetched */
-#define LINKS_AHEAD 16u /* whose places in their lists are */
+#define CELLS_AHEAD 8u /* that are fetched */
 
 void product_dirty(struct partition *partition, uint32_t product)
 {
@@ -99,30 +98,44 @@ FETCH_INLINE void fetch_cell(const struct partition *partition, uint32_t cell)
 {
     state_fetch_price(cell_at(partition, cell));
     __builtin_prefetch(&partition->cell[cell]);
+    state_fetch_link(partition->state, POOL_CELLS, cell);
+    state_fetch_saved(partition->state, cell);
 }
 
-/* Most cells of a product were opened one after the other: those that come lie as far apart as the last two. Where they do not, something
- * else is fetched, and nothing is lost but that. */
-static void fetch_ahead(const struct partition *partition, uint32_t cell, uint32_t next, uint32_t end)
+/* The cells of a product, as they are priced one behind the other, and what comes next. */
+struct walk {
+    uint32_t next;  /* product, as it is listed; STATE_NONE: this is the last one */
+    uint32_t count; /* of this product's cells */
+    uint32_t end;   /* no cell has this number */
+};
+
+/* Most cells of a product were opened one after the other, and the newest comes first: those that come lie as far apart as the last two, and behind
+ * the last one are the first of the next product. Where they are not, something else is fetched, and nothing is lost but that. */
+static void fetch_ahead(const struct partition *partition, const struct walk *walk, uint32_t nth, uint32_t cell,
+                        uint32_t next)
 {
-    uint32_t step = next - cell, record = next + step * CELLS_AHEAD, link = next + step * LINKS_AHEAD;
-    if (record < end)
-        fetch_cell(partition, record);
-    if (link < end)
-        state_fetch_link(partition->state, POOL_CELLS, link);
+    uint32_t step = next == STATE_NONE ? UINT32_MAX : next - cell, far = nth + 1 + CELLS_AHEAD,
+             ahead = next + step * CELLS_AHEAD;
+    if (far >= walk->count) {
+        if (walk->next == STATE_NONE || far - walk->count >= state_count(partition->state, POOL_CELLS, walk->next))
+            return;
+        ahead = state_first(partition->state, POOL_CELLS, walk->next) + step * (far - walk->count);
+    }
+    if (ahead < walk->end)
+        fetch_cell(partition, ahead);
 }
 
-/* The newest of a product's cells, which comes first, and those that fetch_ahead() would come too late for: mostly right below it. */
-static void fetch_first_cells(const struct partition *partition, uint32_t cell)
+/* Those that fetch_ahead() would come too late for. */
+static void fetch_first_cells(const struct partition *partition, uint32_t product)
 {
-    for (uint32_t n = 0; n <= CELLS_AHEAD && n <= cell; n++)
-        fetch_cell(partition, cell - n);
-    for (uint32_t n = 0; n <= LINKS_AHEAD && n <= cell; n++)
-        state_fetch_link(partition->state, POOL_CELLS, cell - n);
+    uint32_t count = state_count(partition->state, POOL_CELLS, product),
+             first = state_first(partition->state, POOL_CELLS, product);
+    for (uint32_t n = 0; n <= CELLS_AHEAD && n < count && n <= first; n++)
+        fetch_cell(partition, first - n);
 }
 
-/* Products are priced in no order of memory: where one's cells begin is fetched three products ahead, the first of them two ahead, and what
- * lies around that one ahead. */
+/* Products are priced in no order of memory: where one's cells begin is fetched three products ahead, and what lies around them one ahead. The first
+ * of its cells come while the last of the product before are priced; where that has only a few, two products ahead. */
 static void fetch_product(const struct partition *partition, uint32_t i)
 {
     const struct state *state = partition->state;
@@ -132,8 +145,8 @@ static void fetch_product(const struct partition *partition, uint32_t i)
         state_fetch_link(state, POOL_PRODUCTS, dirty[i + 3]);
         __builtin_prefetch(&((const struct product_record *)state_at(state, POOL_PRODUCTS, dirty[i + 3]))->category);
     }
-    if (i + 2 < count && (cell = state_first(state, POOL_CELLS, dirty[i + 2])) != STATE_NONE)
-        fetch_first_cells(partition, cell);
+    if (i + 2 < count && state_count(state, POOL_CELLS, dirty[i + 1]) <= CELLS_AHEAD)
+        fetch_first_cells(partition, dirty[i + 2]);
     if (i + 1 < count && (cell = state_first(state, POOL_CELLS, dirty[i + 1])) != STATE_NONE &&
         partition->cell[cell].parent < state_end(state, POOL_CELLS))
         state_fetch_around(cell_at(partition, partition->cell[cell].parent));
@@ -147,7 +160,7 @@ static int64_t moves_on_ms(const struct worker *worker, const struct product_ext
 }
 
 /* When this product is to be looked at again: 0 = only when something is heard of it. */
-static int64_t reprice_product(struct worker *worker, struct partition *partition, uint32_t product)
+static int64_t reprice_product(struct worker *worker, struct partition *partition, uint32_t product, uint32_t following)
 {
     const struct product_record *owner = state_at(partition->state, POOL_PRODUCTS, product);
     int64_t due = INT64_MAX;
@@ -156,13 +169,15 @@ static int64_t reprice_product(struct worker *worker, struct partition *partitio
     bool held = change_holds(worker);
     cells_ready(worker, partition, product);
     int64_t moves_ms = moves_on_ms(worker, &partition->product[product]);
-    uint32_t next, end = state_end(partition->state, POOL_CELLS);
-    for (uint32_t cell = state_first(partition->state, POOL_CELLS, product); cell != STATE_NONE; cell = next) {
+    const struct walk walk = { .next = following,
+                               .count = state_count(partition->state, POOL_CELLS, product),
+                               .end = state_end(partition->state, POOL_CELLS) };
+    uint32_t next, nth = 0;
+    for (uint32_t cell = state_first(partition->state, POOL_CELLS, product); cell != STATE_NONE; cell = next, nth++) {
         uint32_t priced = cell_priced(partition, cell);
         next = state_next(partition->state, POOL_CELLS, cell);
         int32_t number = partition->cell[cell].model;
-        if (next != STATE_NONE)
-            fetch_ahead(partition, cell, next, end);
+        fetch_ahead(partition, &walk, nth, cell, next);
         if (priced == STATE_NONE || number < 0 || !opens(worker, cell_at(partition, cell), &worker->models->model[number]))
             continue;
         const struct model *model = &worker->models->model[number];
@@ -188,9 +203,10 @@ void reprice_dirty(struct worker *worker, struct partition *partition)
 {
     commons_begin(worker);
     for (uint32_t i = 0; i < partition->dirty_count; i++) {
-        uint32_t product = partition->dirty[i];
+        uint32_t product = partition->dirty[i],
+                 following = i + 1 < partition->dirty_count ? partition->dirty[i + 1] : STATE_NONE;
         fetch_product(partition, i);
-        state_set_due(partition->state, POOL_PRODUCTS, product, reprice_product(worker, partition, product));
+        state_set_due(partition->state, POOL_PRODUCTS, product, reprice_product(worker, partition, product, following));
         state_set_priced(partition->state, product, worker->tick_ms);
         partition->product[product].dirty = false;
     }

@@ -300,6 +300,11 @@ void state_fetch_link(const struct state *state, enum state_pool pool, uint32_t 
     __builtin_prefetch(link_at(state, pool, index), 1);
 }
 
+void state_fetch_saved(const struct state *state, uint32_t cell)
+{
+    __builtin_prefetch(&state->saved[cell], 1);
+}
+
 void state_fetch_bucket(const struct state *state, enum state_pool pool, struct rialto_key key)
 {
     const struct pool_entry *entry = &state->file->pool[pool];

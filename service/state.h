@@ -281,6 +281,8 @@ void state_advance(struct state *state, enum state_pool pool, int64_t now_ms, ui
 
 /* state_fetch_link - begin to fetch what the file keeps beside a record: its owner, its line's state. */
 void     state_fetch_link(const struct state *state, enum state_pool pool, uint32_t index);
+/* state_fetch_saved - the same of what says which parts of a cell are saved. */
+void state_fetch_saved(const struct state *state, uint32_t cell);
 
 /* state_fetch_price - the same of the lines of a cell that most prices are made of. state_fetch_around - of what cells around others say
  * for these: demand, competitors. */
