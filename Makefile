@@ -69,6 +69,11 @@ SETUP  := build/setup/$(subst $(empty) ,+,$(GROUPS))
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 others  = $(filter-out %/main.c service/calloc.c,$(wildcard $(1:%=%/*.c)))
 
+# What computes and writes prices is compiled file by file and then once more as a whole: what is called once for each price lies in other files.
+HOT_SRC := pricing/curve.c pricing/factor.c pricing/guardrails.c pricing/price.c pricing/price_memory.c cache/table.c service/gather.c \
+           service/lines.c service/lines_cell.c service/past.c service/reprice.c service/state.c service/state_journal.c
+HOT      := $(if $(filter release,$(VARIANT)),$(BUILD)/obj/hot.o)
+
 CORE  := $(BUILD)/obj/core.a
 DEMO  := $(BUILD)/obj/demo.a
 CLI   := $(BUILD)/obj/cli.a
@@ -120,7 +125,12 @@ $(BUILD)/sources: NOW = $(sort $(ALL_SRC)) lib: $(LIB_SRC)
 $(BUILD)/flags $(BUILD)/sources: FORCE
 	@mkdir -p $(@D); printf '%s\n' '$(subst ','\'',$(NOW))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(NOW))' > $@
 
-$(CORE): $(call objects,$(call others,pricing cache service verify))
+$(CORE): $(call objects,$(filter-out $(if $(HOT),$(HOT_SRC)),$(call others,pricing cache service verify))) $(HOT)
+$(HOT): $(call objects,$(HOT_SRC))
+	$(call say,LINK)
+	$(Q)$(CC) -O2 -flto=auto -r -flinker-output=nolto-rel -nostdlib -o $@ $^
+$(if $(HOT),$(call objects,$(HOT_SRC))): CFLAGS += -flto -ffat-lto-objects
+
 $(DEMO): $(call objects,$(call others,demo))
 $(CLI): $(call objects,$(call others,cli))
 $(BENCH): $(call objects,$(call others,bench))

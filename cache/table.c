@@ -7,6 +7,7 @@
  * Crash      one line at most is open, and one tag at most is not that of its line: those of the slot in side_ref. */
 #include "cache/table.h"
 
+#include "cache/fetch.h"
 #include "cache/folder.h"
 #include "cache/grow.h"
 #include "cache/keys.h"
@@ -521,6 +522,7 @@ void table_prefetch(const struct cache *cache, enum rialto_table table, uint32_t
     const _Atomic uint64_t *word = seen_word(seen_of(cache, table, partition), slot, words);
     for (uint32_t w = 0; word != NULL && w < words; w += 8)
         __builtin_prefetch((const void *)&word[w], 1);
+    FETCH_STAYS();
 }
 
 bool table_read(const struct cache *cache, enum rialto_table table, uint32_t partition, uint64_t slot, void *ret_line)

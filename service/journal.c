@@ -81,6 +81,7 @@ void journal_fetch(const struct worker *worker, uint32_t partition, uint32_t cel
 {
     if (worker->journal.cell[partition] != NULL)
         __builtin_prefetch(&worker->journal.cell[partition][cell], 1);
+    FETCH_STAYS();
 }
 
 /* Prices that began to stand not long ago, whose notes may have died with a worker; a slice of all of them at a time, so that

@@ -333,7 +333,7 @@ static void publish_staged(struct worker *worker, struct partition *partition, c
     ring_append(worker->cache, worker->index, &staged->entry);
 }
 
-void lines_publish_staged(struct worker *worker, struct partition *partition)
+__attribute__((flatten)) void lines_publish_staged(struct worker *worker, struct partition *partition)
 {
     struct moves moves = { .lines = 0 };
     for (uint32_t i = 0; i < STAGED_AHEAD; i++)

@@ -1,5 +1,6 @@
 #include "service/past.h"
 
+#include "cache/fetch.h"
 #include "cache/keys.h"
 #include "service/metrics.h"
 
@@ -108,6 +109,7 @@ void past_note(struct past *past, int64_t now_us, enum rialto_table table, struc
 void past_fetch(const struct past *past, struct rialto_key owner)
 {
     __builtin_prefetch(&past->newest[owner.lo & past->mask], 1);
+    FETCH_STAYS();
 }
 
 static bool is_of(const struct change *change, enum rialto_table table, struct rialto_key owner, struct rialto_key key)

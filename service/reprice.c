@@ -159,8 +159,10 @@ static int64_t moves_on_ms(const struct worker *worker, const struct product_ext
     return latest_ms - (latest_ms - product->moment_ms) % REPRICE_GRID_MS;
 }
 
-/* When this product is to be looked at again: 0 = only when something is heard of it. */
-static int64_t reprice_product(struct worker *worker, struct partition *partition, uint32_t product, uint32_t following)
+/* When this product is to be looked at again: 0 = only when something is heard of it. Everything that it calls is taken in as far as it lies in the same
+ * object (HOT_SRC in the Makefile). */
+static __attribute__((flatten)) int64_t reprice_product(struct worker *worker, struct partition *partition,
+                                                        uint32_t product, uint32_t following)
 {
     const struct product_record *owner = state_at(partition->state, POOL_PRODUCTS, product);
     int64_t due = INT64_MAX;

@@ -298,11 +298,13 @@ uint32_t state_owner(const struct state *state, enum state_pool pool, uint32_t i
 void state_fetch_link(const struct state *state, enum state_pool pool, uint32_t index)
 {
     __builtin_prefetch(link_at(state, pool, index), 1);
+    FETCH_STAYS();
 }
 
 void state_fetch_saved(const struct state *state, uint32_t cell)
 {
     __builtin_prefetch(&state->saved[cell], 1);
+    FETCH_STAYS();
 }
 
 void state_fetch_bucket(const struct state *state, enum state_pool pool, struct rialto_key key)
@@ -311,6 +313,7 @@ void state_fetch_bucket(const struct state *state, enum state_pool pool, struct 
     const struct state_heads *heads = state_part(state, entry->buckets);
     if (entry->capacity > 0)
         __builtin_prefetch(&heads[bucket_of(state, pool, key) / STATE_HEADS]);
+    FETCH_STAYS();
 }
 
 uint32_t state_peek(const struct state *state, enum state_pool pool, struct rialto_key key)
@@ -325,6 +328,7 @@ void state_fetch_demand(const struct state *state, uint32_t cell)
     __builtin_prefetch(record, 1);
     __builtin_prefetch(&record->demand, 1);
     __builtin_prefetch(&record->rates, 1);
+    FETCH_STAYS();
 }
 
 uint32_t state_count(const struct state *state, enum state_pool member_pool, uint32_t owner)

@@ -11,6 +11,7 @@
 #ifndef SERVICE_STATE_H
 #define SERVICE_STATE_H
 
+#include "cache/fetch.h"
 #include "pricing/demand.h"
 #include "pricing/model.h"
 #include "service/config.h"
@@ -274,10 +275,6 @@ int64_t  state_wake_ms(struct state *state, enum state_pool pool);
 typedef void (*state_due_hook)(void *user, enum state_pool pool, uint32_t index, int64_t due_ms);
 void state_advance(struct state *state, enum state_pool pool, int64_t now_ms, uint32_t most, void *user,
                    state_due_hook hook);
-
-/* A function that does nothing but fetch has no effect that gcc knows of: it leaves out a call of one that it does not take into the
- * caller early. */
-#define FETCH_INLINE static inline __attribute__((always_inline))
 
 /* state_fetch_link - begin to fetch what the file keeps beside a record: its owner, its line's state. */
 void     state_fetch_link(const struct state *state, enum state_pool pool, uint32_t index);
