@@ -175,11 +175,18 @@ static struct pusher *due_take(struct push_door *door)
     return pusher;
 }
 
+/* While the ring is full nothing is read: who has greeted meanwhile may have sent more, which must not be lost with him. */
+static bool is_silent(const struct pusher *pusher)
+{
+    uint8_t byte;
+    return !pusher->stream.greeted && !pusher->due && recv(pusher->stream.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+}
+
 static void look_for_silent(struct push_door *door, int64_t now)
 {
     for (struct pusher *pusher = door->first, *next; pusher != NULL; pusher = next) {
         next = pusher->next;
-        if (!pusher->stream.greeted && !pusher->due && now - pusher->accepted_ms > GREETING_MS)
+        if (now - pusher->accepted_ms > GREETING_MS && is_silent(pusher))
             pusher_end(door, pusher);
     }
 }

@@ -475,6 +475,22 @@ def _():
     require(before < COUNT / 4, f"{before} of {COUNT} came first")
 
 
+@check("who comes while nothing is taken, and greets, is not taken for silent: his message waits like any other")
+def _():
+    puppets[0].paused = True
+    thread = threading.Thread(target=push_many)
+    sent[0] = 0
+    thread.start()
+    time.sleep(1)
+    with Sp(tight.push_url, PUSH, PULL) as patient:
+        patient.send(json.dumps(view("patient0")).encode())
+        time.sleep(7)  # longer than silence is borne
+        puppets[0].paused = False
+        thread.join()
+        tight.wait_idle()
+    equal(sorted(n for p in puppets for n in p.skus("patient")), [0])
+
+
 @check("no worker at all: the gateway starts all the same, and says that nobody answers")
 def _():
     for puppet in puppets:
