@@ -198,6 +198,7 @@ struct link {
     bool called; /* somebody dials */
     struct stream stream;
     int64_t accepted_ms;
+    int64_t rest_ms; /* nobody is taken until then */
 
     bool ready;      /* HELLO seen on this stream: batches may be sent */
     bool hello_seen; /* ever */

@@ -26,6 +26,7 @@
 #define HELLO_REPEAT_MS 200 /* each batch of a row behind a gap calls HELLO: one rewind answers them all */
 #define TICKS_SLACK     4u  /* room for ticks beyond window_batches_max */
 #define GREETING_MS       250 /* a worker greets before it says anything, and is ours */
+#define REST_MS           100 /* without descriptors for a worker that dials */
 #define PEERS_PER_STEP    16u /* that end as soon as they have come */
 #define RECEIVED_PER_STEP 64u
 #define SENT_PER_STEP     64u
@@ -317,15 +318,26 @@ static bool receive_step(struct link *link)
     return true;
 }
 
+/* Returns true when somebody is there. */
+static bool accept_step(struct link *link)
+{
+    if (!link->called)
+        return false;
+    if (stream_accept(&link->stream, link->listen_fd)) {
+        link->accepted_ms = mono_ms();
+        return true;
+    }
+    if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+        link->rest_ms = mono_ms() + REST_MS; /* he still stands there: poll() would say so without end */
+    return false;
+}
+
 bool link_step(struct link *link)
 {
     bool moved = false;
     for (unsigned i = 0; i < PEERS_PER_STEP; i++) {
-        if (link->stream.fd == -1) {
-            if (!link->called || !stream_accept(&link->stream, link->listen_fd))
-                break;
-            link->accepted_ms = mono_ms();
-        }
+        if (link->stream.fd == -1 && !accept_step(link))
+            break;
         moved = receive_step(link) || moved;
         if (link->stream.fd != -1)
             break;
@@ -336,8 +348,10 @@ bool link_step(struct link *link)
 
 void link_poll(const struct link *link, struct pollfd *ret)
 {
-    bool there = link->stream.fd != -1;
-    *ret = (struct pollfd){ .fd = there ? link->stream.fd : link->listen_fd,
+    bool there = link->stream.fd != -1, rests = link->rest_ms > 0 && mono_ms() < link->rest_ms;
+    *ret = (struct pollfd){ .fd = there   ? link->stream.fd
+                                  : rests ? -1
+                                          : link->listen_fd,
                             .events = there ? stream_events(&link->stream) : POLLIN };
 }
 

@@ -3,6 +3,7 @@
 are puppets that speak the wire format (service/wire.h); the gateway is the real one, in its own role.
 """
 import random
+import resource
 import select
 
 from rialto_test import *  # noqa: F403: the words of these tests
@@ -489,6 +490,28 @@ def _():
         thread.join()
         tight.wait_idle()
     equal(sorted(n for p in puppets for n in p.skus("patient")), [0])
+
+
+def cpu_s(process):
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@check("without file descriptors for a worker and producers that come, the gateway waits, and does not turn in circles")
+def _():
+    pid, limit = tight.process.pid, resource.prlimit(tight.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (7, limit[1]))  # it has more than that, and will get none
+    puppets[0].end()
+    puppets[0] = Puppet(tight, 0, puppets[0].applied)
+    with socket_to(tight.push_url):
+        time.sleep(0.5)
+        before = cpu_s(tight.process)
+        time.sleep(2)
+        used = cpu_s(tight.process) - before
+    equal(puppets[0].batches, [], "what a worker got that cannot be there")
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
+    tight.wait_idle()
+    require(used < 0.5, f"{used:.2f} s of CPU in 2 s")
 
 
 @check("no worker at all: the gateway starts all the same, and says that nobody answers")
