@@ -181,7 +181,8 @@ static unsigned drain(struct worker *worker, struct link *link)
         take_batch(worker, link, body, bytes);
         taken++;
     }
-    if (got == STREAM_ENDED)
+    /* Of a gateway that is gone nothing is read while findings that it will never take leave no room: this is its end, too. */
+    if (got == STREAM_ENDED || (link->stream.broken && got == STREAM_MESSAGE && taken == 0))
         stream_close(&link->stream);
     if (taken > 0)
         worker_beat(worker);
