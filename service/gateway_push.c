@@ -8,6 +8,7 @@
  * Turns      streams that have something to give stand in a queue: one message, then the next stream's turn.
  * Full       with no room in the ring nothing is read: what is sent stays in the kernel, and senders wait.
  * Gone       a socket whose file was taken away is opened anew (a look a second). Who connects and does not greet is hung up on.
+ * Crowd      the last descriptors are left for others: who dials then waits, and loses nothing.
  * Threads    the main thread alone. */
 #include "service/gateway.h"
 
@@ -15,9 +16,11 @@
 #include "service/metrics.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -27,6 +30,7 @@
 #define GREETING_MS       5000 /* producers may be busy */
 #define LOOK_MS           1000
 #define REST_MS           100 /* without descriptors or memory for a further producer */
+#define DESCRIPTORS_KEPT  (RIALTO_WORKERS_MAX + 32u) /* the last ones are for workers that come back, and for files */
 #define EVENTS_PER_STEP   64
 #define MESSAGES_PER_STEP 64u
 #define BYTES_PER_STEP    (1u << 20) /* and what the last message is longer: copying delays a tick, too */
@@ -142,9 +146,24 @@ static struct pusher *pusher_begin(struct push_door *door)
     return door->first = pusher;
 }
 
+/* The kernel gives out the lowest one that is free. */
+static bool descriptors_left(const struct push_door *door)
+{
+    struct rlimit limit;
+    int lowest = fcntl(door->listen_fd, F_DUPFD_CLOEXEC, 0);
+    if (lowest == -1)
+        return false;
+    (void)close(lowest);
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 && (rlim_t)lowest + DESCRIPTORS_KEPT < limit.rlim_cur;
+}
+
 static void welcome(struct push_door *door)
 {
     for (int i = 0; i < EVENTS_PER_STEP; i++) {
+        if (!descriptors_left(door)) {
+            door->rest_ms = mono_ms() + REST_MS; /* who dials stays where he is, and loses nothing */
+            return;
+        }
         if (pusher_begin(door) != NULL)
             continue;
         if (errno == ECONNABORTED || errno == EINTR)

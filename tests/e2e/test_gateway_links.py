@@ -514,6 +514,24 @@ def _():
     require(used < 0.5, f"{used:.2f} s of CPU in 2 s")
 
 
+@check("however many producers connect, there are file descriptors for a worker that comes back")
+def _():
+    pid, limit = tight.process.pid, resource.prlimit(tight.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (300, limit[1]))
+    with contextlib.ExitStack() as stack:
+        for _ in range(400):
+            stack.enter_context(socket_to(tight.push_url)).sendall(handshake(PUSH))
+        time.sleep(0.5)
+        puppets[0].end()
+        time.sleep(0.5)  # the crowd has its place by now, if it may
+        puppets[0] = Puppet(tight, 0, puppets[0].applied)
+        wait_until(lambda: puppets[0].batches, 3 * SLOW, "a tick for the worker")
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
+    tight.wait_idle()
+    tight.push(view("crowd0"))
+    wait_until(lambda: sum(len(p.skus("crowd")) for p in puppets) == 1, 5 * SLOW, "a signal pushed after that")
+
+
 @check("no worker at all: the gateway starts all the same, and says that nobody answers")
 def _():
     for puppet in puppets:
