@@ -76,6 +76,17 @@ void ask_owner(struct gateway *gateway, uint32_t slot, const char *id, const cha
     ask_workers(gateway, slot, UINT64_C(1) << partition % gateway->link_count, text, bytes, asked);
 }
 
+/* What came is no string: nothing ends it. */
+static char *text_of(const char *bytes, size_t count)
+{
+    char *text = malloc(count + 1);
+    if (text == NULL)
+        return NULL;
+    memcpy(text, bytes, count);
+    text[count] = '\0';
+    return text;
+}
+
 void ask_replied(struct gateway *gateway, uint32_t worker, uint32_t number, const char *text, size_t bytes)
 {
     for (uint32_t slot = 0; slot < REQUESTS_MAX; slot++) {
@@ -83,7 +94,7 @@ void ask_replied(struct gateway *gateway, uint32_t worker, uint32_t number, cons
         if (request->phase != REQUEST_WAITING || request->kind != REQUEST_ASK || request->ask_number != number ||
             (request->replies_missing >> worker & 1u) == 0)
             continue;
-        request->reply[worker] = strndup(text, bytes);
+        request->reply[worker] = text_of(text, bytes);
         if (request->reply[worker] == NULL) {
             no_answer(gateway, slot, "out of memory");
             return;
