@@ -12,7 +12,7 @@ import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CORE = os.path.join(os.path.dirname(os.environ.get("RIALTO_BIN", os.path.join(ROOT, "build/release/bin"))), "obj/core.a")
-LIBRARIES = ["-lhiredis", "-lnng", "-lcjson", "-lmicrohttpd", "-lz", "-lm", "-lpthread"]
+LIBRARIES = ["-lhiredis", "-lnng", "-lcjson", "-lmicrohttpd", "-lsodium", "-lcsv", "-lz", "-lm", "-lpthread"]
 JOBS = 2
 TRIES = 4   # a race is a matter of luck, and of what else the machine does: each try takes twice as long as the one before
 LIMIT_S = 60   # more than it was told to take: it never ends
@@ -33,8 +33,8 @@ MUTANTS = [
     ("race/line", 6, "cache/line.h", False, "repair: the line left open",
      [("atomic_store_explicit(&at->word[0], line_word_(first, seq + 1), memory_order_release);", "(void)first;")]),
     ("race/ring", 1, "cache/ring.h", False, "a word of an entry left out",
-     [("atomic_store_explicit(&word[i], image->word[i], memory_order_release);",
-       "if (i != 5) atomic_store_explicit(&word[i], image->word[i], memory_order_release);")]),
+     [("atomic_store_explicit(&word[i], line_image_word_(entry, i), memory_order_release);",
+       "if (i != 5) atomic_store_explicit(&word[i], line_image_word_(entry, i), memory_order_release);")]),
     ("race/ring", 1, "cache/ring.h", False, "head moved ahead of the entry",
      [("    RING_STEP();\n    atomic_store_explicit(&word[0], 0, memory_order_relaxed); /* (A) */",
        "    atomic_store_explicit(&ring->head, position + 1, memory_order_release);\n    atomic_store_explicit(&word[0], 0, memory_order_relaxed);")]),
