@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define IMAGES_AHEAD 12u /* of prices, that are fetched */
+
 static uint64_t padded(uint64_t bytes)
 {
     return (bytes + 7u) & ~UINT64_C(7);
@@ -60,8 +62,18 @@ void journal_save_record(struct state *state, struct state_head *record, enum st
     journal_entered(state, bytes);
 }
 
+/* Images lie one behind the other, where another one of long ago lies: nobody waits for what is to be overwritten. */
+static void fetch_image(const struct state *state)
+{
+    const char *place = (const char *)(state->journal + 1) + next_place(state) + IMAGES_AHEAD * sizeof(struct price_image);
+    for (unsigned line = 0; line < sizeof(struct price_image); line += 64)
+        __builtin_prefetch(place + line, 1);
+    FETCH_STAYS();
+}
+
 void journal_save_price(struct state *state, const struct cell_record *record, uint32_t cell)
 {
+    fetch_image(state);
     list_record(&state->listed, JOURNAL_PRICE, cell, next_place(state));
     struct price_image *image = journal_enter(state, record, sizeof *image, JOURNAL_PRICE);
     image->head = record->head;
