@@ -34,7 +34,7 @@ struct past {
     uint64_t *newest; /* per chain: number of its newest change + 1. A chain is of all owners whose keys end alike */
     uint64_t count;   /* ever */
     uint32_t room, mask;
-    uint32_t next; /* count % room */
+    uint32_t next; /* place of the next one: there is one more than are kept, so that it may be filled before it is noted */
     int64_t keep_us, horizon_us;
 };
 
@@ -46,7 +46,7 @@ struct past *past_create(uint32_t changes, int64_t keep_us, int64_t now_us)
         chains *= 2;
     if (past == NULL)
         return NULL;
-    *past = (struct past){ .ring = calloc(changes, sizeof *past->ring), .newest = calloc(chains, sizeof *past->newest),
+    *past = (struct past){ .ring = calloc((size_t)changes + 1, sizeof *past->ring), .newest = calloc(chains, sizeof *past->newest),
                            .room = changes, .mask = chains - 1, .keep_us = keep_us, .horizon_us = now_us };
     if (past->ring != NULL && past->newest != NULL)
         return past;
@@ -67,7 +67,19 @@ void past_destroy(struct past *past)
  * that is gone ends them. */
 static struct change *change_at(const struct past *past, uint64_t number)
 {
-    return number == 0 || number + past->room <= past->count ? NULL : &past->ring[(number - 1) % past->room];
+    return number == 0 || number + past->room <= past->count ? NULL : &past->ring[(number - 1) % ((uint64_t)past->room + 1)];
+}
+
+/* The oldest has no place any more. */
+static void let_go(struct past *past, struct change *oldest, int64_t now_us)
+{
+    if (oldest->until_us > past->horizon_us) {
+        past->horizon_us = oldest->until_us;
+        if (now_us - oldest->until_us < past->keep_us)
+            metric_add(METRIC_lock_history_lost_total, 1);
+    }
+    if (oldest->table != RIALTO_TABLE_CELLS) /* somebody's: nothing of them stays behind */
+        memset(oldest, 0, sizeof *oldest);
 }
 
 unsigned char *past_place(struct past *past)
@@ -80,11 +92,9 @@ void past_noted(struct past *past, int64_t now_us, enum rialto_table table, stru
 {
     struct change *change = &past->ring[past->next];
     uint64_t *newest = &past->newest[owner.lo & past->mask];
-    if (past->count >= past->room && change->until_us > past->horizon_us) {
-        past->horizon_us = change->until_us;
-        if (now_us - change->until_us < past->keep_us)
-            metric_add(METRIC_lock_history_lost_total, 1);
-    }
+    past->next = past->next == past->room ? 0 : past->next + 1;
+    if (past->count >= past->room)
+        let_go(past, &past->ring[past->next], now_us);
     change->owner = owner;
     change->before = *newest;
     change->until_us = now_us;
@@ -92,7 +102,6 @@ void past_noted(struct past *past, int64_t now_us, enum rialto_table table, stru
     change->table = (uint8_t)table;
     change->is = was;
     *newest = ++past->count;
-    past->next = past->next + 1 == past->room ? 0 : past->next + 1;
 }
 
 void past_note(struct past *past, int64_t now_us, enum rialto_table table, struct rialto_key owner,

@@ -55,6 +55,24 @@ Test(past, what_is_wiped_is_gone_and_what_is_another_owners_is_not)
     past_destroy(past);
 }
 
+/* Goal: a line that is read to be noted, and then is not, costs nothing that is kept, and leaves nothing of who was forgotten. */
+Test(past, the_place_of_the_next_one_is_nobody_elses)
+{
+    struct past *past = fresh();
+    struct past_line got[1];
+    static const unsigned char nothing[64];
+    note(past, 10, A, A, 7);
+    for (uint32_t i = 1; i < ROOM; i++)
+        note(past, 11, B, B, 1);
+    memset(past_place(past), 0xFF, sizeof nothing);
+    cr_assert_eq(past_of(past, 0, RIALTO_TABLE_OFFERS, A, A, 1, got), 1);
+    cr_expect(got[0].is && got[0].offer.value == 7);
+    note(past, 12, B, B, 1);
+    cr_expect_eq(past_of(past, 0, RIALTO_TABLE_OFFERS, A, A, 1, got), 0);
+    cr_expect_arr_eq(past_place(past), nothing, sizeof nothing);
+    past_destroy(past);
+}
+
 /* Goal: a ring that was overrun never passes off an older version for a newer one, says from when on it is whole, and counts. */
 Test(past, a_ring_that_is_full_forgets_the_oldest_says_so_and_counts_it)
 {
