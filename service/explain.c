@@ -11,6 +11,7 @@
 #include "cache/keys.h"
 #include "pricing/money.h"
 #include "service/ask.h"
+#include "service/gather.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -140,17 +141,14 @@ static void add_price(cJSON *answer, const struct cell_record *record, const str
 static void look_at_old_weather(const struct worker *worker, const struct place *place, const struct model *model,
                                 int64_t now_ms, struct input_origin origin[INPUT_SLOTS])
 {
-    static const enum model_input INPUT[] = { INPUT_temperature_c, INPUT_precipitation_mm_h, INPUT_wind_m_s,
-                                              INPUT_humidity };
     for (uint32_t level = 0; level <= place->chain_count; level++) {
         if (place->record[level] == STATE_NONE)
             continue;
         const struct zone_record *zone = state_at(worker->common, POOL_ZONES, place->record[level]);
-        int64_t end = zone->weather_until_ms != 0 ? zone->weather_until_ms
-                                                  : zone->weather_time_ms + (int64_t)model->weather_age_s * 1000;
-        for (unsigned i = 0; i < sizeof INPUT / sizeof INPUT[0]; i++)
-            if ((zone->weather_present >> i & 1u) != 0 && end <= now_ms && origin[INPUT[i]].zone == NULL)
-                origin[INPUT[i]] = (struct input_origin){ zone->name, zone->weather_time_ms, end };
+        int64_t end = weather_end_ms(zone, model);
+        for (unsigned i = 0; i < WEATHER_READINGS; i++)
+            if ((zone->weather_present >> i & 1u) != 0 && end <= now_ms && origin[WEATHER_INPUT[i]].zone == NULL)
+                origin[WEATHER_INPUT[i]] = (struct input_origin){ zone->name, zone->weather_time_ms, end };
     }
 }
 

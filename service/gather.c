@@ -325,22 +325,19 @@ static void gather_heard(const struct partition *partition, uint32_t cell, const
 static void gather_weather(const struct worker *worker, const struct place *place, const struct model *model,
                            struct gathering *g)
 {
-    static const enum model_input INPUT[WEATHER_READINGS] = { INPUT_temperature_c, INPUT_precipitation_mm_h,
-                                                              INPUT_wind_m_s, INPUT_humidity };
     for (uint32_t level = 0; level <= place->chain_count; level++) {
         if (place->record[level] == STATE_NONE)
             continue;
         const struct zone_record *zone = state_at(worker->common, POOL_ZONES, place->record[level]);
-        int64_t end = zone->weather_until_ms != 0 ? zone->weather_until_ms
-                                                  : zone->weather_time_ms + (int64_t)model->weather_age_s * 1000;
+        int64_t end = weather_end_ms(zone, model);
         if (zone->weather_present == 0 || end <= g->in.now_ms)
             continue;
         for (unsigned i = 0; i < WEATHER_READINGS; i++) {
-            bool known = (g->in.present >> INPUT[i]) & 1u;
+            bool known = (g->in.present >> WEATHER_INPUT[i]) & 1u;
             if (known || (zone->weather_present >> i & 1u) == 0)
                 continue;
-            origin(g, INPUT[i], zone->name, zone->weather_time_ms, end);
-            present(g, INPUT[i], zone->weather_micro[i]);
+            origin(g, WEATHER_INPUT[i], zone->name, zone->weather_time_ms, end);
+            present(g, WEATHER_INPUT[i], zone->weather_micro[i]);
             expires(g, end);
         }
     }

@@ -53,6 +53,15 @@ bool commons_setup(struct worker *worker); /* false: out of memory */
 void commons_teardown(struct worker *worker);
 void commons_begin(struct worker *worker); /* prices of one partition, of worker->batch */
 
+static const enum model_input WEATHER_INPUT[WEATHER_READINGS] = { INPUT_temperature_c, INPUT_precipitation_mm_h,
+                                                                  INPUT_wind_m_s, INPUT_humidity };
+/* weather_end_ms - until when a model believes what a zone said of its weather. */
+static inline int64_t weather_end_ms(const struct zone_record *zone, const struct model *model)
+{
+    return zone->weather_until_ms != 0 ? zone->weather_until_ms
+                                       : zone->weather_time_ms + (int64_t)model->weather_age_s * 1000;
+}
+
 /* gather - for a price at worker->tick_ms, by what the round has in common; worker->commons->memory is ready for it. `priced`: whose list
  * price it is. The category is the caller's to set. *ret is zeros, or what an earlier call left: an input that is not present has no value. */
 void gather(const struct worker *worker, const struct partition *partition, uint32_t cell, uint32_t priced,
