@@ -2,14 +2,11 @@
 #include "service/gather.h"
 
 #include "cache/keys.h"
-#include "cli/replica.h"
-#include "service/log.h"
+#include "tests/service/replica_fixture.h"
 
-#include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define PRODUCTS 6
 #define ZONES    100 /* of each product's own: all together are more than there is room for at first */
@@ -44,22 +41,7 @@ static void tell(const char *sku, const char *zone)
 
 static void open_world(void)
 {
-    char folder[] = "/tmp/rialto-gather.XXXXXX", path[64];
-    struct config config;
-    struct fault fault;
-    log_setup("gather", "error", "text");
-    cr_assert_not_null(mkdtemp(folder));
-    (void)snprintf(path, sizeof path, "%s/all.json", folder);
-    FILE *file = fopen(path, "we");
-    cr_assert(file != NULL && fputs(model, file) >= 0 && fclose(file) == 0);
-    config_defaults(&config);
-    config.products_max = 1024;
-    config.cells_max = 65536;
-    (void)snprintf(config.instance, sizeof config.instance, "gather%d", (int)getpid());
-    cr_assert_eq(config_finish(&config, &fault), RIALTO_OK);
-    cr_assert(replica_open(&replica, &config, folder));
-    (void)unlink(path);
-    (void)rmdir(folder);
+    replica_begin(&replica, "gather", model, 1024, 65536);
 }
 
 /* Names of products of one partition: they are priced in one round. */

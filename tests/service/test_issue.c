@@ -1,12 +1,10 @@
 /* test_issue.c - offers that models make: what leads to one, what stands against it, what is kept and for how long. Those of the shop for so many units;
  * those that it takes back. */
 #include "cache/keys.h"
-#include "cli/replica.h"
 #include "service/apply_customer.h"
-#include "service/log.h"
 #include "service/metrics.h"
+#include "tests/service/replica_fixture.h"
 
-#include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,21 +47,8 @@ static void ignore(void *user)
 static void open_world(void)
 {
     static const struct mirror_hooks hooks = { .durable = ignore_durable, .wake = ignore };
-    char folder[] = "/tmp/rialto-issue.XXXXXX", path[64];
-    struct config config;
-    struct fault fault;
-    log_setup("issue", "error", "text");
-    cr_assert_not_null(mkdtemp(folder));
-    (void)snprintf(path, sizeof path, "%s/shop.json", folder);
-    FILE *file = fopen(path, "we");
-    cr_assert(file != NULL && fputs(model, file) >= 0 && fclose(file) == 0);
-    config_defaults(&config);
-    (void)snprintf(config.instance, sizeof config.instance, "issue%d", (int)getpid());
-    cr_assert_eq(config_finish(&config, &fault), RIALTO_OK);
-    cr_assert(replica_open(&replica, &config, folder));
+    replica_begin(&replica, "issue", model, 0, 0);
     cr_assert_eq(mirror_start(&replica.config, 0, &hooks, &replica.worker->mirror), RIALTO_OK);
-    (void)unlink(path);
-    (void)rmdir(folder);
     now_ms = START_MS;
 }
 

@@ -1,16 +1,13 @@
 /* test_lines_cell.c - lines of prices that moved are made while these are computed, and written behind the commit: as the records say, each once, with
  * the right reason, and with what stood there before for locks. */
 #include "cache/keys.h"
-#include "cli/replica.h"
-#include "service/log.h"
+#include "tests/service/replica_fixture.h"
 
-#include <criterion/criterion.h>
 #include <math.h>
 #include <rialto/quote.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define START_MS    INT64_C(1760000000000)
 #define PRODUCTS    30
@@ -32,23 +29,8 @@ static bool rains;
 
 static void open_world(void)
 {
-    char folder[] = "/tmp/rialto-lines.XXXXXX", path[64];
-    struct config config;
-    struct fault fault;
-    log_setup("lines", "error", "text");
-    cr_assert_not_null(mkdtemp(folder));
-    (void)snprintf(path, sizeof path, "%s/all.json", folder);
-    FILE *file = fopen(path, "we");
-    cr_assert(file != NULL && fputs(model, file) >= 0 && fclose(file) == 0);
-    config_defaults(&config);
-    config.products_max = 1024;
-    config.cells_max = 65536;
-    (void)snprintf(config.instance, sizeof config.instance, "lines%d", (int)getpid());
-    cr_assert_eq(config_finish(&config, &fault), RIALTO_OK);
-    cr_assert(replica_open(&replica, &config, folder));
+    replica_begin(&replica, "lines", model, 1024, 65536);
     cr_assert_eq(rialto_open(replica.config.cache_dir, &reader), RIALTO_OK);
-    (void)unlink(path);
-    (void)rmdir(folder);
 }
 
 static void close_world(void)

@@ -1,13 +1,10 @@
 /* test_reprice.c - prices that move with time: once a second, each product at a moment of its own that follows from its name alone. */
 #include "cache/keys.h"
-#include "cli/replica.h"
-#include "service/log.h"
+#include "tests/service/replica_fixture.h"
 
-#include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define START_MS INT64_C(1760000000000) /* a whole second */
 #define DAY_MS   INT64_C(86400000)
@@ -25,22 +22,7 @@ static struct replica replica;
 
 static void open_world(void)
 {
-    char folder[] = "/tmp/rialto-reprice.XXXXXX", path[64];
-    struct config config;
-    struct fault fault;
-    log_setup("reprice", "error", "text");
-    cr_assert_not_null(mkdtemp(folder));
-    (void)snprintf(path, sizeof path, "%s/day.json", folder);
-    FILE *file = fopen(path, "we");
-    cr_assert(file != NULL && fputs(model, file) >= 0 && fclose(file) == 0);
-    config_defaults(&config);
-    config.products_max = 4 * MANY;
-    config.cells_max = 16 * MANY;
-    (void)snprintf(config.instance, sizeof config.instance, "reprice%d", (int)getpid());
-    cr_assert_eq(config_finish(&config, &fault), RIALTO_OK);
-    cr_assert(replica_open(&replica, &config, folder));
-    (void)unlink(path);
-    (void)rmdir(folder);
+    replica_begin(&replica, "reprice", model, 4 * MANY, 16 * MANY);
 }
 
 static void close_world(void)
