@@ -16,6 +16,12 @@
 #define HEAD_BYTES     9u
 #define LISTEN_BACKLOG 1024
 
+static void greeting_of(uint16_t protocol, uint8_t ret[GREETING_BYTES])
+{
+    const uint8_t greeting[GREETING_BYTES] = { 0, 'S', 'P', 0, (uint8_t)(protocol >> 8), (uint8_t)(protocol & 0xFF) };
+    memcpy(ret, greeting, sizeof greeting);
+}
+
 void stream_init(struct stream *stream, const struct stream_settings *settings)
 {
     memset(stream, 0, offsetof(struct stream, chunk));
@@ -184,12 +190,13 @@ static bool message_fill(struct stream *stream)
     return !ended;
 }
 
+/* All of it counts, as with NNG: what the reserved bytes may say one day is nothing that we know how to read. */
 static bool greeting_check(struct stream *stream)
 {
-    const uint8_t *at = stream->chunk + stream->chunk_at;
-    uint16_t protocol = (uint16_t)(at[4] << 8 | at[5]);
+    uint8_t greeting[GREETING_BYTES];
+    greeting_of(stream->settings.peer, greeting);
+    stream->greeted = memcmp(stream->chunk + stream->chunk_at, greeting, sizeof greeting) == 0;
     stream->chunk_at += GREETING_BYTES;
-    stream->greeted = memcmp(at, "\0SP", 4) == 0 && protocol == stream->settings.peer;
     return stream->greeted;
 }
 
@@ -263,11 +270,10 @@ void stream_spare(struct stream *stream)
 static bool begin(struct stream *stream, int fd)
 {
     assert(stream->fd == -1);
-    uint8_t greeting[GREETING_BYTES] = {
-        0, 'S', 'P', 0, (uint8_t)(stream->settings.protocol >> 8), (uint8_t)(stream->settings.protocol & 0xFF)
-    };
+    uint8_t greeting[GREETING_BYTES];
     if (fd == -1)
         return false;
+    greeting_of(stream->settings.protocol, greeting);
     stream->fd = fd;
     stream->drained = false;
     if (!put(stream, &(struct iovec){ greeting, sizeof greeting }, 1)) {

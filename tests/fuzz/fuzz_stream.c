@@ -31,7 +31,7 @@ struct plain { /* the format, read by whoever has all of it */
 
 static enum stream_got plain_next(struct plain *plain, const uint8_t **ret_body, size_t *ret_bytes)
 {
-    static const uint8_t greeting[6] = { 0, 'S', 'P', 0, 0, STREAM_PUSH };
+    static const uint8_t greeting[8] = { 0, 'S', 'P', 0, 0, STREAM_PUSH, 0, 0 };
     if (plain->at == 0) {
         if (plain->size < 8)
             return STREAM_NOTHING;

@@ -155,6 +155,8 @@ Test(stream, what_is_no_message_ends_it)
         { { 0, 'S', 'P', 1, 0, 0x10, 0, 0 }, 8, "not the magic" },
         { { 0, 'S', 'P', 0, 0, 0x51, 0, 0 }, 8, "another protocol" },
         { { 0, 'S', 'P', 0, 0xFF, 0xFF, 0, 0 }, 8, "one that does not exist" },
+        { { 0, 'S', 'P', 0, 0, 0x10, 1, 0 }, 8, "a reserved byte" },
+        { { 0, 'S', 'P', 0, 0, 0x10, 0, 1 }, 8, "the other one" },
         { { 0, 'S', 'P', 0, 0, 0x10, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1 }, 17, "a frame of another kind" },
         { { 0, 'S', 'P', 0, 0, 0x10, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0x86, 0xA1 }, 17, "100001 bytes" },
         { { 0, 'S', 'P', 0, 0, 0x10, 0, 0, 1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xE0 }, 17, "2^64 - 32 bytes" },
