@@ -42,7 +42,7 @@
     X(list,               "money",     1,             INPUT_LARGE,  "none",       "always known",           "list price in major units of its currency") \
     X(cost,               "money",     0,             INPUT_LARGE,  "none",       "",                       "unit cost here or in the nearest zone around, where one is known") \
     X(cost_ratio,         "ratio",     0,             INPUT_LARGE,  "none",       "",                       "cost against list") \
-    X(hours_to_expiry,    "h",         0,             8760000000,   "none",       "",                       "until the product's stock expires, where that was said; 0 from then on") \
+    X(hours_to_expiry,    "h",         0,             8760000000,   "supply",     "",                       "until the product's stock expires, where that was said; 0 from then on") \
     X(month,              "month",     1000000,       12000000,     "none",       "always known",           "local month, 1 = January") \
     X(day_of_month,       "date",      1000000,       31000000,     "none",       "always known",           "local day of the month") \
     X(zone_level,         "level",     0,             3000000,      "none",       "always known",           "how deep the zone lies: 0 = the world, 1 = one level below it, ...") \

@@ -16,15 +16,21 @@ static struct rialto_key place_key(const struct worker *worker, const struct pla
 }
 
 /* A zone's price without a cost is that of a product whose cost is known around it: no margin is given up because a row was short. */
-int64_t cell_cost_around(const struct partition *partition, uint32_t priced)
+uint32_t cell_costed(const struct partition *partition, uint32_t priced)
 {
     uint16_t currency = cell_at(partition, priced)->currency;
     for (uint32_t cell = priced, steps = 0; cell != STATE_NONE && steps < CELLS_AROUND_MAX; cell = partition->cell[cell].parent, steps++) {
         const struct cell_record *record = cell_at(partition, cell);
         if (record->list > 0 && record->currency == currency && record->cost >= 0)
-            return record->cost;
+            return cell;
     }
-    return -1;
+    return STATE_NONE;
+}
+
+int64_t cell_cost_around(const struct partition *partition, uint32_t priced)
+{
+    uint32_t cell = cell_costed(partition, priced);
+    return cell != STATE_NONE ? cell_at(partition, cell)->cost : -1;
 }
 
 uint32_t cell_nearest(const struct worker *worker, const struct partition *partition, struct rialto_key product,

@@ -54,13 +54,27 @@ static bool hear_demand(const struct partition *partition, uint32_t cell, const 
     return true;
 }
 
+/* All that stock says, also when it is too old: the newest signal is the one that has an age. */
+static void supply_origins(const struct cell_record *record, int64_t end_ms, struct gathering *g)
+{
+    const struct {
+        enum model_input input;
+        bool heard;
+    } said[] = { { INPUT_available, true },
+                 { INPUT_available_ratio, true },
+                 { INPUT_cover_days, true },
+                 { INPUT_capacity, record->capacity_micro > 0 },
+                 { INPUT_hours_to_expiry, record->stock_expires_ms != 0 } };
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++)
+        if (said[i].heard)
+            origin(g, said[i].input, record->zone, record->supply_time_ms, end_ms);
+}
+
 static void gather_supply(const struct cell_record *record, const struct model *model, struct gathering *g)
 {
     int64_t end = record->supply_time_ms + (int64_t)model->supply_age_s * 1000;
-    if (record->supply_time_ms != 0) {
-        origin(g, INPUT_available, record->zone, record->supply_time_ms, end);
-        origin(g, INPUT_available_ratio, record->zone, record->supply_time_ms, end);
-    }
+    if (g->origin != NULL && record->supply_time_ms != 0)
+        supply_origins(record, end, g);
     if (record->supply_time_ms == 0 || end <= g->in.now_ms)
         return;
     expires(g, end);
@@ -393,7 +407,9 @@ static void gather_place(const struct worker *worker, const struct place *place,
     for (uint32_t level = 0; level <= place->chain_count; level++) {
         if (!place_position(worker, place, level, at))
             continue;
+        const struct zone_record *zone = state_at(worker->common, POOL_ZONES, place->record[level]);
         present(g, INPUT_distance_km, distance_km_micro(model->origin_micro, at));
+        origin(g, INPUT_distance_km, zone->name, zone->zone_time_ms, 0);
         return;
     }
 }
@@ -443,6 +459,8 @@ static void gather_rates(const struct cell_record *record, const struct model *m
         return;
     for (unsigned i = 0; i < RATE_COUNT; i++)
         present(g, INPUT[i], demand_rate_per_day(&record->rates, (enum demand_rate)i, g->in.now_ms));
+    for (unsigned i = 0; g->origin != NULL && i < RATE_COUNT && record->rates.first_ms != 0; i++)
+        origin(g, INPUT[i], record->zone, record->rates.last_ms, 0);
     if (demand_rates_move(&record->rates, g->in.now_ms))
         g->moving = true;
     if ((g->in.present >> INPUT_available & 1u) == 0)
@@ -563,6 +581,12 @@ bool reprice_look(const struct worker *worker, const struct partition *partition
         return false;
     gather_zone(worker, &worker->place[partition->cell[cell].place], model, &g);
     gather_cell(partition, cell, priced, model, NULL, &g);
+    uint32_t costed = cell_costed(partition, priced);
+    if (costed != STATE_NONE) {
+        const struct cell_record *said = cell_at(partition, costed);
+        origin(&g, INPUT_cost, said->zone, said->product_time_ms, 0);
+        origin(&g, INPUT_cost_ratio, said->zone, said->product_time_ms, 0);
+    }
     const struct cell_record *record = cell_at(partition, cell);
     uint32_t product = state_find(partition->state, POOL_PRODUCTS, record->product);
     if (product != STATE_NONE)

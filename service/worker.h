@@ -349,7 +349,8 @@ static inline uint32_t cell_priced(const struct partition *partition, uint32_t c
     return cell;
 }
 
-/* cell_cost - of this one, or of the nearest around it that says it in its currency; -1. */
+/* cell_costed - this one, or the nearest around it that says a cost in its currency; STATE_NONE. cell_cost - what it says; -1. */
+uint32_t cell_costed(const struct partition *partition, uint32_t priced);
 int64_t cell_cost_around(const struct partition *partition, uint32_t priced);
 static inline int64_t cell_cost(const struct partition *partition, uint32_t priced)
 {

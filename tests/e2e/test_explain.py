@@ -274,24 +274,52 @@ ROWS = {cells[1].strip("`"): cells[6] for line in run(BIN / "rialto", "check", "
 NAMES = sorted(ROWS)
 FORMULAS = [" or ".join(f"known({name})" for name in NAMES[at:at + 9]) for at in range(0, len(NAMES), 9)]
 ALL = simple_model(competitors=True, origin=[48, 11], factors=[{"name": f"f{i}", "expression": f"if({text}, 1, 1)"} for i, text in enumerate(FORMULAS)])
-SEEN = [{"name": name, "input": name, "curve": [[1, 1], [2, 1.1]]} for name in ("temperature_c", "promotion", "competitor_ratio", "competitor_median", "available", "cost_ratio")]
-with Service(models={"shop.json": simple_model(factors=SEEN, competitors=True)}, clock_replay=1) as service:
-    @check("what was heard and holds no more is told as that, with whose it was and when, not as never heard of")
-    def _():
-        def inputs():
-            steps = json.loads(service.cli("explain", "--json", "bike", "--zone", "c1")[1])["steps"]
-            return {row["name"]: (row["state"], row.get("zone")) for step in steps for row in step.get("inputs", [])}
+# What is told of every input of a product of which nothing but its list price was heard; then once of it all was; then eight days later.
+WEATHER = ("temperature_c", "precipitation_mm_h", "wind_m_s", "humidity")
+SUPPLY = ("available", "available_ratio", "capacity", "cover_days", "hours_to_expiry")
+RATES = ("views_per_day", "carts_per_day", "orders_per_day")
+TOLD = {**dict.fromkeys((*WEATHER, *SUPPLY, "promotion", "competitor_ratio", "competitor_median"), ("never heard of", "current", "too old")),
+        **dict.fromkeys(("cost", "cost_ratio", "distance_km"), ("never heard of", "current", "current")), "demand_pressure": ("never heard of", "current", "too little known"),
+        **dict.fromkeys(RATES, ("always known", "current", "current")), **dict.fromkeys(("hour", "weekday", "month", "day_of_month"), ("current", "current", "current")),
+        **dict.fromkeys(("list", "zone_level"), ("always known", "always known", "always known"))}
+with Service(models={"shop.json": ALL}, clock_replay=1) as service:
+    def inputs(product="bike"):
+        steps = json.loads(service.cli("explain", "--json", product, "--zone", "c1")[1])["steps"]
+        return {row["name"]: row for step in steps for row in step.get("inputs", [])}
 
+    def told(at, around=("list", "zone_level")):
+        equal({name: (row["state"], row.get("zone")) for name, row in inputs().items()},
+              {name: (states[at], "c1" if name not in around and states[at] not in ("never heard of", "always known") else None) for name, states in TOLD.items()})
+
+    @check("what was heard and holds no more is told as that, with whose it was and when, not as never heard of: each input there is")
+    def _():
+        equal(sorted(TOLD), NAMES)
         day = {"until": service.now_ms() + 86400000}
         service.accept(product("bike", 28000, zone="c1"))
-        equal(set(inputs().values()), {("never heard of", None)})
-        service.accept({"type": "weather", "zone": "c1", "temperature_c": 20}, product("bike", 28000, zone="c1", promotion=0.9, **day),
-                       {"type": "competitor", "sku": "bike", "zone": "c1", "competitor": "x", "amount": 27000, "currency": "EUR"}, {"type": "supply", "sku": "bike", "zone": "c1", "available": 3})
-        equal(inputs(), {**{row["name"]: ("current", "c1") for row in SEEN}, "cost_ratio": ("never heard of", None)})
+        told(0)
+        began = service.now_ms()
+        service.accept({"type": "zone", "zone": "c1", "lat": 49, "lon": 12}, {"type": "weather", "zone": "c1", "temperature_c": 20, "precipitation_mm_h": 1, "wind_m_s": 2, "humidity": 0.5},
+                       product("bike", 28000, zone="c1", promotion=0.9, cost=20000, **day), {"type": "competitor", "sku": "bike", "zone": "c1", "competitor": "x", "amount": 27000, "currency": "EUR"},
+                       {"type": "supply", "sku": "bike", "zone": "c1", "available": 3, "capacity": 10, "expires": service.now_ms() + 30 * 86400000},
+                       *(demand("bike", event, zone="c1") for event in ("view", "cart", "order") for _ in range(20)))
+        told(1)
+        heard = {name: row["observed_ms"] for name, row in inputs().items() if TOLD[name][2] == "too old"}
+        require(all(began <= at <= service.now_ms() for at in heard.values()), heard)
         service.pass_time(8 * 86400)
         wait_until(lambda: service.quote("bike", zone="c1")["baseline"] == 28000, 10, "list")
-        equal(inputs(), {**{row["name"]: ("too old", "c1") for row in SEEN}, "cost_ratio": ("never heard of", None)})
-        contains(service.cli("explain", "bike", "--zone", "c1")[1], "temperature_c: too old (of c1, 8 days ago), so no opinion")
+        told(2)
+        equal({name: row["observed_ms"] for name, row in inputs().items() if name in heard}, heard)
+        out = service.cli("explain", "bike", "--zone", "c1")[1]
+        for name in heard:
+            contains(out, f"{name}: too old (of c1, 8 days ago), so no opinion")
+
+    @check("stock without a capacity and without an end: of these two nothing was heard, young or old")
+    def _():
+        service.accept(product("kite", 1000, zone="c1"), {"type": "supply", "sku": "kite", "zone": "c1", "available": 3})
+        for state, ratio in (("current", "too little known"), ("too old", "too old")):
+            equal([inputs("kite")[name]["state"] for name in SUPPLY], [state, ratio, "never heard of", state, "never heard of"])
+            service.pass_time(8 * 86400)
+            wait_until(lambda: service.status()["metrics"]["tick_ms"] >= service.now_ms() - 1000, 10, "the tick")
 
 with Service(models={"shop.json": simple_model(personal=[{"name": "loyal", "spend": [[0, 1], [1000, 0.9]]}])}) as service:
     @check("money and offers are told in words of people: no minor units, no ten-thousandths")
