@@ -227,6 +227,8 @@ bool link_step(struct link *link);
 /* link_poll - what to wait for; link_polled - what came of it. */
 void link_poll(const struct link *link, struct pollfd *ret);
 void link_polled(struct link *link, const struct pollfd *polled);
+/* link_is_untold - of a worker whose stream has ended, and that has applied so much: is it not known what it found in that signal? */
+bool link_is_untold(const struct link *link, uint64_t seq, uint32_t ref, uint64_t applied);
 /* link_has_room - may another record be put into the open batch for this worker? */
 bool link_has_room(const struct link *link);
 /* link_put - a sealed batch for this worker; the message becomes the link's. A tick that finds no room is dropped: the
@@ -240,9 +242,10 @@ bool link_ask(struct link *link, nng_msg *message);
 
 /* poison_blame - the worker came back as another process, with its batches applied up to `applied`: was it the first one in
  * the window that it died of? poison_step - the step after those that are applied. poison_message - the current step,
- * ready to be sent; NULL: out of memory. */
+ * ready to be sent; NULL: out of memory. poison_is_untold - link_is_untold() of the batch that is taken apart. */
 void poison_blame(struct link *link, uint32_t life);
 void poison_step(struct link *link, uint64_t applied);
+bool poison_is_untold(const struct link *link, uint32_t ref, uint64_t applied);
 nng_msg *poison_message(struct link *link);
 
 /* ---- requests (gateway_answer.c) ------------------------------------------------------------------------ */
@@ -341,6 +344,8 @@ void request_reject(struct gateway *gateway, struct request *request, uint32_t i
 void request_need(struct request *request, uint32_t worker, uint64_t seq);
 void request_wait(struct gateway *gateway, uint32_t slot); /* all is routed: answer when applied, or in time */
 void answers_findings(struct gateway *gateway, const struct wire_finding *finding, uint32_t count);
+/* answers_untold - before the link takes over that so much is applied. */
+void answers_untold(struct gateway *gateway, const struct link *link, uint64_t applied);
 void answers_step(struct gateway *gateway);
 int64_t answers_next_ms(const struct gateway *gateway); /* monotonic time of the next deadline, INT64_MAX: none */
 uint32_t answers_waiting(const struct gateway *gateway);

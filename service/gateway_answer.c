@@ -2,6 +2,7 @@
  *
  *   taken --> routed --> every part applied --> in Redis, or durable_timeout_ms over --> answered
  *                   \--> answer_timeout_ms over: what is not applied counts as rejected, no_answer --> answered
+ *   the worker's stream ended before it told what it found in what it applied: the same, as soon as it is back
  *
  * Nothing waits for ever, and nothing hangs on the requester: a slot is answered in time even when nobody listens any
  * more. A finding that comes after its answer is dropped; the worker has counted it. */
@@ -383,6 +384,16 @@ static enum durability durability_of(const struct gateway *gateway, const struct
     return least;
 }
 
+/* What the worker says of it is not known. */
+static void reject_unknown(struct gateway *gateway, struct request *request, struct request_signal *signal)
+{
+    if (signal->rejected)
+        return;
+    reject_later(request, signal);
+    metric_add(METRIC_signals_rejected_total, 1);
+    list_finding(gateway, request, signal->index, REASON_no_answer, "", signal_reason_text(REASON_no_answer));
+}
+
 /* The worker may have died, or be slow: what it did not say in time is not known. */
 static void give_up(struct gateway *gateway, struct request *request)
 {
@@ -391,11 +402,22 @@ static void give_up(struct gateway *gateway, struct request *request)
         bool missing = false;
         for (uint32_t w = 0; w < gateway->link_count && !missing; w++)
             missing = signal->workers >> w & 1u && gateway->link[w].applied < signal->seq;
-        if (!missing || signal->rejected)
+        if (missing)
+            reject_unknown(gateway, request, signal);
+    }
+}
+
+void answers_untold(struct gateway *gateway, const struct link *link, uint64_t applied)
+{
+    for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
+        struct request *request = &gateway->request[i];
+        if (request->phase == REQUEST_IDLE || (request->kind != REQUEST_SIGNALS && request->kind != REQUEST_WATCH))
             continue;
-        reject_later(request, signal);
-        metric_add(METRIC_signals_rejected_total, 1);
-        list_finding(gateway, request, signal->index, REASON_no_answer, "", signal_reason_text(REASON_no_answer));
+        for (uint32_t k = 0; k < request->signal_count; k++) {
+            struct request_signal *signal = &request->signal[k];
+            if (signal->workers >> link->index & 1u && link_is_untold(link, signal->seq, signal->ref, applied))
+                reject_unknown(gateway, request, signal);
+        }
     }
 }
 

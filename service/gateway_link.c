@@ -7,6 +7,8 @@
  *
  * Invariant  the chain of `prev`: an entry's prev is the entry before it, or older. A worker that has applied at least
  *            prev may apply the batch; so an empty tick at the end of the window can be replaced by a newer one.
+ * Untold     what a worker has applied and nobody acknowledged when its stream ended: what it found there is not known, and is
+ *            not called accepted.
  * Peer       whoever came first, until he ends: a worker that is killed ends with the last byte that it sent, and the next one waits
  *            no longer than that. Who does not greet in time is hung up on. */
 #include "service/gateway.h"
@@ -61,6 +63,13 @@ static uint64_t get_prev(nng_msg *message)
     uint64_t prev;
     memcpy(&prev, (char *)nng_msg_body(message) + offsetof(struct wire_header, prev), sizeof prev);
     return prev;
+}
+
+bool link_is_untold(const struct link *link, uint64_t seq, uint32_t ref, uint64_t applied)
+{
+    if (link->split.active && link->split.seq == seq)
+        return poison_is_untold(link, ref, applied);
+    return seq > link->applied && seq <= applied;
 }
 
 bool link_has_room(const struct link *link)
@@ -190,11 +199,11 @@ static void take_message(struct link *link, const uint8_t *body, size_t bytes)
         return;
     }
     /* Findings speak of signals that wait for exactly this acknowledgement. */
-    if (header->kind == WIRE_ACK) {
-        const struct wire_finding *finding = (const struct wire_finding *)(const void *)(header + 1);
-        keep_all_rejected(link, finding, header->count);
-        answers_findings(link->gateway, finding, header->count);
-    }
+    const struct wire_finding *finding = (const struct wire_finding *)(const void *)(header + 1);
+    keep_all_rejected(link, finding, header->count);
+    answers_findings(link->gateway, finding, header->count);
+    if (header->kind == WIRE_HELLO && !link->ready)
+        answers_untold(link->gateway, link, header->seq);
     link->applied = header->seq;
     link->durable = header->prev;
     link->flags = header->flags;

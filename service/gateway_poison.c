@@ -20,7 +20,7 @@
 
 _Static_assert(WIRE_SEQ_STRIDE > BATCH_SIGNALS_MAX, "a step for each signal of the largest batch, and the end of it");
 
-static struct window_entry *first_of(struct link *link)
+static struct window_entry *first_of(const struct link *link)
 {
     return &link->window[link->first];
 }
@@ -30,7 +30,7 @@ static const uint8_t *body_of(const struct window_entry *entry)
     return nng_msg_body(entry->message);
 }
 
-static uint64_t step_seq(struct link *link)
+static uint64_t step_seq(const struct link *link)
 {
     const struct split *split = &link->split;
     uint64_t seq = first_of(link)->seq;
@@ -128,6 +128,12 @@ void poison_step(struct link *link, uint64_t applied)
         split->active = false; /* all of it is applied */
     while (split->active && split->at < split->end && step_seq(link) <= applied)
         step_next(link);
+}
+
+bool poison_is_untold(const struct link *link, uint32_t ref, uint64_t applied)
+{
+    const struct split *split = &link->split;
+    return split->at < split->end && split->ref == ref && step_seq(link) <= applied;
 }
 
 nng_msg *poison_message(struct link *link)

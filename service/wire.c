@@ -599,7 +599,7 @@ static bool size_possible(const struct wire_header *header, size_t body)
 {
     switch (header->kind) {
     case WIRE_BATCH: return body % 8 == 0 && header->count <= body / sizeof(struct wire_record);
-    case WIRE_HELLO: return body == 0 && header->count == 0;
+    case WIRE_HELLO:
     case WIRE_ACK:
         return body % sizeof(struct wire_finding) == 0 && header->count == body / sizeof(struct wire_finding);
     case WIRE_ASK: return body == header->count && body > 0 && body <= WIRE_ASK_MAX;

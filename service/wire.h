@@ -1,7 +1,7 @@
 /* wire.h - messages between gateway and worker: a fixed binary format with a version. The decoder trusts nothing.
  *
  *   gateway --BATCH(seq, prev, tick, records)--> worker          over one Unix socket per worker (service/stream.h)
- *   gateway <--HELLO(applied)------------------- worker          at each (re)connect, and when a batch is missing
+ *   gateway <--HELLO(applied, findings)--------- worker          at each (re)connect, and when a batch is missing
  *   gateway <--ACK(applied, durable, findings)-- worker
  *   gateway --ASK(number, JSON)--> worker                        a question that changes nothing; never sent again
  *   gateway <--REPLY(number, JSON)-------------- worker
@@ -9,6 +9,10 @@
  * A worker applies batch `seq` only if its `prev` is what it last applied (or at most that); it answers what it has applied before
  * with an ACK, and a gap with a HELLO. The gateway keeps every batch until it is acknowledged as applied, and sends again what comes
  * after `applied` after a HELLO. All numbers little-endian.
+ *
+ * Findings come with the first message that says that their batch is applied, or before it. What a stream had not said when it ended may
+ * be lost, with its worker or on the way: of what the first HELLO of the next one has applied beyond the last ACK, only what is found there
+ * is known, and nobody is told that the rest was taken.
  *
  * Numbers of batches are multiples of WIRE_SEQ_STRIDE. Those in between belong to the parts of a batch that had to be taken apart,
  * because it killed its worker again and again (gateway_poison.c): they lie just below the number of the whole. */
@@ -21,7 +25,7 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC   UINT32_C(0x52494C57)
-#define WIRE_VERSION 9u
+#define WIRE_VERSION    10u
 #define WIRE_SEQ_STRIDE UINT64_C(32768) /* more than there are signals in a batch */
 
 enum wire_kind { WIRE_BATCH = 1, WIRE_HELLO = 2, WIRE_ACK = 3, WIRE_ASK = 4, WIRE_REPLY = 5 };
@@ -31,7 +35,7 @@ struct wire_header {         /* offset */
     uint16_t version;        /*  4 */
     uint16_t kind;           /*  6 */
     uint64_t seq;            /*  8  BATCH: its number; HELLO, ACK: newest batch applied by this worker */
-    uint64_t prev;           /* 16  BATCH: the batch before it for this worker; ACK: newest batch durable in Redis */
+    uint64_t prev; /* 16  BATCH: the batch before it for this worker; HELLO, ACK: newest batch durable in Redis */
     int64_t  tick_ms;        /* 24  BATCH: service time, a multiple of the grid */
     uint32_t count;          /* 32  records or findings that follow; ASK, REPLY: bytes of text */
     uint32_t worker;         /* 36  index */

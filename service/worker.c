@@ -2,6 +2,7 @@
  *
  *   gateway --stream--> poll() --> batch_apply() --> ACK(applied, durable, findings)
  *
+ * Findings are told with the first message that can be sent, whatever it is: it says that their batch is applied.
  * One thread does all of it; mirror and publisher only set flags and wake it. */
 #include "service/worker.h"
 #include "service/clock.h"
@@ -68,7 +69,7 @@ static void on_news(void *user)
 
 static bool send_message(struct worker *worker, struct link *link, enum wire_kind kind)
 {
-    uint32_t count = kind == WIRE_ACK ? worker->finding_count : 0;
+    uint32_t count = worker->finding_count;
     bool up = mirror_up(worker->mirror);
     struct wire_header header = {
         .magic = WIRE_MAGIC, .version = WIRE_VERSION, .kind = (uint16_t)kind, .seq = state_applied(worker->common),

@@ -34,6 +34,8 @@ class Puppet(threading.Thread):
         self.find = lambda record: None  # a record -> name of a reason
         self.paused = self.ended = self.forgets_durable = False
         self.drop = 0  # so many batches go by unseen
+        self.cut = ""  # the stream ends when something was found, and not yet told: it "keeps" it, or "forgets"
+        self.untold = []
         self.gaps = self.repeats = 0
         self.records, self.batches = [], []
         self.fault = None
@@ -47,7 +49,8 @@ class Puppet(threading.Thread):
         while not self.ended:
             try:
                 with Sp(self.url, PAIR, PAIR, 0.1) as pipe:
-                    pipe.send(self.head(HELLO))
+                    pipe.send(self.head(HELLO, len(self.untold)) + b"".join(self.untold))
+                    self.untold = []
                     self.follow(pipe)
             except (Closed, OSError):
                 time.sleep(0.02)
@@ -88,6 +91,10 @@ class Puppet(threading.Thread):
             self.batches.append((seq, count))
             if not self.forgets_durable:
                 self.durable = seq
+            if self.cut and found:
+                self.untold = found if self.cut == "keeps" else []
+                self.cut = ""
+                raise Closed("cut")
             pipe.send(self.head(ACK, len(found)) + b"".join(found))
 
     def apply(self, message, seq, count):
@@ -243,6 +250,59 @@ def _():
            (4, "no_consent", "/customer"), (4, "unknown_product", "/sku")])
 
 
+def finds_unknown(record):
+    return "unknown_product" if record["part"] == PART_PRODUCT and record.get("sku") == b"unknown\0" else None
+
+
+def owner_of_unknown():
+    return next(p for p in puppets if any(finds_unknown(r) for r in p.records))
+
+
+def ask_and_cut(cut, signals):
+    for puppet in puppets:
+        puppet.find, puppet.cut = finds_unknown, cut
+    answer = gateway.ask(signals)
+    equal(sum(p.cut == "" for p in puppets), 1, "streams cut")
+    for puppet in puppets:
+        puppet.find, puppet.cut = (lambda record: None), ""
+    gateway.wait_idle()
+    return answer
+
+
+@check("a stream that is cut behind a batch and in front of what was found in it: nothing of that is called accepted")
+def _():
+    answer = ask_and_cut("forgets", [view("unknown"), *views("cut", 40)])
+    untold = [0] + sorted(1 + n for n in owner_of_unknown().skus("cut"))
+    require(1 < len(untold) < 41, f"one worker had everything, or nothing: {untold}")
+    equal(sorted((f["index"], f["reason"]) for f in answer["findings"]), [(index, "no_answer") for index in untold])
+    equal((answer["accepted"], answer["rejected"]), (41 - len(untold), len(untold)))
+    equal(sorted(n for p in puppets for n in p.skus("cut")), list(range(40)), "each came once")
+    answer = gateway.ask(views("after-cut", 40))  # of what is told on the next stream, all is known
+    equal((answer["accepted"], answer["findings"]), (40, []))
+
+
+@check("what a worker still knows when it comes back is told with its reason")
+def _():
+    before = gateway.log().count("WORKER-HELLO")
+    answer = ask_and_cut("keeps", [view("unknown")])
+    equal(sorted((f["index"], f["reason"], f["pointer"]) for f in answer["findings"] if f["reason"] != "no_answer"), [(0, "unknown_product", "/sku")])
+    equal((answer["accepted"], answer["rejected"]), (0, 1))
+    require(gateway.log().count("WORKER-HELLO") > before, "no second stream")
+
+
+@check("so it is with one signal of a batch that is taken apart")
+def _():
+    equal(gateway.ask(views("deadly", 20))["accepted"], 20)
+    owner = owner_of_unknown()
+    deadly = f"deadly{owner.skus('deadly')[0]}"
+    owner.dies_of = lambda record: record.get("sku") == deadly.encode() + b"\0"
+    answer = ask_and_cut("forgets", [view(deadly), *views("apart", 20), view("unknown")])
+    owner.dies_of = lambda record: False
+    owner.deaths.clear()
+    equal(sorted((f["index"], f["reason"]) for f in answer["findings"]), [(0, "poison"), (21, "no_answer")])
+    equal((answer["accepted"], answer["rejected"]), (20, 2))
+
+
 @check("durable says what the workers say: redis, disk, or no when Redis is away or slow")
 def _():
     def durable(flags, forgets):
@@ -302,7 +362,7 @@ def _():
         found = sorted(n for p in puppets for n in p.skus(turn))
         require(len(found) == len(set(found)), "some came twice")
         lost += 400 - len(found)
-        equal(gateway.log().count("SIGNAL-POISON") - 2, lost, "signals that are missing and were not said to be")
+        equal(gateway.log().count("SIGNAL-POISON") - 3, lost, "signals that are missing and were not said to be")
     note(f"{sum(len(p.deaths) for p in puppets)} deaths, {lost} signals taken out")
 
 

@@ -83,5 +83,93 @@ def _():
     link.close()
 
 
+@check("what it found and could not tell any more it says when it comes back, and what it found behind a gap")
+def _():
+    link = Link(listener)
+    applied = link.next()[1]
+    seq, missing, behind = (applied + i * (1 << 20) for i in (1, 2, 3))
+    process.send_signal(signal.SIGSTOP)  # the stream ends before it can answer
+    link.send(batch(seq, applied, 12))
+    link.close()
+    process.send_signal(signal.SIGCONT)
+    link = Link(listener)
+    equal(link.next(), (HELLO, seq, 12))
+    process.send_signal(signal.SIGSTOP)  # both of them come before it answers the first
+    link.send(batch(missing, seq, 9))
+    link.send(batch(behind + 1, behind, 1))
+    process.send_signal(signal.SIGCONT)
+    told = [link.next()]
+    while told[-1][0] != HELLO:  # that Redis has caught up is said in between
+        told.append(link.next())
+    equal((told[-1][1], sum(found for _, _, found in told)), (missing, 9))
+    link.close()
+
+
 process.terminate()
 equal(process.wait(10 * SLOW), 0, "exit status")
+
+
+class Between(threading.Thread):
+    """Stands between a gateway and its worker; cuts their stream where the worker tells what it found, which nobody hears."""
+
+    def __init__(self, service):
+        super().__init__(daemon=True)
+        path = service.data / "worker.0.ipc"
+        self.behind = service.data / "behind"
+        path.rename(self.behind)
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(str(path))
+        self.listener.listen(8)
+        self.cuts_left = self.cut = 0
+        self.start()
+
+    def run(self):
+        while True:
+            worker, _ = self.listener.accept()
+            with worker, socket_to(f"ipc://{self.behind}", None) as gateway, contextlib.suppress(OSError):
+                self.carry(worker, gateway)
+
+    def carry(self, worker, gateway):
+        told = b""
+        while True:
+            for end in select.select([worker, gateway], [], [])[0]:
+                data = end.recv(1 << 20)
+                if not data:
+                    return
+                if end is gateway:
+                    worker.sendall(data)
+                    continue
+                told += data
+                while (whole := self.first_frame(told)) and not self.is_cut(told[:whole]):
+                    gateway.sendall(told[:whole])
+                    told = told[whole:]
+                if whole:
+                    self.cut += 1
+                    return
+
+    @staticmethod
+    def first_frame(data):
+        """How long it is, or 0: not all of it is there."""
+        length = 8 if data[:1] == b"\0" else 9 + struct.unpack_from(">Q", data, 1)[0] if len(data) >= 9 else len(data) + 1
+        return length if len(data) >= length else 0
+
+    def is_cut(self, frame):
+        found = frame[:1] == b"\1" and HEADER.unpack_from(frame, 9)[2] == ACK and HEADER.unpack_from(frame, 9)[6] > 0
+        self.cuts_left -= found and self.cuts_left > 0
+        return found and self.cut == 0 and self.cuts_left == 0
+
+
+with Service(worker_count=1) as service:
+    between = Between(service)
+    service.kill_worker(0)
+
+    @check("a stream that is cut while its gateway lives: what was refused and could not be told is not called accepted, and asked again it is refused")
+    def _():
+        signals = [{"type": "supply", "sku": f"nothing{i}", "available": 1, "source": "shop", "id": f"{i}"} for i in range(3)] + [product("milk", 100)]
+        answer = service.ask(signals)
+        equal(between.cut, 1, "streams cut")
+        equal((answer["accepted"], sorted((f["index"], f["reason"]) for f in answer["findings"])), (0, [(i, "no_answer") for i in range(4)]))
+        answer = service.ask(signals)
+        equal((answer["accepted"], sorted((f["index"], f["reason"]) for f in answer["findings"])), (1, [(i, "unknown_product") for i in range(3)]))
+        equal(service.amount("milk"), 100)
+finish()
