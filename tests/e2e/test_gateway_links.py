@@ -15,7 +15,7 @@ HEADER = struct.Struct("<IHHQQqIIII")
 RECORD = struct.Struct("<IBBBBIIqQQ")
 FINDING = struct.Struct("<QIHH")
 PART_PRODUCT, PART_CUSTOMER = 1, 2
-VERSION = int(re.search(r"^#define WIRE_VERSION (\d+)u", (ROOT / "service/wire.h").read_text(), re.M)[1])
+VERSION = int(re.search(r"^#define WIRE_VERSION +(\d+)u", (ROOT / "service/wire.h").read_text(), re.M)[1])
 FIELDS = re.findall(r'^    X\("(\w+)",', (ROOT / "service/signal.h").read_text(), re.M)
 REASONS = re.findall(r"^    X\((\w+), +(?:NOTE|REJECT),", (ROOT / "service/signal.h").read_text(), re.M)
 

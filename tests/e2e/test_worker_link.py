@@ -8,7 +8,7 @@ PAIR, BATCH, HELLO, ACK = 0x10, 1, 2, 3
 HEADER = struct.Struct("<IHHQQqIIII")
 RECORD = struct.Struct("<IBBBBIIqQQ")
 MAGIC, DEMAND, PART_PRODUCT = 0x52494C57, 2, 1
-VERSION = int(re.search(r"^#define WIRE_VERSION (\d+)u", (ROOT / "service/wire.h").read_text(), re.M)[1])
+VERSION = int(re.search(r"^#define WIRE_VERSION +(\d+)u", (ROOT / "service/wire.h").read_text(), re.M)[1])
 FIELDS = re.findall(r'^    X\("(\w+)",', (ROOT / "service/signal.h").read_text(), re.M)
 FULL = 20000  # findings: more than a quarter of what a worker keeps (FINDINGS_MAX); there it reads no further
 
