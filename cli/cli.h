@@ -62,6 +62,13 @@ void cli_who(char ret[CLI_WHO_MAX]);
 void cli_exact_text(const char *minor, uint8_t decimals, char ret[64]);
 void cli_short_number(const char *text, char ret[40]);
 
+/* cli_step - the beginning of a line that tells one step of a price: what it is called, its multiplier with six decimals or "", the amount after it.
+ * cli_step_total - the same of an amount that steps have led to. cli_step_of - a step, and what it did; `factor` is the name of the model's, where it is one. */
+struct explain_step;
+void cli_step(const char *name, const char *times, const char *minor, uint8_t decimals);
+void cli_step_total(const char *name, int64_t minor, uint8_t decimals);
+void cli_step_of(const struct explain_step *step, const char *factor, uint8_t decimals);
+
 /* cli_zone - may a zone be called that? Else false after a message. */
 bool cli_zone(const char *zone);
 

@@ -192,26 +192,15 @@ static void print_inputs(const cJSON *step)
     }
 }
 
-static void print_line(const char *name, const char *times, const char *amount)
-{
-    printf("  %-14s %-12s %14s   ", name, times, amount);
-}
-
 static void print_product_steps(const struct explained *e)
 {
     const cJSON *step;
-    char amount[64], number[40], times[48];
     cJSON_ArrayForEach(step, cJSON_GetObjectItemCaseSensitive(e->product, "steps"))
     {
         const char *op = json_string(step, "step");
         bool factor = strcmp(op, "factor") == 0;
-        cli_exact_text(json_string(step, "amount_minor"), e->quote.decimals, amount);
-        times[0] = '\0';
-        if (factor) {
-            cli_short_number(json_string(step, "times"), number);
-            (void)snprintf(times, sizeof times, "x %s", number);
-        }
-        print_line(factor ? json_string(step, "name") : op, times, amount);
+        cli_step(factor ? json_string(step, "name") : op, json_string(step, "times"), json_string(step, "amount_minor"),
+                 e->quote.decimals);
         if (factor)
             print_inputs(step);
         for (unsigned i = 0; !factor && i < EXPLAIN_OP_COUNT; i++)
@@ -339,29 +328,10 @@ static void print_customer(const struct explained *e)
 
 static void print_personal_steps(const struct explained *e)
 {
-    char text[48], amount[64], number[40], times[48];
     for (uint32_t i = 0; i < e->personal.count; i++) {
-        const struct explain_step *step = &e->personal.step[i];
-        explained_exact(step, text);
-        cli_exact_text(text, e->quote.decimals, amount);
-        times[0] = '\0';
-        if (step->times_micro != MICRO) {
-            (void)snprintf(text, sizeof text, "%" PRId64 ".%06" PRId64, step->times_micro / MICRO,
-                           step->times_micro % MICRO);
-            cli_short_number(text, number);
-            (void)snprintf(times, sizeof times, "x %s", number);
-        }
-        print_line(explain_op_name(step->op), times, amount);
-        printf("%s\n", explain_op_text(step->op));
+        cli_step_of(&e->personal.step[i], NULL, e->quote.decimals);
+        printf("\n");
     }
-}
-
-static void print_total(const char *name, int64_t amount, const struct rialto_quote *quote)
-{
-    char text[48];
-    (void)money(quote, amount, text);
-    text[strcspn(text, " ")] = '\0';
-    print_line(name, "", text);
 }
 
 static void print_text(const char *customer, const char *sku, const struct explained *e)
@@ -381,13 +351,13 @@ static void print_text(const char *customer, const char *sku, const struct expla
     cli_clock_text((int64_t)json_number(e->product, "computed_ms"), clock);
     printf("  inputs as of %s UTC\n\n", clock);
     print_product_steps(e);
-    print_total("= baseline", quote->baseline, quote);
+    cli_step_total("= baseline", quote->baseline, quote->decimals);
     printf("what anybody without personal data in play pays\n");
     print_customer(e);
     if (e->personal.count > 0)
         printf("\n");
     print_personal_steps(e);
-    print_total("= amount", quote->amount, quote);
+    cli_step_total("= amount", quote->amount, quote->decimals);
     printf("%s\n", quote->currency);
 }
 

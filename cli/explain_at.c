@@ -16,6 +16,7 @@
 #include "pricing/money.h"
 #include "service/change.h"
 #include "service/clock.h"
+#include "service/explained.h"
 #include "service/journal.h"
 #include "service/redis_link.h"
 #include "service/silence.h"
@@ -188,15 +189,9 @@ static void explain_entry(struct answer *a)
     a->explained = explain_made(&made, e->amount, e->guards, &a->steps) == RIALTO_OK;
 }
 
-static void step_texts(const struct answer *a, uint32_t i, const char **ret_name, char times[24], char amount[48])
+static const char *factor_name(const struct answer *a, const struct explain_step *step)
 {
-    const struct explain_step *step = &a->steps.step[i];
-    bool factor = step->op == EXPLAIN_factor;
-    *ret_name = factor ? a->price.entry->factor[step->factor].name : explain_op_name(step->op);
-    times[0] = '\0';
-    if (factor)
-        (void)snprintf(times, 24, "%" PRId64 ".%06" PRId64, step->times_micro / MICRO, step->times_micro % MICRO);
-    (void)snprintf(amount, 48, "%" PRId64 ".%06d", step->minor, (int)step->micro);
+    return step->op == EXPLAIN_factor ? a->price.entry->factor[step->factor].name : NULL;
 }
 
 /* Did nobody price at the time that is asked about? */
@@ -232,19 +227,8 @@ static void print_json(const struct look *look, const struct answer *a)
             if (e->guards >> i & 1u)
                 cJSON_AddItemToArray(guards, cJSON_CreateString(guard_names[i]));
         cJSON *steps = cJSON_AddArrayToObject(all, "steps");
-        for (uint32_t i = 0; i < a->steps.count; i++) {
-            const char *name;
-            char times[24], amount[48];
-            cJSON *item = cJSON_CreateObject();
-            step_texts(a, i, &name, times, amount);
-            cJSON_AddStringToObject(item, "step", explain_op_name(a->steps.step[i].op));
-            if (times[0] != '\0') {
-                cJSON_AddStringToObject(item, "name", name);
-                cJSON_AddStringToObject(item, "times", times);
-            }
-            cJSON_AddStringToObject(item, "amount_minor", amount);
-            cJSON_AddItemToArray(steps, item);
-        }
+        for (uint32_t i = 0; i < a->steps.count; i++)
+            cJSON_AddItemToArray(steps, explained_step_json(&a->steps.step[i], factor_name(a, &a->steps.step[i])));
     }
     cJSON *lowest = cJSON_AddObjectToObject(all, "lowest_30_days");
     cJSON_AddNumberToObject(lowest, "baseline", (double)a->lowest.amount);
@@ -278,13 +262,8 @@ static void print_text(const struct look *look, const struct answer *a)
         printf("  nobody priced then: quotes were stale, at list price where that is lower, or past the model's "
                "stale_limit\n");
     for (uint32_t i = 0; a->explained && i < a->steps.count; i++) {
-        const char *name;
-        char times[24], minor[48], amount[64], number[40];
-        step_texts(a, i, &name, times, minor);
-        cli_exact_text(minor, a->decimals, amount);
-        cli_short_number(times, number);
-        printf("  %-14s %s%-12s %14s   %s\n", name, times[0] ? "x " : "  ", number, amount,
-               times[0] ? "" : explain_op_text(a->steps.step[i].op));
+        cli_step_of(&a->steps.step[i], factor_name(a, &a->steps.step[i]), a->decimals);
+        printf("\n");
     }
     if (a->lowest.amount > 0) {
         cli_clock_text(a->lowest.when_ms, clock);

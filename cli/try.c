@@ -1,11 +1,13 @@
 /* try.c - rialto try: one model file as a pocket calculator. Inputs are said on the command line, nothing else is known. */
 #include "cli/cli.h"
 #include "cli/picture.h"
+#include "pricing/explain.h"
 #include "pricing/guardrails.h"
 #include "pricing/json_text.h"
 #include "pricing/local_clock.h"
 #include "pricing/money.h"
 #include "pricing/quote.h"
+#include "service/explained.h"
 
 #include <errno.h>
 #include <math.h>
@@ -257,6 +259,8 @@ struct answer {
     struct price_result result;
     bool known[MODEL_FACTORS_MAX];
     int64_t multiplier_e4, amount;
+    struct explain steps;
+    uint32_t baseline_steps; /* the first of them lead to the baseline */
 };
 
 /* So much of so many events that the prior makes out the rest. */
@@ -269,6 +273,28 @@ static void say_affinity(struct attempt *a)
         return;
     micro[a->model->group] = here < all ? here : all;
     micro[AFFINITY_ELSEWHERE] = all - micro[a->model->group];
+}
+
+/* The lines that a service would publish of it, quoted as it would quote them. */
+static void quote(const struct model *model, struct answer *answer)
+{
+    const struct price_result *r = &answer->result;
+    bool never_above = model_personal_never_above(model, r->baseline, r->floor, r->ceiling);
+    const struct rialto_cell_line cell = {
+        .baseline = r->baseline,
+        .list = answer->steps.step[0].minor,
+        .lo_product = (uint64_t)model_personal_floor(model, r->baseline, r->floor, r->ceiling),
+        .hi_place = (uint64_t)r->ceiling,
+        .group = model->group,
+        .flags = never_above ? RIALTO_CELL_NEVER_ABOVE : 0,
+    };
+    const struct rialto_rule_row rule = { .ending_step = model->ending_step, .ending_less = model->ending_less };
+    struct rialto_terms_line terms = { .consent = UINT8_MAX };
+    terms.multiplier_e4[model->group] = (uint16_t)answer->multiplier_e4;
+    const struct quote_inputs in = { .cell = &cell, .rule = &rule, .terms = &terms, .now_ms = NOON_MS };
+    answer->baseline_steps = answer->steps.count;
+    explain_quote(&in, &answer->steps);
+    answer->amount = answer->steps.step[answer->steps.count - 1].minor;
 }
 
 /* All data that were said are permitted. */
@@ -288,22 +314,17 @@ static void personal(struct attempt *a, struct answer *answer)
     if (model->personal_count > 0)
         product = clamp_i64(row[model->personal_count - 1].product_micro, model->guard.personal_low_micro,
                             model->guard.personal_high_micro);
-    const struct price_result *r = &answer->result;
-    int64_t floor = model_personal_floor(model, r->baseline, r->floor, r->ceiling);
     answer->multiplier_e4 = (int64_t)div_half_even(product, 100);
-    answer->amount = r->baseline;
-    if (answer->multiplier_e4 != 10000)
-        answer->amount = ending_within((int64_t)div_half_even((int128)r->baseline * answer->multiplier_e4, 10000),
-                                       model->ending_step, model->ending_less, floor, r->ceiling);
-    if (model_personal_never_above(model, r->baseline, r->floor, r->ceiling) && answer->amount > r->baseline)
-        answer->amount = r->baseline;
+    quote(model, answer);
 }
 
 static bool compute(struct attempt *a, struct answer *answer)
 {
     for (uint32_t i = 0; i < a->model->factor_count; i++)
         (void)model_factor_value(a->model, &a->model->factor[i], &a->in, &answer->known[i]);
-    if (model_price(a->model, &a->in, &answer->result) != RIALTO_OK) {
+    const struct price_result *r = &answer->result;
+    if (model_price(a->model, &a->in, &answer->result) != RIALTO_OK ||
+        explain_baseline(a->model, &a->in, r->baseline, r->guards, &answer->steps) != RIALTO_OK) {
         cli_say("that is no amount of money any more");
         return false;
     }
@@ -311,19 +332,43 @@ static bool compute(struct attempt *a, struct answer *answer)
     return true;
 }
 
+static const char *factor_of(const struct attempt *a, const struct explain_step *step)
+{
+    return step->op == EXPLAIN_factor ? a->model->factor[step->factor].name : NULL;
+}
+
+static void print_steps(const struct attempt *a, const struct answer *answer, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = from; i < to; i++) {
+        const struct explain_step *step = &answer->steps.step[i];
+        cli_step_of(step, factor_of(a, step), 0);
+        if (step->op == EXPLAIN_factor)
+            printf("%s%s", model_form_key(a->model->factor[step->factor].form),
+                   answer->known[step->factor] ? "" : ": does not speak");
+        printf("\n");
+    }
+}
+
 static void print_text(const struct attempt *a, const struct answer *answer)
 {
-    printf("%-20s %10lld\n", "list", (long long)a->in.list);
-    for (uint32_t i = 0; i < a->model->factor_count; i++)
-        printf("%-20s x %8.6f%s\n", a->model->factor[i].name, (double)answer->result.factor_micro[i] / (double)MICRO,
-               answer->known[i] ? "" : "   does not speak");
-    for (unsigned i = 0; i < GUARD_COUNT; i++)
-        if (answer->result.guards >> i & 1u)
-            printf("%-20s speaks\n", guard_names[i]);
-    printf("%-20s %10lld\n", "baseline price", (long long)answer->result.baseline);
-    if (answer->multiplier_e4 != 10000)
-        printf("%-20s x %8.4f\n%-20s %10lld\n", "personal terms", (double)answer->multiplier_e4 / 10000, "amount",
-               (long long)answer->amount);
+    print_steps(a, answer, 0, answer->baseline_steps);
+    cli_step_total("= baseline", answer->result.baseline, 0);
+    printf("what anybody without personal data in play pays\n");
+    print_steps(a, answer, answer->baseline_steps, answer->steps.count);
+    cli_step_total("= amount", answer->amount, 0);
+    printf("minor units of %s\n", a->model->currency[0]);
+}
+
+static void print_json_steps(const struct attempt *a, const struct answer *answer)
+{
+    for (uint32_t i = 0; i < answer->steps.count; i++) {
+        const struct explain_step *step = &answer->steps.step[i];
+        cJSON *item = explained_step_json(step, factor_of(a, step));
+        char *text = cJSON_PrintUnformatted(item);
+        printf("%s%s", i > 0 ? "," : "", text != NULL ? text : "null");
+        free(text);
+        cJSON_Delete(item);
+    }
 }
 
 static void print_json(const struct attempt *a, const struct answer *answer)
@@ -343,6 +388,8 @@ static void print_json(const struct attempt *a, const struct answer *answer)
             comma = ",";
         }
     }
+    printf("],\"steps\":[");
+    print_json_steps(a, answer);
     printf("],\"baseline\":%lld,\"multiplier\":%.4f,\"amount\":%lld}\n", (long long)answer->result.baseline,
            (double)answer->multiplier_e4 / 10000, (long long)answer->amount);
 }

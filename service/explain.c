@@ -11,6 +11,7 @@
 #include "cache/keys.h"
 #include "pricing/money.h"
 #include "service/ask.h"
+#include "service/explained.h"
 #include "service/gather.h"
 
 #include <inttypes.h>
@@ -83,18 +84,12 @@ static cJSON *steps_of(const struct model *model, const struct explain *explain,
     cJSON *steps = cJSON_CreateArray();
     for (uint32_t i = 0; i < explain->count; i++) {
         const struct explain_step *step = &explain->step[i];
-        cJSON *item = cJSON_CreateObject();
-        char amount[48];
-        cJSON_AddStringToObject(item, "step", explain_op_name(step->op));
-        if (step->op == EXPLAIN_factor) {
-            const struct model_factor *factor = &model->factor[step->factor];
-            cJSON_AddStringToObject(item, "name", factor->name);
-            add_micro(item, "times", step->times_micro);
+        const struct model_factor *factor = step->op == EXPLAIN_factor ? &model->factor[step->factor] : NULL;
+        cJSON *item = explained_step_json(step, factor != NULL ? factor->name : NULL);
+        if (factor != NULL) {
             cJSON_AddStringToObject(item, "kind", model_form_key(factor->form));
             add_inputs(item, model, factor, in, origin);
         }
-        (void)snprintf(amount, sizeof amount, "%" PRId64 ".%06d", step->minor, (int)step->micro);
-        cJSON_AddStringToObject(item, "amount_minor", amount);
         cJSON_AddItemToArray(steps, item);
     }
     return steps;

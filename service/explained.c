@@ -22,28 +22,33 @@ bool explained_agrees(const struct explained *explained)
            text_is(product, "model", explained->rule.model) && text_is(product, "version", explained->rule.version);
 }
 
-void explained_exact(const struct explain_step *step, char ret[48])
+void explained_step_texts(const struct explain_step *step, char ret_times[24], char ret_minor[48])
 {
-    (void)snprintf(ret, 48, "%" PRId64 ".%06d", step->minor, (int)step->micro);
+    ret_times[0] = '\0';
+    if (step->op == EXPLAIN_factor || step->times_micro != MICRO)
+        (void)snprintf(ret_times, 24, "%" PRId64 ".%06" PRId64, step->times_micro / MICRO, step->times_micro % MICRO);
+    (void)snprintf(ret_minor, 48, "%" PRId64 ".%06d", step->minor, (int)step->micro);
+}
+
+cJSON *explained_step_json(const struct explain_step *step, const char *factor)
+{
+    char times[24], minor[48];
+    cJSON *item = cJSON_CreateObject();
+    explained_step_texts(step, times, minor);
+    cJSON_AddStringToObject(item, "step", explain_op_name(step->op));
+    if (step->op == EXPLAIN_factor)
+        cJSON_AddStringToObject(item, "name", factor);
+    if (times[0] != '\0')
+        cJSON_AddStringToObject(item, "times", times);
+    cJSON_AddStringToObject(item, "amount_minor", minor);
+    return item;
 }
 
 static cJSON *personal_json(const struct explained *explained)
 {
     cJSON *steps = cJSON_CreateArray();
-    char text[48];
-    for (uint32_t i = 0; i < explained->personal.count; i++) {
-        const struct explain_step *step = &explained->personal.step[i];
-        cJSON *item = cJSON_CreateObject();
-        cJSON_AddStringToObject(item, "step", explain_op_name(step->op));
-        if (step->times_micro != MICRO) {
-            (void)snprintf(text, sizeof text, "%" PRId64 ".%06" PRId64, step->times_micro / MICRO,
-                           step->times_micro % MICRO);
-            cJSON_AddStringToObject(item, "times", text);
-        }
-        explained_exact(step, text);
-        cJSON_AddStringToObject(item, "amount_minor", text);
-        cJSON_AddItemToArray(steps, item);
-    }
+    for (uint32_t i = 0; i < explained->personal.count; i++)
+        cJSON_AddItemToArray(steps, explained_step_json(&explained->personal.step[i], NULL));
     return steps;
 }
 

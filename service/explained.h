@@ -25,8 +25,10 @@ struct explained { /* may not move: `lines` points into itself */
 /* explained_agrees - do quote and worker speak of the same price? Between the two looks it may have changed. */
 bool explained_agrees(const struct explained *explained);
 
-/* explained_exact - the amount of a step in minor units with six decimals. */
-void explained_exact(const struct explain_step *step, char ret[48]);
+/* explained_step_texts - of a step: what it multiplies by ("": it does not) and the amount after it in minor units, with six decimals.
+ * explained_step_json - the same as an object, the caller's; `factor` is the name of the model's, where it is one. */
+void explained_step_texts(const struct explain_step *step, char ret_times[24], char ret_minor[48]);
+cJSON *explained_step_json(const struct explain_step *step, const char *factor);
 
 /* explained_json - all of it as one object, the caller's (cJSON_Delete); takes `product` and `customer` out of *explained.
  * `customer_id`: NULL = nobody in particular. */

@@ -344,6 +344,26 @@ with Service(models={"shop.json": simple_model(personal=[{"name": "loyal", "spen
                 equal((status, out, f'"{name}" is not the name of a zone' in err), (2, "", True), err)
             equal(service.cli(command, *words, "--zone", "nowhere")[0], 0)
 
+TRIED = simple_model(scope={"categories": ["*"], "currencies": ["JPY"]}, personal=[{"name": "loyalty", "tier": {"gold": 0.93}}], rounding={"step": 5},
+                     guardrails={"floor": 0.5, "ceiling": 1.5, "personal": [0.5, 1]})
+with Service(models={"shop.json": TRIED}) as service:
+    @check("a price on paper is told by the steps that the service tells of it, each rounding among them")
+    def _():
+        service.accept(product("bike", 331, currency="JPY"), {"type": "supply", "sku": "bike", "available": 3}, customer("anna", ["profile"], tier="gold"))
+        known = ("--set", f"data_dir={service.data}")
+        told = json.loads(service.cli("explain", "anna", "bike", "--json", *known)[1])
+        paper = ("try", service.models / "shop.json", "--list", "331", "--tier", "gold", "available=3")
+        tried = json.loads(run(BIN / "rialto", *paper, "--json")[1])
+        bare = lambda steps: [{key: value for key, value in step.items() if key not in ("inputs", "kind")} for step in steps]
+        equal(tried["steps"], bare(told["steps"]) + bare(told["personal_steps"]))
+        # by hand: 331 x 1.2 = 397.2, to whole yen, to fives; 395 x 0.93 = 367.35
+        equal([(step["step"], step["amount_minor"]) for step in tried["steps"]],
+              [(name, f"{amount:.6f}") for name, amount in (("list", 331), ("factor", 397.2), ("factor", 397.2), ("round", 397), ("ending", 395), ("personal", 367.35), ("round", 367), ("ending", 365))])
+        equal((tried["baseline"], tried["amount"]), (395, 365))
+        lines = lambda text: [line for line in text.splitlines() if re.match("  (round|ending|personal|= baseline) ", line)]
+        text = run(BIN / "rialto", *paper)[1]
+        equal((lines(text), len(lines(text))), (lines(service.cli("explain", "anna", "bike", *known)[1]), 6), text)
+
 CLOCK = [{"name": "late", "input": "hour", "steps": [[0, 1.1], [24, 1]]}, {"name": "day", "input": "weekday", "steps": [[1, 1.2], [7, 1.3]]}]
 with Service(models={"shop.json": simple_model(factors=CLOCK)}, clock_replay=1) as service:
     @check("people are told the time of day and the day of the week, programs the number")

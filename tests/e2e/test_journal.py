@@ -203,7 +203,7 @@ with Service(models={"shop.json": MODEL}, journal_interval_s=0, clock_replay=1, 
         contains(out, "lowest price of the 30 days before")
         contains(out, "scarcity")
         row = explain(service, end, "p0")[1][0]
-        contains(out, f"list           {'':14} {row['list'] / 100:14.2f}   list price\n", "in the units of the price")
+        contains(out, f"list           {'':12} {row['list'] / 100:14.2f}   list price\n", "in the units of the price")
         equal(explain(service, began - DAY, "p0")[0], 1)
         equal(explain(service, end, "nobody-sells-this")[0], 1)
         status, _, err = service.cli("explain", "--at", "yesterday", "p0")
