@@ -388,6 +388,8 @@ static int simulate(const struct cli *cli, const struct options *options, const 
         found->product = calloc(run->slots / 2, sizeof *found->product);
         found->models = options->models;
         found->against = options->against;
+        found->file = options->file;
+        found->file_count = options->file_count;
     }
     log_setup("simulate", "error", "text");
     if (found == NULL || run == NULL || run->slot == NULL || found->product == NULL)

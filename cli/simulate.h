@@ -20,6 +20,8 @@ struct tally { /* of one category or zone and currency; pct: of the other side's
 
 struct simulation {
     const char *models, *against;
+    const char *const *file; /* of signals, in the order in which they were played; none: the bundled data */
+    uint32_t file_count;
     uint64_t signals, ticks, orders, unpriced; /* unpriced: orders without a price on either side */
     int64_t begin_ms, end_ms;
     uint64_t looks, up, down, missing[2]; /* missing: looks at which only the other side had a price */

@@ -69,6 +69,10 @@ void simulate_text(const struct simulation *s)
 {
     printf("%s against %s: %" PRIu64 " signals, %" PRIu64 " ticks, %" PRIu64 " comparisons of a price\n", s->models,
            s->against, s->signals, s->ticks, s->looks);
+    printf("played: %s", s->file_count == 0 ? "the bundled data" : "");
+    for (uint32_t i = 0; i < s->file_count; i++)
+        printf("%s%s", i > 0 ? ", " : "", s->file[i]);
+    printf("\n");
     printf("prices: mean %+.2f %%, from %+.2f %% to %+.2f %%; %" PRIu64 " higher, %" PRIu64 " lower\n",
            mean_of(s->sum_pct, s->looks), s->least_pct, s->most_pct, s->up, s->down);
     if (s->missing[0] + s->missing[1] > 0)
@@ -138,11 +142,16 @@ void simulate_json(const struct simulation *s)
     cli_json_text(s->models);
     printf(",\"against\":");
     cli_json_text(s->against);
-    printf(",\"signals\":%" PRIu64 ",\"ticks\":%" PRIu64 ",\"begin_ms\":%" PRId64 ",\"end_ms\":%" PRId64
-           ",\"compared\":%" PRIu64 ",\"up\":%" PRIu64 ",\"down\":%" PRIu64
+    printf(",\"signal_files\":[");
+    for (uint32_t i = 0; i < s->file_count; i++) {
+        printf("%s", i > 0 ? "," : "");
+        cli_json_text(s->file[i]);
+    }
+    printf("],\"bundled_data\":%s,\"signals\":%" PRIu64 ",\"ticks\":%" PRIu64 ",\"begin_ms\":%" PRId64
+           ",\"end_ms\":%" PRId64 ",\"compared\":%" PRIu64 ",\"up\":%" PRIu64 ",\"down\":%" PRIu64
            ",\"mean_pct\":%.9g,\"least_pct\":%.9g,\"most_pct\":%.9g",
-           s->signals, s->ticks, s->begin_ms, s->end_ms, s->looks, s->up, s->down, mean_of(s->sum_pct, s->looks),
-           s->least_pct, s->most_pct);
+           s->file_count == 0 ? "true" : "false", s->signals, s->ticks, s->begin_ms, s->end_ms, s->looks, s->up,
+           s->down, mean_of(s->sum_pct, s->looks), s->least_pct, s->most_pct);
     printf(",\"orders\":%" PRIu64 ",\"unpriced\":%" PRIu64 ",\"missing\":[%" PRIu64 ",%" PRIu64
            "],\"changes\":[%" PRIu64 ",%" PRIu64 "],\"refused\":[%" PRIu64 ",%" PRIu64
            "],\"customers_reaction\":\"left out\",\"guardrails\":{",
@@ -254,8 +263,19 @@ static void html_products(FILE *out, const struct simulation *s, bool winners)
     fprintf(out, "</table></div>\n");
 }
 
+static void html_played(FILE *out, const struct simulation *s)
+{
+    fprintf(out, "<p>Played: %s", s->file_count == 0 ? "the bundled data" : "");
+    for (uint32_t i = 0; i < s->file_count; i++) {
+        fprintf(out, "%s", i > 0 ? ", " : "");
+        html_escape(out, s->file[i]);
+    }
+    fprintf(out, ".</p>\n");
+}
+
 static void html_summary(FILE *out, const struct simulation *s)
 {
+    html_played(out, s);
     fprintf(out,
             "<p>%" PRIu64 " signals, %" PRIu64 " ticks, %" PRIu64 " comparisons of a price. Prices move by %+.2f %% on "
             "average, from %+.2f %% to %+.2f %%.</p>\n",

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """rialto simulate: two sets of models over recorded signals. Its numbers are worked out here once more, from the documents' words
 alone; and what it computes are the prices that a running service gives for the same recording."""
+import gzip
+import html
 import random
 import re
+import shutil
 from fractions import Fraction
 
 import browser
@@ -83,8 +86,8 @@ folder = Path(tempfile.mkdtemp(dir=os.environ.get("TMPDIR")))
 old, new = write(folder / "old", flat(1.1)), write(folder / "new", scarce())
 
 
-def simulate(*words, status=0):
-    result = subprocess.run([f"{os.environ['RIALTO_BIN']}/rialto", "simulate", "--set", "products_max=1024", "--set", "cells_max=4096", "--set", "zones_max=256", *map(str, words)], capture_output=True, text=True, timeout=60 * SLOW)
+def simulate(*words, status=0, cwd=None):
+    result = subprocess.run([f"{os.environ['RIALTO_BIN']}/rialto", "simulate", "--set", "products_max=1024", "--set", "cells_max=4096", "--set", "zones_max=256", *map(str, words)], capture_output=True, text=True, timeout=60 * SLOW, cwd=cwd)
     equal(result.returncode, status, (result.stdout + result.stderr)[-500:])
     return result.stdout
 
@@ -151,6 +154,23 @@ def _():
     require(found["missing"][1] > 0, found["missing"])
     contains(page.read_text(), f"{found['missing'][1]} times only with the new models")
     contains(page.read_text(), f"Of {found['orders']} orders {found['unpriced']} were without a price")
+
+
+@check("whoever reads the result is told which signals were played: the files in their order, or the bundled data")
+def _():
+    data = folder / "demo/data"  # those below the working folder come first
+    data.mkdir(parents=True)
+    for name in ("fresh_daily_price", "fresh_hourly", "fresh_product", "fresh_store_weather", "online_retail"):
+        with gzip.open(ROOT / f"demo/data/{name}.csv.gz", "rb") as whole, gzip.open(data / f"{name}.csv.gz", "wb") as some:
+            some.writelines(line for _, line in zip(range(300), whole))
+    page, odd = folder / "page.html", folder / "a <day> & more.ndjson"
+    shutil.copy(folder / "1.ndjson", odd)
+    for words, files in ((("--models", ROOT / "models", "--against", ROOT / "models"), []), (("--models", new, "--against", old, "--signals", odd, folder / "2.ndjson"), [str(odd), str(folder / "2.ndjson")])):
+        found = json.loads(simulate(*words, "--json", "--html", page, cwd=folder))
+        equal((found["signal_files"], found["bundled_data"]), (files, not files))
+        said = ", ".join(files) if files else "the bundled data"
+        contains(simulate(*words, cwd=folder), f"played: {said}\n")
+        contains(html.unescape(page.read_text()), f"Played: {said}.")
 
 
 name = "the page fits a telephone and a wide window, light and dark: what is wider scrolls by itself"
