@@ -1,7 +1,8 @@
 /* batch.c - one batch, whole: timers up to its tick, its records, prices, commit, lines, Redis.
  *
  * Each partition commits by itself; the common state commits last and says what this worker has applied. A batch that comes
- * again after a death finds its finished partitions ahead of it and passes them over: every part counts once. */
+ * again after a death finds its finished partitions ahead of it and passes them over: every part counts once. What was found in those
+ * parts died with the worker, so of them it says no_answer. */
 #include "cache/keys.h"
 #include "service/clock.h"
 #include "service/log.h"
@@ -34,7 +35,7 @@ static void finding_count(const struct worker *worker, const struct wire_record 
         metric_add(METRIC_signals_duplicate_total, 1);
     else if (reason == REASON_superseded)
         metric_add(METRIC_signals_superseded_total, 1);
-    else if (signal_reason_rejects(reason))
+    else if (signal_reason_rejects(reason) && reason != REASON_no_answer)
         metric_add(METRIC_signals_rejected_total, 1);
     if (reason == REASON_table_full)
         metric_add(METRIC_table_full_total, 1);
@@ -134,7 +135,7 @@ static enum signal_reason apply_owned(struct worker *worker, const struct wire_r
     if (head->type == WIRE_TYPE_WATCH)
         return apply_watch(worker, partition, signal);
     if (!partition_begin(worker, partition))
-        return REASON_none;
+        return REASON_no_answer;
     uint32_t source;
     enum signal_reason reason = once_check(worker, partition->state, head, &source);
     if (reason != REASON_none)

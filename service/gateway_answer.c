@@ -332,6 +332,16 @@ static struct request_signal *signal_find(const struct request *request, uint64_
     return NULL;
 }
 
+/* What its worker found in it is not known: a rejection as far as its sender is concerned, who is to send it again. */
+static void reject_unknown(struct gateway *gateway, struct request *request, struct request_signal *signal)
+{
+    if (signal->rejected)
+        return;
+    reject_later(request, signal);
+    metric_add(METRIC_signals_rejected_total, 1);
+    list_finding(gateway, request, signal->index, REASON_no_answer, "", signal_reason_text(REASON_no_answer));
+}
+
 _Static_assert(REASON_COUNT <= 64, "told is 64 bits");
 
 static void take_finding(struct gateway *gateway, const struct wire_finding *finding)
@@ -348,6 +358,10 @@ static void take_finding(struct gateway *gateway, const struct wire_finding *fin
             continue;
         if (signal->told >> reason & 1u)
             return; /* all workers find what is wrong with the weather, and both parts of a signal are repeats */
+        if (reason == REASON_no_answer) {
+            reject_unknown(gateway, request, signal);
+            return;
+        }
         signal->told |= UINT64_C(1) << reason;
         if (signal_reason_rejects(reason))
             reject_later(request, signal);
@@ -382,16 +396,6 @@ static enum durability durability_of(const struct gateway *gateway, const struct
         least = here < least ? here : least;
     }
     return least;
-}
-
-/* What the worker says of it is not known. */
-static void reject_unknown(struct gateway *gateway, struct request *request, struct request_signal *signal)
-{
-    if (signal->rejected)
-        return;
-    reject_later(request, signal);
-    metric_add(METRIC_signals_rejected_total, 1);
-    list_finding(gateway, request, signal->index, REASON_no_answer, "", signal_reason_text(REASON_no_answer));
 }
 
 /* The worker may have died, or be slow: what it did not say in time is not known. */

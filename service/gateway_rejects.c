@@ -158,7 +158,7 @@ void rejects_add_record(struct gateway *gateway, uint32_t worker, const struct w
                         const struct signal *signal, uint32_t source, enum signal_reason reason)
 {
     struct reject reject;
-    if ((unsigned)signal->type >= SIGNAL_TYPE_COUNT || !wanted(gateway->rejects))
+    if ((unsigned)signal->type >= SIGNAL_TYPE_COUNT || reason == REASON_no_answer || !wanted(gateway->rejects))
         return;
     reject_of_part(signal, (enum signal_part)head->part, reason, &reject);
     (void)snprintf(reject.pointer, sizeof reject.pointer, "%s", answer_pointer_of(reason));

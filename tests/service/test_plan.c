@@ -5,6 +5,7 @@
 #include "cache/keys.h"
 #include "cli/replica.h"
 #include "service/log.h"
+#include "service/metrics.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -232,4 +233,33 @@ Test(plan, a_batch_is_as_its_records_one_by_one)
     cr_assert_eq(counted + whole.findings + 1, SIGNALS, "each signal but the product's counts or is refused");
     for (uint32_t i = 1; i < whole.findings; i++)
         cr_assert_gt(whole.finding[i].ref, whole.finding[i - 1].ref, "the gateway looks for them in this order");
+}
+
+static struct partition *home_of(struct world *world, uint32_t product)
+{
+    struct worker *worker = world->replica.worker;
+    char sku[RIALTO_ID_MAX];
+    sku_of(product, sku);
+    return &worker->partition[key_partition(key_of_id(worker->control->secret, sku, strlen(sku)))];
+}
+
+/* Goal: a worker that died when some partitions had committed a batch gets it again, and has forgotten what it found in their parts. */
+Test(plan, of_parts_that_were_committed_before_a_death_nobody_is_told_that_they_were_taken)
+{
+    uint32_t other = 1;
+    while (home_of(&whole, other) == home_of(&whole, 0))
+        other++;
+    struct sent sent[2] = { product_signal(0), product_signal(other) };
+    struct partition *ahead = home_of(&whole, 0);
+    state_begin(ahead->state, wire_batch_after(whole.replica.seq));
+    state_commit(ahead->state);
+    uint64_t rejected = metrics_own->word[METRIC_signals_rejected_total];
+    apply(&whole, sent, 0, 2);
+    cr_assert_eq(whole.findings, 1);
+    cr_expect_eq(whole.finding[0].ref, 0);
+    cr_expect_eq(whole.finding[0].reason, REASON_no_answer);
+    cr_expect_eq(metrics_own->word[METRIC_signals_rejected_total], rejected,
+                 "it may have been taken: who asks is told, and that is counted there");
+    apply(&whole, sent, 0, 2);
+    cr_expect_eq(whole.findings, 1, "the next batch is another one");
 }
