@@ -148,6 +148,16 @@ static bool note_fits(const char *note)
     return strlen(note) <= CHANGE_NOTE_MAX;
 }
 
+/* Who says two believes that both are held. */
+static bool take_once(const char *option, const char *argument, const char **target)
+{
+    if (*target != NULL)
+        cli_say("%s is said twice: an order freezes one of them, a second order the other", option);
+    bool first = *target == NULL;
+    *target = argument;
+    return first;
+}
+
 static bool take(void *user, int option, const char *argument)
 {
     struct options *options = user;
@@ -156,9 +166,9 @@ static bool take(void *user, int option, const char *argument)
     case OWN_OFF: options->off = true; return true;
     case OWN_ALL: options->all = true; return true;
     case OWN_TO: options->to = argument; return true;
-    case OWN_SKU: options->sku = argument; return true;
-    case OWN_CATEGORY: options->category = argument; return true;
-    case OWN_ZONE: options->zone = argument; return true;
+    case OWN_SKU: return take_once("--sku", argument, &options->sku);
+    case OWN_CATEGORY: return take_once("--category", argument, &options->category);
+    case OWN_ZONE: return take_once("--zone", argument, &options->zone);
     case OWN_NOTE: options->note = argument; return note_fits(argument);
     case OWN_COUNT: return cli_number("--count", argument, 0, 50, &options->count);
     case OWN_MAX_CHANGE: return cli_number("--max-change-pct", argument, 0, 1e6, &options->max_change_pct);
@@ -279,11 +289,12 @@ static int run_freeze(struct cli *cli, int argc, char *argv[])
     if (status != CLI_OK || cli->help)
         return status;
     bool list = strcmp(options.to, "list") == 0;
-    if (argc != optind || (!list && strcmp(options.to, "last") != 0)) {
+    if (!list && strcmp(options.to, "last") != 0) {
         cli_say("--to is list or last");
         return CLI_USAGE;
     }
-    if (options.all + (options.sku != NULL) + (options.category != NULL) + (options.zone != NULL) != 1) {
+    if (argc != optind ||
+        options.all + (options.sku != NULL) + (options.category != NULL) + (options.zone != NULL) != 1) {
         cli_say("one of --all, --sku, --category and --zone says which prices");
         return CLI_USAGE;
     }

@@ -383,6 +383,11 @@ with Service(models={"shop.json": simple_model()}) as service:
                             (("--sku", "milk", "--off"), "nothing is frozen by these words")):
             status, out, err = service.cli("freeze", *words, *DATA)
             require(status == 1 and part in err, f"{words}: {status} {out}{err}")
+        one = "one of --all, --sku, --category and --zone"
+        for words, part in ((("milk",), one), ((), one), (("--sku", "milk", "tea"), one), (("--sku", "milk", "--to", "up"), "--to is list or last"),
+                            (("--sku", "milk", "--sku", "tea"), "--sku is said twice"), (("--zone", "de", "--zone", "de"), "--zone is said twice"), (("--category", "dry", "--category", "x"), "--category is said twice")):
+            status, out, err = service.cli("freeze", *words, *DATA)
+            require(status == 2 and part in err, f"{words}: {status} {out}{err}")
         equal(service.ask({"control": "ping"})["change"], before)
         for i in range(64):
             change("freeze", "--sku", f"x{i}")
