@@ -39,6 +39,11 @@ static void print_scope(const struct model *model)
     separator = " in ";
     for (uint32_t i = 0; i < model->currency_count; i++, separator = ", ")
         printf("%s%s", separator, model->currency[i]);
+    static char claim[REMARK_CLAIM_MAX];
+    remark_claim(model, "zone", sizeof claim, claim);
+    printf("%s%s", model->zone_count == 0 ? "" : model->zone_count == 1 ? ", in the zone " : ", in the zones ", claim);
+    remark_claim(model, "dates", sizeof claim, claim);
+    printf("%s%s", claim[0] != '\0' ? ", " : "", claim);
 }
 
 static void report_model(const struct cli *cli, const char *path, const struct model *model)

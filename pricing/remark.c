@@ -81,16 +81,15 @@ static size_t add_day(size_t used, size_t n, char *ret, const char *before, int6
     return used + (size_t)snprintf(ret + used, n - used, "%s%04d-%02d-%02d", before, year, month, day);
 }
 
-/* The zones, patterns or days by which a model wins. */
-static void claim_text(const struct model *model, const char *why, size_t n, char *ret)
+void remark_claim(const struct model *model, const char *by, size_t n, char *ret)
 {
     size_t used = 0;
     ret[0] = '\0';
-    if (strcmp(why, "zone") == 0)
+    if (strcmp(by, "zone") == 0)
         (void)add_words(0, n, ret, model->zone_count, model->zone[0], sizeof model->zone[0]);
-    else if (strcmp(why, "sku") == 0)
+    else if (strcmp(by, "sku") == 0)
         (void)add_words(0, n, ret, model->sku_count, model->sku[0], sizeof model->sku[0]);
-    else if (strcmp(why, "category") == 0)
+    else if (strcmp(by, "category") == 0)
         (void)add_words(0, n, ret, model->category_count, model->category[0], sizeof model->category[0]);
     else {
         if (model->from_ms != INT64_MIN)
@@ -118,7 +117,7 @@ bool remark_winner(const struct model *a, const struct model *b, struct remark_w
                        b->name);
         return true;
     }
-    claim_text(first, why, sizeof ret->where, ret->where);
+    remark_claim(first, why, sizeof ret->where, ret->where);
     (void)snprintf(ret->text, sizeof ret->text, "%s wins over %s where both claim a product: its %s %s (%s)",
                    first->name, second->name, why, strcmp(why, "dates") == 0 ? "are narrower" : "is narrower",
                    ret->where);

@@ -28,6 +28,9 @@ uint32_t remark_factors(const struct model *model, struct remark ret[MODEL_FACTO
 uint32_t remark_offers(const struct model_set *set, const struct model *model, int64_t now_ms,
                        struct remark ret[MODEL_OFFERS_MAX]);
 
+/* remark_claim - what a model claims by `by`, "zone", "sku", "category" or "dates" (of its own clock), in words; "": it does not say. */
+void remark_claim(const struct model *model, const char *by, size_t n, char *ret);
+
 struct remark_winner {
     const char *winner;           /* "": product by product */
     const char *model[2];         /* the winner first, if there is one */

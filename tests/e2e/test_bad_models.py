@@ -124,6 +124,12 @@ with Service(models={"good.json": json.dumps(GOOD)}) as service:
             require(status == 0 and wanted in said, f"{first} {second}: {status} {said}")
             equal("wins over" in said, "wins over" in wanted, said)
 
+    @check("what a model says of zones and days is told beside its products: a pilot is seen to be one")
+    def _():
+        status, said = claims((["c1/s25", "c2"], {}), (["c3"], {**SUMMER, "time_zone": "Europe/Berlin"}))
+        equal([line.partition(" prices ")[2] for line in said.splitlines() if " prices " in line],
+              ["bad/* in EUR, in the zones c1/s25, c2", "bad/* in EUR, in the zone c3, from 2026-06-01 until 2026-09-01"])
+
     @check("zones that lie in each other, round and round, end by themselves: prices go on")
     def _():
         service.accept({"type": "zone", "zone": "z1", "parent": "z2"}, {"type": "zone", "zone": "z2", "parent": "z3"},
