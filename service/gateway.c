@@ -4,7 +4,8 @@
  *   answers -> wait
  *
  * A round does a bounded amount of work; whoever has something for the main thread wakes it (inbox_wake). At the end:
- * nothing further is received, what is in goes to the workers, what waits is answered, for a second at most. */
+ * nothing further is received, what is in goes to the workers, what waits is answered, for a second at most. What local producers' kernel
+ * has taken before is in, too. */
 #include "service/gateway.h"
 
 #include "service/log.h"
@@ -199,12 +200,15 @@ static bool all_done(struct gateway *gateway)
 static _Noreturn void end_stuck(struct gateway *gateway)
 {
     int64_t until = mono_ms() + STUCK_WAIT_MS;
+    inbox_drain(&gateway->inbox);
     inbox_unlimited(&gateway->inbox);
     do {
         bool more = round_once(gateway);
         if (wait_for_work(gateway, more ? 0 : 5) && until > mono_ms() + STOP_WAIT_MS)
             until = mono_ms() + STOP_WAIT_MS; /* we are to end, not to start again */
     } while (!all_done(gateway) && mono_ms() < until);
+    for (uint32_t i = 0; i < gateway->inbox.endpoint_count; i++)
+        push_close(&gateway->inbox.endpoint[i]);
     ingest_report(gateway, true);
     audit_teardown(gateway);
     log_line(LOG_INFO, "GATEWAY-STOPPING", "all_applied=%s", all_done(gateway) ? "yes" : "no");

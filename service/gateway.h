@@ -130,6 +130,7 @@ struct inbox {
 bool inbox_setup(struct inbox *inbox, const struct config *config); /* opens the sockets, receives nothing yet */
 bool inbox_start(struct inbox *inbox);                              /* from now on messages come in */
 void inbox_stop(struct inbox *inbox);                               /* no further ones; what is in may still be taken */
+void inbox_drain(struct inbox *inbox);                              /* of local producers alone */
 void inbox_teardown(struct inbox *inbox);
 /* inbox_take - the oldest message, push or request, of those whose senders need not wait. False: none. The message is the caller's. */
 bool inbox_take(struct inbox *inbox, struct received *ret);
@@ -137,7 +138,8 @@ bool inbox_take(struct inbox *inbox, struct received *ret);
  * its turn. */
 bool inbox_take_request(struct inbox *inbox, uint32_t slot, struct received *ret);
 void inbox_return_request(struct inbox *inbox, const struct received *received);
-bool inbox_empty(struct inbox *inbox);
+bool inbox_empty(
+    struct inbox *inbox); /* of one that goes on it says nothing of what lies in local producers' streams */
 /* inbox_next_us - monotonic time from which on there is something to take: 0 = now, INT64_MAX = nothing is there. */
 int64_t inbox_next_us(struct inbox *inbox);
 /* inbox_unlimited - nobody has to wait any more: the end. */
@@ -153,7 +155,11 @@ void inbox_wake(struct inbox *inbox); /* any thread */
 
 bool push_is_own(const char *url); /* read by ourselves, not by NNG */
 bool push_open(struct push_endpoint *endpoint, const char *url, size_t message_max);
-void push_close(struct push_endpoint *endpoint); /* also of one that is not open */
+/* push_drain - nobody can push any more, and what has come is still taken. push_is_drained - and now all of it is. push_close - also of one
+ * that is not open; what is still there is dropped, counted and logged. */
+void push_drain(struct push_endpoint *endpoint);
+bool push_is_drained(const struct push_endpoint *endpoint);
+void push_close(struct push_endpoint *endpoint);
 /* push_step - what has come, as far as there is room for it. Returns true when something moved. */
 bool push_step(struct push_endpoint *endpoint);
 bool push_is_due(const struct push_endpoint *endpoint); /* push_step() would find something without asking the kernel */

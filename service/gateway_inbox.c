@@ -277,7 +277,7 @@ bool inbox_empty(struct inbox *inbox)
     bool empty = true;
     (void)pthread_mutex_lock(&inbox->lock);
     for (uint32_t i = 0; i < inbox->endpoint_count; i++)
-        empty = empty && inbox->endpoint[i].count == 0;
+        empty = empty && inbox->endpoint[i].count == 0 && push_is_drained(&inbox->endpoint[i]);
     empty = empty && inbox->slots_arrived == 0;
     (void)pthread_mutex_unlock(&inbox->lock);
     return empty;
@@ -399,16 +399,21 @@ bool inbox_start(struct inbox *inbox)
     return true;
 }
 
+void inbox_drain(struct inbox *inbox)
+{
+    for (uint32_t i = 0; i < inbox->endpoint_count; i++)
+        push_drain(&inbox->endpoint[i]);
+}
+
 void inbox_stop(struct inbox *inbox)
 {
+    inbox_drain(inbox);
     (void)pthread_mutex_lock(&inbox->lock);
     inbox->closed = true;
     (void)pthread_mutex_unlock(&inbox->lock);
-    for (uint32_t i = 0; i < inbox->endpoint_count; i++) {
-        push_close(&inbox->endpoint[i]);
+    for (uint32_t i = 0; i < inbox->endpoint_count; i++)
         if (inbox->endpoint[i].open)
             (void)nng_close(inbox->endpoint[i].socket);
-    }
 }
 
 static void endpoint_close(struct push_endpoint *endpoint)

@@ -9,6 +9,8 @@
  * Full       with no room in the ring nothing is read: what is sent stays in the kernel, and senders wait.
  * Gone       a socket whose file was taken away is opened anew (a look a second). Who connects and does not greet is hung up on.
  * Crowd      the last descriptors are left for others: who dials then waits, and loses nothing.
+ * End        a stop lets nobody say more (his next byte fails), and takes the whole messages that have come until then. PUSH has no
+ *            acknowledgement: of what cannot be taken any more the bytes are counted, and named in the log.
  * Threads    the main thread alone. */
 #include "service/gateway.h"
 
@@ -52,9 +54,14 @@ struct push_door {
     struct pusher *due_first, **due_end; /* the queue */
     bool called, polled; /* somebody dials; something came */
     bool full;           /* the ring was, and somebody had to wait */
+    bool draining;       /* nobody comes or says more */
     int64_t look_ms, rest_ms; /* rest: nobody is taken until then */
     dev_t device;
     ino_t inode; /* of the file */
+    struct {
+        size_t streams, bytes;
+        const char *reason; /* of the last one */
+    } dropped;              /* and not yet logged */
 };
 
 bool push_is_own(const char *url)
@@ -110,8 +117,30 @@ static void look_at_place(struct push_door *door)
 
 /* ---- producers ------------------------------------------------------------------------------------------------------ */
 
-static void pusher_end(struct push_door *door, struct pusher *pusher)
+static void report_dropped(struct push_door *door)
 {
+    if (door->dropped.streams == 0)
+        return;
+    log_line(LOG_WARNING, "PUSH-DROPPED", "url=" IPC_PREFIX "%s streams=%zu bytes=%zu reason=\"%s\"", door->path,
+             door->dropped.streams, door->dropped.bytes, door->dropped.reason);
+    door->dropped.streams = door->dropped.bytes = 0;
+}
+
+static void pusher_drop(struct push_door *door, const struct pusher *pusher, size_t bytes, const char *reason)
+{
+    bytes += stream_unread(&pusher->stream);
+    if (bytes == 0)
+        return;
+    metric_add(METRIC_push_bytes_dropped_total, bytes);
+    door->dropped.streams++;
+    door->dropped.bytes += bytes;
+    door->dropped.reason = reason;
+}
+
+/* `bytes`: of a message that was read and cannot be taken. */
+static void pusher_end(struct push_door *door, struct pusher *pusher, size_t bytes, const char *reason)
+{
+    pusher_drop(door, pusher, bytes, reason);
     if (pusher->previous != NULL)
         pusher->previous->next = pusher->next;
     else
@@ -206,7 +235,7 @@ static void look_for_silent(struct push_door *door, int64_t now)
     for (struct pusher *pusher = door->first, *next; pusher != NULL; pusher = next) {
         next = pusher->next;
         if (now - pusher->accepted_ms > GREETING_MS && is_silent(pusher))
-            pusher_end(door, pusher);
+            pusher_end(door, pusher, 0, "no greeting");
     }
 }
 
@@ -242,7 +271,11 @@ static bool give_one(struct push_endpoint *endpoint, size_t *given_bytes)
         *given_bytes += bytes;
         return true;
     }
-    pusher_end(endpoint->door, pusher); /* or without memory for it: its sender is told by the end, not by silence */
+    if (got == STREAM_MESSAGE) /* its sender is told by the end, not by silence */
+        pusher_end(endpoint->door, pusher, bytes, "out of memory");
+    else
+        pusher_end(endpoint->door, pusher, 0,
+                   endpoint->door->draining ? "the gateway ends" : "it ended within a message, or sent what is none");
     return false;
 }
 
@@ -253,8 +286,10 @@ bool push_step(struct push_endpoint *endpoint)
     size_t given_bytes = 0;
     bool moved = false;
     if (now >= door->look_ms) {
-        look_at_place(door);
+        if (!door->draining)
+            look_at_place(door);
         look_for_silent(door, now);
+        report_dropped(door);
         door->look_ms = now + LOOK_MS;
     }
     if (door->called)
@@ -315,6 +350,28 @@ bool push_open(struct push_endpoint *endpoint, const char *url, size_t message_m
     return good;
 }
 
+void push_drain(struct push_endpoint *endpoint)
+{
+    struct push_door *door = endpoint->door;
+    if (door == NULL || door->draining)
+        return;
+    if (door->listen_fd != -1)
+        welcome(door); /* who stands there may have spoken already */
+    if (is_in_place(door))
+        (void)unlink(door->path);
+    stop_listening(door);
+    door->draining = true;
+    for (struct pusher *pusher = door->first; pusher != NULL; pusher = pusher->next) {
+        stream_refuse(&pusher->stream);
+        due(door, pusher);
+    }
+}
+
+bool push_is_drained(const struct push_endpoint *endpoint)
+{
+    return endpoint->door == NULL || !endpoint->door->draining || endpoint->door->first == NULL;
+}
+
 void push_close(struct push_endpoint *endpoint)
 {
     struct push_door *door = endpoint->door;
@@ -322,7 +379,8 @@ void push_close(struct push_endpoint *endpoint)
     if (door == NULL)
         return;
     while (door->first != NULL)
-        pusher_end(door, door->first);
+        pusher_end(door, door->first, 0, "the gateway ends");
+    report_dropped(door);
     if (is_in_place(door))
         (void)unlink(door->path);
     stop_listening(door);

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -254,6 +255,21 @@ enum stream_got stream_receive(struct stream *stream, const uint8_t **ret_body, 
             return STREAM_ENDED;
     }
     return STREAM_NOTHING;
+}
+
+size_t stream_unread(const struct stream *stream)
+{
+    int waiting = 0;
+    if (stream->fd == -1 || ioctl(stream->fd, FIONREAD, &waiting) != 0 || waiting < 0)
+        waiting = 0;
+    return (stream->begun ? HEAD_BYTES + stream->message_got : 0) + stream->chunk_end - stream->chunk_at +
+           (size_t)waiting;
+}
+
+void stream_refuse(struct stream *stream)
+{
+    (void)shutdown(stream->fd, SHUT_RD); /* the other end's next byte fails there */
+    stream->drained = false;
 }
 
 void stream_spare(struct stream *stream)

@@ -69,6 +69,11 @@ void stream_polled(struct stream *stream, short revents);
  * it said what is no message. */
 enum stream_got stream_receive(struct stream *stream, const uint8_t **ret_body, size_t *ret_bytes);
 
+/* stream_unread - bytes that came, in the kernel too, and are in no message that was handed out. */
+size_t stream_unread(const struct stream *stream);
+/* stream_refuse - the other end can say no more; what came until now may still be read, and then the stream ends. */
+void stream_refuse(struct stream *stream);
+
 /* stream_spare - gives back the memory of an unusually long message, which is not used any more. */
 void stream_spare(struct stream *stream);
 

@@ -2,6 +2,7 @@
 """The gateway among workers that misbehave: they die, come back, miss batches, fall silent, lose their memory. The workers here
 are puppets that speak the wire format (service/wire.h); the gateway is the real one, in its own role.
 """
+import itertools
 import random
 import resource
 import select
@@ -601,6 +602,97 @@ def _():
     answer = tight.ask(view("nobody"))
     equal((answer["accepted"], answer["rejected"], answer["findings"][0]["reason"]), (0, 1, "no_answer"))
     equal(tight.stop(), 0)
+
+
+def fill(connection, prefix):
+    """Signals until the kernel takes no more: how many whole ones it took, and the bytes of the one that it took in part."""
+    connection.setblocking(False)
+    for number in itertools.count():
+        body = json.dumps(view(f"{prefix}{number}")).encode()
+        frame, taken = b"\1" + struct.pack(">Q", len(body)) + body, 0
+        with contextlib.suppress(BlockingIOError):
+            taken = connection.send(frame)
+        if taken < len(frame):
+            return number, taken
+
+
+def dropped(gateway):
+    return [(int(m[1]), int(m[2]), m[3]) for m in re.finditer(r'PUSH-DROPPED .*streams=(\d+) bytes=(\d+) reason="(.*)"', gateway.log())]
+
+
+def filled(name, producers):
+    """A gateway whose workers take nothing, and of each producer as much as the kernel holds."""
+    gateway = Gateway(window_batches_max=8, ingest_messages_max=16, batch_signals_max=16)
+    puppets = [Puppet(gateway, 0), Puppet(gateway, 1)]
+    gateway.wait_idle()
+    for puppet in puppets:
+        puppet.paused = True
+    pipes = [Sp(gateway.push_url, PUSH, PULL) for _ in range(producers)]
+    counts = [0] * producers
+    for index, pipe in enumerate(pipes):
+        for _ in range(3):  # until what the gateway has read for the time being is made good
+            more, part = fill(pipe.socket, f"{name}{index}.{counts[index]}.")
+            counts[index] += more
+            require(part == 0, "a frame of a few bytes is taken whole or not at all")
+            time.sleep(0.3)
+    return gateway, puppets, pipes, sum(counts)
+
+
+@check("a stop takes the whole messages that local producers' kernel has taken, and counts the bytes of one that is not whole")
+def _():
+    gateway, puppets, pipes, count = filled("drain", 3)
+    half = Sp(gateway.push_url, PUSH, PULL)
+    half.socket.sendall(b"\1" + struct.pack(">Q", 500) + b"x" * 100)
+    time.sleep(0.2)
+    known = [len(p.records) for p in puppets]
+    gateway.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: not Path(gateway.push_url[6:]).exists(), 5, "an end of listening")
+    try:
+        pipes[0].socket.setblocking(True)
+        pipes[0].send(b"[]")
+        raise Failed("more can be sent to who does not listen")
+    except Closed:
+        pass
+    for puppet in puppets:
+        puppet.paused = False
+    equal(gateway.process.wait(10 * SLOW), 0)
+    gateway.process = None
+    equal(sum("sku" in r and r["sku"].startswith(b"drain") for p in puppets for r in p.records), count, "of what was sent came")
+    require(sum(known) < count / 2, f"{sum(known)} of {count} were there before: nothing to drain")
+    equal(dropped(gateway), [(1, 109, "the gateway ends")])
+    note(f"{count} messages, {sum(known)} before the stop")
+    for puppet in puppets:
+        puppet.end()
+
+
+@check("workers that take nothing do not hold up a stop: what lies in streams is counted, and said")
+def _():
+    gateway, puppets, pipes, count = filled("lost", 2)
+    began = time.monotonic()
+    equal(gateway.stop(), 0)
+    took = time.monotonic() - began
+    require(0.9 < took < 3 * SLOW, f"{took:.1f} s")
+    lost = dropped(gateway)
+    require(len(lost) == 1 and lost[0][0] == 2 and lost[0][2] == "the gateway ends" and lost[0][1] > 50 * count / 2, lost)
+    for puppet in puppets:
+        puppet.end()
+
+
+@check("a producer that goes within a message, or says what is none: its bytes are counted, and said with their place")
+def _():
+    gateway = Gateway(workers=1)
+    puppet = Puppet(gateway, 0)
+    gateway.wait_idle()
+    for bytes_ in (b"\1" + struct.pack(">Q", 500) + b"x" * 100, b"\2" + bytes(40)):
+        with Sp(gateway.push_url, PUSH, PULL) as pipe:
+            pipe.socket.sendall(bytes_)
+            time.sleep(0.1)
+    wait_until(lambda: sum(b for _, b, _ in dropped(gateway)) == 109 + 41, 5, "two drops in the log")
+    _, out, _ = run(BIN / "rialto", "status", "--cache", gateway.settings["cache_dir"], "--json")
+    equal(json.loads(out)["metrics"]["push_bytes_dropped_total"], 150)
+    contains(gateway.log(), f"PUSH-DROPPED url={gateway.push_url} ")
+    equal(gateway.stop(), 0)
+    puppet.end()
 
 
 class Rude(Puppet):
