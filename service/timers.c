@@ -1,11 +1,16 @@
 #include "service/timers.h"
 
+#include "service/state.h"
+
 #include <stdlib.h>
 
 static int order(const void *left, const void *right)
 {
     const struct timer *a = left, *b = right;
-    if (a->due_ms != b->due_ms)
+    bool priced = a->pool == POOL_PRODUCTS;
+    if (priced != (b->pool == POOL_PRODUCTS))
+        return priced ? 1 : -1;
+    if (!priced && a->due_ms != b->due_ms)
         return a->due_ms < b->due_ms ? -1 : 1;
     if (a->partition != b->partition)
         return a->partition < b->partition ? -1 : 1;

@@ -1,6 +1,7 @@
 /* timers.h - the deadlines that a batch comes to, put in order. Where deadlines wait: service/state_due.c.
  *
- * They fire in the order (due, partition, pool, index), whatever order they were set in, so that a replayed stream fires them alike. A
+ * They fire in the order (due, partition, pool, index), whatever order they were set in, so that a replayed stream fires them alike. Products come
+ * last, in the order of memory, whenever they were due: they are only priced anew, as of this tick. A
  * deadline that no longer holds is found out when it fires: its owner compares with the record. */
 #ifndef SERVICE_TIMERS_H
 #define SERVICE_TIMERS_H

@@ -247,15 +247,16 @@ Test(state_due, cells_and_zones_wait_for_nothing)
 static int compare(const void *a, const void *b)
 {
     const struct timer *x = a, *y = b;
-    int64_t left[] = { x->due_ms, x->partition, x->pool, x->index },
-            right[] = { y->due_ms, y->partition, y->pool, y->index };
-    for (int i = 0; i < 4; i++)
+    bool priced = x->pool == POOL_PRODUCTS && y->pool == POOL_PRODUCTS;
+    int64_t left[] = { x->pool == POOL_PRODUCTS, priced ? 0 : x->due_ms, x->partition, x->pool, x->index },
+            right[] = { y->pool == POOL_PRODUCTS, priced ? 0 : y->due_ms, y->partition, y->pool, y->index };
+    for (int i = 0; i < 5; i++)
         if (left[i] != right[i])
             return left[i] < right[i] ? -1 : 1;
     return 0;
 }
 
-Test(timers, they_come_out_in_one_order)
+Test(timers, they_come_out_in_one_order_and_products_last_as_they_lie_in_memory)
 {
     enum { COUNT = 5000 };
     struct timers timers = { 0 };
