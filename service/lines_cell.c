@@ -25,18 +25,16 @@ struct reason {       /* of a price's change, for people who ask why */
 #define PLACE_BITS 4u /* ways and places in one number: factors are at most 10.0, 24 bits of millionths */
 _Static_assert(MODEL_FACTORS_MAX <= 1u << PLACE_BITS, "a place has so many bits");
 
-/* The factor that moved most, the first of several; STATE_NONE: none did. All of them are looked at, whose number the compiler knows, so that it
- * takes four a step. */
-static uint32_t moved_most(const int32_t now[MODEL_FACTORS_MAX], const int32_t before[MODEL_FACTORS_MAX])
+/* The factor that moved most, the first of several; STATE_NONE: none did. */
+static uint32_t moved_most(uint32_t count, const int32_t now[], const int32_t before[])
 {
-    int32_t most = 0;
-    for (uint32_t i = 0; i < MODEL_FACTORS_MAX; i++) {
-        int32_t by = (int32_t)((uint32_t)now[i] - (uint32_t)before[i]);
-        uint32_t way = by < 0 ? 0u - (uint32_t)by : (uint32_t)by;
-        int32_t way_and_place = (int32_t)((way << PLACE_BITS | (MODEL_FACTORS_MAX - 1 - i)) & INT32_MAX);
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t by = (uint32_t)now[i] - (uint32_t)before[i], way = (int32_t)by < 0 ? 0u - by : by;
+        uint32_t way_and_place = way << PLACE_BITS | (MODEL_FACTORS_MAX - 1 - i);
         most = way_and_place > most ? way_and_place : most;
     }
-    return most < 1 << PLACE_BITS ? STATE_NONE : MODEL_FACTORS_MAX - 1 - (uint32_t)most % (1u << PLACE_BITS);
+    return most < 1 << PLACE_BITS ? STATE_NONE : MODEL_FACTORS_MAX - 1 - most % (1u << PLACE_BITS);
 }
 
 /* The factor that moved most against what was published before. */
@@ -50,8 +48,8 @@ static struct reason reason_of(const struct model *model, const struct cell_reco
                        : now->model_hash != old->model_hash         ? MODEL
                                                                     : GUARDRAIL;
     bool comparable = old->published != 0 && old->model_hash == now->model_hash;
-    uint32_t factor = comparable ? moved_most(now->factor_micro, old->factor_micro) : STATE_NONE;
-    if (factor >= model->factor_count)
+    uint32_t factor = comparable ? moved_most(model->factor_count, now->factor_micro, old->factor_micro) : STATE_NONE;
+    if (factor == STATE_NONE)
         return (struct reason){ .name = name };
     return (struct reason){ .name = model->factor[factor].name, .micro = now->factor_micro[factor] };
 }
