@@ -70,7 +70,7 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 others  = $(filter-out %/main.c service/calloc.c,$(wildcard $(1:%=%/*.c)))
 
 # What computes and writes prices is compiled file by file and then once more as a whole: what is called once for each price lies in other files.
-HOT_SRC := pricing/curve.c pricing/factor.c pricing/guardrails.c pricing/price.c pricing/price_memory.c cache/table.c service/gather.c \
+HOT_SRC := pricing/chain.c pricing/curve.c pricing/factor.c pricing/guardrails.c pricing/price.c pricing/price_memory.c cache/table.c service/gather.c \
            service/lines.c service/lines_cell.c service/past.c service/reprice.c service/state.c service/state_journal.c
 HOT      := $(if $(filter release,$(VARIANT)),$(BUILD)/obj/hot.o)
 

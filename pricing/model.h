@@ -350,8 +350,8 @@ struct price_memory {
     int32_t value_micro[MODEL_FACTORS_MAX]; /* zeros behind the last factor */
 };
 
-/* model_price_like - model_price() to the last bit. Models, and the texts that inputs point to, stay as they are as long as the memory
- * lives. */
+/* model_price_like - model_price() to the last bit, except that what factors came to is left in memory->value_micro, and ret->factor_micro alone. Models,
+ * and the texts that inputs point to, stay as they are as long as the memory lives. */
 enum rialto_status model_price_like(const struct model *model, const struct price_inputs *in,
                                     struct price_memory *memory, struct price_result *ret);
 

@@ -3,16 +3,17 @@
  *   list --factors--> raw --bounds, rise, step, ending--> --dwell, dead band--> baseline
  *
  * docs/pricing.md states every rounding. Nothing here reads a clock, allocates or touches a global. */
+#include "pricing/chain.h"
 #include "pricing/guardrails.h"
 #include "pricing/quote.h"
 
 #include <string.h>
 
-/* Values are at most 10.0: they fit. */
+/* No model says more than 10.0. */
 static int32_t factor_value(const struct model *model, uint32_t factor, const struct price_inputs *in)
 {
     bool known;
-    return (int32_t)clamp_i64(model_factor_value(model, &model->factor[factor], in, &known), 0, INT32_MAX);
+    return (int32_t)clamp_i64(model_factor_value(model, &model->factor[factor], in, &known), 0, 10 * MICRO);
 }
 
 static void zone_ask(const struct model *model, const struct price_inputs *in, struct zone_memory *zone)
@@ -64,46 +65,6 @@ static void remember_bounds(const struct model *model, const struct price_inputs
     memory->bounded = guard_bounds(&model->guard, in, &bounds, &memory->margin);
     memory->floor = bounds.floor;
     memory->ceiling = bounds.ceiling;
-}
-
-/* As far as amounts in millionths fit into 64 bits, which those of shops do: the number of factors that they came through. */
-static uint32_t apply_narrow(const struct model *model, const int32_t values[], int64_t *amount_micro)
-{
-    uint32_t i = 0, count = model->factor_count;
-    int64_t amount = *amount_micro;
-    for (; i < count; i++) {
-        if (values[i] == MICRO) /* what most factors mostly come to */
-            continue;
-        if (!mul_micro_narrow(amount, values[i], &amount))
-            break;
-    }
-    *amount_micro = amount;
-    return i;
-}
-
-/* The list price through all factors, in millionths of a minor unit: only the end rounds to money. */
-static bool apply_factors(const struct model *model, const struct price_inputs *in, const int32_t values[],
-                          int64_t *ret_raw)
-{
-    int64_t narrow;
-    uint32_t done = 0;
-    int128 amount_micro = (int128)in->list * MICRO;
-    if (!__builtin_mul_overflow(in->list, MICRO, &narrow)) {
-        done = apply_narrow(model, values, &narrow);
-        if (done == model->factor_count) {
-            *ret_raw = div_micro_narrow(narrow);
-            return true;
-        }
-        amount_micro = narrow;
-    }
-    for (uint32_t i = done; i < model->factor_count; i++) {
-        if (values[i] != MICRO)
-            amount_micro = div_half_even(amount_micro * values[i], MICRO);
-        if (amount_micro > (int128)INT64_MAX * MICRO)
-            return false;
-    }
-    *ret_raw = (int64_t)div_half_even(amount_micro, MICRO);
-    return true;
 }
 
 static int64_t ending_of(const struct model *model, int64_t amount, struct bounds bounds)
@@ -166,9 +127,8 @@ static enum rialto_status price(const struct model *model, const struct price_in
 {
     struct bounds bounds = { memory->floor, memory->ceiling };
     int64_t raw;
-    if (!memory->bounded || !apply_factors(model, in, memory->value_micro, &raw))
+    if (!memory->bounded || !chain_apply(in->list, memory->value_micro, model->factor_count, &raw))
         return RIALTO_OVERFLOW;
-    memcpy(ret->factor_micro, memory->value_micro, sizeof ret->factor_micro);
     ret->raw = raw;
     ret->floor = bounds.floor;
     ret->ceiling = bounds.ceiling;
@@ -189,7 +149,10 @@ enum rialto_status model_price(const struct model *model, const struct price_inp
     for (uint32_t i = 0; i < model->factor_count; i++)
         memory.value_micro[i] = factor_value(model, i, in);
     remember_bounds(model, in, &memory);
-    return price(model, in, &memory, ret);
+    enum rialto_status status = price(model, in, &memory, ret);
+    if (status == RIALTO_OK)
+        memcpy(ret->factor_micro, memory.value_micro, sizeof ret->factor_micro);
+    return status;
 }
 
 enum rialto_status model_price_like(const struct model *model, const struct price_inputs *in,

@@ -88,7 +88,7 @@ static void price_cell(struct worker *worker, struct partition *partition, uint3
     record->reference_ms = result->reference_ms;
     record->model_hash = rule_hash;
     record->opened = 1;
-    memcpy(record->factor_micro, result->factor_micro, sizeof record->factor_micro);
+    memcpy(record->factor_micro, worker->commons->memory.value_micro, sizeof record->factor_micro);
     if (state_changed_count(partition->state) != changed) /* nothing else of it changed in this batch */
         lines_stage(worker, partition, cell, product, &old, changed);
 }
@@ -145,8 +145,12 @@ static void fetch_product(const struct partition *partition, uint32_t i)
         state_fetch_link(state, POOL_PRODUCTS, dirty[i + 3]);
         __builtin_prefetch(&((const struct product_record *)state_at(state, POOL_PRODUCTS, dirty[i + 3]))->category);
     }
-    if (i + 2 < count && state_count(state, POOL_CELLS, dirty[i + 1]) <= CELLS_AHEAD)
-        fetch_first_cells(partition, dirty[i + 2]);
+    if (i + 2 < count) {
+        if ((cell = state_first(state, POOL_CELLS, dirty[i + 2])) != STATE_NONE)
+            __builtin_prefetch(&partition->cell[cell]);
+        if (state_count(state, POOL_CELLS, dirty[i + 1]) <= CELLS_AHEAD)
+            fetch_first_cells(partition, dirty[i + 2]);
+    }
     if (i + 1 < count && (cell = state_first(state, POOL_CELLS, dirty[i + 1])) != STATE_NONE &&
         partition->cell[cell].parent < state_end(state, POOL_CELLS))
         state_fetch_around(cell_at(partition, partition->cell[cell].parent));

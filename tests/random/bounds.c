@@ -250,7 +250,7 @@ static bool alike(const struct model *m, const struct price_inputs *in, struct p
            plain.floor == like.floor && plain.ceiling == like.ceiling && plain.raw == like.raw &&
            plain.reference == like.reference && plain.reference_ms == like.reference_ms &&
            plain.guards == like.guards && plain.pending == like.pending &&
-           memcmp(plain.factor_micro, like.factor_micro, sizeof plain.factor_micro) == 0;
+           (status != RIALTO_OK || memcmp(plain.factor_micro, memory->value_micro, sizeof plain.factor_micro) == 0);
 }
 
 /* What `from` says of the zone and its clock. */
