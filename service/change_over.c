@@ -8,6 +8,7 @@
  *
  * Steps      a partition at a time, 1 of 64: no journal grows beyond one partition's records, and readers see a heart
  *            that beats. Signals wait until all is done, so that a recorded stream prices alike however long it takes.
+ * Disk       what is written lies in mapped files: a thread makes the next partitions' pages writable meanwhile (ahead.h).
  * Invariant  a line is wholly of the old models or of the new: its amount and its rule are written as one, from one
  *            record, and the record says by which model it was priced.
  * Crash      in the middle: the file of the change was there before the batch, so the next process starts with the new set
@@ -22,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* ---- a set of models, ready for use -------------------------------------------------------------------------------- */
 
@@ -268,10 +270,15 @@ static void meant_dirty(struct worker *worker, struct partition *partition, cons
     }
 }
 
+/* Other models, or every price is held from now on, or no longer. */
+static bool means_all(const struct worker *worker, const struct change *before, bool models)
+{
+    return models || (before->mode == RIALTO_MODE_FROZEN) != (worker->change.mode == RIALTO_MODE_FROZEN);
+}
+
 static void partition_over(struct worker *worker, struct partition *partition, const struct change *before, bool models)
 {
-    bool all = models || (before->mode == RIALTO_MODE_FROZEN) != (worker->change.mode == RIALTO_MODE_FROZEN);
-    if (all)
+    if (means_all(worker, before, models))
         all_dirty(worker, partition);
     else
         meant_dirty(worker, partition, before);
@@ -289,9 +296,27 @@ static void partition_over(struct worker *worker, struct partition *partition, c
     worker_beat(worker);
 }
 
+/* A step is a partition. */
+static struct ahead *begin_ahead(const struct worker *worker)
+{
+    struct ahead_step step[RIALTO_PARTITIONS];
+    uint32_t count = 0;
+    for (uint32_t p = worker->index; p < RIALTO_PARTITIONS; p += worker->config->workers)
+        step[count++] = state_ahead(worker->partition[p].state);
+    return ahead_start(step, count);
+}
+
+static uint64_t faults(void)
+{
+    struct rusage usage = { .ru_minflt = 0 };
+    (void)getrusage(RUSAGE_THREAD, &usage);
+    return (uint64_t)usage.ru_minflt + (uint64_t)usage.ru_majflt;
+}
+
 bool change_over(struct worker *worker, uint64_t number)
 {
     int64_t began = mono_us();
+    uint64_t faults_before = faults();
     struct change change, before = worker->change;
     bool begun = number == worker->change.number; /* set up with it: a death fell into this very batch, or just before */
     if (change_load(worker->config, &change) != RIALTO_OK)
@@ -309,13 +334,17 @@ bool change_over(struct worker *worker, uint64_t number)
     publisher_stand_back(worker->publisher, true); /* until the end of this batch */
     bool counts = !models && change.freeze_count > 0; /* who brings models does not wait for a look at every price */
     uint64_t held = 0;
+    struct ahead *ahead = means_all(worker, &before, models) ? begin_ahead(worker) : NULL;
     for (uint32_t p = worker->index; p < RIALTO_PARTITIONS; p += worker->config->workers) {
         partition_over(worker, &worker->partition[p], &before, models);
+        ahead_next(ahead);
         held += counts ? count_held(worker, &worker->partition[p]) : 0;
     }
+    ahead_end(ahead);
     worker->held = !counts ? 0 : held < UINT32_MAX ? (uint32_t)held + 1 : UINT32_MAX;
     metric_set(METRIC_change, change.number);
     metric_set(METRIC_change_us, (uint64_t)(mono_us() - began));
+    metric_set(METRIC_change_faults, faults() - faults_before);
     log_line(LOG_INFO, "CHANGED", "change=%" PRIu64 " models=%" PRIu64 " us=%lld", change.number, change.models,
              (long long)(mono_us() - began));
     return true;

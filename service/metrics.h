@@ -147,7 +147,9 @@
     X(offer_times_dropped_total,   COUNTER, "times",  "times of offers that the shop took back, or of those that took another's place, which are not remembered or no more, for want of room (of offers_max half): an older offer that arrives late may stand again") \
     X(offers_waited_total,         COUNTER, "times",  "times that a partition had more offers and locks at their end than are taken away in one tick: the rest follow in the next ones, quotes are without them at once") \
     X(refusals_not_kept_total,     COUNTER, "signals","refusals and opt-outs of customers who are not known that were refused because customers_max is reached: send them again when there is room") \
-    X(push_bytes_dropped_total,    COUNTER, "bytes",  "bytes of local producers that came and were in no whole message when their stream ended, or could not be taken any more before the gateway did")
+    X(push_bytes_dropped_total,    COUNTER, "bytes",  "bytes of local producers that came and were in no whole message when their stream ended, or could not be taken any more before the gateway did") \
+    X(change_faults,               GAUGE,   "faults", "pages that the last change-over had to make writable, or fetch, by itself") \
+    X(change_ahead_bytes_total,    COUNTER, "bytes",  "of state made writable just before a change-over came to them; none: a kernel before Linux 5.14")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

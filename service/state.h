@@ -14,6 +14,7 @@
 #include "cache/fetch.h"
 #include "pricing/demand.h"
 #include "pricing/model.h"
+#include "service/ahead.h"
 #include "service/config.h"
 #include "service/signal.h"
 
@@ -228,6 +229,9 @@ struct state;
 enum rialto_status state_open(const struct config *config, uint32_t number, uint32_t worker, struct state **ret,
                               bool *ret_fresh);
 void               state_close(struct state *state);
+
+/* state_ahead - what a batch that gives all cells other prices writes of the file: their records, deadlines of products, and old images. */
+struct ahead_step state_ahead(const struct state *state);
 
 uint64_t state_applied(const struct state *state);
 void     state_set_applied(struct state *state, uint64_t seq); /* ends the filling of a fresh file */

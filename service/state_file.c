@@ -228,6 +228,19 @@ void state_close(struct state *state)
     free(state);
 }
 
+struct ahead_step state_ahead(const struct state *state)
+{
+    uint64_t cells = state_end(state, POOL_CELLS), products = state_end(state, POOL_PRODUCTS);
+    uint64_t images = cells * (sizeof(struct journal_entry) + sizeof(struct price_image)) +
+                      products * (sizeof(struct journal_entry) + sizeof(struct state_link));
+    assert(sizeof *state->journal + images <= state->file->journal_bytes);
+    return (struct ahead_step){ {
+        { state_part(state, state->file->pool[POOL_CELLS].records), cells * sizeof(struct cell_record) },
+        { state_part(state, state->file->pool[POOL_PRODUCTS].links), products * sizeof(struct state_link) },
+        { state->journal, sizeof *state->journal + images },
+    } };
+}
+
 /* ---- words of the header ---------------------------------------------------------------------------------- */
 
 uint64_t state_applied(const struct state *state)

@@ -262,6 +262,19 @@ with Service(models={"shop.json": shop("1", 1.1)}, products_max=8192, cells_max=
         change("apply", three)
         equal(versions(), {"3": PRODUCTS})
 
+    @check("where the kernel can, pages that a change-over comes to next are made writable before it is there")
+    def _():
+        def made():
+            return service.status()["metrics"]["change_ahead_bytes_total"]
+
+        before, rounds = made(), 0
+        while made() == before and rounds < 20:  # nobody promises that the thread runs at all before all is done
+            change("apply", two), change("apply", three)
+            rounds += 1
+        note(f"{made() - before} bytes in {2 * rounds} change-overs; the last one met {service.status()['metrics']['change_faults']} pages first")
+        if tuple(int(n) for n in os.uname().release.split(".")[:2]) >= (5, 14):
+            require(made() > before, "none")
+
     @check("who, when and what: changes lists every change, status and ping show the one in force")
     def _():
         status, out, _ = service.cli("changes", *DATA, "--json", "--count", "50")

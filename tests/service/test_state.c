@@ -378,6 +378,56 @@ Test(state, the_journal_has_room_for_every_cell_by_its_price_first)
     state_close(state);
 }
 
+static long faults_so_far(void)
+{
+    struct rusage usage;
+    cr_assert_eq(getrusage(RUSAGE_THREAD, &usage), 0);
+    return usage.ru_minflt + usage.ru_majflt;
+}
+
+static void price_all(struct state *state, uint64_t batch)
+{
+    state_begin(state, batch);
+    for (uint32_t i = 0; i < state_end(state, POOL_CELLS); i++)
+        change_price(state, i);
+    for (uint32_t i = 0; i < state_end(state, POOL_PRODUCTS); i++)
+        state_set_due(state, POOL_PRODUCTS, i, 1000 + (int64_t)batch);
+    state_commit(state);
+}
+
+/* All pages that other prices are written to, but for a few: the header, "newest", heads of deadlines. */
+Test(state, what_is_said_to_be_written_by_other_prices_is_all_of_it)
+{
+    bool fresh;
+    config.products_max = config.cells_max = 64 * 2000;
+    struct state *state = open_partition(&fresh);
+    if (!ahead_make_writable((struct pages){ state->file, 1 }))
+        cr_skip_test("this kernel does not make pages writable beforehand");
+    state_begin(state, 1);
+    for (uint32_t i = 0; i < state_capacity(state, POOL_CELLS); i++)
+        cr_assert_neq(state_insert(state, POOL_CELLS, key(100 + i)), STATE_NONE);
+    for (uint32_t i = 0; i < state_capacity(state, POOL_PRODUCTS); i++)
+        cr_assert_neq(state_insert(state, POOL_PRODUCTS, key(100 + i)), STATE_NONE);
+    state_commit(state);
+    price_all(state, 2); /* what lies beside the file is not met first from here on */
+
+    cr_assert_eq(madvise(state->file, state->bytes, MADV_DONTNEED),
+                 0); /* of a file's pages, which stay, this process loses sight */
+    struct ahead_step step = state_ahead(state);
+    size_t pages = 0;
+    for (uint32_t i = 0; i < AHEAD_PARTS; i++) {
+        cr_assert(ahead_make_writable(step.part[i]));
+        pages += step.part[i].bytes / STATE_PAGE;
+    }
+    long before = faults_so_far();
+    price_all(state, 3);
+    long faults = faults_so_far() - before;
+    cr_expect_leq(faults, 16, "%ld faults", faults);
+    cr_expect_geq(pages, 2000u * (sizeof(struct cell_record) + sizeof(struct price_image)) / STATE_PAGE,
+                  "there were many to be met");
+    state_close(state);
+}
+
 Test(state, a_wiped_journal_holds_no_old_image)
 {
     bool fresh;
