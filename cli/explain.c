@@ -349,7 +349,10 @@ static void print_text(const char *customer, const char *sku, const struct expla
     cli_clock_text((int64_t)json_number(e->product, "since_ms"), clock);
     printf("  model %s %s; this baseline price stands since %s UTC\n", e->rule.model, e->rule.version, clock);
     cli_clock_text((int64_t)json_number(e->product, "computed_ms"), clock);
-    printf("  inputs as of %s UTC\n\n", clock);
+    printf("  inputs as of %s UTC\n%s\n", clock,
+           cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(e->product, "ended"))
+               ? "  the days of that model are over, and no model prices it any more: it stands as it was\n"
+               : "");
     print_product_steps(e);
     cli_step_total("= baseline", quote->baseline, quote->decimals);
     printf("what anybody without personal data in play pays\n");

@@ -87,6 +87,23 @@ int32_t cell_model(const struct worker *worker, const struct model_set *set, con
                           &worker->place[partition->cell[cell].place]);
 }
 
+int32_t cell_maker(const struct worker *worker, const struct model_set *set, const struct partition *partition,
+                   uint32_t cell)
+{
+    const struct cell_record *record = cell_at(partition, cell);
+    uint32_t policies = worker->place[partition->cell[cell].place].policies;
+    for (uint32_t m = 0; record->published != 0 && m < set->count; m++)
+        if (model_rule_hash(set, &set->model[m], policies) == record->model_hash)
+            return (int32_t)m;
+    return -1;
+}
+
+int32_t cell_model_of_price(const struct worker *worker, const struct partition *partition, uint32_t cell)
+{
+    int32_t number = partition->cell[cell].model;
+    return number >= 0 ? number : cell_maker(worker, worker->models, partition, cell);
+}
+
 static uint32_t first_of(const struct partition *partition, uint32_t product)
 {
     return state_first(partition->state, POOL_CELLS, product);

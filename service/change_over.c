@@ -114,7 +114,8 @@ static uint64_t count_uncovered(struct worker *worker, const struct model_set *s
             for (uint32_t cell = state_first(partition->state, POOL_CELLS, i); cell != STATE_NONE;
                  cell = state_next(partition->state, POOL_CELLS, cell)) {
                 const struct cell_record *record = state_at(partition->state, POOL_CELLS, cell);
-                if (record->published == 0 || cell_model(worker, set, partition, product, cell) >= 0)
+                if (record->published == 0 || cell_model(worker, set, partition, product, cell) >= 0 ||
+                    cell_maker(worker, set, partition, cell) >= 0)
                     continue;
                 count++;
                 *ret_sku = product->sku;
@@ -189,12 +190,13 @@ static void all_dirty(struct worker *worker, struct partition *partition)
     }
 }
 
-/* What no model prices any more is no price any more. */
-static void withdraw_uncovered(struct partition *partition)
+/* What no model prices any more, nor made, is no price any more. */
+static void withdraw_uncovered(const struct worker *worker, struct partition *partition)
 {
     for (uint32_t cell = 0; cell < state_end(partition->state, POOL_CELLS); cell++) {
         const struct cell_record *record = state_at(partition->state, POOL_CELLS, cell);
-        if (key_is_none(record->head.key) || record->published == 0 || partition->cell[cell].model >= 0)
+        if (key_is_none(record->head.key) || record->published == 0 ||
+            cell_model_of_price(worker, partition, cell) >= 0)
             continue;
         struct cell_record *touched = state_touch(partition->state, POOL_CELLS, cell);
         touched->published = touched->published_list = 0;
@@ -287,7 +289,7 @@ static void partition_over(struct worker *worker, struct partition *partition, c
     state_begin(partition->state, worker->batch);
     if (models) {
         open_all_zones(worker, partition);
-        withdraw_uncovered(partition);
+        withdraw_uncovered(worker, partition);
     }
     reprice_dirty(worker, partition);
     state_commit(partition->state);

@@ -99,21 +99,22 @@ static void look_at_cell(struct worker *worker, struct diff *diff, const struct 
 {
     const struct cell_record *record = state_at(partition->state, POOL_CELLS, cell);
     uint32_t priced = cell_priced(partition, cell);
+    int32_t number_before = cell_model_of_price(worker, partition, cell);
     struct move move = { .now = record->published };
-    if (record->published == 0 || priced == STATE_NONE || partition->cell[cell].model < 0)
+    if (record->published == 0 || priced == STATE_NONE || number_before < 0)
         return;
     diff->prices++;
     move.currency = currency_by_number(((const struct cell_record *)state_at(partition->state, POOL_CELLS, priced))->currency);
     int32_t number = cell_model(worker, diff->set, partition, product, cell);
     if (number < 0) {
-        diff->uncovered++;
+        diff->uncovered += cell_maker(worker, diff->set, partition, cell) < 0; /* else it stands as it is */
         return;
     }
     if (change_hold(worker, product, partition->cell[cell].place) != HOLD_NOT) {
         diff->frozen++;
         return;
     }
-    const struct model *before = &worker->models->model[partition->cell[cell].model], *after = &diff->set->model[number];
+    const struct model *before = &worker->models->model[number_before], *after = &diff->set->model[number];
     struct price_inputs in_before, in_after;
     struct price_result result;
     if (!reprice_look(worker, partition, cell, before, worker->tick_ms, NULL, &in_before) ||

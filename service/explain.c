@@ -183,7 +183,7 @@ static cJSON *explain_cell(struct worker *worker, struct partition *partition, u
     cells_ready(worker, partition, product);
     const struct cell_record *record = state_at(partition->state, POOL_CELLS, cell);
     const struct product_record *owner = state_at(partition->state, POOL_PRODUCTS, product);
-    int32_t number = partition->cell[cell].model;
+    int32_t number = cell_model_of_price(worker, partition, cell);
     if (record->published == 0 || number < 0)
         return ask_refusal("no_price", "the product has no price of its own in this zone");
     const struct model *model = &worker->models->model[number];
@@ -203,6 +203,8 @@ static cJSON *explain_cell(struct worker *worker, struct partition *partition, u
     cJSON_AddStringToObject(answer, "zone", record->zone);
     cJSON_AddStringToObject(answer, "model", model->name);
     cJSON_AddStringToObject(answer, "version", model->version);
+    if (partition->cell[cell].model < 0)
+        cJSON_AddBoolToObject(answer, "ended", true);
     add_number(answer, "tick_ms", worker->tick_ms);
     add_number(answer, "computed_ms", as_of);
     uint32_t priced = cell_priced(partition, cell);

@@ -145,7 +145,7 @@ static bool fill(struct worker *worker, struct journal_ref ref, struct journal_e
         return false;
     cells_ready(worker, partition, product);
     if (record->published != 0) {
-        int32_t number = partition->cell[ref.cell].model;
+        int32_t number = cell_model_of_price(worker, partition, ref.cell);
         if (number < 0 || record->model_hash != worker_rule_hash(worker, &worker->models->model[number],
                                                                  &worker->place[partition->cell[ref.cell].place]))
             return false;

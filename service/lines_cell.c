@@ -189,7 +189,7 @@ static bool publish_cell_line(struct worker *worker, struct partition *partition
     uint32_t product = state_owner(partition->state, POOL_CELLS, cell);
     if (product != STATE_NONE)
         cells_ready(worker, partition, product);
-    int32_t model = product == STATE_NONE ? -1 : partition->cell[cell].model;
+    int32_t model = product == STATE_NONE ? -1 : cell_model_of_price(worker, partition, cell);
     if (record->published == 0 || model < 0) {
         if (old != NULL && old->published != 0) {
             lines_drop(worker, RIALTO_TABLE_CELLS, partition->number, record->head.key, record->head.key);

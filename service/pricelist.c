@@ -406,7 +406,7 @@ void pricelist_leave(struct worker *worker, struct partition *partition)
         if (product != STATE_NONE)
             cells_ready(worker, partition, product);
         /* What has a price by other models than these is priced anew in a moment. */
-        if (product == STATE_NONE || record->published == 0 || partition->cell[cell].model < 0)
+        if (product == STATE_NONE || record->published == 0 || cell_model_of_price(worker, partition, cell) < 0)
             table_delete(worker->cache, RIALTO_TABLE_CELLS, partition->number, slot);
     }
 }

@@ -331,6 +331,11 @@ void     cells_priced_by(struct worker *worker, struct partition *partition, uin
 /* Who prices this cell now: an index into the set, or -1. */
 int32_t  cell_model(const struct worker *worker, const struct model_set *set, const struct partition *partition,
                     const struct product_record *product, uint32_t cell);
+/* cell_maker - which model of the set made the price that stands; -1: none of them. Days end without a successor, and zones move: what stands
+ * then goes on to stand, over restarts too, for as long as its model is there. cell_model_of_price - who prices it now, or else its maker. */
+int32_t cell_maker(const struct worker *worker, const struct model_set *set, const struct partition *partition,
+                   uint32_t cell);
+int32_t cell_model_of_price(const struct worker *worker, const struct partition *partition, uint32_t cell);
 void     cells_open_zones(struct worker *worker, struct partition *partition, uint32_t product); /* within a batch */
 uint32_t cell_nearest(const struct worker *worker, const struct partition *partition, struct rialto_key product,
                       const struct place *place); /* at or around a place; STATE_NONE */

@@ -364,6 +364,38 @@ with Service(models={"shop.json": TRIED}) as service:
         text = run(BIN / "rialto", *paper)[1]
         equal((lines(text), len(lines(text))), (lines(service.cli("explain", "anna", "bike", *known)[1]), 6), text)
 
+TOMORROW = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 86400))
+with Service(models={"shop.json": simple_model(schedule={"until": TOMORROW})}, clock_replay=1) as service:
+    @check("a model whose days are over, and that no other follows: its prices stand as they were, over a restart too, and explain says so")
+    def _():
+        def explained():
+            return json.loads(service.cli("explain", "--json", "bike")[1])
+
+        def told():
+            quote = service.quote("bike")
+            steps = [(step["step"], step["amount_minor"]) for step in explained()["steps"]]
+            return (quote["amount"], quote["model"]), steps
+
+        known = ("--set", f"data_dir={service.data}")
+        service.accept(product("bike", 1000), {"type": "supply", "sku": "bike", "available": 3})
+        before = told()
+        equal(before, ((1200, "shop"), [("list", "1000.000000"), ("factor", "1200.000000"), ("factor", "1200.000000")]))
+        require("ended" not in explained(), "it is in effect")
+        service.pass_time(86405 - service.now_ms() // 1000 % 86400)
+        wait_until(lambda: service.ask({"control": "explain", "sku": "bike"}).get("ended"), 10, "the end")
+        for restarted in (False, True):
+            equal((told(), explained()["ended"]), (before, True), f"restarted: {restarted}")
+            contains(service.cli("explain", "bike")[1], "no model prices it any more: it stands as it was")
+            found = json.loads(service.cli("diff", "--json", *known)[1])
+            equal([found[name] for name in ("prices", "up", "down", "uncovered")], [1, 0, 0, 0])
+            if not restarted:
+                service.restart()
+        equal(service.ask(product("bike", 2000))["findings"][0]["reason"], "no_model")
+        model = simple_model(version="2")
+        (service.models / "shop.json").write_text(json.dumps(model))
+        equal(service.cli("apply", service.models, *known)[0], 0)
+        equal((service.quote("bike")["model"], service.quote("bike")["version"], "ended" in explained()), ("shop", "2", False))
+
 CLOCK = [{"name": "late", "input": "hour", "steps": [[0, 1.1], [24, 1]]}, {"name": "day", "input": "weekday", "steps": [[1, 1.2], [7, 1.3]]}]
 with Service(models={"shop.json": simple_model(factors=CLOCK)}, clock_replay=1) as service:
     @check("people are told the time of day and the day of the week, programs the number")
