@@ -379,7 +379,7 @@ bool link_setup(struct link *link, struct gateway *gateway, uint32_t index)
     link->gateway = gateway;
     link->index = index;
     link->listen_fd = -1;
-    stream_init(&link->stream, &(struct stream_settings){ STREAM_PAIR, STREAM_PAIR, LINK_BYTES_MAX, 0 });
+    stream_init(&link->stream, &(struct stream_settings){ STREAM_PAIR, STREAM_PAIR, LINK_BYTES_MAX, 0, NULL });
     link->window_room = gateway->config->window_batches_max + TICKS_SLACK;
     link->window = calloc(link->window_room, sizeof *link->window);
     worker_path(gateway->config, index, link->path);

@@ -7,6 +7,9 @@
  *
  * Turns      streams that have something to give stand in a queue: one message, then the next stream's turn.
  * Full       with no room in the ring nothing is read: what is sent stays in the kernel, and senders wait.
+ * Long       of messages of more than a chunk, LONG_BYTES_MAX are under way at a time in all streams together; a stream whose next one does
+ *            not fit stands in a second queue, unread. Who has room keeps it until his message is whole, and is read meanwhile: so there
+ *            is room again. If he says nothing more while others wait, he is hung up on. Shorter ones need no more than a stream has.
  * Gone       a socket whose file was taken away is opened anew (a look a second). Who connects and does not greet is hung up on.
  * Crowd      the last descriptors are left for others: who dials then waits, and loses nothing.
  * End        a stop lets nobody say more (his next byte fails), and takes the whole messages that have come until then. PUSH has no
@@ -32,6 +35,8 @@
 #define GREETING_MS       5000 /* producers may be busy */
 #define LOOK_MS           1000
 #define REST_MS           100 /* without descriptors or memory for a further producer */
+#define LONG_BYTES_MAX    (64u << 20)
+#define STUCK_LOOKS       10u                        /* within a long message, while others wait for room */
 #define DESCRIPTORS_KEPT  (RIALTO_WORKERS_MAX + 32u) /* the last ones are for workers that come back, and for files */
 #define EVENTS_PER_STEP   64
 #define MESSAGES_PER_STEP 64u
@@ -41,6 +46,10 @@ struct pusher {
     struct pusher *previous, *next; /* all of the door */
     struct pusher *due_next;
     bool due; /* stands in the queue */
+    bool waits;     /* in the other one: due_next is the next there */
+    uint64_t heard; /* bytes of its messages, at the last look */
+    uint64_t given; /* bytes, of whole ones */
+    unsigned stuck; /* looks since then */
     int64_t accepted_ms;
     struct sender sender;
     struct stream stream;
@@ -52,6 +61,8 @@ struct push_door {
     size_t message_max;
     struct pusher *first;                /* of all */
     struct pusher *due_first, **due_end; /* the queue */
+    struct pusher *waiting_first, **waiting_end; /* for room */
+    struct stream_room room;
     bool called, polled; /* somebody dials; something came */
     bool full;           /* the ring was, and somebody had to wait */
     bool draining;       /* nobody comes or says more */
@@ -156,7 +167,10 @@ static struct pusher *pusher_begin(struct push_door *door)
     struct pusher *pusher = calloc(1, sizeof *pusher);
     if (pusher == NULL)
         return NULL;
-    stream_init(&pusher->stream, &(struct stream_settings){ STREAM_PULL, STREAM_PUSH, door->message_max, 0 });
+    stream_init(&pusher->stream, &(struct stream_settings){ .protocol = STREAM_PULL,
+                                                            .peer = STREAM_PUSH,
+                                                            .message_max = door->message_max,
+                                                            .room = &door->room });
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = pusher };
     errno = 0;
     if (!stream_accept(&pusher->stream, door->listen_fd) ||
@@ -205,7 +219,7 @@ static void welcome(struct push_door *door)
 
 static void due(struct push_door *door, struct pusher *pusher)
 {
-    if (pusher->due)
+    if (pusher->due || pusher->waits)
         return;
     pusher->due = true;
     pusher->due_next = NULL;
@@ -222,6 +236,59 @@ static struct pusher *due_take(struct push_door *door)
     pusher->due = false;
     return pusher;
 }
+
+/* ---- room for long messages --------------------------------------------------------------------------------------- */
+
+/* Not polled either: what it has said is there already. */
+static void wait_for_room(struct push_door *door, struct pusher *pusher)
+{
+    (void)epoll_ctl(door->epoll_fd, EPOLL_CTL_DEL, pusher->stream.fd, NULL);
+    metric_add(METRIC_push_long_waits_total, 1);
+    pusher->waits = true;
+    pusher->due_next = NULL;
+    *door->waiting_end = pusher;
+    door->waiting_end = &pusher->due_next;
+    door->room.waiting++;
+}
+
+/* In their order, however much the first one wants: the longest message gets its turn, too. */
+static void give_room(struct push_door *door)
+{
+    struct pusher *pusher;
+    while ((pusher = door->waiting_first) != NULL && stream_room_take(&pusher->stream)) {
+        struct epoll_event event = { .events = EPOLLIN, .data.ptr = pusher };
+        door->waiting_first = pusher->due_next;
+        if (door->waiting_first == NULL)
+            door->waiting_end = &door->waiting_first;
+        door->room.waiting--;
+        pusher->waits = false;
+        if (epoll_ctl(door->epoll_fd, EPOLL_CTL_ADD, pusher->stream.fd, &event) == 0)
+            due(door, pusher);
+        else
+            pusher_end(door, pusher, 0, "out of memory");
+    }
+}
+
+/* Has a message under way in that room, and nothing to read of it. */
+static bool is_stuck(struct pusher *pusher)
+{
+    uint64_t heard = pusher->given + pusher->stream.message_got;
+    bool moved = heard != pusher->heard || pusher->due;
+    pusher->heard = heard;
+    pusher->stuck = moved || pusher->stream.taken == 0 || pusher->waits ? 0 : pusher->stuck + 1;
+    return pusher->stuck >= STUCK_LOOKS;
+}
+
+static void look_for_stuck(struct push_door *door)
+{
+    for (struct pusher *pusher = door->first, *next; pusher != NULL && door->waiting_first != NULL; pusher = next) {
+        next = pusher->next;
+        if (is_stuck(pusher))
+            pusher_end(door, pusher, 0, "it said no more of a long message while others waited for room");
+    }
+}
+
+/* ---- silence ------------------------------------------------------------------------------------------------------- */
 
 /* While the ring is full nothing is read: who has greeted meanwhile may have sent more, which must not be lost with him. */
 static bool is_silent(const struct pusher *pusher)
@@ -260,12 +327,16 @@ static bool give_one(struct push_endpoint *endpoint, size_t *given_bytes)
     size_t bytes;
     nng_msg *message;
     enum stream_got got = stream_receive(&pusher->stream, &body, &bytes);
-    if (got == STREAM_NOTHING)
+    if (got == STREAM_NOTHING) {
+        if (pusher->stream.wants > 0)
+            wait_for_room(endpoint->door, pusher);
         return false;
+    }
     if (got == STREAM_MESSAGE && nng_msg_alloc(&message, bytes) == 0) {
         if (bytes > 0)
             memcpy(nng_msg_body(message), body, bytes);
         inbox_put(endpoint, message, &pusher->sender);
+        pusher->given += bytes;
         stream_spare(&pusher->stream);
         due(endpoint->door, pusher);
         *given_bytes += bytes;
@@ -289,6 +360,8 @@ bool push_step(struct push_endpoint *endpoint)
         if (!door->draining)
             look_at_place(door);
         look_for_silent(door, now);
+        if (!door->full) /* otherwise it is we who do not read */
+            look_for_stuck(door);
         report_dropped(door);
         door->look_ms = now + LOOK_MS;
     }
@@ -299,6 +372,7 @@ bool push_step(struct push_endpoint *endpoint)
     door->called = door->polled = false;
     for (unsigned i = 0; i < MESSAGES_PER_STEP && given_bytes < BYTES_PER_STEP && push_is_due(endpoint); i++)
         moved = give_one(endpoint, &given_bytes) || moved;
+    give_room(door);
     bool full = door->due_first != NULL && !push_is_due(endpoint);
     metric_add(METRIC_ingest_waits_total, full && !door->full);
     door->full = full;
@@ -336,6 +410,8 @@ bool push_open(struct push_endpoint *endpoint, const char *url, size_t message_m
         door->listen_fd = door->epoll_fd = -1;
         door->message_max = message_max;
         door->due_end = &door->due_first;
+        door->waiting_end = &door->waiting_first;
+        door->room.max = message_max > LONG_BYTES_MAX ? message_max : LONG_BYTES_MAX;
         errno = ENAMETOOLONG;
         if (strlen(path) < sizeof door->path) {
             memcpy(door->path, path, strlen(path) + 1);

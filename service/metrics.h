@@ -149,7 +149,8 @@
     X(refusals_not_kept_total,     COUNTER, "signals","refusals and opt-outs of customers who are not known that were refused because customers_max is reached: send them again when there is room") \
     X(push_bytes_dropped_total,    COUNTER, "bytes",  "bytes of local producers that came and were in no whole message when their stream ended, or could not be taken any more before the gateway did") \
     X(change_faults,               GAUGE,   "faults", "pages that the last change-over had to make writable, or fetch, by itself") \
-    X(change_ahead_bytes_total,    COUNTER, "bytes",  "of state made writable just before a change-over came to them; none: a kernel before Linux 5.14")
+    X(change_ahead_bytes_total,    COUNTER, "bytes",  "of state made writable just before a change-over came to them; none: a kernel before Linux 5.14") \
+    X(push_long_waits_total,       COUNTER, "msgs",   "messages of local producers longer than 32 KiB that waited until others of them were whole: one socket takes 64 MiB of such at a time")
 
 #define METRIC_ENUM_(name, kind, unit, text) METRIC_##name,
 enum metric { METRICS(METRIC_ENUM_) METRIC_COUNT };

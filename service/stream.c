@@ -30,12 +30,21 @@ void stream_init(struct stream *stream, const struct stream_settings *settings)
     stream->fd = -1;
 }
 
+static void message_free(struct stream *stream)
+{
+    if (stream->settings.room != NULL)
+        stream->settings.room->used -= stream->taken;
+    free(stream->message);
+    stream->message = NULL;
+    stream->message_room = stream->taken = 0;
+}
+
 void stream_fini(struct stream *stream)
 {
     if (stream->settings.message_max == 0)
         return; /* never set up */
     stream_close(stream);
-    free(stream->message);
+    message_free(stream);
     free(stream->out);
 }
 
@@ -45,7 +54,7 @@ void stream_close(struct stream *stream)
         (void)close(stream->fd);
     stream->fd = -1;
     stream->greeted = stream->begun = stream->broken = false;
-    stream->chunk_at = stream->chunk_end = stream->out_at = stream->out_end = 0;
+    stream->chunk_at = stream->chunk_end = stream->out_at = stream->out_end = stream->wants = 0;
 }
 
 /* ---- out ----------------------------------------------------------------------------------------------------------- */
@@ -201,6 +210,27 @@ static bool greeting_check(struct stream *stream)
     return stream->greeted;
 }
 
+bool stream_room_take(struct stream *stream)
+{
+    struct stream_room *room = stream->settings.room;
+    if (room->used + stream->wants > room->max)
+        return false;
+    room->used += stream->wants;
+    stream->taken += stream->wants;
+    stream->wants = 0;
+    return true;
+}
+
+/* What fits into a chunk takes none: nobody who sends little waits for those who send much. */
+static bool has_room(struct stream *stream, size_t bytes)
+{
+    struct stream_room *room = stream->settings.room;
+    if (room == NULL || bytes <= STREAM_CHUNK_BYTES || bytes <= stream->taken)
+        return true;
+    stream->wants = bytes - stream->taken;
+    return room->waiting == 0 && stream_room_take(stream);
+}
+
 static bool message_begin(struct stream *stream)
 {
     const uint8_t *at = stream->chunk + stream->chunk_at;
@@ -209,6 +239,8 @@ static bool message_begin(struct stream *stream)
     bytes = be64toh(bytes);
     if (at[0] != 1 || bytes > stream->settings.message_max)
         return false;
+    if (!has_room(stream, bytes))
+        return true;
     if (bytes > stream->message_room) {
         free(stream->message);
         stream->message = malloc(bytes);
@@ -249,7 +281,7 @@ enum stream_got stream_receive(struct stream *stream, const uint8_t **ret_body, 
             *ret_bytes = stream->message_bytes;
             return STREAM_MESSAGE;
         }
-        if (!is_ready(stream))
+        if (stream->wants > 0 || !is_ready(stream))
             return STREAM_NOTHING;
         if (!advance(stream))
             return STREAM_ENDED;
@@ -274,11 +306,9 @@ void stream_refuse(struct stream *stream)
 
 void stream_spare(struct stream *stream)
 {
-    if (stream->begun || stream->message_room <= STREAM_SPARE_BYTES)
-        return;
-    free(stream->message);
-    stream->message = NULL;
-    stream->message_room = 0;
+    size_t kept = stream->settings.room != NULL ? STREAM_CHUNK_BYTES : STREAM_SPARE_BYTES;
+    if (!stream->begun && stream->message_room > kept)
+        message_free(stream);
 }
 
 /* ---- connections --------------------------------------------------------------------------------------------------- */

@@ -9,7 +9,8 @@
  *
  * Waiting    nothing here waits. The owner polls `fd` for stream_events(), and says with stream_polled() what came.
  * Bounds     a message that announces more than message_max ends the stream. What the socket does not take at once is kept, and while
- *            more than out_max bytes are, nothing further is taken.
+ *            more than out_max bytes are, nothing further is taken. Streams may share one room for long messages that are under way: who
+ *            finds none reads no further.
  * Owner      one thread. */
 #ifndef SERVICE_STREAM_H
 #define SERVICE_STREAM_H
@@ -27,9 +28,16 @@
 #define STREAM_PUSH        0x50u
 #define STREAM_PULL        0x51u
 
+struct
+    stream_room { /* bytes of messages of more than a chunk; max is at least message_max, or the longest one waits for ever */
+    size_t used, max;
+    size_t waiting; /* streams; while there are any, nobody overtakes them */
+};
+
 struct stream_settings {
     uint16_t protocol, peer;     /* ours, and what the other end has to say */
     size_t message_max, out_max; /* bytes */
+    struct stream_room *room;    /* NULL: of one's own, without a limit */
 };
 
 struct stream {
@@ -41,6 +49,8 @@ struct stream {
     uint8_t *message; /* the one under way, aligned for any type */
     size_t message_room, message_bytes, message_got;
     bool begun;   /* its head has been read */
+    size_t taken; /* of the room that is shared */
+    size_t wants; /* more than there was: nothing is read until it is taken; 0: nothing */
     uint8_t *out; /* not yet taken by the socket */
     size_t out_room, out_at, out_end;
     size_t chunk_at, chunk_end;
@@ -74,7 +84,10 @@ size_t stream_unread(const struct stream *stream);
 /* stream_refuse - the other end can say no more; what came until now may still be read, and then the stream ends. */
 void stream_refuse(struct stream *stream);
 
-/* stream_spare - gives back the memory of an unusually long message, which is not used any more. */
+/* stream_room_take - what the stream wants of the room, for whoever keeps the order of those that wait. False: there is not as much. */
+bool stream_room_take(struct stream *stream);
+/* stream_spare - gives back the memory of an unusually long message, which is not used any more; where room is shared, of any that is longer
+ * than a chunk. */
 void stream_spare(struct stream *stream);
 
 /* stream_send - a message of two parts, the second one may be of no bytes. False: there is no room, or no other end. True does not say

@@ -196,7 +196,7 @@ static void link_setup(const struct config *config, uint32_t index, struct link 
 {
     worker_path(config, index, link->path);
     stream_init(&link->stream,
-                &(struct stream_settings){ STREAM_PAIR, STREAM_PAIR, MESSAGE_BYTES_MAX, KEPT_BYTES_MAX });
+                &(struct stream_settings){ STREAM_PAIR, STREAM_PAIR, MESSAGE_BYTES_MAX, KEPT_BYTES_MAX, NULL });
 }
 
 /* Without a gateway: is there one by now? It is told first what we have. */

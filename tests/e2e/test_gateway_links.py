@@ -620,6 +620,11 @@ def dropped(gateway):
     return [(int(m[1]), int(m[2]), m[3]) for m in re.finditer(r'PUSH-DROPPED .*streams=(\d+) bytes=(\d+) reason="(.*)"', gateway.log())]
 
 
+def metric(gateway, name):
+    _, out, _ = run(BIN / "rialto", "status", "--cache", gateway.settings["cache_dir"], "--json")
+    return json.loads(out)["metrics"].get(name)
+
+
 def filled(name, producers):
     """A gateway whose workers take nothing, and of each producer as much as the kernel holds."""
     gateway = Gateway(window_batches_max=8, ingest_messages_max=16, batch_signals_max=16)
@@ -688,9 +693,43 @@ def _():
             pipe.socket.sendall(bytes_)
             time.sleep(0.1)
     wait_until(lambda: sum(b for _, b, _ in dropped(gateway)) == 109 + 41, 5, "two drops in the log")
-    _, out, _ = run(BIN / "rialto", "status", "--cache", gateway.settings["cache_dir"], "--json")
-    equal(json.loads(out)["metrics"]["push_bytes_dropped_total"], 150)
+    equal(metric(gateway, "push_bytes_dropped_total"), 150)
     contains(gateway.log(), f"PUSH-DROPPED url={gateway.push_url} ")
+    equal(gateway.stop(), 0)
+    puppet.end()
+
+
+@check("long messages have room for so many at a time: further ones wait, short ones do not, who says no more of his is hung up on")
+def _():
+    longest = 8 << 20
+    gateway = Gateway(workers=1, message_bytes_max=longest)
+    puppet = Puppet(gateway, 0)
+    gateway.wait_idle()
+    long = json.dumps([view("long0")]).encode().ljust(longest)
+    holders = [Sp(gateway.push_url, PUSH, PULL) for _ in range(16)]
+    for holder in holders[:8]:
+        holder.socket.sendall(b"\1" + struct.pack(">Q", longest) + long[:1000])
+    time.sleep(0.3)
+    for holder in holders[8:]:
+        holder.socket.sendall(b"\1" + struct.pack(">Q", longest) + long[:1000])
+    patient = threading.Thread(target=lambda: gateway.push(long))
+    patient.start()
+    gateway.push(*views("short", 50))
+    wait_until(lambda: len(puppet.skus("short")) == 50, 5, "short messages")
+    wait_until(lambda: metric(gateway, "push_long_waits_total") == 9, 5, "eight that have room, and nine that wait")
+    equal(puppet.skus("long"), [])
+    used = cpu_s(gateway.process)
+    time.sleep(1)
+    require(cpu_s(gateway.process) - used < 0.3, "the gateway turns in circles")
+    for holder in holders[8:]:  # those that have room are silent: these come after them
+        holder.close()
+    wait_until(lambda: puppet.skus("long") == [0], 40, "the long message")
+    patient.join()
+    reasons = {(reason, streams) for streams, _, reason in dropped(gateway)}
+    contains(gateway.log(), "it said no more of a long message while others waited for room")
+    note(f"{reasons}")
+    for holder in holders:
+        holder.close()
     equal(gateway.stop(), 0)
     puppet.end()
 

@@ -88,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(getsockname(listen_fd, (struct sockaddr *)&address, &length) == 0 &&
                 connect(other, (struct sockaddr *)&address, length) == 0,
             "no connection");
-    stream_init(&stream, &(struct stream_settings){ STREAM_PULL, STREAM_PUSH, MESSAGE_MAX, 0 });
+    stream_init(&stream, &(struct stream_settings){ STREAM_PULL, STREAM_PUSH, MESSAGE_MAX, 0, NULL });
     require(stream_accept(&stream, listen_fd), "not accepted");
     size_t part = size > 0 ? 1u + data[0] * data[0] : 1, parts = size > 1 ? 1u + data[1] % 8u : 1,
            from = size < 2 ? size : 2;

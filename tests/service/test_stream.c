@@ -33,7 +33,7 @@ static void setup(struct fixture *f)
     cr_assert_not_null(mkdtemp(f->folder));
     (void)snprintf(f->path, sizeof f->path, "%s/s", f->folder);
     cr_assert_geq(f->listen_fd = stream_listen(f->path, 0600), 0);
-    stream_init(&f->stream, &(struct stream_settings){ STREAM_PAIR, STREAM_PAIR, MESSAGE_MAX, OUT_MAX });
+    stream_init(&f->stream, &(struct stream_settings){ STREAM_PAIR, STREAM_PAIR, MESSAGE_MAX, OUT_MAX, NULL });
     cr_assert_not(stream_accept(&f->stream, f->listen_fd), "nobody is there");
     memcpy(address.sun_path, f->path, strlen(f->path));
     f->other = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -145,6 +145,60 @@ Test(stream, memory_of_a_long_message_is_given_back_and_the_next_one_comes_all_t
     teardown(&f);
 }
 
+/* Goal: who finds no room for a long message reads no further; short ones need none; what was waited for comes whole. */
+Test(stream, long_messages_share_a_room)
+{
+    static const uint8_t part[STREAM_CHUNK_BYTES + 1];
+    struct stream_room room = { .max = MESSAGE_MAX };
+    struct fixture f[2];
+    const uint8_t *body;
+    size_t bytes;
+    for (int i = 0; i < 2; i++) {
+        setup(&f[i]);
+        f[i].stream.settings.room = &room;
+        say(&f[i], GREETING, sizeof GREETING);
+    }
+    say_head(&f[0], MESSAGE_MAX - sizeof part);
+    say(&f[0], part, 100);
+    cr_assert_eq(receive(&f[0], &body, &bytes), STREAM_NOTHING);
+    cr_expect_eq(room.used, MESSAGE_MAX - sizeof part);
+
+    say_head(&f[1], 5);
+    say(&f[1], "short", 5);
+    say_head(&f[1], sizeof part + 1);
+    say(&f[1], part, sizeof part);
+    say(&f[1], part, 1);
+    cr_assert_eq(receive(&f[1], &body, &bytes), STREAM_MESSAGE);
+    cr_expect_eq(bytes, 5u);
+    stream_spare(&f[1].stream);
+    cr_assert_eq(receive(&f[1], &body, &bytes), STREAM_NOTHING, "one byte is missing");
+    cr_expect_eq(f[1].stream.wants, sizeof part + 1);
+    cr_expect_not(stream_room_take(&f[1].stream));
+    cr_expect_eq(receive(&f[1], &body, &bytes), STREAM_NOTHING);
+    cr_expect_eq(room.used, MESSAGE_MAX - sizeof part, "who waits has nothing");
+    cr_expect_geq(stream_unread(&f[1].stream), sizeof part, "and nothing of his is lost");
+
+    stream_fini(&f[0].stream); /* half of a message in it */
+    cr_expect_eq(room.used, 0u);
+    room.waiting = 1;
+    cr_assert(stream_room_take(&f[1].stream));
+    room.waiting = 0;
+    cr_assert_eq(receive(&f[1], &body, &bytes), STREAM_MESSAGE);
+    cr_expect_eq(bytes, sizeof part + 1);
+    cr_expect_eq(room.used, sizeof part + 1);
+    stream_spare(&f[1].stream);
+    cr_expect_eq(room.used, 0u);
+
+    room.waiting = 1; /* somebody stood there before: there is room, and it is his */
+    say_head(&f[1], sizeof part);
+    cr_assert_eq(receive(&f[1], &body, &bytes), STREAM_NOTHING);
+    cr_expect_eq(f[1].stream.wants, sizeof part);
+    teardown(&f[1]);
+    cr_expect_eq(room.used, 0u);
+    stream_init(&f[0].stream, &(struct stream_settings){ STREAM_PAIR, STREAM_PAIR, MESSAGE_MAX, OUT_MAX, NULL });
+    teardown(&f[0]);
+}
+
 Test(stream, what_is_no_message_ends_it)
 {
     static const struct {
@@ -246,7 +300,7 @@ Test(stream, a_socket_has_its_permissions_and_takes_the_place_of_a_dead_ones_onl
     cr_expect_eq(info.st_mode & 0777, 0600u);
     cr_expect_eq(stream_listen(f.path, 0600), -1, "somebody listens there");
     (void)close(f.listen_fd);
-    stream_init(&dialed, &(struct stream_settings){ STREAM_PAIR, STREAM_PAIR, MESSAGE_MAX, OUT_MAX });
+    stream_init(&dialed, &(struct stream_settings){ STREAM_PAIR, STREAM_PAIR, MESSAGE_MAX, OUT_MAX, NULL });
     cr_expect_not(stream_dial(&dialed, f.path), "nobody listens");
     cr_assert_geq(f.listen_fd = stream_listen(f.path, 0600), 0);
     cr_assert(stream_dial(&dialed, f.path));
