@@ -210,6 +210,15 @@ static void value_order(struct run *run, const struct signal *signal)
     }
 }
 
+/* Its line in the file: that of the fault counts from the beginning of the signal. */
+static void note_refused(const struct tape_line *line, struct fault *fault, struct simulation *found)
+{
+    fault->line = line->line;
+    if (line->file != NULL)
+        fault_path(fault->file, line->file);
+    (void)fault_text(fault, sizeof found->first_refused, found->first_refused);
+}
+
 static bool take_signal(struct run *run, const struct tape_line *line)
 {
     struct fault fault = { 0 };
@@ -221,6 +230,8 @@ static bool take_signal(struct run *run, const struct tape_line *line)
     bool good = object != NULL && signal_parse(object, &run->side[0].rules, &signal, &fault) == REASON_none;
     cJSON_Delete(object);
     if (!good) {
+        if (run->found->first_refused[0] == '\0')
+            note_refused(line, &fault, run->found);
         run->found->refused[0]++;
         run->found->refused[1]++;
         return true;

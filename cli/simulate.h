@@ -27,6 +27,7 @@ struct simulation {
     uint64_t looks, up, down, missing[2]; /* missing: looks at which only the other side had a price */
     double sum_pct, least_pct, most_pct;
     uint64_t changes[2], guard[2][GUARD_COUNT], refused[2];
+    char first_refused[512]; /* the first signal that is none: where, and why; "" = there was none */
     struct tally category[SIMULATE_TALLIES_MAX + 1], zone[SIMULATE_TALLIES_MAX + 1], total[SIMULATE_TALLIES_MAX + 1];
     uint32_t category_count, zone_count, total_count;
     struct tally *product; /* by gain, the largest first; name is the sku */

@@ -88,6 +88,8 @@ void simulate_text(const struct simulation *s)
     printf("orders: %" PRIu64 ", %" PRIu64 " of them without a price\n", s->orders, s->unpriced);
     printf("changes of a price: %" PRIu64 " -> %" PRIu64 "; refused signals: %" PRIu64 " -> %" PRIu64 "\n",
            s->changes[0], s->changes[1], s->refused[0], s->refused[1]);
+    if (s->first_refused[0] != '\0')
+        printf("the first that is no signal: %s\n", s->first_refused);
     printf("guardrails began to speak:");
     for (uint32_t i = 0; i < GUARD_COUNT; i++)
         if (s->guard[0][i] + s->guard[1][i] > 0)
@@ -165,6 +167,8 @@ void simulate_json(const struct simulation *s)
     json_tallies("zones", s->zone, s->zone_count);
     json_products(s, "winners", true);
     json_products(s, "losers", false);
+    printf(",\"first_refused\":");
+    cli_json_text(s->first_refused);
     printf(",\"failed\":[");
     for (uint32_t i = 0; i < s->failed_count; i++)
         printf("%s\"%s\"", i > 0 ? "," : "", s->failed[i]);
@@ -293,6 +297,11 @@ static void html_summary(FILE *out, const struct simulation *s)
             "<p>Of %" PRIu64 " orders %" PRIu64 " were without a price. Prices changed %" PRIu64 " &rarr; %" PRIu64
             " times; signals refused: %" PRIu64 " &rarr; %" PRIu64 ".</p>\n",
             s->orders, s->unpriced, s->changes[0], s->changes[1], s->refused[0], s->refused[1]);
+    if (s->first_refused[0] != '\0') {
+        fprintf(out, "<p>The first that is no signal: ");
+        html_escape(out, s->first_refused);
+        fprintf(out, "</p>\n");
+    }
     for (uint32_t i = 0; i < s->total_count; i++)
         fprintf(out,
                 "<p>Turnover of the %.6g units that were ordered: %.2f &rarr; <b>%.2f %s</b>. How customers would have "

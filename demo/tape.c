@@ -267,6 +267,8 @@ static enum recorded_next next_line(struct tape *tape, struct tape_line *ret, st
         move_line(tape);
     *ret = (struct tape_line){ .is_tick = control != NULL,
                                .at_ms = tape->last_ms + tape->shift_ms,
+                               .file = tape->path,
+                               .line = tape->line,
                                .text = tape->moved,
                                .bytes = strlen(tape->moved) };
     return RECORDED_ITEM;
@@ -279,10 +281,23 @@ enum recorded_next tape_next(struct tape *tape, struct tape_line *ret, struct fa
 
 /* ---- a tape as a whole ------------------------------------------------------------------------------------------ */
 
+/* Read to its end it is empty, and would look like a recording of nothing. */
+static enum rialto_status refuse_pipe(const struct tape_source *source, struct fault *fault)
+{
+    struct stat info;
+    if (source->signals_file == NULL || stat(source->signals_file, &info) == -1 || S_ISREG(info.st_mode) ||
+        S_ISDIR(info.st_mode))
+        return RIALTO_OK;
+    return fault_set(fault, NULL, 0, "", "%s is no file: a recording is read twice, a pipe can be read once",
+                     source->signals_file);
+}
+
 enum rialto_status tape_measure(const struct tape_source *source, struct tape_survey *ret, struct fault *fault)
 {
     struct tape *tape;
-    enum rialto_status status = tape_open(source, &tape, fault);
+    enum rialto_status status = refuse_pipe(source, fault);
+    if (status == RIALTO_OK)
+        status = tape_open(source, &tape, fault);
     if (status != RIALTO_OK)
         return status;
     *ret = (struct tape_survey){ 0 };

@@ -23,6 +23,8 @@ struct tape_line {
     bool is_tick;
     int64_t at_ms;               /* moved; of a signal without a time: of the line before it */
     const struct recorded *item; /* NULL for ticks and lines from a file */
+    const char *file;            /* which it stands in, valid as `text`; NULL: recorded data */
+    uint32_t line;
     const char *text;            /* with its newline; valid until the next call */
     size_t bytes;
 };
@@ -44,7 +46,7 @@ struct tape_survey { /* what a whole tape holds */
     uint64_t by_rank[RANK_COUNT];
 };
 
-/* tape_measure - play a tape of this source to nobody. RIALTO_OK, or REFUSED with *fault. */
+/* tape_measure - play a tape of this source to nobody. RIALTO_OK, or REFUSED with *fault: a pipe too, which could not be played after that. */
 enum rialto_status tape_measure(const struct tape_source *source, struct tape_survey *ret, struct fault *fault);
 
 /* tape_print_survey - the accounting as text, on `out` (FILE*): rows read = the sum of its rules, signals by kind. */

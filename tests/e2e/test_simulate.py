@@ -173,6 +173,24 @@ def _():
         contains(html.unescape(page.read_text()), f"Played: {said}.")
 
 
+@check("a line that is no signal is told with its place and why; a pipe is refused, for a recording is read twice")
+def _():
+    bad, page = folder / "bad.ndjson", folder / "page.html"
+    good = (folder / "1.ndjson").read_text().splitlines()
+    bad.write_text("\n".join([*good[:5], '{"type":"supply","sku":"p1","available":-3,"time":1767603600000}', '{"type":"supply",}', *good[5:]]) + "\n")
+    words = ("--models", new, "--against", old, "--signals")
+    found = json.loads(simulate(*words, bad, "--json", "--html", page))
+    require(re.fullmatch(re.escape(str(bad)) + r":6(:\d+)?: /available: .+", found["first_refused"]), found["first_refused"])
+    equal(found["refused"], [2, 2])
+    contains(simulate(*words, bad), f"the first that is no signal: {found['first_refused']}\n")
+    contains(html.unescape(page.read_text()), f"The first that is no signal: {found['first_refused']}<")
+    equal(json.loads(simulate(*words, folder / "1.ndjson", "--json"))["first_refused"], "")
+    pipe = folder / "pipe"
+    os.mkfifo(pipe)
+    result = run(BIN / "rialto", "simulate", *map(str, words), pipe)
+    require(result[0] == 4 and f"{pipe} is no file: a recording is read twice" in result[2], result)
+
+
 name = "the page fits a telephone and a wide window, light and dark: what is wider scrolls by itself"
 if browser.is_there():
     @check(name)
