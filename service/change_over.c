@@ -195,7 +195,8 @@ static void withdraw_uncovered(const struct worker *worker, struct partition *pa
 {
     for (uint32_t cell = 0; cell < state_end(partition->state, POOL_CELLS); cell++) {
         const struct cell_record *record = state_at(partition->state, POOL_CELLS, cell);
-        if (key_is_none(record->head.key) || record->published == 0 ||
+        if (partition->cell[cell].model >= 0 || /* nearly all: their records are not waited for */
+            key_is_none(record->head.key) || record->published == 0 ||
             cell_model_of_price(worker, partition, cell) >= 0)
             continue;
         struct cell_record *touched = state_touch(partition->state, POOL_CELLS, cell);
