@@ -322,12 +322,11 @@ static bool begin(struct stream *stream, int fd)
     greeting_of(stream->settings.protocol, greeting);
     stream->fd = fd;
     stream->drained = false;
-    if (!put(stream, &(struct iovec){ greeting, sizeof greeting }, 1)) {
-        stream_close(stream);
-        errno = ECONNABORTED;
-        return false;
-    }
-    return true;
+    if (put(stream, &(struct iovec){ greeting, sizeof greeting }, 1) || stream->broken)
+        return true; /* who is gone again may have spoken before */
+    stream_close(stream);
+    errno = ENOMEM;
+    return false;
 }
 
 static bool address_of(const char *path, struct sockaddr_un *ret)

@@ -65,8 +65,8 @@ void stream_fini(struct stream *stream);
 
 /* stream_listen - a socket that others dial, at `path`; what is there goes, unless somebody listens. Returns -1 and errno. */
 int stream_listen(const char *path, mode_t permissions);
-/* stream_accept, stream_dial - the stream, closed until now, is the end of a connection, and has greeted. False, closed, and errno: EAGAIN
- * = nobody is there, ECONNABORTED = he is gone again. */
+/* stream_accept, stream_dial - the stream, closed until now, is the end of a connection, and has greeted. It may be
+ * broken already: what its other end said is read all the same. False, closed, and errno: EAGAIN = nobody is there. */
 bool stream_accept(struct stream *stream, int listen_fd);
 bool stream_dial(struct stream *stream, const char *path);
 void stream_close(struct stream *stream);

@@ -255,6 +255,27 @@ Test(stream, what_the_dead_said_is_read_first)
     teardown(&f);
 }
 
+/* Goal: who spoke and went before he was taken is read all the same. */
+Test(stream, what_was_said_before_it_was_taken_is_read)
+{
+    struct fixture f;
+    const uint8_t *body;
+    size_t bytes;
+    setup(&f);
+    struct stream dialed;
+    stream_init(&dialed, &(struct stream_settings){ STREAM_PAIR, STREAM_PAIR, MESSAGE_MAX, OUT_MAX, NULL });
+    cr_assert(stream_dial(&dialed, f.path));
+    cr_assert(stream_send(&dialed, "hasty", 5, NULL, 0));
+    stream_fini(&dialed);
+    stream_close(&f.stream);
+    cr_assert(stream_accept(&f.stream, f.listen_fd));
+    cr_expect_not(stream_send(&f.stream, "nobody", 6, NULL, 0));
+    cr_assert_eq(receive(&f, &body, &bytes), STREAM_MESSAGE);
+    cr_expect_eq(bytes, 5u);
+    cr_expect_eq(receive(&f, &body, &bytes), STREAM_ENDED);
+    teardown(&f);
+}
+
 Test(stream, what_the_socket_does_not_take_follows_in_order_and_is_bounded)
 {
     static char part[MESSAGE_MAX];
