@@ -207,11 +207,11 @@ static _Noreturn void end_stuck(struct gateway *gateway)
         if (wait_for_work(gateway, more ? 0 : 5) && until > mono_ms() + STOP_WAIT_MS)
             until = mono_ms() + STOP_WAIT_MS; /* we are to end, not to start again */
     } while (!all_done(gateway) && mono_ms() < until);
-    for (uint32_t i = 0; i < gateway->inbox.endpoint_count; i++)
-        push_close(&gateway->inbox.endpoint[i]);
+    bool all = all_done(gateway);
+    inbox_close_local(&gateway->inbox);
     ingest_report(gateway, true);
     audit_teardown(gateway);
-    log_line(LOG_INFO, "GATEWAY-STOPPING", "all_applied=%s", all_done(gateway) ? "yes" : "no");
+    log_line(LOG_INFO, "GATEWAY-STOPPING", "all_applied=%s", all ? "yes" : "no");
     _exit(EXIT_SUCCESS);
 }
 
@@ -239,8 +239,10 @@ static void finish(struct gateway *gateway)
         bool more = round_once(gateway);
         (void)wait_for_work(gateway, more ? 0 : 5);
     } while (!all_done(gateway) && mono_ms() < until);
+    bool all = all_done(gateway);
+    inbox_close_local(&gateway->inbox);
     ingest_report(gateway, true);
-    log_line(LOG_INFO, "GATEWAY-STOPPING", "all_applied=%s", all_done(gateway) ? "yes" : "no");
+    log_line(LOG_INFO, "GATEWAY-STOPPING", "all_applied=%s", all ? "yes" : "no");
 }
 
 static bool setup_signals(struct gateway *gateway)

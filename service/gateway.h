@@ -131,6 +131,8 @@ bool inbox_setup(struct inbox *inbox, const struct config *config); /* opens the
 bool inbox_start(struct inbox *inbox);                              /* from now on messages come in */
 void inbox_stop(struct inbox *inbox);                               /* no further ones; what is in may still be taken */
 void inbox_drain(struct inbox *inbox);                              /* of local producers alone */
+void inbox_close_local(
+    struct inbox *inbox); /* says what local producers lose: before the teardown of NNG, which may hang */
 void inbox_teardown(struct inbox *inbox);
 /* inbox_take - the oldest message, push or request, of those whose senders need not wait. False: none. The message is the caller's. */
 bool inbox_take(struct inbox *inbox, struct received *ret);

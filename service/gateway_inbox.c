@@ -416,6 +416,12 @@ void inbox_stop(struct inbox *inbox)
             (void)nng_close(inbox->endpoint[i].socket);
 }
 
+void inbox_close_local(struct inbox *inbox)
+{
+    for (uint32_t i = 0; i < inbox->endpoint_count; i++)
+        push_close(&inbox->endpoint[i]);
+}
+
 static void endpoint_close(struct push_endpoint *endpoint)
 {
     push_close(endpoint);
