@@ -184,7 +184,9 @@ static cJSON *explain_cell(struct worker *worker, struct partition *partition, u
     const struct cell_record *record = state_at(partition->state, POOL_CELLS, cell);
     const struct product_record *owner = state_at(partition->state, POOL_PRODUCTS, product);
     int32_t number = cell_model_of_price(worker, partition, cell);
-    if (record->published == 0 || number < 0)
+    uint32_t priced = cell_priced(partition, cell);
+    if (record->published == 0 || number < 0 ||
+        priced == STATE_NONE) /* its zone may have moved to where no list price is */
         return ask_refusal("no_price", "the product has no price of its own in this zone");
     const struct model *model = &worker->models->model[number];
     int64_t as_of = state_priced_ms(partition->state, product, worker->tick_ms);
@@ -207,7 +209,6 @@ static cJSON *explain_cell(struct worker *worker, struct partition *partition, u
         cJSON_AddBoolToObject(answer, "ended", true);
     add_number(answer, "tick_ms", worker->tick_ms);
     add_number(answer, "computed_ms", as_of);
-    uint32_t priced = cell_priced(partition, cell);
     add_price(answer, record, cell_at(partition, priced), cell_cost(partition, priced), model);
     cJSON_AddItemToObject(answer, "steps", steps_of(model, &explain, &in, origin));
     return answer;

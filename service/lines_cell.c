@@ -76,7 +76,7 @@ struct cell_told {
     uint64_t product, zone; /* slots of their lines */
     int32_t model;
     const struct place *place;
-    uint16_t currency; /* ISO number, of the list price */
+    uint16_t currency; /* ISO number, of the amounts */
 };
 
 static void cell_line_fill(const struct worker *worker, const struct partition *partition,
@@ -216,7 +216,7 @@ static bool publish_cell_line(struct worker *worker, struct partition *partition
                                     .zone = zone_line,
                                     .model = model,
                                     .place = &worker->place[partition->cell[cell].place],
-                                    .currency = cell_at(partition, cell_priced(partition, cell))->currency };
+                                    .currency = record->published_currency };
     struct rialto_cell_line line;
     cell_line_fill(worker, partition, record, &told, &line);
     if (line.rule == UINT16_MAX || !exchange(worker, partition, slot, &line)) {

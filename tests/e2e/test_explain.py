@@ -396,6 +396,21 @@ with Service(models={"shop.json": simple_model(schedule={"until": TOMORROW})}, c
         equal(service.cli("apply", service.models, *known)[0], 0)
         equal((service.quote("bike")["model"], service.quote("bike")["version"], "ended" in explained()), ("shop", "2", False))
 
+with Service(models={"shop.json": simple_model()}) as service:
+    @check("a zone that moves to where no list price is: its price stands as it was, while its line is written again and over a restart")
+    def _():
+        service.accept({"type": "zone", "zone": "de"}, {"type": "zone", "zone": "fr"}, {"type": "zone", "zone": "shop", "parent": "de"},
+                       product("bike", 1000, zone="de"), {"type": "supply", "sku": "bike", "zone": "shop", "available": 3})
+        equal(service.amount("bike", zone="shop"), 1200)
+        service.accept({"type": "zone", "zone": "shop", "parent": "fr"})
+        service.accept(product("bike", 1000, zone="de", category="food/other"))
+        equal(service.amount("bike", zone="shop"), 1200)
+        contains(service.cli("explain", "bike", "--zone", "shop")[2], "no_price")
+        service.restart()
+        equal(service.amount("bike", zone="shop"), 1200)
+        service.accept(product("bike", 2000, zone="fr"))
+        equal(service.amount("bike", zone="shop"), 2400)
+
 CLOCK = [{"name": "late", "input": "hour", "steps": [[0, 1.1], [24, 1]]}, {"name": "day", "input": "weekday", "steps": [[1, 1.2], [7, 1.3]]}]
 with Service(models={"shop.json": simple_model(factors=CLOCK)}, clock_replay=1) as service:
     @check("people are told the time of day and the day of the week, programs the number")
