@@ -200,12 +200,13 @@ static bool descriptors_left(const struct push_door *door)
     return getrlimit(RLIMIT_NOFILE, &limit) == 0 && (rlim_t)lowest + DESCRIPTORS_KEPT < limit.rlim_cur;
 }
 
-static void welcome(struct push_door *door)
+/* Returns true when more may stand there. */
+static bool welcome(struct push_door *door)
 {
     for (int i = 0; i < EVENTS_PER_STEP; i++) {
         if (!descriptors_left(door)) {
             door->rest_ms = mono_ms() + REST_MS; /* who dials stays where he is, and loses nothing */
-            return;
+            return false;
         }
         if (pusher_begin(door) != NULL)
             continue;
@@ -213,8 +214,9 @@ static void welcome(struct push_door *door)
             continue;
         if (errno != EAGAIN)
             door->rest_ms = mono_ms() + REST_MS;
-        return;
+        return false;
     }
+    return true;
 }
 
 static void due(struct push_door *door, struct pusher *pusher)
@@ -366,7 +368,7 @@ bool push_step(struct push_endpoint *endpoint)
         door->look_ms = now + LOOK_MS;
     }
     if (door->called)
-        welcome(door);
+        (void)welcome(door);
     if (door->polled)
         collect(door);
     door->called = door->polled = false;
@@ -431,10 +433,10 @@ void push_drain(struct push_endpoint *endpoint)
     struct push_door *door = endpoint->door;
     if (door == NULL || door->draining)
         return;
-    if (door->listen_fd != -1)
-        welcome(door); /* who stands there may have spoken already */
     if (is_in_place(door))
-        (void)unlink(door->path);
+        (void)unlink(door->path); /* nobody comes any more; who stands there may have spoken already */
+    while (door->listen_fd != -1 && welcome(door))
+        ;
     stop_listening(door);
     door->draining = true;
     for (struct pusher *pusher = door->first; pusher != NULL; pusher = pusher->next) {

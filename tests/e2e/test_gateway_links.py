@@ -670,6 +670,26 @@ def _():
         puppet.end()
 
 
+@check("so it does with a crowd that stood at the door when it was told to end")
+def _():
+    gateway = Gateway(workers=1)
+    puppet = Puppet(gateway, 0)
+    gateway.wait_idle()
+    gateway.process.send_signal(signal.SIGSTOP)
+    crowd = []
+    for number in range(200):
+        body = json.dumps(view(f"crowd{number}")).encode()
+        crowd.append(socket_to(gateway.push_url, 10))
+        crowd[-1].sendall(handshake(PUSH) + b"\1" + struct.pack(">Q", len(body)) + body)
+    gateway.process.send_signal(signal.SIGTERM)
+    gateway.process.send_signal(signal.SIGCONT)
+    equal(gateway.process.wait(10 * SLOW), 0)
+    gateway.process = None
+    equal(sorted(puppet.skus("crowd")), list(range(200)))
+    equal(dropped(gateway), [])
+    puppet.end()
+
+
 @check("workers that take nothing do not hold up a stop: what lies in streams is counted, and said")
 def _():
     gateway, puppets, pipes, count = filled("lost", 2)
