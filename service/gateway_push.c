@@ -9,7 +9,7 @@
  * Full       with no room in the ring nothing is read: what is sent stays in the kernel, and senders wait.
  * Long       of messages of more than a chunk, LONG_BYTES_MAX are under way at a time in all streams together; a stream whose next one does
  *            not fit stands in a second queue, unread. Who has room keeps it until his message is whole, and is read meanwhile: so there
- *            is room again. If he says nothing more while others wait, he is hung up on. Shorter ones need no more than a stream has.
+ *            is room again. If he says hardly more while others wait, he is hung up on. Shorter ones need no more than a stream has.
  * Gone       a socket whose file was taken away is opened anew (a look a second). Who connects and does not greet is hung up on.
  * Crowd      the last descriptors are left for others: who dials then waits, and loses nothing.
  * End        a stop lets nobody say more (his next byte fails), and takes the whole messages that have come until then. PUSH has no
@@ -36,7 +36,8 @@
 #define LOOK_MS           1000
 #define REST_MS           100 /* without descriptors or memory for a further producer */
 #define LONG_BYTES_MAX    (64u << 20)
-#define STUCK_LOOKS       10u                        /* within a long message, while others wait for room */
+#define STUCK_LOOKS       10u        /* within a long message, while others wait for room ... */
+#define STUCK_BYTES       (1u << 20) /* ... without so much more of it: a byte now and then is not enough */
 #define DESCRIPTORS_KEPT  (RIALTO_WORKERS_MAX + 32u) /* the last ones are for workers that come back, and for files */
 #define EVENTS_PER_STEP   64
 #define MESSAGES_PER_STEP 64u
@@ -47,7 +48,7 @@ struct pusher {
     struct pusher *due_next;
     bool due; /* stands in the queue */
     bool waits;     /* in the other one: due_next is the next there */
-    uint64_t heard; /* bytes of its messages, at the last look */
+    uint64_t heard; /* bytes of its messages, at the last look at which it had moved */
     uint64_t given; /* bytes, of whole ones */
     unsigned stuck; /* looks since then */
     int64_t accepted_ms;
@@ -271,13 +272,14 @@ static void give_room(struct push_door *door)
     }
 }
 
-/* Has a message under way in that room, and nothing to read of it. */
+/* Has a message under way in that room, and little to read of it. */
 static bool is_stuck(struct pusher *pusher)
 {
     uint64_t heard = pusher->given + pusher->stream.message_got;
-    bool moved = heard != pusher->heard || pusher->due;
-    pusher->heard = heard;
-    pusher->stuck = moved || pusher->stream.taken == 0 || pusher->waits ? 0 : pusher->stuck + 1;
+    bool moved = heard - pusher->heard >= STUCK_BYTES || pusher->due || pusher->stream.taken == 0 || pusher->waits;
+    if (moved)
+        pusher->heard = heard;
+    pusher->stuck = moved ? 0 : pusher->stuck + 1;
     return pusher->stuck >= STUCK_LOOKS;
 }
 
@@ -286,7 +288,7 @@ static void look_for_stuck(struct push_door *door)
     for (struct pusher *pusher = door->first, *next; pusher != NULL && door->waiting_first != NULL; pusher = next) {
         next = pusher->next;
         if (is_stuck(pusher))
-            pusher_end(door, pusher, 0, "it said no more of a long message while others waited for room");
+            pusher_end(door, pusher, 0, "it said too little of a long message while others waited for room");
     }
 }
 
