@@ -328,7 +328,7 @@ static const char HTML_HEAD[] =
     "--curve:#79b0ff;--up:#f0975a;--down:#4fc3d6;--bad:#ff8a95}}"
     "body{font:15px/1.5 system-ui,sans-serif;max-width:960px;margin:2em auto;padding:0 1em;color:var(--ink);"
     "background:var(--paper)}h1{overflow-wrap:anywhere}.wide{overflow-x:auto}"
-    "table{border-collapse:collapse;width:100%}th{text-align:right;font-weight:600;color:var(--soft)}"
+    "p{overflow-wrap:anywhere}table{border-collapse:collapse;width:100%}th{text-align:right;font-weight:600;color:var(--soft)}"
     "td,th{padding:3px 8px;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}"
     "td:first-child,th:first-child{text-align:left}svg.chart{width:100%;min-width:620px}svg.bar{width:184px;height:"
     "14px}"
