@@ -175,7 +175,7 @@ def _():
 
 @check("a line that is no signal is told with its place and why; a pipe is refused, for a recording is read twice")
 def _():
-    bad, page = folder / f"{'name_that_no_telephone_is_wide_enough_for_' * 2}.ndjson", folder / "page.html"  # the next check looks at it
+    bad, page = folder / "name_that_no_telephone_is_wide_enough_for.ndjson", folder / "page.html"  # the next check looks at it
     good = (folder / "1.ndjson").read_text().splitlines()
     bad.write_text("\n".join([*good[:5], '{"type":"supply","sku":"p1","available":-3,"time":1767603600000}', '{"type":"supply",}', *good[5:]]) + "\n")
     words = ("--models", new, "--against", old, "--signals")
