@@ -151,11 +151,12 @@ static bool note_fits(const char *note)
 /* Who says two believes that both are held. */
 static bool take_once(const char *option, const char *argument, const char **target)
 {
-    if (*target != NULL)
+    if (*target != NULL) {
         cli_say("%s is said twice: an order freezes one of them, a second order the other", option);
-    bool first = *target == NULL;
+        return false;
+    }
     *target = argument;
-    return first;
+    return true;
 }
 
 static bool take(void *user, int option, const char *argument)

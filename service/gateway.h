@@ -131,8 +131,7 @@ bool inbox_setup(struct inbox *inbox, const struct config *config); /* opens the
 bool inbox_start(struct inbox *inbox);                              /* from now on messages come in */
 void inbox_stop(struct inbox *inbox);                               /* no further ones; what is in may still be taken */
 void inbox_drain(struct inbox *inbox);                              /* of local producers alone */
-void inbox_close_local(
-    struct inbox *inbox); /* says what local producers lose: before the teardown of NNG, which may hang */
+void inbox_close_local(struct inbox *inbox); /* says what they lose: before the teardown of NNG, which may hang */
 void inbox_teardown(struct inbox *inbox);
 /* inbox_take - the oldest message, push or request, of those whose senders need not wait. False: none. The message is the caller's. */
 bool inbox_take(struct inbox *inbox, struct received *ret);
@@ -140,8 +139,8 @@ bool inbox_take(struct inbox *inbox, struct received *ret);
  * its turn. */
 bool inbox_take_request(struct inbox *inbox, uint32_t slot, struct received *ret);
 void inbox_return_request(struct inbox *inbox, const struct received *received);
-bool inbox_empty(
-    struct inbox *inbox); /* of one that goes on it says nothing of what lies in local producers' streams */
+/* inbox_empty - of one that goes on it says nothing of what lies in local producers' streams. */
+bool inbox_empty(struct inbox *inbox);
 /* inbox_next_us - monotonic time from which on there is something to take: 0 = now, INT64_MAX = nothing is there. */
 int64_t inbox_next_us(struct inbox *inbox);
 /* inbox_unlimited - nobody has to wait any more: the end. */

@@ -28,10 +28,10 @@
 #define STREAM_PUSH        0x50u
 #define STREAM_PULL        0x51u
 
-struct
-    stream_room { /* bytes of messages of more than a chunk; max is at least message_max, or the longest one waits for ever */
-    size_t used, max;
-    size_t waiting; /* streams; while there are any, nobody overtakes them */
+/* For messages of more than a chunk. max is at least message_max, or the longest one waits for ever. */
+struct stream_room {
+    size_t used, max; /* bytes */
+    size_t waiting;   /* streams; while there are any, nobody overtakes them */
 };
 
 struct stream_settings {

@@ -25,7 +25,7 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC   UINT32_C(0x52494C57)
-#define WIRE_VERSION    10u
+#define WIRE_VERSION 10u
 #define WIRE_SEQ_STRIDE UINT64_C(32768) /* more than there are signals in a batch */
 
 enum wire_kind { WIRE_BATCH = 1, WIRE_HELLO = 2, WIRE_ACK = 3, WIRE_ASK = 4, WIRE_REPLY = 5 };
@@ -35,7 +35,7 @@ struct wire_header {         /* offset */
     uint16_t version;        /*  4 */
     uint16_t kind;           /*  6 */
     uint64_t seq;            /*  8  BATCH: its number; HELLO, ACK: newest batch applied by this worker */
-    uint64_t prev; /* 16  BATCH: the batch before it for this worker; HELLO, ACK: newest batch durable in Redis */
+    uint64_t prev;           /* 16  BATCH: the one before it for this worker; HELLO, ACK: newest batch durable in Redis */
     int64_t  tick_ms;        /* 24  BATCH: service time, a multiple of the grid */
     uint32_t count;          /* 32  records or findings that follow; ASK, REPLY: bytes of text */
     uint32_t worker;         /* 36  index */
